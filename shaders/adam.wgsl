@@ -1,0 +1,52 @@
+// Adam (Kingma & Ba 2015) over all parameters of a network at once; with EMA, their moving average too.
+//   m = b1 m + (1 - b1) g     v = b2 v + (1 - b2) g^2
+//   outside: w -= lr m^ / (sqrt(v^) + eps)     INSIDE: w -= lr m^ / sqrt(v^ + eps)
+//   ema = (1 - rate) ema + rate w, from zero; corrected by 1 / (1 - (1 - rate)^t) where it is used
+// All arrays [n]. ROLE: 0 discriminator, 1 generator (whose learning rate).
+
+struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
+
+#include "common/state.wgsl"
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<uniform> state: State;
+@group(0) @binding(2) var<storage, read> grads: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> moment1: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> moment2: array<vec4<f32>>;
+#if EMA
+@group(0) @binding(6) var<storage, read_write> average: array<vec4<f32>>;
+#endif
+
+#include "common/grid.wgsl"
+
+@compute @workgroup_size(${WG})
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_group(group, groups) * ${WG}u + local;
+    if (i >= p.n4) {
+        return;
+    }
+    let g = grads[i];
+    let m = p.beta1 * moment1[i] + (1.0 - p.beta1) * g;
+    let v = p.beta2 * moment2[i] + (1.0 - p.beta2) * g * g;
+    moment1[i] = m;
+    moment2[i] = v;
+#if ROLE == 0
+    let rate = state.learning_rate_d * state.correction1;
+#else
+    let rate = state.learning_rate_g * state.correction1;
+#endif
+#if INSIDE
+    let w = weights[i] - rate * m / sqrt(v * state.correction2 + p.epsilon);
+#else
+    let w = weights[i] - rate * m / (sqrt(v * state.correction2) + p.epsilon);
+#endif
+    weights[i] = w;
+#if EMA
+    average[i] = (1.0 - p.ema_rate) * average[i] + p.ema_rate * w;
+#endif
+}

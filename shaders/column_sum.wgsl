@@ -1,0 +1,20 @@
+// out [cols] = scale * sum over chunks of partial [chunks, cols].x: second pass of a column sum.
+
+struct Params { cols: u32, chunks: u32, scale: f32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> partial: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let col = group.x * ${WG}u + local;
+    if (col >= p.cols) {
+        return;
+    }
+    var sum = 0.0;
+    for (var c = 0u; c < p.chunks; c++) {
+        sum += partial[c * p.cols + col].x;
+    }
+    out[col] = p.scale * sum;
+}

@@ -1,0 +1,16 @@
+// What changes from step to step: the only bytes the host uploads. Mirrored by `State` in
+// src/train/state.rs; a test compares the two member by member.
+struct State {
+    seed_lo: u32,
+    seed_hi: u32,
+    step: u32,             // from 0
+    slot: u32,             // row of the metrics ring
+    epoch: vec4<u32>,      // of each order stream: labelled, unlabelled D, unlabelled G, initialisation
+    position: vec4<u32>,   // where its minibatch begins within that epoch; w: first row of an evaluation
+    learning_rate_d: f32,
+    learning_rate_g: f32,
+    correction1: f32,      // 1 / (1 - beta1^t)
+    correction2: f32,      // 1 / (1 - beta2^t)
+    ema_scale: f32,        // 1 / (1 - (1 - rate)^t)
+    pad0: u32, pad1: u32, pad2: u32,
+}

@@ -1,0 +1,26 @@
+// Data-dependent initialisation (Salimans & Kingma 2016, section 3): with z = w x at g = 1, b = 0 over
+// the first minibatch, g = 1 / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs.
+//   mean, variance, g, bias [out]
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> mean: array<f32>;
+@group(0) @binding(2) var<storage, read> variance: array<f32>;
+@group(0) @binding(3) var<storage, read_write> g: array<f32>;
+#if BIAS
+@group(0) @binding(4) var<storage, read_write> bias: array<f32>;
+#endif
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let o = group.x * ${WG}u + local;
+    if (o >= p.n) {
+        return;
+    }
+    let scale = 1.0 / max(sqrt(variance[o]), 1e-8);
+    g[o] = scale;
+#if BIAS
+    bias[o] = -mean[o] * scale;
+#endif
+}

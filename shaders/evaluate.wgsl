@@ -1,0 +1,39 @@
+// Cross entropy and prediction of each test row: losses [images] (s - l_y), confusion [k, k] counts with
+// row = label. logits [rows, k]; row i is image position.w + i.
+
+struct Params { rows: u32, k: u32, images: u32 }
+
+#include "common/state.wgsl"
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<uniform> state: State;
+@group(0) @binding(2) var<storage, read> logits: array<f32>;
+@group(0) @binding(3) var<storage, read> all_labels: array<u32>;
+@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(5) var<storage, read_write> confusion: array<atomic<u32>>;
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let row = group.x * ${WG}u + local;
+    let image = state.position.w + row;
+    if (row >= p.rows || image >= p.images) {
+        return;
+    }
+    let first = row * p.k;
+    let y = (all_labels[image / 4u] >> (8u * (image % 4u))) & 0xffu;
+    var top = logits[first];
+    var best = 0u;
+    for (var j = 1u; j < p.k; j++) {
+        let l = logits[first + j];
+        if (l > top) {
+            top = l;
+            best = j;
+        }
+    }
+    var z = 0.0;
+    for (var j = 0u; j < p.k; j++) {
+        z += exp(logits[first + j] - top);
+    }
+    losses[image] = top + log(z) - logits[first + y];
+    atomicAdd(&confusion[y * p.k + best], 1u);
+}

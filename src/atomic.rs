@@ -1,0 +1,82 @@
+//! Whole files or none: write to a sibling temporary file, flush it to the disk, rename it into place.
+
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes `path` through `fill`. A reader sees the old file or the new one, never a part; after a power cut
+/// likewise, because file and folder are synchronised. A failure leaves the old file and no temporary one.
+///
+/// # Errors
+/// [`Error::Io`] naming `path`, such as a full disk or a folder without write permission.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let folder = folder_of(path);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ssgan-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Masked by the process's umask, as for any new file; tempfile's own default is private.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let attempt = || -> std::io::Result<()> {
+        let mut temporary = builder.tempfile_in(&folder)?;
+        let mut writer = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
+        fill(&mut writer)?;
+        writer.flush()?;
+        drop(writer);
+        temporary.as_file().sync_all()?;
+        temporary.persist(path).map_err(|e| e.error)?;
+        sync_folder(&folder)
+    };
+    attempt().map_err(Error::io("write", path))
+}
+
+/// [`write_with`] for bytes that are there already.
+///
+/// # Errors
+/// As [`write_with`].
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |w| w.write_all(bytes))
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Makes a rename durable. Only Unix can open a folder; elsewhere the file system's own order has to do.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write(&path, b"old").unwrap();
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let e = write_with(&path, |w| {
+            w.write_all(b"half")?;
+            Err(full())
+        });
+        assert_eq!(e.unwrap_err().exit_code(), 6);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        write(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let e = write(Path::new("no-such-folder/x"), b"").unwrap_err();
+        assert!(e.to_string().contains("no-such-folder"), "{e}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Arguments that several commands share.
+
+use crate::data::NAMES;
+use crate::gpu::AdapterChoice;
+use crate::report::progress::{Mode, Progress};
+use crate::train::settings::{FeatureMatching, Method, Settings};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum, value_parser};
+use std::path::PathBuf;
+
+/// Largest seed: TOML, in which settings are written, has signed 64-bit integers.
+const MAX_SEED: u64 = i64::MAX as u64;
+
+const BACKENDS: [&str; 3] = ["vulkan", "metal", "dx12"];
+
+/// Which adapter.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AdapterArgs {
+    /// Adapter: part of its name, its index in `ssgan adapters`, `software`, or `gpu` [default: the best]
+    #[arg(long, value_name = "NAME|INDEX|software|gpu", help_heading = "Adapter")]
+    pub adapter: Option<String>,
+    /// Graphics interface [default: any]
+    #[arg(long, value_parser = PossibleValuesParser::new(BACKENDS), help_heading = "Adapter")]
+    pub backend: Option<String>,
+}
+
+impl AdapterArgs {
+    /// For [`crate::gpu::Gpu::open`].
+    pub fn choice(&self) -> AdapterChoice {
+        AdapterChoice { adapter: self.adapter.clone(), backend: self.backend.clone() }
+    }
+}
+
+/// How to speak.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct SpeechArgs {
+    /// Print the result as one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl SpeechArgs {
+    /// Progress on standard error as asked for.
+    pub fn progress(&self) -> Progress {
+        Progress::new(Mode::detect(self.quiet))
+    }
+}
+
+/// Which data set, where from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DataArgs {
+    /// Data set [default: digits]
+    #[arg(long, value_parser = PossibleValuesParser::new(NAMES), help_heading = "Data")]
+    pub dataset: Option<String>,
+    /// Folder of IDX files, plain or gzipped [default: the cache folder, then a download]
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub data_dir: Option<PathBuf>,
+    /// Never use the network
+    #[arg(long, help_heading = "Data")]
+    pub offline: bool,
+}
+
+/// Everything that [`Settings`] has. A flag that is not given leaves the setting alone.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingsArgs {
+    /// TOML file of settings; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// dnn, cnn, or the path of a model file [default: dnn]
+    #[arg(long, value_name = "NAME|PATH")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// ssl: the GAN; supervised: the same network on the labelled images alone [default: ssl]
+    #[arg(long, value_enum)]
+    pub method: Option<MethodArg>,
+    /// Labelled images, the same number of each class [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub labels: Option<u32>,
+    /// Which images are labelled [default: 1]
+    #[arg(long, value_name = "SEED", value_parser = value_parser!(u64).range(..=MAX_SEED), help_heading = "Data")]
+    pub label_seed: Option<u64>,
+    /// Share of the labelled images that `supervised` holds out [default: 0.3]
+    #[arg(long, value_name = "SHARE", help_heading = "Data")]
+    pub validation_split: Option<f32>,
+    /// Initial weights, noise, latent vectors, order of the data [default: 1]
+    #[arg(long, value_parser = value_parser!(u64).range(..=MAX_SEED), help_heading = "Training")]
+    pub seed: Option<u64>,
+    /// Passes over the data [default: 10; supervised: 50, or 100 for convolutional models]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub epochs: Option<u32>,
+    /// Rows of a minibatch [default: 512; supervised: 32]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch_size: Option<u32>,
+    /// Adam's step size, discriminator [default: 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    pub lr: Option<f32>,
+    /// Adam's step size, generator [default: 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    pub generator_lr: Option<f32>,
+    /// Adam's first decay rate [default: 0.5; supervised: 0.9]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    pub beta1: Option<f32>,
+    /// Adam's second decay rate [default: 0.999]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    pub beta2: Option<f32>,
+    /// Adam's epsilon [default: 1e-8]
+    #[arg(long, value_name = "EPS", allow_negative_numbers = true, help_heading = "Training")]
+    pub epsilon: Option<f32>,
+    /// m / sqrt(v + eps) instead of m / (sqrt(v) + eps)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true,
+          help_heading = "Training")]
+    pub epsilon_inside_root: Option<bool>,
+    /// Weight of the unlabelled and generated losses [default: 1]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
+    pub unsupervised_weight: Option<f32>,
+    /// Reduction of the generator's loss over the features [default: mean]
+    #[arg(long, value_enum, help_heading = "Training")]
+    pub feature_matching: Option<FeatureMatchingArg>,
+    /// Rate of the moving average of the discriminator's parameters [default: 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    pub ema_rate: Option<f32>,
+    /// Evaluate, save and draw every so many epochs [default: 1; supervised: 10]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub evaluate_every: Option<u32>,
+    #[command(flatten)]
+    pub adapter: AdapterArgs,
+}
+
+/// [`Method`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum MethodArg {
+    Ssl,
+    Supervised,
+}
+
+/// [`FeatureMatching`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FeatureMatchingArg {
+    Mean,
+    Sum,
+}
+
+impl SettingsArgs {
+    /// Overrides what was given.
+    pub fn apply(&self, s: &mut Settings) {
+        fn set<T: Clone>(to: &mut T, from: &Option<T>) {
+            if let Some(v) = from {
+                to.clone_from(v);
+            }
+        }
+        fn set_some<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
+            if from.is_some() {
+                to.clone_from(from);
+            }
+        }
+        set(&mut s.model, &self.model);
+        set(&mut s.dataset, &self.data.dataset);
+        set_some(&mut s.data_dir, &self.data.data_dir);
+        s.offline |= self.data.offline;
+        match self.method {
+            Some(MethodArg::Ssl) => s.method = Method::Ssl,
+            Some(MethodArg::Supervised) => s.method = Method::Supervised,
+            None => {}
+        }
+        set(&mut s.labels, &self.labels);
+        set(&mut s.label_seed, &self.label_seed);
+        set(&mut s.validation_split, &self.validation_split);
+        set(&mut s.seed, &self.seed);
+        set(&mut s.epochs, &self.epochs);
+        set(&mut s.batch_size, &self.batch_size);
+        set(&mut s.learning_rate, &self.lr);
+        set(&mut s.generator_learning_rate, &self.generator_lr);
+        set(&mut s.beta1, &self.beta1);
+        set(&mut s.beta2, &self.beta2);
+        set(&mut s.epsilon, &self.epsilon);
+        set(&mut s.epsilon_inside_root, &self.epsilon_inside_root);
+        set(&mut s.unsupervised_weight, &self.unsupervised_weight);
+        match self.feature_matching {
+            Some(FeatureMatchingArg::Mean) => s.feature_matching = FeatureMatching::Mean,
+            Some(FeatureMatchingArg::Sum) => s.feature_matching = FeatureMatching::Sum,
+            None => {}
+        }
+        set(&mut s.ema_rate, &self.ema_rate);
+        set(&mut s.evaluate_every, &self.evaluate_every);
+        set_some(&mut s.adapter, &self.adapter.adapter);
+        set_some(&mut s.backend, &self.adapter.backend);
+    }
+}

@@ -1,0 +1,149 @@
+//! Data sets and trained models for commands.
+
+use crate::data::{self, Dataset, Request};
+use crate::error::{Error, Result};
+use crate::model::parse;
+use crate::model::shape::{DataShape, Dims, ModelShape};
+use crate::report::progress::Progress;
+use crate::run_dir;
+use crate::train::checkpoint::{Checkpoint, in_file};
+use crate::train::settings::Settings;
+use std::path::{Path, PathBuf};
+
+/// The data set that the settings name.
+///
+/// # Errors
+/// As [`data::load`].
+pub fn dataset(settings: &Settings, progress: &mut Progress) -> Result<Dataset> {
+    data::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline), progress)
+}
+
+/// A request to the data layer.
+pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Request {
+    Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline, ..Request::default() }
+}
+
+/// A checkpoint with the model that it carries.
+#[derive(Debug)]
+pub struct Trained {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Tensors and metadata.
+    pub checkpoint: Checkpoint,
+    /// The model, shaped for the data that it was trained on.
+    pub model: ModelShape,
+    /// Name of that data set.
+    pub dataset: String,
+}
+
+impl Trained {
+    /// Loads a checkpoint, or the newest one of a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Checkpoint`], naming the file.
+    pub fn load(run_or_file: &Path) -> Result<Trained> {
+        let path = run_dir::resolve_checkpoint(run_or_file)?;
+        let checkpoint = Checkpoint::load(&path)?;
+        let (model, dataset) = model_of(&checkpoint).map_err(in_file(&path))?;
+        Ok(Trained { path, checkpoint, model, dataset })
+    }
+
+    /// Refuses data of other shape than the model was trained on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming both.
+    pub fn fits(&self, data: &Dataset) -> Result<()> {
+        let own = self.model.data;
+        if own == data.shape {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "the model was trained on images {} of {} classes, {} has {} of {}: choose another --dataset",
+            own.image, own.classes, data.name, data.shape.image, data.shape.classes
+        )))
+    }
+}
+
+/// The model that a checkpoint's metadata describes, and the name of its data set.
+fn model_of(checkpoint: &Checkpoint) -> Result<(ModelShape, String)> {
+    let bad = |reason: String| Error::Checkpoint { path: PathBuf::new(), reason };
+    let format = checkpoint.meta("format")?;
+    if format != "ssgan-1" {
+        return Err(bad(format!(
+            "format {format:?} is not \"ssgan-1\": use the program version that wrote it"
+        )));
+    }
+    let data =
+        DataShape { image: image(checkpoint.meta("image")?)?, classes: number(checkpoint, "classes")? };
+    let source = checkpoint.meta("model_toml")?;
+    let within = |e: Error| bad(format!("its model does not read: {e}"));
+    let spec = parse::parse(source, "model_toml").map_err(within)?;
+    let model = parse::check(&spec, source, "model_toml", data).map_err(within)?;
+    Ok((model, checkpoint.meta("dataset")?.to_string()))
+}
+
+fn number(checkpoint: &Checkpoint, key: &str) -> Result<u32> {
+    let text = checkpoint.meta(key)?;
+    text.parse().map_err(|_| Error::Checkpoint {
+        path: PathBuf::new(),
+        reason: format!("metadata {key:?} is {text:?}, not a number: the file is damaged"),
+    })
+}
+
+/// `CxHxW`, each 1 to 4096.
+fn image(text: &str) -> Result<Dims> {
+    let sizes: Vec<u32> = text.split('x').filter_map(|n| n.parse().ok()).collect();
+    match sizes[..] {
+        [channels, height, width] if sizes.iter().all(|n| (1..=4096).contains(n)) && channels <= 16 => {
+            Ok(Dims { height, width, channels })
+        }
+        _ => Err(Error::Checkpoint {
+            path: PathBuf::new(),
+            reason: format!("metadata \"image\" is {text:?}, not like 1x28x28: the file is damaged"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(changes: &[(&str, &str)]) -> Checkpoint {
+        let mut c = Checkpoint::default();
+        let source = parse::load("dnn").unwrap().1;
+        let good = [("format", "ssgan-1"), ("image", "1x28x28"), ("classes", "10"), ("dataset", "digits")];
+        for (k, v) in good.iter().chain([&("model_toml", source.as_str())]).chain(changes) {
+            c.metadata.insert((*k).into(), (*v).into());
+        }
+        c
+    }
+
+    #[test]
+    fn a_checkpoint_carries_its_model() {
+        let (model, dataset) = model_of(&with(&[])).unwrap();
+        assert_eq!((model.name.as_str(), dataset.as_str()), ("dnn", "digits"));
+        assert_eq!(model.data.image, Dims { height: 28, width: 28, channels: 1 });
+    }
+
+    #[test]
+    fn damaged_metadata_is_a_checkpoint_error() {
+        for change in [
+            ("format", "ssgan-9"),
+            ("image", "28"),
+            ("image", "1x0x28"),
+            ("image", "1x99999x99999"),
+            ("image", "-1x28x28"),
+            ("classes", "ten"),
+            ("classes", "4294967296"),
+            ("classes", "0"),
+            ("model_toml", "name = 3"),
+            ("model_toml", ""),
+        ] {
+            let e = model_of(&with(&[change])).unwrap_err();
+            assert_eq!(e.exit_code(), 7, "{change:?}: {e}");
+        }
+        let mut c = with(&[]);
+        c.metadata.remove("model_toml");
+        assert_eq!(model_of(&c).unwrap_err().exit_code(), 7);
+    }
+}

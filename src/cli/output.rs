@@ -1,0 +1,49 @@
+//! What leaves the program: results on standard output, the one error on standard error.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+const STDOUT: &str = "standard output";
+
+/// Writes text to standard output, all of it.
+///
+/// # Errors
+/// [`Error::Io`]; [`fail`] stays silent for a reader that went away (`ssgan ... | head`).
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::io("write", STDOUT))
+}
+
+/// Writes one indented JSON document to standard output. NaN and infinities become null.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::Output(format!("the result cannot be written as JSON: {e}")))?;
+    print(&(text + "\n"))
+}
+
+/// Prints `error: ...` with its causes to standard error and gives the exit status.
+pub fn fail(e: &Error) -> ExitCode {
+    if let Error::Io { path, source, .. } = e
+        && source.kind() == ErrorKind::BrokenPipe
+        && path.as_os_str() == STDOUT
+    {
+        return ExitCode::SUCCESS;
+    }
+    let mut text = format!("error: {e}");
+    let mut cause = std::error::Error::source(e);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Most of our messages already end in their cause.
+        if !text.contains(&inner_text) {
+            text += &format!("\n  because: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    crate::report::progress::say(&text);
+    ExitCode::from(e.exit_code())
+}

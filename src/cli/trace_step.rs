@@ -1,0 +1,44 @@
+//! `ssgan trace-step`.
+
+use super::args::{SettingsArgs, SpeechArgs};
+use super::{config, load, output};
+use crate::error::Result;
+use crate::gpu::{AdapterChoice, Gpu};
+use crate::model::parse;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Step to trace, counted from 1; the ones before it are run first
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    step: u32,
+    /// File to write (safetensors)
+    #[arg(long, value_name = "FILE", default_value = "step.safetensors")]
+    out: PathBuf,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let resolved = config::resolve(&args.settings)?;
+    let s = &resolved.settings;
+    let set = load::dataset(s, &mut args.speech.progress())?;
+    let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
+    let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
+    let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step)?;
+    let texts = BTreeMap::from([
+        ("model_toml".to_string(), resolved.model_toml.clone()),
+        ("config_toml".to_string(), resolved.config_toml()?),
+    ]);
+    trace.save_with(&args.out, &texts)?;
+    if args.speech.json {
+        let names: Vec<&str> = trace.tensors.iter().map(|t| t.name.as_str()).collect();
+        return output::print_json(
+            &serde_json::json!({ "file": args.out, "step": args.step, "tensors": names }),
+        );
+    }
+    output::print(&format!("{}: step {}, {} tensors\n", args.out.display(), args.step, trace.tensors.len()))
+}

@@ -1,0 +1,194 @@
+//! What `data info` and `data preview` show, and where a data set's files are.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Dataset, Request, Split, cache_dir, catalog, fetch};
+use crate::error::{Error, Result};
+
+/// Facts about one split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Counts {
+    /// Images.
+    pub images: usize,
+    /// Images per class, K numbers.
+    pub per_class: Vec<usize>,
+    /// Mean intensity of all pixels, 0 to 1.
+    pub mean: f64,
+    /// Standard deviation of all pixels, 0 to 1.
+    pub std: f64,
+}
+
+/// Facts about a data set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Info {
+    /// Its name.
+    pub name: String,
+    /// Height, width, channels of an image.
+    pub image: [u32; 3],
+    /// K.
+    pub classes: u32,
+    /// The training set.
+    pub train: Counts,
+    /// The test set.
+    pub test: Counts,
+    /// See [`Dataset::fingerprint`].
+    pub fingerprint: String,
+}
+
+/// Counts and moments of a data set.
+pub fn info(ds: &Dataset) -> Info {
+    let d = ds.shape.image;
+    Info {
+        name: ds.name.clone(),
+        image: [d.height, d.width, d.channels],
+        classes: ds.shape.classes,
+        train: counts(&ds.train, ds.shape.classes),
+        test: counts(&ds.test, ds.shape.classes),
+        fingerprint: ds.fingerprint.clone(),
+    }
+}
+
+fn counts(split: &Split, classes: u32) -> Counts {
+    let mut per_class = vec![0; classes as usize];
+    for &label in &split.labels {
+        if let Some(n) = per_class.get_mut(label as usize) {
+            *n += 1;
+        }
+    }
+    let (mut sum, mut squares) = (0u64, 0u64);
+    for &pixel in &split.images {
+        sum += u64::from(pixel);
+        squares += u64::from(pixel) * u64::from(pixel);
+    }
+    let n = split.images.len().max(1) as f64;
+    let mean = sum as f64 / n;
+    let variance = (squares as f64 / n - mean * mean).max(0.0);
+    Counts { images: split.len(), per_class, mean: mean / 255.0, std: variance.sqrt() / 255.0 }
+}
+
+/// One file of a data set on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileStatus {
+    /// Name as published.
+    pub name: String,
+    /// Where it was found, plain or gzip.
+    pub path: Option<PathBuf>,
+    /// Whether it is, byte for byte, what was published.
+    pub published: bool,
+}
+
+/// Which files of a data set are there, in the request's folder or else in the cache; none for `digits`.
+/// Downloads nothing.
+///
+/// # Errors
+/// [`Error::Usage`] for an unknown name, [`Error::Io`] for a file that cannot
+/// be read.
+pub fn status(request: &Request) -> Result<Vec<FileStatus>> {
+    let Some(source) = catalog::find(&request.dataset)? else { return Ok(Vec::new()) };
+    let dir = match &request.data_dir {
+        Some(dir) => dir.clone(),
+        None => cache_dir()?.join(source.name),
+    };
+    let one = |file: &catalog::Published| {
+        let path = fetch::find(&dir, file);
+        let published = match &path {
+            Some(path) => fetch::verify(path, file)?.is_none(),
+            None => false,
+        };
+        Ok(FileStatus { name: file.name.into(), path, published })
+    };
+    source.files.iter().map(one).collect()
+}
+
+/// Largest height and width of a preview.
+pub const MAX_SIDE: u32 = 8192;
+
+/// A picture of many images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Channels, as the data set has.
+    pub channels: u32,
+    /// `height x width x channels`.
+    pub pixels: Vec<u8>,
+}
+
+/// The first images of a split in a grid of `rows x columns`, one dark pixel between them. Cells beyond the
+/// split's end stay black.
+///
+/// # Errors
+/// [`Error::Usage`] for a grid without cells or larger than [`MAX_SIDE`] pixels in height or width.
+pub fn preview(ds: &Dataset, split: &Split, rows: u32, columns: u32) -> Result<Preview> {
+    let d = ds.shape.image;
+    let side = |cells: u32, image: u32| {
+        let pixels = u64::from(cells) * (u64::from(image) + 1) + 1;
+        u32::try_from(pixels).ok().filter(|&p| cells > 0 && p <= MAX_SIDE)
+    };
+    let (Some(height), Some(width)) = (side(rows, d.height), side(columns, d.width)) else {
+        return Err(Error::Usage(format!(
+            "a grid of {rows} rows and {columns} columns cannot be drawn: from 1 cell to {MAX_SIDE} pixels"
+        )));
+    };
+    let mut pixels = vec![40u8; (height * width * d.channels) as usize];
+    let row_len = (d.width * d.channels) as usize;
+    for cell in 0..rows * columns {
+        let (top, left) = (cell / columns * (d.height + 1) + 1, cell % columns * (d.width + 1) + 1);
+        let start = cell as usize * d.len() as usize;
+        for y in 0..d.height {
+            let to = ((top + y) * width + left) as usize * d.channels as usize;
+            let from = start + y as usize * row_len;
+            match split.images.get(from..from + row_len) {
+                Some(source) => pixels[to..to + row_len].copy_from_slice(source),
+                None => pixels[to..to + row_len].fill(0),
+            }
+        }
+    }
+    Ok(Preview { width, height, channels: d.channels, pixels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::shape::{DataShape, Dims};
+
+    fn two() -> Dataset {
+        let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 3 };
+        let split = Split { images: vec![0, 255, 255, 0], labels: vec![2, 2] };
+        Dataset::new("two", shape, split.clone(), split).unwrap()
+    }
+
+    #[test]
+    fn counts_and_moments() {
+        let info = info(&two());
+        assert_eq!(info.train.per_class, [0, 0, 2]);
+        assert!((info.test.mean - 0.5).abs() < 1e-12 && (info.test.std - 0.5).abs() < 1e-12, "{info:?}");
+    }
+
+    #[test]
+    fn the_grid_holds_the_images() {
+        let ds = two();
+        let p = preview(&ds, &ds.train, 2, 2).unwrap();
+        assert_eq!((p.width, p.height), (7, 5));
+        assert_eq!(p.pixels[7..14], [40, 0, 255, 40, 255, 0, 40]);
+        assert_eq!(p.pixels[21..28], [40, 0, 0, 40, 0, 0, 40]);
+        for (rows, columns) in [(0, 1), (1, 0), (u32::MAX, 1), (1, u32::MAX), (5000, 1)] {
+            assert!(matches!(preview(&ds, &ds.train, rows, columns), Err(Error::Usage(_))));
+        }
+    }
+
+    #[test]
+    fn files_that_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("t10k-labels.idx1-ubyte"), b"x").unwrap();
+        let request =
+            Request { dataset: "mnist".into(), data_dir: Some(dir.path().into()), ..Request::default() };
+        let status = status(&request).unwrap();
+        assert_eq!(status.iter().filter(|f| f.path.is_some()).count(), 1);
+        assert!(status.iter().all(|f| !f.published));
+    }
+}

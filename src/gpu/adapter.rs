@@ -1,0 +1,188 @@
+//! Which adapter: listing, choosing, and saying what is missing.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+
+/// What the user asked for. Everything absent: the best adapter there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdapterChoice {
+    /// Part of a name, an index of `ssgan adapters`, `software` or `gpu`.
+    pub adapter: Option<String>,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: Option<String>,
+}
+
+/// One adapter as `ssgan adapters` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdapterSummary {
+    /// Position in the list.
+    pub index: usize,
+    /// Name the driver gives.
+    pub name: String,
+    /// `discrete GPU`, `integrated GPU`, `software`, ...
+    pub kind: String,
+    /// `Vulkan`, `Metal`, `Dx12`.
+    pub backend: String,
+    /// Driver name.
+    pub driver: String,
+    /// Driver version.
+    pub driver_info: String,
+    /// PCI vendor.
+    pub vendor: u32,
+    /// PCI device.
+    pub device: u32,
+    /// Optional features that this program makes use of, where present.
+    pub features: Vec<String>,
+    /// Smallest subgroup.
+    pub subgroup_min: u32,
+    /// Largest subgroup.
+    pub subgroup_max: u32,
+    /// Whether training can run on it.
+    pub usable: bool,
+    /// Why not.
+    pub problem: Option<String>,
+}
+
+impl AdapterSummary {
+    /// Whether it runs on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.kind == "software"
+    }
+}
+
+/// What to install where no adapter is found.
+pub fn install_hint() -> &'static str {
+    if cfg!(target_os = "linux") {
+        "install your GPU's Vulkan driver, or the software one: `sudo apt-get install libvulkan1 mesa-vulkan-drivers`"
+    } else if cfg!(target_os = "windows") {
+        "install your GPU vendor's driver; Windows 10 and later bring the software adapter WARP"
+    } else {
+        "update the system; every Mac that runs macOS 11 or later has Metal"
+    }
+}
+
+/// Limits that the kernels need: WebGPU's defaults for compute.
+fn needed() -> wgpu::Limits {
+    wgpu::Limits::default()
+}
+
+fn backends(choice: Option<&str>) -> Result<wgpu::Backends> {
+    Ok(match choice.map(str::to_ascii_lowercase).as_deref() {
+        None => wgpu::Backends::PRIMARY,
+        Some("vulkan") => wgpu::Backends::VULKAN,
+        Some("metal") => wgpu::Backends::METAL,
+        Some("dx12") => wgpu::Backends::DX12,
+        Some(other) => {
+            return Err(Error::Usage(format!("backend `{other}`: choose one of vulkan, metal, dx12")));
+        }
+    })
+}
+
+fn instance(backends: wgpu::Backends) -> wgpu::Instance {
+    let mut d = wgpu::InstanceDescriptor::new_without_display_handle();
+    d.backends = backends;
+    d.flags = wgpu::InstanceFlags::empty();
+    wgpu::Instance::new(d)
+}
+
+fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
+    let info = a.get_info();
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    };
+    let features = [
+        (wgpu::Features::SUBGROUP, "subgroup"),
+        (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
+        (wgpu::Features::PIPELINE_CACHE, "pipeline-cache"),
+        (wgpu::Features::SHADER_F16, "shader-f16"),
+    ];
+    let problem = lacking(&a.limits(), a);
+    AdapterSummary {
+        index,
+        name: info.name,
+        kind: kind.into(),
+        backend: format!("{:?}", info.backend),
+        driver: info.driver,
+        driver_info: info.driver_info,
+        vendor: info.vendor,
+        device: info.device,
+        features: features.iter().filter(|(f, _)| a.features().contains(*f)).map(|(_, n)| n.to_string()).collect(),
+        subgroup_min: info.subgroup_min_size,
+        subgroup_max: info.subgroup_max_size,
+        usable: problem.is_none(),
+        problem,
+    }
+}
+
+fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String> {
+    if !a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Some("has no compute shaders".into());
+    }
+    let mut problem = None;
+    needed().check_limits_with_fail_fn(limits, false, |name, want, have| {
+        problem.get_or_insert_with(|| format!("limit {name} is {have}; {want} is needed"));
+    });
+    problem
+}
+
+fn enumerate(backends: wgpu::Backends) -> Vec<(AdapterSummary, wgpu::Adapter)> {
+    let list = pollster::block_on(instance(backends).enumerate_adapters(backends));
+    list.into_iter().enumerate().map(|(i, a)| (summarise(i, &a), a)).collect()
+}
+
+/// All adapters of all backends, in the order that `--adapter INDEX` counts.
+pub fn list_adapters() -> Vec<AdapterSummary> {
+    enumerate(wgpu::Backends::PRIMARY).into_iter().map(|(s, _)| s).collect()
+}
+
+/// Picks the adapter that `choice` means; without a wish the first of discrete, integrated, virtual,
+/// software.
+///
+/// # Errors
+/// [`Error::Adapter`] listing what there is, or what to install; [`Error::Usage`] for an unknown backend.
+pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)> {
+    let mut list = enumerate(backends(choice.backend.as_deref())?);
+    if list.is_empty() {
+        let which = choice.backend.as_deref().unwrap_or("any backend");
+        return Err(Error::Adapter(format!("none found ({which}); {}", install_hint())));
+    }
+    let names = || list.iter().map(|(s, _)| format!("[{}] {} ({})", s.index, s.name, s.kind)).collect::<Vec<_>>();
+    let rank = |s: &AdapterSummary| match s.kind.as_str() {
+        "discrete GPU" => 0,
+        "integrated GPU" => 1,
+        "virtual GPU" => 2,
+        "other" => 3,
+        _ => 4,
+    };
+    let wish = choice.adapter.as_deref().map(|w| w.trim().to_ascii_lowercase());
+    let matches = |s: &AdapterSummary| match wish.as_deref() {
+        None => s.usable,
+        Some("software") => s.is_software(),
+        Some("gpu") => !s.is_software(),
+        Some(w) => match w.parse::<usize>() {
+            Ok(i) => s.index == i,
+            Err(_) => s.name.to_ascii_lowercase().contains(w),
+        },
+    };
+    let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, _))| rank(s));
+    let Some((at, _)) = best else {
+        let wish = choice.adapter.as_deref().unwrap_or("a usable one");
+        let problems: Vec<_> =
+            list.iter().filter_map(|(s, _)| s.problem.as_ref().map(|p| format!("{} {p}", s.name))).collect();
+        let why = if problems.is_empty() { String::new() } else { format!(" ({})", problems.join("; ")) };
+        return Err(Error::Adapter(format!(
+            "no match for `{wish}`{why}; there is: {}; {}",
+            names().join(", "),
+            install_hint()
+        )));
+    };
+    let (summary, adapter) = list.swap_remove(at);
+    if let Some(p) = &summary.problem {
+        return Err(Error::Adapter(format!("{} {p}; choose another with --adapter", summary.name)));
+    }
+    Ok((summary, adapter))
+}

@@ -1,0 +1,186 @@
+//! The device: adapters, buffers, kernels, recorded programs. Nothing here knows of layers or training.
+
+mod adapter;
+mod kernel;
+mod program;
+mod readback;
+pub mod reflect;
+mod tensor;
+pub mod wgsl;
+
+pub use adapter::{AdapterChoice, AdapterSummary, install_hint, list_adapters};
+pub use kernel::Kernel;
+pub use program::{Call, Dispatch, MAX_GROUPS, Param, Program, linear_grid};
+pub use readback::Readback;
+pub use tensor::{ALIGN, Tensor};
+pub use wgsl::shader_hash;
+
+use crate::error::{Error, Result};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+/// An open device with its caches. One thread owns it: submitting and polling from two threads at once
+/// races inside wgpu-core.
+#[derive(Debug)]
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    summary: AdapterSummary,
+    checked: bool,
+    elementwise_group: u32,
+    kernels: RefCell<HashMap<String, Rc<Kernel>>>,
+    failure: Arc<Mutex<Option<String>>>,
+    allocated: Cell<u64>,
+}
+
+impl Gpu {
+    /// Opens the adapter that `choice` means.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if there is none, it lacks something needed, or its driver refuses a device.
+    pub fn open(choice: &AdapterChoice) -> Result<Gpu> {
+        Gpu::open_with(choice, false)
+    }
+
+    /// As [`Gpu::open`]; `checked` keeps the bounds and loop checks that WGSL prescribes in every shader.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub fn open_with(choice: &AdapterChoice, checked: bool) -> Result<Gpu> {
+        let (summary, adapter) = adapter::choose(choice)?;
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("ssgan"),
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        }))
+        .map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
+        let failure = Arc::new(Mutex::new(None));
+        let sink = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
+            if let Ok(mut slot) = sink.lock() {
+                slot.get_or_insert_with(|| e.to_string());
+            }
+        }));
+        let sink = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed
+                && let Ok(mut slot) = sink.lock()
+            {
+                slot.get_or_insert_with(|| format!("device lost: {message}"));
+            }
+        });
+        // llvmpipe runs a workgroup's subgroups one after another: small groups spread over its threads.
+        let elementwise_group = if summary.is_software() { 32 } else { 64 };
+        Ok(Gpu {
+            device,
+            queue,
+            summary,
+            checked,
+            elementwise_group,
+            kernels: RefCell::default(),
+            failure,
+            allocated: Cell::new(0),
+        })
+    }
+
+    /// The adapter.
+    pub fn summary(&self) -> &AdapterSummary {
+        &self.summary
+    }
+
+    /// Lanes of a subgroup where the adapter has subgroups of one known size.
+    pub fn subgroup_size(&self) -> Option<u32> {
+        let s = &self.summary;
+        let fixed = s.subgroup_min == s.subgroup_max && s.subgroup_min > 0;
+        (fixed && self.device.features().contains(wgpu::Features::SUBGROUP)).then_some(s.subgroup_min)
+    }
+
+    /// Largest tensor that a shader can bind, in bytes.
+    pub fn max_binding(&self) -> u64 {
+        self.device.limits().max_storage_buffer_binding_size
+    }
+
+    /// Invocations of an elementwise workgroup (WG in the shaders).
+    pub fn elementwise_group(&self) -> u32 {
+        self.elementwise_group
+    }
+
+    /// Bytes of all buffers created so far.
+    pub fn allocated(&self) -> u64 {
+        self.allocated.get()
+    }
+
+    fn buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {
+        self.allocated.set(self.allocated.get() + bytes);
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::UNIFORM
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn uniform(&self, label: &str, bytes: &[u8]) -> wgpu::Buffer {
+        let b = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes.len() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&b, 0, bytes);
+        b
+    }
+
+    /// Submits a program as one compute pass; `copies` (source, destination) follow it.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with the driver's or wgpu's message if anything failed since the last call.
+    pub fn submit(&self, program: &Program, copies: &[(&Tensor, &Readback)]) -> Result<wgpu::SubmissionIndex> {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            program.encode(&mut pass);
+        }
+        for (source, destination) in copies {
+            destination.copy_from(&mut encoder, source);
+        }
+        let index = self.queue.submit([encoder.finish()]);
+        self.check()?;
+        Ok(index)
+    }
+
+    /// Waits for a submission; everything if `None`.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn wait(&self, index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.device
+            .poll(wgpu::PollType::Wait { submission_index: index, timeout: None })
+            .map_err(|e| Error::Gpu(e.to_string()))?;
+        self.check()
+    }
+
+    /// Runs callbacks of finished work without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn poll(&self) -> Result<()> {
+        self.device.poll(wgpu::PollType::Poll).map_err(|e| Error::Gpu(e.to_string()))?;
+        self.check()
+    }
+
+    fn check(&self) -> Result<()> {
+        let failed = self.failure.lock().ok().and_then(|mut slot| slot.take());
+        match failed {
+            Some(message) => Err(Error::Gpu(format!("{message} (adapter {})", self.summary.name))),
+            None => Ok(()),
+        }
+    }
+}

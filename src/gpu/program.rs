@@ -1,0 +1,239 @@
+//! A recorded list of dispatches. All buffers, bind groups and pipelines exist before the first run, so
+//! that a training step only replays the list.
+
+use super::kernel::Kernel;
+use super::reflect::{BindingKind, MemberType};
+use super::wgsl::Defines;
+use super::{Gpu, Tensor};
+use crate::error::{Error, Result};
+use std::rc::Rc;
+
+/// A parameter of a dispatch, fixed when it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Param {
+    /// `u32`
+    U(u32),
+    /// `i32`
+    I(i32),
+    /// `f32`
+    F(f32),
+    /// `vec4<u32>`
+    V([u32; 4]),
+}
+
+impl From<u32> for Param {
+    fn from(v: u32) -> Param {
+        Param::U(v)
+    }
+}
+impl From<f32> for Param {
+    fn from(v: f32) -> Param {
+        Param::F(v)
+    }
+}
+impl From<[u32; 4]> for Param {
+    fn from(v: [u32; 4]) -> Param {
+        Param::V(v)
+    }
+}
+
+/// One kernel call being described: tensors and parameters by the names its WGSL gives them.
+#[derive(Debug)]
+pub struct Call<'a> {
+    kernel: &'static str,
+    layer: String,
+    defines: Defines,
+    tensors: Vec<(&'static str, &'a Tensor)>,
+    params: Vec<(&'static str, Param)>,
+    flops: u64,
+    bytes: Option<u64>,
+}
+
+impl<'a> Call<'a> {
+    /// A call of `shaders/{kernel}.wgsl` on behalf of `layer`.
+    pub fn new(kernel: &'static str, layer: impl Into<String>) -> Call<'a> {
+        Call {
+            kernel,
+            layer: layer.into(),
+            defines: Defines::new(),
+            tensors: vec![],
+            params: vec![],
+            flops: 0,
+            bytes: None,
+        }
+    }
+    /// Adds a definition that selects the variant.
+    pub fn define(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.defines.insert(name.into(), value.to_string());
+        self
+    }
+    /// Binds a tensor.
+    pub fn bind(mut self, name: &'static str, tensor: &'a Tensor) -> Self {
+        self.tensors.push((name, tensor));
+        self
+    }
+    /// Sets a member of the parameter struct.
+    pub fn param(mut self, name: &'static str, value: impl Into<Param>) -> Self {
+        self.params.push((name, value.into()));
+        self
+    }
+    /// Floating-point operations of the call.
+    pub fn flops(mut self, n: u64) -> Self {
+        self.flops = n;
+        self
+    }
+    /// Bytes that must move, where it is not each bound tensor once.
+    pub fn bytes(mut self, n: u64) -> Self {
+        self.bytes = Some(n);
+        self
+    }
+}
+
+/// One recorded kernel call.
+#[derive(Debug)]
+pub struct Dispatch {
+    /// The kernel.
+    pub kernel: Rc<Kernel>,
+    /// On whose behalf, such as `discriminator.2 forward`.
+    pub layer: String,
+    /// Workgroups along each axis.
+    pub grid: [u32; 3],
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes that must move: each bound tensor once.
+    pub bytes: u64,
+    group: wgpu::BindGroup,
+}
+
+/// Dispatches in order.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// The calls, first to last.
+    pub dispatches: Vec<Dispatch>,
+}
+
+/// Most workgroups along one axis (WebGPU's portable limit).
+pub const MAX_GROUPS: u32 = 65_535;
+
+/// A grid of at least `groups` workgroups; `linear_group` of `common/grid.wgsl` gives each its number.
+pub fn linear_grid(groups: u64) -> [u32; 3] {
+    let groups = groups.max(1);
+    if groups <= u64::from(MAX_GROUPS) {
+        return [groups as u32, 1, 1];
+    }
+    let y = groups.div_ceil(u64::from(MAX_GROUPS));
+    [groups.div_ceil(y) as u32, y as u32, 1]
+}
+
+impl Program {
+    /// An empty program.
+    pub fn new() -> Program {
+        Program::default()
+    }
+
+    /// Records `call` with one invocation for each of `n` items.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn each(&mut self, gpu: &Gpu, call: Call<'_>, n: u64) -> Result<()> {
+        let kernel = gpu.kernel(call.kernel, &call.defines)?;
+        let per_group = u64::from(kernel.reflection.workgroup_size[0]);
+        self.push(gpu, kernel, call, linear_grid(n.div_ceil(per_group)))
+    }
+
+    /// Records `call` with a grid of workgroups.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the kernel does not compile, a binding or parameter is missing, superfluous or of
+    /// another type, or the grid is larger than the portable limit.
+    pub fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
+        let kernel = gpu.kernel(call.kernel, &call.defines)?;
+        self.push(gpu, kernel, call, grid)
+    }
+
+    fn push(&mut self, gpu: &Gpu, kernel: Rc<Kernel>, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
+        let fail = |what: String| Error::Gpu(format!("{} for {}: {what}", call.kernel, call.layer));
+        if grid.iter().any(|&g| g > MAX_GROUPS) {
+            return Err(fail(format!("{grid:?} workgroups; at most {MAX_GROUPS} along an axis")));
+        }
+        let bindings = &kernel.reflection.bindings;
+        let mut used = 0;
+        let mut uniform = None;
+        let mut entries = Vec::with_capacity(bindings.len());
+        for b in bindings {
+            let resource = match &b.kind {
+                BindingKind::Storage { .. } => {
+                    let found = call.tensors.iter().find(|(n, _)| *n == b.name);
+                    let (_, t) = found.ok_or_else(|| fail(format!("`{}` is not bound", b.name)))?;
+                    used += 1;
+                    wgpu::BindingResource::Buffer(t.binding())
+                }
+                BindingKind::Uniform { size, members } => {
+                    if let Some((_, t)) = call.tensors.iter().find(|(n, _)| *n == b.name) {
+                        used += 1;
+                        wgpu::BindingResource::Buffer(t.binding())
+                    } else {
+                        let mut bytes = vec![0u8; *size as usize];
+                        for m in members.iter().filter(|m| !m.name.starts_with("pad")) {
+                            let found = call.params.iter().find(|(n, _)| *n == m.name);
+                            let (_, v) =
+                                found.ok_or_else(|| fail(format!("parameter `{}` is not set", m.name)))?;
+                            let words = match (v, m.ty) {
+                                (Param::U(v), MemberType::U32) => vec![*v],
+                                (Param::I(v), MemberType::I32) => vec![*v as u32],
+                                (Param::F(v), MemberType::F32) => vec![v.to_bits()],
+                                (Param::V(v), MemberType::Vec4U32) => v.to_vec(),
+                                _ => return Err(fail(format!("parameter `{}` is a {:?}", m.name, m.ty))),
+                            };
+                            let at = m.offset as usize;
+                            bytes[at..at + words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
+                        }
+                        if let Some((n, _)) = call.params.iter().find(|(n, _)| !members.iter().any(|m| m.name == *n))
+                        {
+                            return Err(fail(format!("has no parameter `{n}`")));
+                        }
+                        uniform = Some(gpu.uniform(call.kernel, &bytes));
+                        continue;
+                    }
+                }
+            };
+            entries.push(wgpu::BindGroupEntry { binding: b.index, resource });
+        }
+        if used != call.tensors.len() {
+            let names: Vec<_> = call.tensors.iter().map(|(n, _)| *n).collect();
+            return Err(fail(format!("binds {names:?}, but declares {used} of them")));
+        }
+        if let Some(u) = &uniform {
+            let at = bindings.iter().find(|b| matches!(b.kind, BindingKind::Uniform { .. }) && b.name == "p");
+            let index = at.ok_or_else(|| fail("parameters must be named `p`".into()))?.index;
+            entries.push(wgpu::BindGroupEntry { binding: index, resource: u.as_entire_binding() });
+        }
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&call.layer),
+            layout: &kernel.layout,
+            entries: &entries,
+        });
+        let bytes = call.bytes.unwrap_or_else(|| call.tensors.iter().map(|(_, t)| t.bytes()).sum());
+        self.dispatches.push(Dispatch { kernel, layer: call.layer, grid, flops: call.flops, bytes, group });
+        Ok(())
+    }
+
+    /// Appends another program's dispatches.
+    pub fn append(&mut self, mut other: Program) {
+        self.dispatches.append(&mut other.dispatches);
+    }
+
+    /// Records all dispatches into a pass.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for d in &self.dispatches {
+            pass.set_pipeline(&d.kernel.pipeline);
+            pass.set_bind_group(0, &d.group, &[]);
+            pass.dispatch_workgroups(d.grid[0], d.grid[1], d.grid[2]);
+        }
+    }
+
+    /// Sum of the calls' floating-point operations.
+    pub fn flops(&self) -> u64 {
+        self.dispatches.iter().map(|d| d.flops).sum()
+    }
+}

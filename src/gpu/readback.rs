@@ -1,0 +1,84 @@
+//! Getting values back from the GPU.
+
+use super::{Gpu, Program, Tensor};
+use crate::error::{Error, Result};
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+
+/// A staging buffer that the host can map.
+#[derive(Debug)]
+pub struct Readback {
+    buffer: wgpu::Buffer,
+    pending: Option<OneshotReceiver<std::result::Result<(), wgpu::BufferAsyncError>>>,
+}
+
+impl Readback {
+    /// A staging buffer for up to `len` 32-bit values.
+    pub fn new(gpu: &Gpu, len: usize) -> Readback {
+        let bytes = (len as u64 * 4).next_multiple_of(16).max(16);
+        gpu.allocated.set(gpu.allocated.get() + bytes);
+        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: bytes,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Readback { buffer, pending: None }
+    }
+
+    pub(super) fn copy_from(&self, encoder: &mut wgpu::CommandEncoder, source: &Tensor) {
+        encoder.copy_buffer_to_buffer(&source.buffer, source.offset, &self.buffer, 0, source.bytes());
+    }
+
+    /// Asks for the contents, to be fetched by [`Readback::take`] once the GPU is done.
+    pub fn request(&mut self) {
+        let (sender, receiver) = oneshot_channel();
+        self.buffer.slice(..).map_async(wgpu::MapMode::Read, move |r| {
+            let _ = sender.send(r);
+        });
+        self.pending = Some(receiver);
+    }
+
+    /// Whether a request is under way.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// The first `len` values of a requested copy; the GPU must have finished it.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the copy failed or was not requested.
+    pub fn take<T: bytemuck::Pod>(&mut self, len: usize) -> Result<Vec<T>> {
+        let receiver = self.pending.take().ok_or_else(|| Error::Gpu("readback without a request".into()))?;
+        match pollster::block_on(receiver.receive()) {
+            Some(Ok(())) => {}
+            Some(Err(e)) => return Err(Error::Gpu(format!("readback: {e}"))),
+            None => return Err(Error::Gpu("readback: the device is gone".into())),
+        }
+        let view = self
+            .buffer
+            .slice(..len as u64 * 4)
+            .get_mapped_range()
+            .map_err(|e| Error::Gpu(format!("readback: {e}")))?;
+        let values = bytemuck::pod_collect_to_vec(&view[..]);
+        drop(view);
+        self.buffer.unmap();
+        Ok(values)
+    }
+}
+
+impl Gpu {
+    /// Waits for all submitted work and returns a tensor's values.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Result<Vec<T>> {
+        if tensor.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut staging = Readback::new(self, tensor.len());
+        let index = self.submit(&Program::new(), &[(tensor, &staging)])?;
+        staging.request();
+        self.wait(Some(index))?;
+        staging.take(tensor.len())
+    }
+}

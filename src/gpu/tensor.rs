@@ -1,0 +1,96 @@
+//! A matrix in GPU memory.
+
+use super::Gpu;
+
+/// `[rows, cols]` of 32-bit values, row-major without gaps, in its own buffer or at an aligned offset of a
+/// larger one. Cloning clones the handle.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    pub(super) buffer: wgpu::Buffer,
+    pub(super) offset: u64,
+    /// Rows.
+    pub rows: u32,
+    /// Values per row.
+    pub cols: u32,
+}
+
+/// Tensors inside one buffer start at multiples of this many values (WebGPU's 256-byte binding alignment).
+pub const ALIGN: usize = 64;
+
+impl Tensor {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.rows as usize * self.cols as usize
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of `vec4` that cover it; buffers are padded so that the last one may be read and written.
+    pub fn vec4s(&self) -> u32 {
+        self.len().div_ceil(4) as u32
+    }
+
+    /// Bytes of its values.
+    pub fn bytes(&self) -> u64 {
+        self.len() as u64 * 4
+    }
+
+    /// The first `rows` rows.
+    pub fn head(&self, rows: u32) -> Tensor {
+        debug_assert!(rows <= self.rows);
+        Tensor { rows, ..self.clone() }
+    }
+
+    /// The same values with another number of columns.
+    pub fn reshape(&self, rows: u32, cols: u32) -> Tensor {
+        debug_assert_eq!(rows as usize * cols as usize, self.len());
+        Tensor { rows, cols, ..self.clone() }
+    }
+
+    /// `[rows, cols]` at `start` values (a multiple of [`ALIGN`]) of this tensor's buffer.
+    pub fn part(&self, start: usize, rows: u32, cols: u32) -> Tensor {
+        debug_assert_eq!(start % ALIGN, 0);
+        Tensor { buffer: self.buffer.clone(), offset: self.offset + start as u64 * 4, rows, cols }
+    }
+
+    pub(super) fn binding(&self) -> wgpu::BufferBinding<'_> {
+        wgpu::BufferBinding {
+            buffer: &self.buffer,
+            offset: self.offset,
+            size: wgpu::BufferSize::new((u64::from(self.vec4s()) * 16).max(16)),
+        }
+    }
+}
+
+impl Gpu {
+    /// A zeroed tensor in its own buffer.
+    pub fn tensor(&self, label: &str, rows: u32, cols: u32) -> Tensor {
+        let bytes = (u64::from(rows) * u64::from(cols) * 4).next_multiple_of(16).max(16);
+        Tensor { buffer: self.buffer(label, bytes), offset: 0, rows, cols }
+    }
+
+    /// A column vector or list of `n` values.
+    pub fn vector(&self, label: &str, n: u32) -> Tensor {
+        self.tensor(label, 1, n)
+    }
+
+    /// A tensor with given contents (`f32` or `u32`).
+    pub fn upload<T: bytemuck::Pod>(&self, label: &str, rows: u32, cols: u32, values: &[T]) -> Tensor {
+        let t = self.tensor(label, rows, cols);
+        self.write(&t, values);
+        t
+    }
+
+    /// Replaces a tensor's contents before the next submit.
+    pub fn write<T: bytemuck::Pod>(&self, t: &Tensor, values: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        debug_assert!(bytes.len() as u64 <= t.bytes());
+        // 16 MiB at a time bounds the staging memory that wgpu allocates per call.
+        for (i, part) in bytes.chunks(1 << 24).enumerate() {
+            self.queue.write_buffer(&t.buffer, t.offset + ((i as u64) << 24), part);
+        }
+    }
+}

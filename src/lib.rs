@@ -1,0 +1,26 @@
+//! `ssgan` trains a classifier from very few labels on any GPU: the semi-supervised GAN of Salimans et al.
+//! 2016, every forward and backward pass a WGSL compute shader dispatched through wgpu.
+//!
+//! ```text
+//! cli -> train -> { nn -> ops -> gpu, data }
+//! report, run_dir   read the trainer's events
+//! model             layers and shapes; knows no device
+//! reference         the float64 CPU twin that the kernels are tested against
+//! ```
+
+pub mod atomic;
+pub mod cli;
+pub mod data;
+pub mod error;
+pub mod gpu;
+pub mod model;
+pub mod nn;
+pub mod ops;
+pub mod reference;
+pub mod report;
+pub mod rng;
+pub mod run_dir;
+pub mod text;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,7 @@
+//! A model as data: what a model file says ([`spec`]), reading it ([`parse`]), its shapes on given data
+//! ([`shape`]) and a table of it ([`summary`]). Nothing here knows kernels or devices.
+
+pub mod parse;
+pub mod shape;
+pub mod spec;
+pub mod summary;

@@ -1,0 +1,211 @@
+//! Model files: TOML text to a [`ModelSpec`], every mistake reported with its file and line.
+//!
+//! Serde alone would accept unknown keys in a layer (its `op` is flattened) and lose their lines, so the
+//! document is walked first: tables, then layers one by one, each key checked against its operation.
+
+use super::shape::{self, DataShape, ModelShape, ShapeError};
+use super::spec::{DiscriminatorSpec, GeneratorSpec, LAYER_NAMES, LayerSpec, ModelSpec};
+use crate::error::{Error, Result};
+use crate::text;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+/// The models that come with the program, by name.
+pub const BUILT_IN: [(&str, &str); 2] = [
+    ("dnn", include_str!("../../assets/models/dnn.toml")),
+    ("cnn", include_str!("../../assets/models/cnn.toml")),
+];
+
+/// A built-in model by name, or a model file by path; with its text, which checkpoints carry.
+///
+/// # Errors
+/// [`Error::Usage`] for a word that is neither, [`Error::Io`] for a file that cannot be read, and what
+/// [`parse`] finds.
+pub fn load(name_or_path: &str) -> Result<(ModelSpec, String)> {
+    if let Some((name, source)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+        return Ok((parse(source, &format!("{name}.toml (built in)"))?, (*source).to_string()));
+    }
+    let path = Path::new(name_or_path);
+    let looks_like_a_word = path.extension().is_none() && path.components().count() == 1;
+    if looks_like_a_word && !path.exists() {
+        let names = BUILT_IN.iter().map(|(name, _)| *name);
+        let reason = text::unknown("model", name_or_path, names);
+        return Err(Error::Usage(format!("{reason} (or the path of a model file)")));
+    }
+    let source = text::read(path)?;
+    Ok((parse(&source, name_or_path)?, source))
+}
+
+/// Reads a model file's text; `file` is its name in messages.
+///
+/// # Errors
+/// [`Error::Text`] with the line of the first mistake.
+pub fn parse(source: &str, file: &str) -> Result<ModelSpec> {
+    if source.len() as u64 > text::MAX_BYTES {
+        return Err(text::error_at(source, file, 0, format!("larger than {} bytes", text::MAX_BYTES)));
+    }
+    let document = Document { source, file };
+    let root = DeTable::parse(source).map_err(|e| text::toml_error(source, file, 0, &e))?;
+    let whole = 0..0;
+    let table = root.get_ref();
+    document.keys(table, "key", &["name", "discriminator", "generator"])?;
+
+    let name: String = document.value(table, "name", &whole)?;
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+        let at = document.required(table, "name", &whole)?.span();
+        return Err(
+            document.fail(&at, "name: 1 to 64 of the characters A-Z a-z 0-9 - _ (it names run folders)")
+        );
+    }
+
+    let (d, d_at) = document.table(table, "discriminator")?;
+    document.keys(d, "key of [discriminator]", &["layers"])?;
+    let discriminator = DiscriminatorSpec { layers: document.layers(d, &d_at)? };
+
+    let (g, g_at) = document.table(table, "generator")?;
+    document.keys(g, "key of [generator]", &["latent", "prior", "layers"])?;
+    let generator = GeneratorSpec {
+        latent: document.value(g, "latent", &g_at)?,
+        prior: if g.contains_key("prior") { document.value(g, "prior", &g_at)? } else { Default::default() },
+        layers: document.layers(g, &g_at)?,
+    };
+    Ok(ModelSpec { name, discriminator, generator })
+}
+
+/// Infers the shapes of `spec`, whose text is `source`, on `data`.
+///
+/// # Errors
+/// [`Error::Text`] with the line of the layer (or list of layers) that does not fit.
+pub fn check(spec: &ModelSpec, source: &str, file: &str, data: DataShape) -> Result<ModelShape> {
+    shape::infer(spec, data).map_err(|e| text::error_at(source, file, offset_of(source, &e), e.to_string()))
+}
+
+/// Where the layer of a shape error stands; 0 if the text is not the one that the error came from.
+fn offset_of(source: &str, e: &ShapeError) -> usize {
+    let find = || {
+        let root = DeTable::parse(source).ok()?;
+        let layers = root.get_ref().get(e.net)?.get_ref().as_table()?.get("layers")?.clone();
+        let list = layers.get_ref().as_array()?;
+        Some(e.layer.and_then(|i| list.get(i)).map_or(layers.span().start, |l| l.span().start))
+    };
+    find().unwrap_or(0)
+}
+
+/// The text, for messages.
+struct Document<'a> {
+    source: &'a str,
+    file: &'a str,
+}
+
+impl Document<'_> {
+    fn fail(&self, at: &Range<usize>, reason: impl Into<String>) -> Error {
+        text::error_at(self.source, self.file, at.start, reason)
+    }
+
+    /// Refuses keys that are not in `known`.
+    fn keys(&self, table: &DeTable<'_>, kind: &str, known: &[&str]) -> Result<()> {
+        // Tables iterate in alphabetical order; the first mistake in the file is the one to report.
+        let unknown = table.keys().filter(|k| !known.contains(&k.get_ref().as_ref()));
+        match unknown.min_by_key(|k| k.span().start) {
+            Some(key) => {
+                Err(self.fail(&key.span(), text::unknown(kind, key.get_ref(), known.iter().copied())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn required<'t, 'i>(
+        &self,
+        table: &'t DeTable<'i>,
+        key: &str,
+        at: &Range<usize>,
+    ) -> Result<&'t Spanned<DeValue<'i>>> {
+        table.get(key).ok_or_else(|| self.fail(at, format!("missing `{key}`")))
+    }
+
+    fn table<'t, 'i>(&self, table: &'t DeTable<'i>, key: &str) -> Result<(&'t DeTable<'i>, Range<usize>)> {
+        let value = self.required(table, key, &(0..0))?;
+        match value.get_ref().as_table() {
+            Some(t) => Ok((t, value.span())),
+            None => Err(self.fail(&value.span(), format!("`{key}` must be a table: write [{key}]"))),
+        }
+    }
+
+    fn value<T: for<'d> Deserialize<'d>>(
+        &self,
+        table: &DeTable<'_>,
+        key: &str,
+        at: &Range<usize>,
+    ) -> Result<T> {
+        let value = self.required(table, key, at)?;
+        self.read(value).map_err(|(at, reason)| self.fail(&at, format!("{key}: {reason}")))
+    }
+
+    /// Deserialises one value; a failure comes with its place.
+    fn read<T: for<'d> Deserialize<'d>>(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+    ) -> std::result::Result<T, (Range<usize>, String)> {
+        T::deserialize(ValueDeserializer::from(value.clone()).into_deserializer())
+            .map_err(|e| (e.span().unwrap_or(value.span()), e.message().replace('\n', "; ")))
+    }
+
+    fn layers(&self, table: &DeTable<'_>, at: &Range<usize>) -> Result<Vec<LayerSpec>> {
+        let value = self.required(table, "layers", at)?;
+        let Some(list) = value.get_ref().as_array() else {
+            return Err(self.fail(&value.span(), "`layers` must be a list of { op = \"...\" } tables"));
+        };
+        list.iter().map(|layer| self.layer(layer)).collect()
+    }
+
+    fn layer(&self, layer: &Spanned<DeValue<'_>>) -> Result<LayerSpec> {
+        let Some(table) = layer.get_ref().as_table() else {
+            return Err(self.fail(&layer.span(), "a layer must be a table: { op = \"dense\", ... }"));
+        };
+        let op = self.required(table, "op", &layer.span())?;
+        let Some(name) = op.get_ref().as_str() else {
+            return Err(self.fail(&op.span(), "`op` must be a text, such as \"dense\""));
+        };
+        if !LAYER_NAMES.contains(&name) {
+            return Err(self.fail(&op.span(), text::unknown("layer", name, LAYER_NAMES.iter().copied())));
+        }
+        let known: Vec<&str> = ["op", "feature"].iter().chain(keys_of(name)).copied().collect();
+        self.keys(table, &format!("key of {name}"), &known)?;
+        self.read(layer)
+            .map_err(|(_, reason)| self.fail(&self.blame(table, layer), format!("{name}: {reason}")))
+    }
+
+    /// The value that a layer fails by: the first one that the layer reads without. Serde's own error has
+    /// lost it, since the flattened, tagged enum is read through a buffer.
+    fn blame(&self, table: &DeTable<'_>, layer: &Spanned<DeValue<'_>>) -> Range<usize> {
+        let without = |key: &str| {
+            let mut fewer = table.clone();
+            fewer.remove(key);
+            self.read::<LayerSpec>(&Spanned::new(layer.span(), DeValue::Table(fewer))).is_ok()
+        };
+        let culprit = table.iter().find(|(key, _)| key.get_ref() != "op" && without(key.get_ref()));
+        culprit.map_or(layer.span(), |(_, value)| value.span())
+    }
+}
+
+/// The settings of each operation, as [`super::spec::LayerOp`] has them (a test compares).
+fn keys_of(op: &str) -> &'static [&'static str] {
+    match op {
+        "dense" => &["units", "bias", "weight_norm", "init"],
+        "conv2d" => &["channels", "kernel", "stride", "padding", "bias", "weight_norm", "init"],
+        "batch_norm" => &["eps", "momentum", "scale", "bias", "statistics"],
+        "gaussian_noise" => &["sigma"],
+        "dropout" => &["rate"],
+        "leaky_relu" => &["slope"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -1,0 +1,137 @@
+use super::super::shape::Dims;
+use super::*;
+
+const MNIST: DataShape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
+
+/// A model whose discriminator has these layers, the first on line 4.
+fn model(layers: &str) -> String {
+    format!(
+        "name = \"m\"\n[discriminator]\nlayers = [\n{layers}\n]\n[generator]\nlatent = 10\nlayers = [\n\
+         {{ op = \"dense\", units = \"pixels\" }},\n{{ op = \"sigmoid\" }},\n]\n"
+    )
+}
+
+const GOOD: &str = r#"{ op = "flatten" },
+{ op = "dense", units = 20 },
+{ op = "relu", feature = true },
+{ op = "dense", units = "classes" },"#;
+
+/// Parses and checks; the line and reason of the failure.
+fn failure(source: &str) -> (usize, String) {
+    match parse(source, "m.toml").and_then(|spec| check(&spec, source, "m.toml", MNIST)) {
+        Err(Error::Text { file, line, reason }) => {
+            assert_eq!(file, "m.toml");
+            (line, reason)
+        }
+        other => panic!("expected a text error, got {other:?}"),
+    }
+}
+
+#[track_caller]
+fn fails(source: &str, line: usize, words: &str) {
+    let (at, reason) = failure(source);
+    assert!(at == line && reason.contains(words), "line {at}: {reason} (wanted line {line}, {words:?})");
+}
+
+#[test]
+fn built_in_models_fit_mnist_and_others() {
+    for (name, _) in BUILT_IN {
+        let (spec, source) = load(name).unwrap();
+        assert_eq!(spec.name, name);
+        check(&spec, &source, name, MNIST).unwrap();
+        let color = DataShape { image: Dims { height: 17, width: 31, channels: 3 }, classes: 2 };
+        check(&spec, &source, name, color).unwrap();
+        assert_eq!(spec, toml::from_str::<ModelSpec>(&source).unwrap());
+    }
+}
+
+#[test]
+fn a_good_model_is_accepted() {
+    let source = model(GOOD);
+    let spec = parse(&source, "m.toml").unwrap();
+    assert_eq!(check(&spec, &source, "m.toml", MNIST).unwrap().discriminator.feature(), Some(2));
+}
+
+#[test]
+fn mistakes_have_their_line_and_a_suggestion() {
+    let good = model(GOOD);
+    fails(&good.replace("\"relu\"", "\"reul\""), 6, "did you mean \"relu\"");
+    fails(&good.replace("units = 20", "unit = 20"), 5, "did you mean \"units\"");
+    fails(&good.replace("units = 20", "units = 20, slope = 1"), 5, "unknown key of dense \"slope\"");
+    fails(&good.replace("latent", "latnet"), 10, "did you mean \"latent\"");
+    fails(&good.replace("[discriminator]", "[discriminater]"), 2, "did you mean \"discriminator\"");
+    fails(&good.replace("units = 20", "units = 20,\nbias = 3"), 6, "dense");
+    fails(&good.replace("units = 20", "units = \"class\""), 5, "dense");
+    fails(&good.replace("units = 20", "units = -20"), 5, "dense");
+    fails(&good.replace(", units = 20", ""), 5, "missing field `units`");
+    fails(&good.replace("feature = true", "feature = 1"), 6, "relu");
+    fails(&good.replace("op = \"flatten\"", "size = 1"), 4, "missing `op`");
+    fails(&good.replace("latent = 10", "latent = 1.5"), 10, "latent");
+    fails(&good.replace("latent = 10", "latent = 99999999999"), 10, "latent");
+    fails(&good.replace("latent = 10\n", ""), 9, "missing `latent`");
+    fails(&good.replace("name = \"m\"", "name = \"../m\""), 1, "name");
+    fails(&good.replace("name = \"m\"", ""), 1, "missing `name`");
+    fails(&good.replace("{ op = \"flatten\" },", "{ op = \"flatten\" "), 5, "inline table");
+    fails(&good.replace("{ op = \"flatten\" },", "3,"), 4, "must be a table");
+}
+
+#[test]
+fn shapes_that_do_not_fit_have_the_layers_line() {
+    let good = model(GOOD);
+    fails(&good.replace("{ op = \"flatten\" },", "{ op = \"tanh\" },"), 5, "flatten");
+    fails(&good.replace(", feature = true", ""), 3, "no feature layer");
+    fails(&good.replace("\"classes\"", "11"), 3, "10 classes");
+    fails(&good.replace("\"pixels\"", "3"), 11, "784");
+    fails(&good.replace("units = 20", "units = 0"), 5, "at least 1");
+    fails(&good.replace("\"relu\"", "\"dropout\", rate = 1.5"), 6, "within 0..1");
+    fails(&good.replace("units = 20", "units = 4000000000"), 5, "at most");
+}
+
+#[test]
+fn known_keys_are_the_structs_fields() {
+    for name in LAYER_NAMES {
+        let needed = match *name {
+            "dense" => "units = 1",
+            "conv2d" => "channels = 1\nkernel = 1",
+            "gaussian_noise" => "sigma = 1.0",
+            "dropout" => "rate = 0.5",
+            _ => "",
+        };
+        let layer: LayerSpec = toml::from_str(&format!("op = \"{name}\"\n{needed}")).unwrap();
+        let table = toml::Table::try_from(&layer).unwrap();
+        let mut fields: Vec<&str> = table.keys().map(String::as_str).filter(|k| *k != "op").collect();
+        let mut known = keys_of(name).to_vec();
+        fields.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(fields, known, "{name}");
+    }
+}
+
+#[test]
+fn hostile_text_is_an_error_not_a_panic() {
+    let deep = format!("a = {}1{}", "[".repeat(200_000), "]".repeat(200_000));
+    let long = "x".repeat(text::MAX_BYTES as usize + 1);
+    for source in
+        [deep.as_str(), &long, "", "\0", "é = \u{feff}", "name = \"a\"\nname = \"b\"", "[", "a.b.c = 1"]
+    {
+        assert!(matches!(parse(source, "m.toml"), Err(Error::Text { .. })));
+    }
+    // Every prefix of a good file, and every file with one byte replaced.
+    let good = model(GOOD);
+    for n in 0..good.len() {
+        let _ = parse(&good[..n], "m.toml").and_then(|spec| check(&spec, &good[..n], "m.toml", MNIST));
+        for b in [b'"', b'{', b'\n', b'9', b'-'] {
+            let mut bytes = good.clone().into_bytes();
+            bytes[n] = b;
+            let changed = String::from_utf8(bytes).unwrap();
+            let _ = parse(&changed, "m.toml").and_then(|spec| check(&spec, &changed, "m.toml", MNIST));
+        }
+    }
+}
+
+#[test]
+fn unknown_names_and_missing_files() {
+    let e = load("dnm").unwrap_err();
+    assert!(e.exit_code() == 2 && e.to_string().contains("did you mean \"dnn\""), "{e}");
+    assert_eq!(load("no-such/file.toml").unwrap_err().exit_code(), 6);
+}

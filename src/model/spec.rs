@@ -1,0 +1,298 @@
+//! A model as data: the lists of layers of a discriminator and a generator, read from TOML.
+//!
+//! Nothing here knows shapes (see [`super::shape`]) or kernels; a [`ModelSpec`] is what the file says.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole model file: one discriminator/classifier, one generator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Short name, used in run folders and tables.
+    pub name: String,
+    /// Images in, K logits out; one of its layers is the feature layer.
+    pub discriminator: DiscriminatorSpec,
+    /// Latent vectors in, images out.
+    pub generator: GeneratorSpec,
+}
+
+/// The discriminator's layers, first to last. The last one gives the K logits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscriminatorSpec {
+    /// Applied in order to images `[rows, height, width, channels]` scaled to 0..1.
+    pub layers: Vec<LayerSpec>,
+}
+
+/// The generator's layers, first to last. The last one gives `pixels` values in 0..1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorSpec {
+    /// Length of the latent vector z.
+    pub latent: u32,
+    /// Distribution of z.
+    #[serde(default)]
+    pub prior: Prior,
+    /// Applied in order to z `[rows, latent]`.
+    pub layers: Vec<LayerSpec>,
+}
+
+/// Distribution of the generator's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// Uniform on [0, 1), as in the paper's MNIST code.
+    #[default]
+    Uniform,
+    /// Standard normal.
+    Normal,
+}
+
+/// One layer: what it computes, and whether its output is the feature layer f(x).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerSpec {
+    /// The operation with its settings.
+    #[serde(flatten)]
+    pub op: LayerOp,
+    /// True on exactly one layer of the discriminator: its output is f(x) of feature matching.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub feature: bool,
+}
+
+/// Number of outputs of a dense layer: a number, or a word that the data set resolves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Units {
+    /// A fixed number.
+    Count(u32),
+    /// `"classes"` or `"pixels"`.
+    Named(NamedUnits),
+}
+
+/// The sizes that only the data set knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedUnits {
+    /// K, the number of classes.
+    Classes,
+    /// height x width x channels.
+    Pixels,
+}
+
+/// Weight normalisation w = g v / ||v|| (Salimans & Kingma 2016), g per output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightNorm {
+    /// Plain weights.
+    #[default]
+    None,
+    /// g is set by data-dependent initialisation and then stays.
+    Fixed,
+    /// g is set by data-dependent initialisation and then trained.
+    Trained,
+    /// g starts at 1 and is trained; no data-dependent initialisation (the paper's generator).
+    Plain,
+}
+
+impl WeightNorm {
+    /// Whether weights are normalised at all.
+    pub fn is_on(self) -> bool {
+        self != WeightNorm::None
+    }
+    /// Whether g is a trained parameter.
+    pub fn trains_scale(self) -> bool {
+        matches!(self, WeightNorm::Trained | WeightNorm::Plain)
+    }
+    /// Whether g and b are set from the first minibatch's statistics.
+    pub fn data_dependent(self) -> bool {
+        matches!(self, WeightNorm::Fixed | WeightNorm::Trained)
+    }
+}
+
+/// How fresh weights are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// Uniform on +-sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+    #[default]
+    GlorotUniform,
+    /// Normal with standard deviation sqrt(2 / fan_in) (He et al. 2015).
+    HeNormal,
+    /// Normal with this standard deviation.
+    Normal(f32),
+}
+
+/// Zero padding of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Padding {
+    /// This many zeros on each side.
+    Count(u32),
+    /// `"same"`: output = ceil(input / stride), the extra zero at the bottom/right.
+    /// `"valid"`: none.
+    Named(NamedPadding),
+}
+
+/// Padding by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedPadding {
+    /// Output = ceil(input / stride).
+    Same,
+    /// No padding.
+    Valid,
+}
+
+/// Which rows share batch-norm statistics when several inputs are stacked in one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistics {
+    /// Labelled, unlabelled and generated rows each have their own (three separate calls).
+    #[default]
+    Separate,
+    /// One mean and variance over the whole stacked batch.
+    Joined,
+}
+
+/// The operations a layer can be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum LayerOp {
+    /// y = x W^T + b.  x `[rows, in]`, W `[units, in]`, b `[units]`.
+    Dense {
+        /// Outputs.
+        units: Units,
+        /// Adds b.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// Weight normalisation.
+        #[serde(default)]
+        weight_norm: WeightNorm,
+        /// Initial weights.
+        #[serde(default)]
+        init: Init,
+    },
+    /// 2-D convolution (cross-correlation). x `[rows, h, w, in]`, W `[channels, in, k, k]`.
+    Conv2d {
+        /// Output channels.
+        channels: u32,
+        /// Side of the square kernel.
+        kernel: u32,
+        /// Step of the window.
+        #[serde(default = "one")]
+        stride: u32,
+        /// Zero padding.
+        #[serde(default = "same")]
+        padding: Padding,
+        /// Adds b.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// Weight normalisation.
+        #[serde(default)]
+        weight_norm: WeightNorm,
+        /// Initial weights.
+        #[serde(default)]
+        init: Init,
+    },
+    /// Batch normalisation over rows (and pixels), one statistic per channel (Ioffe & Szegedy 2015).
+    BatchNorm {
+        /// Added to the variance.
+        #[serde(default = "bn_eps")]
+        eps: f32,
+        /// running = (1 - momentum) running + momentum batch.
+        #[serde(default = "bn_momentum")]
+        momentum: f32,
+        /// Trains gamma.
+        #[serde(default = "yes")]
+        scale: bool,
+        /// Trains beta.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// Which rows share statistics.
+        #[serde(default)]
+        statistics: Statistics,
+    },
+    /// y = x + sigma n, n standard normal; the identity in evaluation.
+    GaussianNoise {
+        /// Standard deviation.
+        sigma: f32,
+    },
+    /// Inverted dropout: y = x / (1 - rate) with probability 1 - rate, else 0; identity in evaluation.
+    Dropout {
+        /// Probability of zero.
+        rate: f32,
+    },
+    /// max(x, 0)
+    Relu {},
+    /// x > 0 ? x : slope x
+    LeakyRelu {
+        /// Slope of the negative half.
+        #[serde(default = "leaky_slope")]
+        slope: f32,
+    },
+    /// log(1 + e^x)
+    Softplus {},
+    /// 1 / (1 + e^-x)
+    Sigmoid {},
+    /// tanh x
+    Tanh {},
+    /// Mean over height and width: `[rows, h, w, c]` to `[rows, c]`.
+    GlobalAvgPool {},
+    /// `[rows, h, w, c]` to `[rows, h*w*c]`; the order of the values does not change.
+    Flatten {},
+}
+
+impl LayerOp {
+    /// The name used in files, tables, labels and checkpoints.
+    pub fn name(&self) -> &'static str {
+        match self {
+            LayerOp::Dense { .. } => "dense",
+            LayerOp::Conv2d { .. } => "conv2d",
+            LayerOp::BatchNorm { .. } => "batch_norm",
+            LayerOp::GaussianNoise { .. } => "gaussian_noise",
+            LayerOp::Dropout { .. } => "dropout",
+            LayerOp::Relu {} => "relu",
+            LayerOp::LeakyRelu { .. } => "leaky_relu",
+            LayerOp::Softplus {} => "softplus",
+            LayerOp::Sigmoid {} => "sigmoid",
+            LayerOp::Tanh {} => "tanh",
+            LayerOp::GlobalAvgPool {} => "global_avg_pool",
+            LayerOp::Flatten {} => "flatten",
+        }
+    }
+}
+
+/// All layer names, for suggestions in error messages.
+pub const LAYER_NAMES: &[&str] = &[
+    "dense",
+    "conv2d",
+    "batch_norm",
+    "gaussian_noise",
+    "dropout",
+    "relu",
+    "leaky_relu",
+    "softplus",
+    "sigmoid",
+    "tanh",
+    "global_avg_pool",
+    "flatten",
+];
+
+fn yes() -> bool {
+    true
+}
+fn one() -> u32 {
+    1
+}
+fn same() -> Padding {
+    Padding::Named(NamedPadding::Same)
+}
+fn bn_eps() -> f32 {
+    1e-5
+}
+fn bn_momentum() -> f32 {
+    0.1
+}
+fn leaky_slope() -> f32 {
+    0.2
+}

@@ -1,0 +1,215 @@
+//! The recording of a network's backward pass.
+
+use super::net::{Net, Tape, activation, as_matrix, conv, weight_norm};
+use crate::error::Result;
+use crate::gpu::{Program, Tensor};
+use crate::model::spec::LayerOp;
+use crate::ops::{Activation, Epilogue, Gemm, Operand, Ops};
+
+/// Gradients by activations that a backward pass leaves: `[layer]` = gradient by that layer's output, for
+/// the layers it reached, and by the input if asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Gradients {
+    /// By layer; of fused pairs only the first layer's is kept (after the activation's derivative).
+    pub outputs: Vec<(usize, Tensor)>,
+    /// By the network's input.
+    pub input: Option<Tensor>,
+}
+
+impl Net {
+    /// Records the backward pass from `d`, the gradient by the output of layer `from`, for the first
+    /// `d.rows` rows. `grads` (an arena like the trained parameters) receives the parameter gradients;
+    /// without it only the data gradient is made. `want_input` asks for the gradient by the input.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn backward(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        tape: &Tape,
+        from: usize,
+        d: &Tensor,
+        grads: Option<&Tensor>,
+        want_input: bool,
+    ) -> Result<Gradients> {
+        let layers = &self.shape.layers;
+        let first_trained = layers.iter().position(|l| l.params().iter().any(|p| p.trained)).unwrap_or(0);
+        let last = if want_input { 0 } else { first_trained };
+        let rows = (d.len() / layers[from].output.len() as usize) as u32;
+        let mut result = Gradients::default();
+        let mut d = as_matrix(d, rows, layers[from].output);
+        // The activation layer whose derivative the product above has multiplied in already.
+        let mut applied = None;
+        for i in (last..=from).rev() {
+            let layer = &layers[i];
+            d = as_matrix(&d, rows, layer.output);
+            let label = self.label(i, "backward");
+            let need_input = want_input || i > last;
+            match &layer.op {
+                LayerOp::Dense { .. } | LayerOp::Conv2d { .. } => {
+                    result.outputs.push((i, d.clone()));
+                    if let Some(grads) = grads {
+                        self.weight_gradients(ops, p, i, tape, &d, grads)?;
+                    }
+                    if need_input {
+                        let fused = self.activation_below(i, tape);
+                        d = self.data_gradient(ops, p, i, &d, rows, fused.map(|(at, act)| (&tape.outputs[at], act)))?;
+                        applied = fused.map(|(at, _)| at);
+                    }
+                }
+                LayerOp::BatchNorm { .. } => {
+                    result.outputs.push((i, d.clone()));
+                    d = self.batch_norm_backward(ops, p, i, tape, &d, grads)?;
+                }
+                LayerOp::Dropout { rate } => {
+                    if let Some(base) = tape.noise_base.filter(|_| *rate > 0.0) {
+                        let dx = ops.gpu.tensor(&label, d.rows, d.cols);
+                        ops.dropout(p, &label, base + i as u32, *rate, &d, &dx)?;
+                        d = dx;
+                    }
+                }
+                LayerOp::GlobalAvgPool {} => {
+                    let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
+                    ops.global_avg_pool_grad(p, &label, &d, &dx)?;
+                    d = dx;
+                }
+                LayerOp::GaussianNoise { .. } | LayerOp::Flatten {} => {}
+                op => {
+                    if applied != Some(i) {
+                        let dx = ops.gpu.tensor(&label, d.rows, d.cols);
+                        let act = activation(op).unwrap_or_default();
+                        ops.activation_grad(p, &label, act, &tape.outputs[i], &d, &dx)?;
+                        d = dx;
+                    }
+                }
+            }
+        }
+        result.input = want_input.then(|| as_matrix(&d, rows, self.shape.input));
+        Ok(result)
+    }
+
+    /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between.
+    fn activation_below(&self, i: usize, tape: &Tape) -> Option<(usize, Activation)> {
+        let below = (0..i).rev().find(|&j| {
+            !matches!(self.shape.layers[j].op, LayerOp::GaussianNoise { .. } | LayerOp::Flatten {})
+        })?;
+        debug_assert!(below < tape.outputs.len());
+        activation(&self.shape.layers[below].op).map(|a| (below, a))
+    }
+
+    fn weight_gradients(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        tape: &Tape,
+        d: &Tensor,
+        grads: &Tensor,
+    ) -> Result<()> {
+        let layer = &self.shape.layers[i];
+        let label = self.label(i, "weight gradient");
+        if let Some(bias) = self.grad(grads, i, "bias") {
+            ops.column_sum(p, &label, d, 0, d.rows, 1.0, &bias)?;
+        }
+        let v = self.stored_weights(i);
+        let norm = weight_norm(&layer.op).is_on();
+        let dw = if norm {
+            ops.gpu.tensor(&label, v.rows, v.cols)
+        } else {
+            self.grad(grads, i, "weight").expect("plain weights are trained")
+        };
+        let g = Gemm {
+            m: v.rows,
+            n: v.cols,
+            k: d.rows,
+            a: (d, Operand::Columns),
+            b: (&tape.inputs[i], if layer.window.is_some() { Operand::Window } else { Operand::Rows }),
+            conv: conv(layer),
+            out: &dw,
+            epilogue: Epilogue::None,
+        };
+        ops.gemm(p, &label, g)?;
+        if norm {
+            let (scale, inverse) =
+                self.packed[i].as_ref().and_then(|p| p.norm.as_ref()).expect("weight norm has norms");
+            let dv = self.grad(grads, i, "weight_v").expect("directions are trained");
+            let dg = self.grad(grads, i, "weight_g");
+            ops.weight_norm_grad(p, &label, (&dw, &v), (scale, inverse), &dv, dg.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn data_gradient(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        d: &Tensor,
+        rows: u32,
+        fused: Option<(&Tensor, Activation)>,
+    ) -> Result<Tensor> {
+        let layer = &self.shape.layers[i];
+        let label = self.label(i, "data gradient");
+        let packed = self.packed[i].as_ref().expect("dense and conv2d layers are packed");
+        let stored = self.stored_weights(i);
+        let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
+        let (a, k) = match layer.window {
+            Some(w) => (Operand::Scatter, w.kernel * w.kernel * layer.output.channels),
+            None => (Operand::Rows, layer.output.channels),
+        };
+        let saved = fused.map(|(y, act)| (as_matrix(y, y.len() as u32 / layer.input.len(), layer.input), act));
+        let g = Gemm {
+            m: dx.rows,
+            n: layer.input.channels,
+            k,
+            a: (d, a),
+            b: (packed.backward.as_ref().unwrap_or(&stored), Operand::Rows),
+            conv: conv(layer),
+            out: &dx,
+            epilogue: match &saved {
+                Some((saved, activation)) => Epilogue::Backward { saved, activation: *activation },
+                None => Epilogue::None,
+            },
+        };
+        ops.gemm(p, &label, g)?;
+        Ok(dx)
+    }
+
+    fn batch_norm_backward(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        tape: &Tape,
+        d: &Tensor,
+        grads: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let label = self.label(i, "backward");
+        let bn = self.batch_norm_of(i);
+        let dx = ops.gpu.tensor(&label, d.rows, d.cols);
+        let dgamma = grads.and_then(|g| self.grad(g, i, "weight"));
+        let dbeta = grads.and_then(|g| self.grad(g, i, "bias"));
+        for (at, g) in tape.statistics[i].iter().filter(|g| g.start < d.rows).enumerate() {
+            // Rows that carry no gradient still belong to the statistics: n counts them.
+            let count = g.count.min(d.rows - g.start);
+            ops.batch_norm_grad(
+                p,
+                &label,
+                &bn,
+                (&g.mean, &g.variance),
+                (&tape.inputs[i], d, &dx),
+                (g.start, count, g.count),
+                at > 0,
+                (dgamma.as_ref(), dbeta.as_ref()),
+            )?;
+        }
+        Ok(dx)
+    }
+
+    /// Whether gradients of some rows reach others: batch norm over the joined batch does that.
+    pub fn joins_rows(&self) -> bool {
+        use crate::model::spec::Statistics::Joined;
+        self.shape.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm { statistics: Joined, .. }))
+    }
+}

@@ -1,0 +1,407 @@
+//! A network on the GPU: packed weights, and the recording of its forward passes.
+
+use super::params::{Layout, Params};
+use crate::error::{Error, Result};
+use crate::gpu::{Program, Tensor};
+use crate::model::shape::{Dims, LayerShape, NetShape};
+use crate::model::spec::{LayerOp, Statistics, WeightNorm};
+use crate::ops::{Activation, BatchNorm, Conv, Epilogue, Gemm, Operand, Ops};
+
+/// Rows of a stacked batch that came from one input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Images.
+    pub rows: u32,
+    /// Whether they move batch norm's running averages.
+    pub update_running: bool,
+}
+
+/// Which of a network's behaviours a pass has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, noise and dropout on: layer i draws from stream `noise_base + i`.
+    Train {
+        /// Stream of layer 0.
+        noise_base: u32,
+        /// The stacked inputs, in row order.
+        groups: Vec<Group>,
+    },
+    /// Running statistics, noise and dropout off.
+    Eval,
+}
+
+/// What a forward pass leaves for the backward pass. Activations are `[rows * pixels, channels]`.
+#[derive(Debug, Clone)]
+pub struct Tape {
+    /// Images.
+    pub rows: u32,
+    /// Input of each layer.
+    pub inputs: Vec<Tensor>,
+    /// Output of each layer; of a layer whose activation was fused into it, the activation's output.
+    pub outputs: Vec<Tensor>,
+    pub(super) statistics: Vec<Vec<GroupStatistics>>,
+    pub(super) noise_base: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct GroupStatistics {
+    pub start: u32,
+    pub count: u32,
+    pub mean: Tensor,
+    pub variance: Tensor,
+}
+
+/// A dense or convolution layer's weights as the GEMMs read them.
+#[derive(Debug, Clone)]
+pub(super) struct Packed {
+    pub forward: Tensor,
+    /// For the data gradient; `None` where the stored weights serve as they are.
+    pub backward: Option<Tensor>,
+    /// g / ||v|| and 1 / ||v||.
+    pub norm: Option<(Tensor, Tensor)>,
+}
+
+/// A network: shapes, parameters, packed weights.
+#[derive(Debug)]
+pub struct Net {
+    /// Shapes.
+    pub shape: NetShape,
+    /// Parameters.
+    pub params: Params,
+    pub(super) packed: Vec<Option<Packed>>,
+}
+
+/// The activation function that a layer is, if it is one.
+pub(super) fn activation(op: &LayerOp) -> Option<Activation> {
+    Some(match op {
+        LayerOp::Relu {} => Activation::Relu,
+        LayerOp::LeakyRelu { slope } => Activation::LeakyRelu(*slope),
+        LayerOp::Softplus {} => Activation::Softplus,
+        LayerOp::Sigmoid {} => Activation::Sigmoid,
+        LayerOp::Tanh {} => Activation::Tanh,
+        _ => return None,
+    })
+}
+
+pub(super) fn weight_norm(op: &LayerOp) -> WeightNorm {
+    match op {
+        LayerOp::Dense { weight_norm, .. } | LayerOp::Conv2d { weight_norm, .. } => *weight_norm,
+        _ => WeightNorm::None,
+    }
+}
+
+/// Geometry of a convolution layer; all zeros for others.
+pub(super) fn conv(layer: &LayerShape) -> Conv {
+    let Some(w) = layer.window else { return Conv::default() };
+    Conv {
+        h: layer.input.height,
+        w: layer.input.width,
+        c: layer.input.channels,
+        oh: layer.output.height,
+        ow: layer.output.width,
+        oc: layer.output.channels,
+        kernel: w.kernel,
+        stride: w.stride,
+        pad_top: w.pad_top,
+        pad_left: w.pad_left,
+    }
+}
+
+impl Net {
+    /// A network over given parameter memory.
+    pub fn new(ops: &Ops<'_>, shape: &NetShape, params: Params) -> Net {
+        let gpu = ops.gpu;
+        let packed = shape
+            .layers
+            .iter()
+            .map(|l| {
+                let taps = match &l.op {
+                    LayerOp::Dense { .. } => 1,
+                    LayerOp::Conv2d { kernel, .. } => kernel * kernel,
+                    _ => return None,
+                };
+                let (out, c) = (l.output.channels, l.input.channels);
+                let norm = weight_norm(&l.op)
+                    .is_on()
+                    .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
+                Some(Packed {
+                    forward: gpu.tensor("weights forward", taps * c, out),
+                    backward: (taps > 1 || norm.is_some()).then(|| gpu.tensor("weights backward", taps * out, c)),
+                    norm,
+                })
+            })
+            .collect();
+        Net { shape: shape.clone(), params, packed }
+    }
+
+    pub(super) fn label(&self, layer: usize, what: &str) -> String {
+        format!("{}.{layer} {} {what}", self.shape.name, self.shape.layers[layer].op.name())
+    }
+
+    /// The stored weights of a dense or convolution layer, `[out, taps * in]`.
+    pub(super) fn stored_weights(&self, layer: usize) -> Tensor {
+        let p = &self.params;
+        p.get(layer, "weight").or_else(|| p.get(layer, "weight_v")).expect("dense and conv2d layers have weights")
+    }
+
+    /// Records the packing of all weights: due whenever the parameters have changed.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn pack(&self, ops: &Ops<'_>, p: &mut Program) -> Result<()> {
+        (0..self.shape.layers.len()).try_for_each(|i| self.pack_layer(ops, p, i))
+    }
+
+    fn pack_layer(&self, ops: &Ops<'_>, p: &mut Program, i: usize) -> Result<()> {
+        let Some(packed) = &self.packed[i] else { return Ok(()) };
+        let label = self.label(i, "pack");
+        let v = self.stored_weights(i);
+        let taps = self.shape.layers[i].window.map_or(1, |w| w.kernel * w.kernel);
+        if let Some((scale, inverse)) = &packed.norm {
+            let g = self.params.get(i, "weight_g").expect("weight norm has a scale");
+            ops.weight_norm(p, &label, &v, &g, scale, inverse)?;
+        }
+        let scale = packed.norm.as_ref().map(|n| &n.0);
+        ops.pack_weights(p, &label, &v, taps, scale, &packed.forward, packed.backward.as_ref())
+    }
+
+    /// Records layers `0..upto` on x `[rows * pixels, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if an activation is larger than the adapter can bind; else as
+    /// [`Program::dispatch`].
+    pub fn forward(&self, ops: &Ops<'_>, p: &mut Program, x: &Tensor, mode: &Mode, upto: usize) -> Result<Tape> {
+        self.run(ops, p, x, mode, upto, false)
+    }
+
+    /// Records data-dependent initialisation (Salimans & Kingma 2016, section 3) on a first minibatch.
+    /// `mode` must be a training mode. Leaves packed weights up to date.
+    ///
+    /// # Errors
+    /// As [`Net::forward`].
+    pub fn data_init(&self, ops: &Ops<'_>, p: &mut Program, x: &Tensor, mode: &Mode) -> Result<()> {
+        self.run(ops, p, x, mode, self.shape.layers.len(), true).map(|_| ())
+    }
+
+    fn run(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        x: &Tensor,
+        mode: &Mode,
+        upto: usize,
+        data_init: bool,
+    ) -> Result<Tape> {
+        let rows = (x.len() / self.shape.input.len() as usize) as u32;
+        let noise_base = if let Mode::Train { noise_base, .. } = mode { Some(*noise_base) } else { None };
+        let count = self.shape.layers.len();
+        let mut tape =
+            Tape { rows, inputs: vec![], outputs: vec![], statistics: vec![vec![]; count], noise_base };
+        let mut at = as_matrix(x, rows, self.shape.input);
+        let mut i = 0;
+        while i < upto {
+            let layer = &self.shape.layers[i];
+            at = as_matrix(&at, rows, layer.input);
+            // An activation straight after a product or a normalisation runs in its epilogue, unless
+            // somebody wants the value in between.
+            let next = self.shape.layers.get(i + 1).filter(|_| i + 1 < upto && !layer.feature);
+            let fusable = matches!(
+                layer.op,
+                LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::BatchNorm { .. }
+            );
+            let fused = next.and_then(|n| activation(&n.op)).filter(|_| fusable);
+            if data_init && weight_norm(&layer.op).data_dependent() {
+                self.init_layer(ops, p, i, &at)?;
+            } else if data_init {
+                self.pack_layer(ops, p, i)?;
+            }
+            let out = self.layer(ops, p, i, &at, fused.unwrap_or_default(), mode, &mut tape)?;
+            tape.inputs.push(at);
+            tape.outputs.push(out.clone());
+            at = out;
+            i += 1;
+            if fused.is_some() {
+                tape.inputs.push(at.clone());
+                tape.outputs.push(at.clone());
+                i += 1;
+            }
+        }
+        Ok(tape)
+    }
+
+    fn layer(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        x: &Tensor,
+        act: Activation,
+        mode: &Mode,
+        tape: &mut Tape,
+    ) -> Result<Tensor> {
+        let layer = &self.shape.layers[i];
+        let label = self.label(i, "forward");
+        let out = || -> Result<Tensor> {
+            let pixels = layer.output.pixels();
+            let bytes = u64::from(tape.rows) * u64::from(layer.output.len()) * 4;
+            if bytes > ops.gpu.max_binding() || bytes > u64::from(u32::MAX) {
+                return Err(Error::Adapter(format!(
+                    "{}: an activation of {} MiB; this adapter binds at most {} MiB: use a smaller batch size",
+                    self.label(i, ""),
+                    bytes >> 20,
+                    ops.gpu.max_binding() >> 20
+                )));
+            }
+            Ok(ops.gpu.tensor(&label, tape.rows * pixels, layer.output.channels))
+        };
+        match &layer.op {
+            LayerOp::Dense { .. } | LayerOp::Conv2d { .. } => {
+                let y = out()?;
+                let bias = self.params.get(i, "bias");
+                let epilogue = Epilogue::Forward { bias: bias.as_ref(), activation: act };
+                self.product(ops, p, i, &label, x, &y, epilogue)?;
+                Ok(y)
+            }
+            LayerOp::BatchNorm { statistics, .. } => {
+                let y = out()?;
+                tape.statistics[i] = self.batch_norm(ops, p, i, &label, x, act, mode, *statistics, &y)?;
+                Ok(y)
+            }
+            LayerOp::GaussianNoise { sigma } => match tape.noise_base {
+                Some(base) if *sigma > 0.0 => {
+                    let y = out()?;
+                    ops.noise(p, &label, base + i as u32, *sigma, x, &y)?;
+                    Ok(y)
+                }
+                _ => Ok(x.clone()),
+            },
+            LayerOp::Dropout { rate } => match tape.noise_base {
+                Some(base) if *rate > 0.0 => {
+                    let y = out()?;
+                    ops.dropout(p, &label, base + i as u32, *rate, x, &y)?;
+                    Ok(y)
+                }
+                _ => Ok(x.clone()),
+            },
+            LayerOp::GlobalAvgPool {} => {
+                let y = out()?;
+                ops.global_avg_pool(p, &label, x, &y)?;
+                Ok(y)
+            }
+            LayerOp::Flatten {} => Ok(as_matrix(x, tape.rows, layer.output)),
+            other => {
+                let y = out()?;
+                let act = activation(other).unwrap_or_default();
+                ops.activation(p, &label, act, x, &y)?;
+                Ok(y)
+            }
+        }
+    }
+
+    /// The GEMM of a dense or convolution layer.
+    fn product(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        label: &str,
+        x: &Tensor,
+        y: &Tensor,
+        epilogue: Epilogue<'_>,
+    ) -> Result<()> {
+        let layer = &self.shape.layers[i];
+        let packed = self.packed[i].as_ref().expect("dense and conv2d layers are packed");
+        let (a, k) = match layer.window {
+            Some(w) => (Operand::Window, w.kernel * w.kernel * layer.input.channels),
+            None => (Operand::Rows, layer.input.channels),
+        };
+        let g = Gemm {
+            m: y.rows,
+            n: layer.output.channels,
+            k,
+            a: (x, a),
+            b: (&packed.forward, Operand::Rows),
+            conv: conv(layer),
+            out: y,
+            epilogue,
+        };
+        ops.gemm(p, label, g)
+    }
+
+    pub(super) fn batch_norm_of(&self, i: usize) -> BatchNorm {
+        let LayerOp::BatchNorm { eps, momentum, .. } = self.shape.layers[i].op else {
+            unreachable!("only called for batch norm layers")
+        };
+        let get = |name| self.params.get(i, name);
+        BatchNorm {
+            gamma: get("weight"),
+            beta: get("bias"),
+            running_mean: get("running_mean").expect("batch norm has running statistics"),
+            running_var: get("running_var").expect("batch norm has running statistics"),
+            eps,
+            momentum,
+        }
+    }
+
+    fn batch_norm(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        label: &str,
+        x: &Tensor,
+        act: Activation,
+        mode: &Mode,
+        statistics: Statistics,
+        y: &Tensor,
+    ) -> Result<Vec<GroupStatistics>> {
+        let bn = self.batch_norm_of(i);
+        let Mode::Train { groups, .. } = mode else {
+            let running = (&bn.running_mean, &bn.running_var);
+            ops.batch_norm(p, label, &bn, running, x, (0, x.rows), act, y)?;
+            return Ok(vec![]);
+        };
+        let pixels = self.shape.layers[i].input.pixels();
+        let joined = Group { rows: x.rows / pixels, update_running: groups.iter().any(|g| g.update_running) };
+        let groups = match statistics {
+            Statistics::Separate => groups.as_slice(),
+            Statistics::Joined => std::slice::from_ref(&joined),
+        };
+        let mut start = 0;
+        let mut kept = vec![];
+        for g in groups.iter().filter(|g| g.rows > 0) {
+            let count = g.rows * pixels;
+            let running = g.update_running.then_some(&bn);
+            let (mean, variance) = ops.batch_norm_statistics(p, label, x, start, count, running)?;
+            ops.batch_norm(p, label, &bn, (&mean, &variance), x, (start, count), act, y)?;
+            kept.push(GroupStatistics { start, count, mean, variance });
+            start += count;
+        }
+        Ok(kept)
+    }
+
+    /// g and b of one layer from the statistics of its product at g = 1, b = 0.
+    fn init_layer(&self, ops: &Ops<'_>, p: &mut Program, i: usize, x: &Tensor) -> Result<()> {
+        let label = self.label(i, "data init");
+        self.pack_layer(ops, p, i)?;
+        let layer = &self.shape.layers[i];
+        let rows = x.rows / layer.input.pixels();
+        let z = ops.gpu.tensor(&label, rows * layer.output.pixels(), layer.output.channels);
+        self.product(ops, p, i, &label, x, &z, Epilogue::None)?;
+        let (mean, variance) = ops.batch_norm_statistics(p, &label, &z, 0, z.rows, None)?;
+        let g = self.params.get(i, "weight_g").expect("weight norm has a scale");
+        ops.data_init(p, &label, (&mean, &variance), &g, self.params.get(i, "bias").as_ref())?;
+        self.pack_layer(ops, p, i)
+    }
+
+    /// The gradient of a parameter inside an arena laid out like the trained parameters.
+    pub(super) fn grad(&self, grads: &Tensor, layer: usize, name: &str) -> Option<Tensor> {
+        let slot = self.params.layout.slot(layer, name).filter(|s| s.trained)?;
+        Some(Layout::view(grads, slot))
+    }
+}
+
+/// `rows` images of `dims` as the matrix `[rows * pixels, channels]`.
+pub(super) fn as_matrix(x: &Tensor, rows: u32, dims: Dims) -> Tensor {
+    x.reshape(rows * dims.pixels(), dims.channels)
+}

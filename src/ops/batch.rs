@@ -1,0 +1,74 @@
+//! Minibatches from the data set in GPU memory.
+
+use super::{Ops, lanes};
+use crate::error::Result;
+use crate::gpu::{Call, Program, Tensor};
+use crate::rng;
+
+impl Ops<'_> {
+    /// Image numbers of a minibatch: `indices` `[1, rows]` from the walk `stream` through 0..n; see
+    /// `minibatch.wgsl`. `order` is the walk's place in the state (0 labelled, 1 unlabelled D, 2 unlabelled
+    /// G, 3 initialisation), `pool` maps to images, `labels` = (all, of the rows).
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn minibatch(
+        &self,
+        p: &mut Program,
+        (order, stream, n): (u32, u32, u32),
+        pool: Option<&Tensor>,
+        labels: Option<(&Tensor, &Tensor)>,
+        indices: &Tensor,
+    ) -> Result<()> {
+        let mut call = Call::new("minibatch", "data")
+            .define("STREAM", order)
+            .define("POOL", u32::from(pool.is_some()))
+            .define("LABELS", u32::from(labels.is_some()))
+            .bind("state", &self.state)
+            .bind("indices", indices)
+            .param("rows", indices.cols)
+            .param("n", n)
+            .param("half_bits", rng::half_bits(n))
+            .param("stream", stream);
+        if let Some(pool) = pool {
+            call = call.bind("pool", pool);
+        }
+        if let Some((all, rows)) = labels {
+            call = call.bind("all_labels", all).bind("labels", rows);
+        }
+        p.each(self.gpu, call, indices.cols.into())
+    }
+
+    /// Rows `start..start + rows` of x `[.., pixels]` = images (bytes, `count` of them) / 255; in the order
+    /// of `indices`, or from the state's `position.w` on.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn gather_images(
+        &self,
+        p: &mut Program,
+        (images, count): (&Tensor, u32),
+        indices: Option<&Tensor>,
+        x: &Tensor,
+        (start, rows): (u32, u32),
+    ) -> Result<()> {
+        let (v, ty) = lanes(x.cols);
+        let values = u64::from(rows) * u64::from(x.cols);
+        let mut call = Call::new("gather_images", "data")
+            .define("SEQUENCE", u32::from(indices.is_none()))
+            .define("V", v)
+            .define("T", ty)
+            .bind("images", images)
+            .bind("x", x)
+            .param("rows", rows)
+            .param("start", start)
+            .param("pixels", x.cols)
+            .param("images", count)
+            .bytes(5 * values);
+        call = match indices {
+            Some(i) => call.bind("indices", i),
+            None => call.bind("state", &self.state),
+        };
+        p.each(self.gpu, call, values / u64::from(v))
+    }
+}

@@ -1,0 +1,314 @@
+//! The GEMM engine behind every dense and convolution pass: C [M, N] = epilogue(A [M, K] B [K, N]).
+//!
+//! | pass | A | B | C |
+//! |---|---|---|---|
+//! | dense forward | x, rows | W packed `[in, out]` | y |
+//! | dense data gradient | dy, rows | W `[out, in]` | dx |
+//! | dense weight gradient | dy, columns | x, rows | dW `[out, in]` |
+//! | conv forward | x through the window | W packed `[k k in, out]` | y |
+//! | conv data gradient | dy, scattered | W packed `[k k out, in]` | dx |
+//! | conv weight gradient | dy, columns | x through the window | dW `[out, k k in]` |
+//!
+//! The window is never materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
+//! operands, so that adding one means one shader and one line in [`Tiling`].
+
+use super::{Activation, Ops};
+use crate::error::{Error, Result};
+use crate::gpu::{Call, Gpu, Program, Tensor};
+
+/// How a tensor is read as a GEMM operand. The numbers are those of `shaders/common/operands.wgsl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operand {
+    /// Row-major as stored.
+    Rows = 0,
+    /// Stored transposed (A only).
+    Columns = 1,
+    /// Images seen through the convolution's window (A forward, B weight gradient).
+    Window = 2,
+    /// Output gradients seen from the input pixels (A only).
+    Scatter = 3,
+}
+
+/// Geometry of a convolution: x `[rows, h, w, c]`, y `[rows, oh, ow, oc]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conv {
+    /// Input height.
+    pub h: u32,
+    /// Input width.
+    pub w: u32,
+    /// Input channels.
+    pub c: u32,
+    /// Output height.
+    pub oh: u32,
+    /// Output width.
+    pub ow: u32,
+    /// Output channels.
+    pub oc: u32,
+    /// Side of the kernel.
+    pub kernel: u32,
+    /// Step.
+    pub stride: u32,
+    /// Zeros above.
+    pub pad_top: u32,
+    /// Zeros to the left.
+    pub pad_left: u32,
+}
+
+/// What happens to a product before it is stored.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Epilogue<'a> {
+    /// Stored as it is.
+    #[default]
+    None,
+    /// act(acc + bias); either may be absent.
+    Forward {
+        /// `[N]`
+        bias: Option<&'a Tensor>,
+        /// Applied last.
+        activation: Activation,
+    },
+    /// acc * act'(saved), for data gradients that end in an activation's input.
+    Backward {
+        /// The activation's output `[M, N]`.
+        saved: &'a Tensor,
+        /// The activation.
+        activation: Activation,
+    },
+}
+
+/// A blocking of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// `gemm_workgroup.wgsl`: 64 x 64 through workgroup memory.
+    Workgroup,
+    /// `gemm_subgroup.wgsl`: rows of A broadcast between lanes.
+    Subgroup {
+        /// Lanes.
+        lanes: u32,
+        /// Groups of rows.
+        row_groups: u32,
+        /// vec4 columns per lane.
+        column_vecs: u32,
+    },
+}
+
+impl Tile {
+    /// Rows and columns of C that one workgroup makes.
+    pub fn size(self, a: Operand) -> (u32, u32) {
+        match self {
+            Tile::Workgroup => (64, 64),
+            Tile::Subgroup { lanes, row_groups, column_vecs } => {
+                let per_lane = if a == Operand::Columns { 4 } else { 1 };
+                (lanes * row_groups * per_lane, lanes * 4 * column_vecs)
+            }
+        }
+    }
+}
+
+/// Which tile a product gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiling {
+    /// By adapter and shape: the defaults measured in docs/performance.md.
+    Software {
+        /// Lanes of a subgroup.
+        lanes: u32,
+    },
+    /// Always the workgroup tile.
+    Workgroup,
+    /// Always this one (tests, benchmarks).
+    Fixed(Tile),
+}
+
+impl Tiling {
+    /// Subgroup broadcast on software adapters with small fixed subgroups, else workgroup memory.
+    pub fn for_gpu(gpu: &Gpu) -> Tiling {
+        match gpu.subgroup_size() {
+            Some(lanes @ 4..=16) if gpu.summary().is_software() => Tiling::Software { lanes },
+            _ => Tiling::Workgroup,
+        }
+    }
+
+    fn choose(self, g: &Gemm<'_>) -> Tile {
+        match self {
+            Tiling::Workgroup => Tile::Workgroup,
+            Tiling::Fixed(t) => t,
+            Tiling::Software { lanes } if g.a.1 == Operand::Columns => {
+                Tile::Subgroup { lanes, row_groups: 1, column_vecs: 1 }
+            }
+            Tiling::Software { lanes } => Tile::Subgroup { lanes, row_groups: 3, column_vecs: 1 },
+        }
+    }
+
+    /// Workgroups that keep the adapter busy; products with fewer tiles are split along K.
+    fn busy(self) -> u32 {
+        match self {
+            Tiling::Software { .. } => 16,
+            Tiling::Fixed(Tile::Subgroup { .. }) => 16,
+            _ => 128,
+        }
+    }
+}
+
+/// One product.
+#[derive(Debug)]
+pub struct Gemm<'a> {
+    /// Rows of C.
+    pub m: u32,
+    /// Columns of C.
+    pub n: u32,
+    /// Inner size.
+    pub k: u32,
+    /// Left operand and how it is read.
+    pub a: (&'a Tensor, Operand),
+    /// Right operand and how it is read.
+    pub b: (&'a Tensor, Operand),
+    /// Geometry for the `Window` and `Scatter` operands.
+    pub conv: Conv,
+    /// C.
+    pub out: &'a Tensor,
+    /// What happens at the end.
+    pub epilogue: Epilogue<'a>,
+}
+
+impl Ops<'_> {
+    /// Records `g` on behalf of `layer`, in two passes where K is split.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if an operand is smaller than the product needs, or the driver rejects the kernel.
+    pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
+        self.check_gemm(layer, &g)?;
+        let tile = self.tiling.choose(&g);
+        let (tm, tn) = tile.size(g.a.1);
+        let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
+        let splittable = matches!(g.epilogue, Epilogue::None)
+            && g.a.1 != Operand::Scatter
+            && !(g.a.1 == Operand::Window);
+        let splits = if splittable { (self.tiling.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
+        // Chunks are multiples of 16 so that only the last one has a ragged end.
+        let k_chunk = g.k.div_ceil(splits).next_multiple_of(16);
+        let splits = g.k.div_ceil(k_chunk);
+        let groups_m = if g.a.1 == Operand::Scatter {
+            let (h, w) = (g.conv.h.div_ceil(g.conv.stride), g.conv.w.div_ceil(g.conv.stride));
+            (g.m / (g.conv.h * g.conv.w) * h * w).div_ceil(tm)
+        } else {
+            g.m.div_ceil(tm)
+        };
+        let z = if g.a.1 == Operand::Scatter { g.conv.stride * g.conv.stride } else { splits };
+        let grid = [g.n.div_ceil(tn), groups_m, z];
+        if splits == 1 {
+            return self.gemm_pass(program, layer, &g, tile, g.out, k_chunk, false, grid);
+        }
+        let parts = self.gpu.tensor("split-k parts", splits, g.m * g.n);
+        self.gemm_pass(program, layer, &g, tile, &parts, k_chunk, true, grid)?;
+        let call = Call::new("split_k_sum", layer)
+            .bind("parts", &parts)
+            .bind("out", g.out)
+            .param("n", g.m * g.n)
+            .param("splits", splits)
+            .flops(parts.len() as u64);
+        program.each(self.gpu, call, u64::from(g.m) * u64::from(g.n))
+    }
+
+    fn gemm_pass(
+        &self,
+        program: &mut Program,
+        layer: &str,
+        g: &Gemm<'_>,
+        tile: Tile,
+        out: &Tensor,
+        k_chunk: u32,
+        split: bool,
+        grid: [u32; 3],
+    ) -> Result<()> {
+        let activation = match g.epilogue {
+            Epilogue::None => Activation::None,
+            Epilogue::Forward { activation, .. } | Epilogue::Backward { activation, .. } => activation,
+        };
+        let c = g.conv;
+        let name = match tile {
+            Tile::Workgroup => "gemm_workgroup",
+            Tile::Subgroup { .. } => "gemm_subgroup",
+        };
+        let b_window = g.b.1 == Operand::Window;
+        let mut call = Call::new(name, layer)
+            .define("A", g.a.1 as u32)
+            .define("B", u32::from(b_window))
+            .define("ACT", activation.number())
+            .define("SPLIT", u32::from(split))
+            .bind("a", g.a.0)
+            .bind("b", g.b.0)
+            .bind("out", out)
+            .param("m", g.m)
+            .param("n", g.n)
+            .param("k", g.k)
+            .param("k_chunk", k_chunk)
+            .param("h", c.h)
+            .param("w", c.w)
+            .param("c", c.c)
+            .param("oh", c.oh)
+            .param("ow", c.ow)
+            .param("oc", c.oc)
+            .param("kernel", c.kernel)
+            .param("stride", c.stride)
+            .param("pad_top", c.pad_top)
+            .param("pad_left", c.pad_left)
+            .param("slope", activation.slope())
+            .flops(2 * u64::from(g.m) * u64::from(g.n) * u64::from(g.k));
+        let (mut bias_on, mut grad_on) = (0, 0);
+        match g.epilogue {
+            Epilogue::Forward { bias: Some(bias), .. } => {
+                bias_on = 1;
+                call = call.bind("bias", bias);
+            }
+            Epilogue::Backward { saved, .. } => {
+                grad_on = 1;
+                call = call.bind("saved", saved);
+            }
+            _ => {}
+        }
+        call = call.define("BIAS", bias_on).define("GRAD", grad_on);
+        if let Tile::Subgroup { lanes, row_groups, column_vecs } = tile {
+            let by4 = |n: u32| u32::from(n.is_multiple_of(4) && n >= 4);
+            let va = match g.a.1 {
+                Operand::Rows => by4(g.k),
+                Operand::Columns => by4(g.m),
+                Operand::Window => by4(c.c),
+                Operand::Scatter => by4(c.oc),
+            };
+            call = call
+                .define("SG", lanes)
+                .define("RG", row_groups)
+                .define("CV", column_vecs)
+                .define("VA", va)
+                .define("VB", if b_window { by4(c.c) } else { by4(g.n) })
+                .define("VC", by4(g.n));
+        }
+        program.dispatch(self.gpu, call, grid)
+    }
+
+    fn check_gemm(&self, layer: &str, g: &Gemm<'_>) -> Result<()> {
+        let (m, n, k) = (g.m as usize, g.n as usize, g.k as usize);
+        let c = &g.conv;
+        let images = |pixels: usize| pixels / (c.oh * c.ow).max(1) as usize * (c.h * c.w * c.c) as usize;
+        let a = match g.a.1 {
+            Operand::Rows | Operand::Columns => m * k,
+            Operand::Window => images(m),
+            Operand::Scatter => m / (c.h * c.w).max(1) as usize * (c.oh * c.ow * c.oc) as usize,
+        };
+        let b = if g.b.1 == Operand::Window { images(k) } else { n * k };
+        let saved = if let Epilogue::Backward { saved, .. } = g.epilogue { saved.len() } else { m * n };
+        for (what, have, want) in
+            [("a", g.a.0.len(), a), ("b", g.b.0.len(), b), ("out", g.out.len(), m * n), ("saved", saved, m * n)]
+        {
+            if have < want {
+                return Err(Error::Gpu(format!(
+                    "gemm for {layer}: {what} holds {have} values, {m} x {n} x {k} needs {want}"
+                )));
+            }
+        }
+        if m == 0 || n == 0 || k == 0 {
+            return Err(Error::Gpu(format!("gemm for {layer}: empty product {m} x {n} x {k}")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! D's losses, feature matching, evaluation.
+
+use super::Ops;
+use crate::error::Result;
+use crate::gpu::{Call, Program, Tensor};
+
+/// Values per step in the metrics ring; their order is in `head_metrics.wgsl`.
+pub const METRICS: u32 = 8;
+
+/// Rows of D's stacked batch, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadRows {
+    /// Rows of G's images.
+    pub generated: u32,
+    /// Rows with labels.
+    pub labelled: u32,
+    /// Rows without.
+    pub unlabelled: u32,
+}
+
+impl Ops<'_> {
+    /// Gradient of L_D by the logits `[rows, k]`, and the losses into `metrics` `[slots, METRICS]`.
+    /// `weight` is w of L_D = L_labelled + w (L_unlabelled + L_generated) / 2.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn head(
+        &self,
+        p: &mut Program,
+        logits: &Tensor,
+        labels: &Tensor,
+        rows: HeadRows,
+        weight: f32,
+        dlogits: &Tensor,
+        metrics: &Tensor,
+    ) -> Result<()> {
+        let HeadRows { generated, labelled, unlabelled } = rows;
+        let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
+        let row_stats = self.gpu.tensor("row statistics", logits.rows, 4);
+        let call = Call::new("head", "losses")
+            .bind("logits", logits)
+            .bind("labels", labels)
+            .bind("dlogits", dlogits)
+            .bind("row_stats", &row_stats)
+            .param("generated", generated)
+            .param("labelled", labelled)
+            .param("unlabelled", unlabelled)
+            .param("k", logits.cols)
+            .param("weight_generated", share(0.5 * weight, generated))
+            .param("weight_labelled", share(1.0, labelled))
+            .param("weight_unlabelled", share(0.5 * weight, unlabelled))
+            .flops(8 * logits.len() as u64);
+        p.each(self.gpu, call, logits.rows.into())?;
+        let call = Call::new("head_metrics", "losses")
+            .bind("state", &self.state)
+            .bind("row_stats", &row_stats)
+            .bind("metrics", metrics)
+            .param("generated", generated)
+            .param("labelled", labelled)
+            .param("unlabelled", unlabelled)
+            .param("weight", weight);
+        p.dispatch(self.gpu, call, [1, 1, 1])
+    }
+
+    /// L_G into `metrics`, and df `[df.rows, F]`, the gradient by the features of the first `generated`
+    /// rows of f; its rows from `generated` on are data. `mean` divides by F.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn feature_matching(
+        &self,
+        p: &mut Program,
+        f: &Tensor,
+        generated: u32,
+        mean: bool,
+        df: &Tensor,
+        metrics: &Tensor,
+    ) -> Result<()> {
+        let real = f.rows - generated;
+        let m_generated = self.gpu.vector("generated feature means", f.cols);
+        let m_real = self.gpu.vector("real feature means", f.cols);
+        let layer = "feature matching";
+        self.column_sum(p, layer, f, 0, generated, 1.0 / generated as f32, &m_generated)?;
+        self.column_sum(p, layer, f, generated, real, 1.0 / real as f32, &m_real)?;
+        let diff = self.gpu.vector("feature difference", f.cols);
+        let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
+        let call = Call::new("feature_matching", layer)
+            .bind("state", &self.state)
+            .bind("generated", &m_generated)
+            .bind("real", &m_real)
+            .bind("diff", &diff)
+            .bind("metrics", metrics)
+            .param("n", f.cols)
+            .param("norm", norm)
+            .flops(3 * u64::from(f.cols));
+        p.dispatch(self.gpu, call, [1, 1, 1])?;
+        let call = Call::new("feature_matching_grad", layer)
+            .bind("diff", &diff)
+            .bind("df", df)
+            .param("rows", df.rows)
+            .param("generated", generated)
+            .param("n", f.cols)
+            .param("scale", 2.0 * norm / generated as f32);
+        p.dispatch(self.gpu, call, [self.column_groups(f.cols)?, df.rows, 1])
+    }
+
+    /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn evaluate(
+        &self,
+        p: &mut Program,
+        logits: &Tensor,
+        labels: &Tensor,
+        images: u32,
+        losses: &Tensor,
+        confusion: &Tensor,
+    ) -> Result<()> {
+        let call = Call::new("evaluate", "evaluation")
+            .bind("state", &self.state)
+            .bind("logits", logits)
+            .bind("all_labels", labels)
+            .bind("losses", losses)
+            .bind("confusion", confusion)
+            .param("rows", logits.rows)
+            .param("k", logits.cols)
+            .param("images", images);
+        p.each(self.gpu, call, logits.rows.into())
+    }
+}

@@ -1,0 +1,47 @@
+//! Operations: one function per shader, checking shapes, choosing the variant and the grid, and recording
+//! the call. Named like the shader files. Nothing here knows of layers.
+
+mod batch;
+mod gemm;
+mod losses;
+mod norm;
+mod optimizer;
+mod pointwise;
+mod pool;
+mod reduce;
+mod self_test;
+mod state;
+mod weights;
+
+pub use gemm::{Conv, Epilogue, Gemm, Operand, Tile, Tiling};
+pub use losses::{HeadRows, METRICS};
+pub use norm::BatchNorm;
+pub use optimizer::Adam;
+pub use pointwise::{Activation, Fill};
+pub use self_test::self_test;
+pub use state::State;
+
+use crate::gpu::{Gpu, Tensor};
+
+/// What every operation needs: the device, the tiling policy, the step's constants.
+#[derive(Debug)]
+pub struct Ops<'g> {
+    /// The device.
+    pub gpu: &'g Gpu,
+    /// How GEMM tiles are chosen.
+    pub tiling: Tiling,
+    /// The uniform `State` of `shaders/common/state.wgsl`.
+    pub state: Tensor,
+}
+
+impl<'g> Ops<'g> {
+    /// Operations on `gpu` with its default tiling; the step constants start as zeros.
+    pub fn new(gpu: &'g Gpu) -> Ops<'g> {
+        Ops { gpu, tiling: Tiling::for_gpu(gpu), state: gpu.vector("state", State::WORDS) }
+    }
+}
+
+/// Values per invocation of kernels whose rows are `cols` long, and the WGSL type to read them by.
+fn lanes(cols: u32) -> (u32, &'static str) {
+    if cols.is_multiple_of(4) { (4, "vec4<f32>") } else { (1, "f32") }
+}

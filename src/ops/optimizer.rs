@@ -1,0 +1,57 @@
+//! Adam over a network's whole parameter arena.
+
+use super::Ops;
+use crate::error::Result;
+use crate::gpu::{Call, Program, Tensor};
+
+/// Adam's constants (Kingma & Ba 2015).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Epsilon.
+    pub epsilon: f32,
+    /// Epsilon inside the square root.
+    pub inside: bool,
+    /// Rate of the moving average of the parameters.
+    pub ema_rate: f32,
+}
+
+impl Ops<'_> {
+    /// One update of all parameters; the state's step, learning rate and corrections apply. `average` is
+    /// the moving average (D only); `generator` picks G's learning rate.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn adam(
+        &self,
+        p: &mut Program,
+        adam: &Adam,
+        generator: bool,
+        (weights, grads): (&Tensor, &Tensor),
+        (moment1, moment2): (&Tensor, &Tensor),
+        average: Option<&Tensor>,
+    ) -> Result<()> {
+        let mut call = Call::new("adam", if generator { "generator" } else { "discriminator" })
+            .define("ROLE", u32::from(generator))
+            .define("INSIDE", u32::from(adam.inside))
+            .define("EMA", u32::from(average.is_some()))
+            .bind("state", &self.state)
+            .bind("grads", grads)
+            .bind("weights", weights)
+            .bind("moment1", moment1)
+            .bind("moment2", moment2)
+            .param("n4", weights.vec4s())
+            .param("beta1", adam.beta1)
+            .param("beta2", adam.beta2)
+            .param("epsilon", adam.epsilon)
+            .param("ema_rate", adam.ema_rate)
+            .flops(13 * weights.len() as u64);
+        if let Some(a) = average {
+            call = call.bind("average", a);
+        }
+        p.each(self.gpu, call, weights.vec4s().into())
+    }
+}

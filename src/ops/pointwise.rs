@@ -1,0 +1,159 @@
+//! Elementwise operations: activations, noise, dropout, random numbers, copies.
+
+use super::Ops;
+use crate::error::Result;
+use crate::gpu::{Call, Program, Tensor};
+
+/// An activation function. The numbers are those of `shaders/common/activation.wgsl`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Activation {
+    /// x
+    #[default]
+    None,
+    /// max(x, 0)
+    Relu,
+    /// x > 0 ? x : slope x
+    LeakyRelu(f32),
+    /// log(1 + e^x)
+    Softplus,
+    /// 1 / (1 + e^-x)
+    Sigmoid,
+    /// tanh x
+    Tanh,
+}
+
+impl Activation {
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Activation::None => 0,
+            Activation::Relu => 1,
+            Activation::LeakyRelu(_) => 2,
+            Activation::Softplus => 3,
+            Activation::Sigmoid => 4,
+            Activation::Tanh => 5,
+        }
+    }
+    pub(super) fn slope(self) -> f32 {
+        if let Activation::LeakyRelu(s) = self { s } else { 0.0 }
+    }
+}
+
+/// What [`Ops::random_fill`] draws. The numbers are NORMAL in the shader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Uniform on [0, 1).
+    Uniform = 0,
+    /// Standard normal.
+    Normal = 1,
+    /// Philox's integers.
+    Bits = 2,
+}
+
+impl Ops<'_> {
+    /// y = act(x).
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn activation(&self, p: &mut Program, layer: &str, act: Activation, x: &Tensor, y: &Tensor) -> Result<()> {
+        debug_assert_eq!(x.len(), y.len());
+        let call = Call::new("activation", layer)
+            .define("ACT", act.number())
+            .bind("x", x)
+            .bind("y", y)
+            .param("n4", x.vec4s())
+            .param("slope", act.slope())
+            .flops(x.len() as u64);
+        p.each(self.gpu, call, x.vec4s().into())
+    }
+
+    /// dx = dy * act'(y), y the activation's output.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn activation_grad(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        act: Activation,
+        y: &Tensor,
+        dy: &Tensor,
+        dx: &Tensor,
+    ) -> Result<()> {
+        debug_assert!(y.len() >= dy.len() && dy.len() == dx.len());
+        let y = y.head(dy.rows.min(y.rows));
+        let call = Call::new("activation_grad", layer)
+            .define("ACT", act.number())
+            .bind("dy", dy)
+            .bind("y", &y)
+            .bind("dx", dx)
+            .param("n4", dy.vec4s())
+            .param("slope", act.slope())
+            .flops(2 * dy.len() as u64);
+        p.each(self.gpu, call, dy.vec4s().into())
+    }
+
+    /// y = x + sigma n, n from `stream` at the state's step.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn noise(&self, p: &mut Program, layer: &str, stream: u32, sigma: f32, x: &Tensor, y: &Tensor) -> Result<()> {
+        debug_assert_eq!(x.len(), y.len());
+        let call = Call::new("noise", layer)
+            .bind("state", &self.state)
+            .bind("x", x)
+            .bind("y", y)
+            .param("n4", x.vec4s())
+            .param("stream", stream)
+            .param("sigma", sigma)
+            .flops(2 * x.len() as u64);
+        p.each(self.gpu, call, x.vec4s().into())
+    }
+
+    /// Inverted dropout of x, or of its gradient: the same mask for the same stream and step.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn dropout(&self, p: &mut Program, layer: &str, stream: u32, rate: f32, x: &Tensor, y: &Tensor) -> Result<()> {
+        debug_assert_eq!(x.len(), y.len());
+        let call = Call::new("dropout", layer)
+            .bind("state", &self.state)
+            .bind("x", x)
+            .bind("y", y)
+            .param("n4", x.vec4s())
+            .param("stream", stream)
+            .param("rate", rate)
+            .flops(x.len() as u64);
+        p.each(self.gpu, call, x.vec4s().into())
+    }
+
+    /// Fills y from `stream` at the state's step.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn random_fill(&self, p: &mut Program, layer: &str, stream: u32, fill: Fill, y: &Tensor) -> Result<()> {
+        let call = Call::new("random_fill", layer)
+            .define("NORMAL", fill as u32)
+            .bind("state", &self.state)
+            .bind("y", y)
+            .param("n4", y.vec4s())
+            .param("stream", stream);
+        p.each(self.gpu, call, y.vec4s().into())
+    }
+
+    /// out = x, or x times the state's moving-average correction.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn copy(&self, p: &mut Program, layer: &str, x: &Tensor, out: &Tensor, correct: bool) -> Result<()> {
+        debug_assert_eq!(x.len(), out.len());
+        let mut call = Call::new("copy", layer)
+            .define("CORRECT", u32::from(correct))
+            .bind("x", x)
+            .bind("out", out)
+            .param("n4", x.vec4s());
+        if correct {
+            call = call.bind("state", &self.state);
+        }
+        p.each(self.gpu, call, x.vec4s().into())
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether an adapter computes rightly: a small product and Philox's known answer, checked on the host.
+
+use super::{Epilogue, Fill, Gemm, Operand, Ops};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Program};
+use crate::rng::{self, Counter};
+
+/// Runs the self-test and says what was verified.
+///
+/// # Errors
+/// [`Error::Gpu`] if a kernel fails or a result is wrong.
+pub fn self_test(gpu: &Gpu) -> Result<String> {
+    let ops = Ops::new(gpu);
+    let (m, n, k) = (37u32, 29u32, 53u32);
+    let value = |i: u32| ((i * 7 + 3) % 17) as f32 - 8.0;
+    let a: Vec<f32> = (0..m * k).map(value).collect();
+    let b: Vec<f32> = (0..k * n).map(|i| value(i + 5)).collect();
+    let (ta, tb) = (gpu.upload("self-test a", m, k, &a), gpu.upload("self-test b", k, n, &b));
+    let out = gpu.tensor("self-test c", m, n);
+    let bits = gpu.vector("self-test bits", 8);
+    let mut p = Program::new();
+    let g = Gemm {
+        m,
+        n,
+        k,
+        a: (&ta, Operand::Rows),
+        b: (&tb, Operand::Rows),
+        conv: Default::default(),
+        out: &out,
+        epilogue: Epilogue::None,
+    };
+    ops.gemm(&mut p, "self-test", g)?;
+    ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;
+    gpu.write(&ops.state, &[super::State::default()]);
+    gpu.submit(&p, &[])?;
+    let got: Vec<f32> = gpu.read(&out)?;
+    // Small integers: every order of summation gives the same floats.
+    for i in 0..m {
+        for j in 0..n {
+            let want: f32 = (0..k).map(|x| a[(i * k + x) as usize] * b[(x * n + j) as usize]).sum();
+            let have = got[(i * n + j) as usize];
+            if have.to_bits() != want.to_bits() {
+                return Err(Error::Gpu(format!(
+                    "self-test: product [{i}, {j}] is {have}, should be {want}: update the driver of {}",
+                    gpu.summary().name
+                )));
+            }
+        }
+    }
+    let got: Vec<u32> = gpu.read(&bits)?;
+    let want: Vec<u32> = (0..2).flat_map(|b| rng::block(0, Counter { stream: 1, step: 0 }, b)).collect();
+    if got != want {
+        return Err(Error::Gpu(format!("self-test: Philox gives {got:x?}, should be {want:x?}")));
+    }
+    Ok(format!("a {m}x{n}x{k} product and 8 Philox numbers are exact"))
+}

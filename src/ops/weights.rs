@@ -1,0 +1,91 @@
+//! Weights between storage and GEMM: packing and weight normalisation.
+
+use super::Ops;
+use crate::error::Result;
+use crate::gpu::{Call, Program, Tensor};
+
+impl Ops<'_> {
+    /// v `[out, taps * in]` (times `scale` `[out]`) as `forward` `[taps * in, out]` and, where given,
+    /// `backward` `[taps * out, in]`.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn pack_weights(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        v: &Tensor,
+        taps: u32,
+        scale: Option<&Tensor>,
+        forward: &Tensor,
+        backward: Option<&Tensor>,
+    ) -> Result<()> {
+        let mut call = Call::new("pack_weights", layer)
+            .define("SCALE", u32::from(scale.is_some()))
+            .define("BACKWARD", u32::from(backward.is_some()))
+            .bind("v", v)
+            .bind("forward", forward)
+            .param("n", v.len() as u32)
+            .param("out", v.rows)
+            .param("taps", taps)
+            .param("c", v.cols / taps);
+        if let Some(s) = scale {
+            call = call.bind("scale", s).flops(v.len() as u64);
+        }
+        if let Some(b) = backward {
+            call = call.bind("backward", b);
+        }
+        p.each(self.gpu, call, v.len() as u64)
+    }
+
+    /// scale = g / ||v||, inverse = 1 / ||v|| per output; v `[out, k]`, vectors `[out]`.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn weight_norm(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        v: &Tensor,
+        g: &Tensor,
+        scale: &Tensor,
+        inverse: &Tensor,
+    ) -> Result<()> {
+        let call = Call::new("weight_norm", layer)
+            .bind("v", v)
+            .bind("g", g)
+            .bind("scale", scale)
+            .bind("inverse", inverse)
+            .param("k", v.cols)
+            .flops(2 * v.len() as u64);
+        p.dispatch(self.gpu, call, [v.rows, 1, 1])
+    }
+
+    /// dv and (where trained) dg from dw, the gradient of the effective weights; all `[out, k]` or `[out]`.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn weight_norm_grad(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        (dw, v): (&Tensor, &Tensor),
+        (scale, inverse): (&Tensor, &Tensor),
+        dv: &Tensor,
+        dg: Option<&Tensor>,
+    ) -> Result<()> {
+        let mut call = Call::new("weight_norm_grad", layer)
+            .define("SCALE", u32::from(dg.is_some()))
+            .bind("dw", dw)
+            .bind("v", v)
+            .bind("scale", scale)
+            .bind("inverse", inverse)
+            .bind("dv", dv)
+            .param("k", v.cols)
+            .flops(6 * v.len() as u64);
+        if let Some(dg) = dg {
+            call = call.bind("dg", dg);
+        }
+        p.dispatch(self.gpu, call, [v.rows, 1, 1])
+    }
+}

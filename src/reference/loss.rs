@@ -1,0 +1,230 @@
+//! Losses on the K logits and on the features (Salimans et al. 2016, sections 3.1, 3.4 and 5).
+//!
+//! With `s = logsumexp_k l_k` and the logit of the class "generated" fixed to 0, `D(x) = sigmoid(s)`,
+//! `-log D = softplus(-s)` and `-log(1 - D) = softplus(s)`; Z itself is never formed.
+
+use super::pointwise::{sigmoid, softplus};
+
+/// `log sum_k e^l_k`, the largest logit subtracted.
+pub fn logsumexp(logits: &[f64]) -> f64 {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + logits.iter().map(|l| (l - top).exp()).sum::<f64>().ln()
+}
+
+/// `p_j = e^(l_j - s)`.
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    let s = logsumexp(logits);
+    logits.iter().map(|l| (l - s).exp()).collect()
+}
+
+/// Cross entropy of one row and its gradient: `s - l_y`, `p_j - [j = y]`.
+///
+/// # Panics
+/// Where `label` is not below the number of logits.
+pub fn cross_entropy(logits: &[f64], label: u32) -> (f64, Vec<f64>) {
+    let mut d = softmax(logits);
+    d[label as usize] -= 1.0;
+    (logsumexp(logits) - logits[label as usize], d)
+}
+
+/// Weights of the discriminator's loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossSettings {
+    /// w of the unsupervised half.
+    pub weight: f64,
+    /// Target of real images, alpha of one-sided label smoothing; 1 is none.
+    pub alpha: f64,
+}
+
+impl Default for LossSettings {
+    fn default() -> Self {
+        LossSettings { weight: 1.0, alpha: 1.0 }
+    }
+}
+
+/// The discriminator's loss with its parts and its gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscriminatorLoss {
+    /// `L_D = supervised + weight (real + fake) / 2`
+    pub total: f64,
+    /// Mean cross entropy of the labelled rows.
+    pub supervised: f64,
+    /// Mean over unlabelled rows of `alpha softplus(-s) + (1 - alpha) softplus(s)`.
+    pub real: f64,
+    /// Mean over generated rows of `softplus(s)`.
+    pub fake: f64,
+    /// Labelled rows whose largest logit (the first of equals) is their label's.
+    pub correct: usize,
+    /// Mean D(x) of the unlabelled rows.
+    pub d_real: f64,
+    /// Mean D(x) of the generated rows.
+    pub d_fake: f64,
+    /// dL_D/dlogits `[rows, classes]`.
+    pub d_logits: Vec<f64>,
+}
+
+/// L_D on stacked logits `[labels.len() + unlabelled + generated, classes]`, in that order. The mean over no
+/// rows counts as 0.
+///
+/// # Panics
+/// Where the logits are not that many rows, or a label is not below `classes`.
+pub fn discriminator_loss(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    unlabelled: usize,
+    generated: usize,
+    settings: LossSettings,
+) -> DiscriminatorLoss {
+    let rows = labels.len() + unlabelled + generated;
+    assert_eq!(logits.len(), rows * classes, "discriminator_loss: logits are not [{rows}, {classes}]");
+    let LossSettings { weight, alpha } = settings;
+    let (mut supervised, mut real, mut fake) = (0.0, 0.0, 0.0);
+    let (mut correct, mut d_real, mut d_fake) = (0, 0.0, 0.0);
+    let mut d_logits = Vec::with_capacity(logits.len());
+    for (row, l) in logits.chunks_exact(classes).enumerate() {
+        let s = logsumexp(l);
+        if row < labels.len() {
+            let n = labels.len() as f64;
+            let (loss, d) = cross_entropy(l, labels[row]);
+            supervised += loss / n;
+            correct += usize::from(argmax(l) == labels[row] as usize);
+            d_logits.extend(d.iter().map(|d| d / n));
+        } else {
+            // ds/dl_j = p_j
+            let ds = if row < labels.len() + unlabelled {
+                let n = unlabelled as f64;
+                real += (alpha * softplus(-s) + (1.0 - alpha) * softplus(s)) / n;
+                d_real += sigmoid(s) / n;
+                (-alpha * sigmoid(-s) + (1.0 - alpha) * sigmoid(s)) / n
+            } else {
+                let n = generated as f64;
+                fake += softplus(s) / n;
+                d_fake += sigmoid(s) / n;
+                sigmoid(s) / n
+            };
+            d_logits.extend(softmax(l).iter().map(|p| weight / 2.0 * ds * p));
+        }
+    }
+    let total = supervised + weight * (real + fake) / 2.0;
+    DiscriminatorLoss { total, supervised, real, fake, correct, d_real, d_fake, d_logits }
+}
+
+/// Index of the largest value, the first of equals.
+pub fn argmax(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// How the squared distance of feature means is reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FeatureMatching {
+    /// Mean over the F features, as the paper's code has it.
+    #[default]
+    Mean,
+    /// Sum, the squared norm of the paper's text: F times as large.
+    Sum,
+}
+
+/// L_G = `c || mean_real f - mean_generated f ||^2`, c = 1/F or 1, and dL_G/df. f is
+/// `[real + generated, features]`, real rows first; the gradient of the real rows is 0, their mean a constant.
+///
+/// # Panics
+/// Where f is not that many rows.
+pub fn feature_matching(
+    f: &[f64],
+    real: usize,
+    generated: usize,
+    features: usize,
+    reduction: FeatureMatching,
+) -> (f64, Vec<f64>) {
+    let rows = real + generated;
+    assert_eq!(f.len(), rows * features, "feature_matching: f is not [{rows}, {features}]");
+    let (f_real, f_generated) = f.split_at(real * features);
+    let (m_real, m_generated) = (column_means(f_real, features), column_means(f_generated, features));
+    let c = match reduction {
+        FeatureMatching::Mean => 1.0 / features as f64,
+        FeatureMatching::Sum => 1.0,
+    };
+    let loss = m_real.iter().zip(&m_generated).map(|(r, g)| c * (r - g) * (r - g)).sum();
+    let mut df = vec![0.0; real * features];
+    for _ in 0..generated {
+        df.extend(m_real.iter().zip(&m_generated).map(|(r, g)| -2.0 * c * (r - g) / generated as f64));
+    }
+    (loss, df)
+}
+
+fn column_means(f: &[f64], columns: usize) -> Vec<f64> {
+    let rows = (f.len() / columns) as f64;
+    super::dense::bias_grad(f, columns).iter().map(|sum| sum / rows).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::assert_close;
+    use crate::reference::gradient_check::{check_gradient, numbers};
+
+    #[test]
+    fn known_values() {
+        // Equal logits 0: s = ln K, D = K / (K + 1).
+        let loss = discriminator_loss(&[0.0; 9], 3, &[1], 1, 1, LossSettings::default());
+        let (ln3, d) = (3f64.ln(), 0.75f64);
+        let got = [loss.supervised, loss.real, loss.fake, loss.d_real, loss.d_fake, loss.total];
+        let total = ln3 + 0.5 * (-d.ln() - (1.0 - d).ln());
+        assert_close("parts", &[ln3, -d.ln(), -(1.0 - d).ln(), d, d, total], &got, 1e-14, 0.0);
+        let third = 1.0 / 3.0;
+        let (real, fake) = (-0.5 * (1.0 - d) * third, 0.5 * d * third);
+        let expected = [third, third - 1.0, third, real, real, real, fake, fake, fake];
+        assert_close("d_logits", &expected, &loss.d_logits, 1e-14, 0.0);
+        assert_eq!(loss.correct, 0, "the first of equal logits is class 0");
+    }
+
+    #[test]
+    fn huge_logits_stay_finite() {
+        let logits = [1e4, 0.0, -1e4, -1e4, 1e4, 1e4, -1e4, -1e4];
+        let loss = discriminator_loss(&logits, 2, &[0], 2, 1, LossSettings { weight: 1.0, alpha: 0.9 });
+        assert!(loss.total.is_finite() && loss.d_logits.iter().all(|d| d.is_finite()), "{loss:?}");
+        assert_eq!((loss.supervised, loss.correct), (0.0, 1));
+    }
+
+    #[test]
+    fn gradients_of_discriminator_loss() {
+        let logits: Vec<f64> = numbers(1, 9 * 4).iter().map(|x| 2.0 * x - 1.0).collect();
+        for (weight, alpha) in [(1.0, 1.0), (0.7, 0.9), (0.0, 1.0)] {
+            let settings = LossSettings { weight, alpha };
+            let loss = |l: &[f64]| discriminator_loss(l, 4, &[0, 3], 4, 3, settings);
+            check_gradient("d_logits", &logits, &loss(&logits).d_logits, |l| loss(l).total);
+        }
+    }
+
+    #[test]
+    fn gradients_of_feature_matching() {
+        let (real, generated, features) = (3, 4, 5);
+        let f = numbers(1, (real + generated) * features);
+        let (f_real, f_generated) = f.split_at(real * features);
+        let mut losses = vec![];
+        for reduction in [FeatureMatching::Mean, FeatureMatching::Sum] {
+            let (value, df) = feature_matching(&f, real, generated, features, reduction);
+            assert!(df[..real * features].iter().all(|&d| d == 0.0), "real rows have a gradient");
+            check_gradient("df", f_generated, &df[real * features..], |g| {
+                feature_matching(&[f_real, g].concat(), real, generated, features, reduction).0
+            });
+            losses.push(value);
+        }
+        assert_close("sum = F mean", &[losses[0] * 5.0], &losses[1..], 1e-14, 0.0);
+    }
+
+    #[test]
+    fn known_feature_distance() {
+        let f = [1.0, 2.0, 3.0, 4.0, 5.0, 0.0];
+        let (loss, df) = feature_matching(&f, 2, 1, 2, FeatureMatching::Mean);
+        assert_eq!(loss, (3.0 * 3.0 + 3.0 * 3.0) / 2.0);
+        assert_eq!(df, [0.0, 0.0, 0.0, 0.0, 3.0, -3.0]);
+    }
+}

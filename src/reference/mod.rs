@@ -1,0 +1,37 @@
+//! The float64 CPU twin: the whole training step in plain loops, unfused, to be read rather than run fast.
+//! The GPU kernels are compared with the functions here.
+//!
+//! Layout: an activation is a row-major matrix `[rows * height * width, channels]` (NHWC, channel
+//! innermost); weights are `[out, kernel_y, kernel_x, in]`, dense ones `[out, in]`. Gradients are named
+//! `d<thing>` and have the layout of the thing. Shape mismatches are programming errors and panic.
+
+pub mod batch_norm;
+pub mod compare;
+pub mod conv2d;
+pub mod dense;
+pub mod init;
+pub mod loss;
+pub mod net;
+pub mod optimizer;
+pub mod pointwise;
+pub mod step;
+pub mod weight_norm;
+
+pub use compare::{assert_close, assert_nmse, check_close, nmse};
+pub use init::{data_init, init_params};
+pub use loss::{DiscriminatorLoss, FeatureMatching, LossSettings, discriminator_loss, feature_matching};
+pub use net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
+pub use optimizer::{AdamSettings, EpsPlacement, Moments};
+pub use step::{Dataset, GanState, StepSettings, gan_step, minibatch, supervised_step};
+
+/// The tensors of one layer, in the order of [`crate::model::shape::LayerShape::params`], memory layout.
+pub type LayerParams = Vec<Vec<f64>>;
+/// The tensors of a network, layer by layer; layers without parameters have an empty list.
+pub type NetParams = Vec<LayerParams>;
+
+#[cfg(test)]
+mod gradient_check;
+#[cfg(test)]
+mod net_tests;
+#[cfg(test)]
+mod step_tests;

@@ -1,0 +1,318 @@
+//! The whole training step. A `*_pass` computes losses and gradients and changes nothing; a `*_step` runs
+//! it and applies running statistics, Adam and the moving average.
+
+use super::NetParams;
+use super::init::init_params;
+use super::loss::{
+    DiscriminatorLoss, FeatureMatching, LossSettings, discriminator_loss, feature_matching as matching_loss,
+};
+use super::net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
+use super::optimizer::{AdamSettings, Moments, adam, ema, zeros};
+use crate::model::shape::{ModelShape, NetShape};
+use crate::model::spec::Prior;
+use crate::rng::{self, Counter, streams};
+
+/// Everything that training changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GanState {
+    /// Discriminator.
+    pub d: NetParams,
+    /// Generator.
+    pub g: NetParams,
+    /// Adam's moments of D.
+    pub d_moments: Moments,
+    /// Adam's moments of G.
+    pub g_moments: Moments,
+    /// Moving average of D's trained parameters, started at 0.
+    pub d_ema: NetParams,
+    /// Steps done.
+    pub step: u32,
+}
+
+impl GanState {
+    /// Step 0 with fresh parameters (no data-dependent initialisation; see [`super::data_init`]).
+    pub fn new(model: &ModelShape, seed: u64) -> GanState {
+        let (d, g) = (&model.discriminator, &model.generator);
+        GanState {
+            d: init_params(d, seed, streams::INIT_D),
+            g: init_params(g, seed, streams::INIT_G),
+            d_moments: Moments::new(d),
+            g_moments: Moments::new(g),
+            d_ema: zeros(d),
+            step: 0,
+        }
+    }
+}
+
+/// What stays the same from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepSettings {
+    /// The run's seed.
+    pub seed: u64,
+    /// B: unlabelled and generated images per step, labelled ones if there are that many.
+    pub batch: u32,
+    /// Weights of D's loss.
+    pub loss: LossSettings,
+    /// Reduction of G's loss.
+    pub feature_matching: FeatureMatching,
+    /// D's optimiser.
+    pub d_adam: AdamSettings,
+    /// G's optimiser.
+    pub g_adam: AdamSettings,
+    /// Rate of the moving average of D.
+    pub ema_rate: f64,
+}
+
+/// The images, NHWC, scaled to 0..1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dataset<'a> {
+    /// Labelled images `[labels, values]`.
+    pub labelled: &'a [f64],
+    /// Their classes.
+    pub labels: &'a [u32],
+    /// Unlabelled images `[n, values]`.
+    pub unlabelled: &'a [f64],
+}
+
+impl Dataset<'_> {
+    fn unlabelled_len(&self, net: &NetShape) -> u32 {
+        (self.unlabelled.len() / net.input.len() as usize) as u32
+    }
+}
+
+/// Which images of a pool of `n` make up minibatch `step`: the pool is gone through in batches of `batch`,
+/// in a new order every epoch, batches running on across epochs.
+///
+/// # Panics
+/// Where `n` is 0 and `batch` is not.
+pub fn minibatch(seed: u64, stream: u32, step: u32, batch: u32, n: u32) -> Vec<u32> {
+    let start = u64::from(step) * u64::from(batch);
+    let image = |i: u32| {
+        let position = start + u64::from(i);
+        let (epoch, at) = (position / u64::from(n), position % u64::from(n));
+        rng::permute(seed, Counter { stream, step: epoch as u32 }, at as u32, n)
+    };
+    (0..batch).map(image).collect()
+}
+
+/// Rows `indices` of images `[n, values]`.
+pub fn gather(images: &[f64], indices: &[u32], values: usize) -> Vec<f64> {
+    indices.iter().flat_map(|&i| images[i as usize * values..][..values].iter().copied()).collect()
+}
+
+/// z `[rows, latent]`: element e from `stream` at `step`.
+pub fn latent(prior: Prior, seed: u64, stream: u32, step: u32, rows: u32, latent: u32) -> Vec<f64> {
+    let at = Counter { stream, step };
+    let element = |e| match prior {
+        Prior::Uniform => rng::uniform(seed, at, e),
+        Prior::Normal => rng::normal(seed, at, e),
+    };
+    (0..rows * latent).map(element).collect()
+}
+
+/// D's half of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscriminatorPass {
+    /// Labelled images of the minibatch.
+    pub labelled: Vec<u32>,
+    /// Unlabelled images of the minibatch.
+    pub unlabelled: Vec<u32>,
+    /// G's pass on z; its output are the generated rows.
+    pub generator: Tape,
+    /// D's pass on `[labelled | unlabelled | generated]`.
+    pub tape: Tape,
+    /// L_D.
+    pub loss: DiscriminatorLoss,
+    /// dL_D of D.
+    pub gradients: Gradients,
+}
+
+/// Loss and gradients of D at the state's step.
+pub fn discriminator_pass(
+    model: &ModelShape,
+    state: &GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> DiscriminatorPass {
+    let (net, seed, step, batch) = (&model.discriminator, settings.seed, state.step, settings.batch);
+    let values = net.input.len() as usize;
+    let labels = data.labels.len() as u32;
+    let labelled = minibatch(seed, streams::ORDER_LABELLED, step, batch.min(labels), labels);
+    let n = data.unlabelled_len(net);
+    let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_D, step, batch, n);
+    let generator = generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
+    let input = [
+        gather(data.labelled, &labelled, values),
+        gather(data.unlabelled, &unlabelled, values),
+        generator.output().to_vec(),
+    ]
+    .concat();
+    let groups = [
+        Group { rows: labelled.len(), update_running: true },
+        Group { rows: unlabelled.len(), update_running: true },
+        Group { rows: batch as usize, update_running: false },
+    ];
+    let mode = Mode::Train { seed, noise_base: streams::NOISE_D_STEP, step };
+    let tape = forward(net, &state.d, &input, &groups, mode);
+    let targets: Vec<u32> = labelled.iter().map(|&i| data.labels[i as usize]).collect();
+    let classes = model.data.classes as usize;
+    let loss =
+        discriminator_loss(tape.output(), classes, &targets, unlabelled.len(), batch as usize, settings.loss);
+    let gradients = backward(net, &state.d, &tape, Some(&loss.d_logits), None);
+    DiscriminatorPass { labelled, unlabelled, generator, tape, loss, gradients }
+}
+
+/// G on a minibatch of z.
+fn generate(model: &ModelShape, state: &GanState, settings: &StepSettings, z: u32, noise_base: u32) -> Tape {
+    let (net, seed, step) = (&model.generator, settings.seed, state.step);
+    let z = latent(model.prior, seed, z, step, settings.batch, net.input.len());
+    let groups = [Group { rows: settings.batch as usize, update_running: true }];
+    forward(net, &state.g, &z, &groups, Mode::Train { seed, noise_base, step })
+}
+
+/// D's half of a step: running statistics of both networks, Adam and moving average of D.
+pub fn discriminator_step(
+    model: &ModelShape,
+    state: &mut GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> DiscriminatorPass {
+    let pass = discriminator_pass(model, state, settings, data);
+    update_running(&model.generator, &mut state.g, &pass.generator);
+    update_discriminator(model, state, settings, &pass.tape, &pass.gradients);
+    pass
+}
+
+fn update_discriminator(
+    model: &ModelShape,
+    state: &mut GanState,
+    settings: &StepSettings,
+    tape: &Tape,
+    gradients: &Gradients,
+) {
+    let net = &model.discriminator;
+    update_running(net, &mut state.d, tape);
+    adam(net, &mut state.d, &gradients.params, &mut state.d_moments, &settings.d_adam, state.step);
+    ema(net, &mut state.d_ema, &state.d, settings.ema_rate);
+}
+
+/// G's half of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GeneratorPass {
+    /// Unlabelled images of the minibatch.
+    pub unlabelled: Vec<u32>,
+    /// G's pass on z.
+    pub generator: Tape,
+    /// D's pass on `[unlabelled | generated]`.
+    pub discriminator: Tape,
+    /// L_G.
+    pub loss: f64,
+    /// Gradients through D; those of its parameters are not used.
+    pub discriminator_gradients: Gradients,
+    /// dL_G of G.
+    pub gradients: Gradients,
+}
+
+/// Loss and gradients of G at the state's step.
+///
+/// # Panics
+/// Where the discriminator has no feature layer.
+pub fn generator_pass(
+    model: &ModelShape,
+    state: &GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> GeneratorPass {
+    let (net, seed, step, batch) = (&model.discriminator, settings.seed, state.step, settings.batch);
+    let values = net.input.len() as usize;
+    let n = data.unlabelled_len(net);
+    let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
+    let generator = generate(model, state, settings, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP);
+    let input = [gather(data.unlabelled, &unlabelled, values), generator.output().to_vec()].concat();
+    let rows = batch as usize;
+    let groups = [Group { rows, update_running: false }; 2];
+    let mode = Mode::Train { seed, noise_base: streams::NOISE_G_STEP, step };
+    let discriminator = forward(net, &state.d, &input, &groups, mode);
+    let Some(layer) = net.feature() else { panic!("{}: no feature layer", net.name) };
+    let features = net.layers[layer].output.len() as usize;
+    let f = discriminator.layer_output(layer);
+    let (loss, d_feature) = matching_loss(f, rows, rows, features, settings.feature_matching);
+    let discriminator_gradients = backward(net, &state.d, &discriminator, None, Some(&d_feature));
+    let d_images = &discriminator_gradients.d_input[rows * values..];
+    let gradients = backward(&model.generator, &state.g, &generator, Some(d_images), None);
+    GeneratorPass { unlabelled, generator, discriminator, loss, discriminator_gradients, gradients }
+}
+
+/// G's half of a step: running statistics and Adam of G. D stays as it is.
+pub fn generator_step(
+    model: &ModelShape,
+    state: &mut GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> GeneratorPass {
+    let net = &model.generator;
+    let pass = generator_pass(model, state, settings, data);
+    update_running(net, &mut state.g, &pass.generator);
+    adam(net, &mut state.g, &pass.gradients.params, &mut state.g_moments, &settings.g_adam, state.step);
+    pass
+}
+
+/// One whole step: D, then G against the updated D.
+pub fn gan_step(
+    model: &ModelShape,
+    state: &mut GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> (DiscriminatorPass, GeneratorPass) {
+    let d = discriminator_step(model, state, settings, data);
+    let g = generator_step(model, state, settings, data);
+    state.step += 1;
+    (d, g)
+}
+
+/// A step of the supervised baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SupervisedPass {
+    /// Labelled images of the minibatch.
+    pub labelled: Vec<u32>,
+    /// D's pass on them.
+    pub tape: Tape,
+    /// The loss; only `supervised`, `correct` and `d_logits` mean anything.
+    pub loss: DiscriminatorLoss,
+    /// dL_sup of D.
+    pub gradients: Gradients,
+}
+
+/// Supervised loss and gradients of D on `batch` labelled images at the state's step.
+pub fn supervised_pass(
+    model: &ModelShape,
+    state: &GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> SupervisedPass {
+    let (net, seed, step) = (&model.discriminator, settings.seed, state.step);
+    let n = data.labels.len() as u32;
+    let labelled = minibatch(seed, streams::ORDER_LABELLED, step, settings.batch, n);
+    let input = gather(data.labelled, &labelled, net.input.len() as usize);
+    let groups = [Group { rows: labelled.len(), update_running: true }];
+    let mode = Mode::Train { seed, noise_base: streams::NOISE_D_STEP, step };
+    let tape = forward(net, &state.d, &input, &groups, mode);
+    let targets: Vec<u32> = labelled.iter().map(|&i| data.labels[i as usize]).collect();
+    let classes = model.data.classes as usize;
+    let loss = discriminator_loss(tape.output(), classes, &targets, 0, 0, settings.loss);
+    let gradients = backward(net, &state.d, &tape, Some(&loss.d_logits), None);
+    SupervisedPass { labelled, tape, loss, gradients }
+}
+
+/// One supervised step: running statistics, Adam and moving average of D.
+pub fn supervised_step(
+    model: &ModelShape,
+    state: &mut GanState,
+    settings: &StepSettings,
+    data: &Dataset,
+) -> SupervisedPass {
+    let pass = supervised_pass(model, state, settings, data);
+    update_discriminator(model, state, settings, &pass.tape, &pass.gradients);
+    state.step += 1;
+    pass
+}

@@ -1,0 +1,62 @@
+//! Many small images in one picture.
+
+use super::png::Picture;
+use crate::model::shape::Dims;
+
+/// Grey between and around the images.
+const GAP: u8 = 40;
+
+/// Images `count x height x width x channels` with values in 0..1, row by row in a grid about as wide as
+/// high, one pixel between them. Of 2 channels the first is shown, of more than 3 the first three. Small
+/// images are enlarged by whole factors until they are at least 56 pixels wide.
+pub fn grid(images: &[f32], dims: Dims) -> Picture {
+    let len = (dims.len() as usize).max(1);
+    let count = (images.len() / len).max(1) as u32;
+    let columns = (f64::from(count).sqrt().ceil() as u32).max(1);
+    let rows = count.div_ceil(columns);
+    let zoom = 56u32.div_ceil(dims.width.max(1)).max(1);
+    let (cell_w, cell_h) = (dims.width * zoom + 1, dims.height * zoom + 1);
+    let shown = if dims.channels >= 3 { 3 } else { 1 };
+    let mut out = Picture::filled(columns * cell_w + 1, rows * cell_h + 1, shown, GAP);
+    for (i, image) in images.chunks_exact(len).enumerate() {
+        let (left, top) = (1 + i as u32 % columns * cell_w, 1 + i as u32 / columns * cell_h);
+        for y in 0..dims.height * zoom {
+            for x in 0..dims.width * zoom {
+                let from = ((y / zoom * dims.width + x / zoom) * dims.channels) as usize;
+                let to = (((top + y) * out.width + left + x) * shown) as usize;
+                for c in 0..shown as usize {
+                    // A cast saturates and turns NaN into 0.
+                    out.pixels[to + c] = (image[from + c] * 255.0 + 0.5) as u8;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_land_in_their_cell() {
+        let dims = Dims { height: 1, width: 56, channels: 1 };
+        let mut images = vec![0.0; 3 * 56];
+        images[0] = 1.0;
+        images[56 * 2 + 55] = 2.0;
+        images[1] = f32::NAN;
+        let p = grid(&images, dims);
+        assert_eq!((p.width, p.height, p.channels), (115, 5, 1));
+        assert_eq!(p.pixels[115 + 1..115 + 3], [255, 0]);
+        assert_eq!(p.pixels[3 * 115 + 56], 255);
+        assert_eq!(p.pixels.iter().filter(|&&v| v == 255).count(), 2);
+    }
+
+    #[test]
+    fn colours_and_enlargement() {
+        let dims = Dims { height: 1, width: 1, channels: 3 };
+        let p = grid(&[1.0, 0.0, 0.5], dims);
+        assert_eq!((p.width, p.height, p.channels), (58, 58, 3));
+        assert_eq!(p.pixels[(58 + 1) * 3..(58 + 1) * 3 + 3], [255, 0, 128]);
+    }
+}

@@ -1,0 +1,11 @@
+//! What people look at: pictures, tables, progress, and the files of a run folder. Reads only what the
+//! trainer tells ([`crate::train::event`]); nothing here knows the GPU.
+
+pub mod confusion;
+mod font;
+pub mod grid;
+pub mod plot;
+pub mod png;
+pub mod progress;
+pub mod recorder;
+pub mod table;

@@ -1,0 +1,173 @@
+//! Line plots of a run: losses over steps, accuracy over epochs.
+
+use super::font;
+use super::png::Picture;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use std::fmt::Display;
+
+const SIZE: (u32, u32) = (960, 560);
+const INK: RGBColor = RGBColor(51, 51, 51);
+const PALE: RGBColor = RGBColor(225, 225, 225);
+/// Okabe & Ito's colours, which colour-blind people can tell apart.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+];
+/// More points than this are averaged in groups: about one per pixel column.
+const MAX_POINTS: usize = 400;
+
+/// One line: a name for the legend, and (x, y) points with x rising. Points with a NaN or infinity are left
+/// out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// For the legend.
+    pub name: String,
+    /// x, y.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Axes with lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// Above the axes.
+    pub title: String,
+    /// Below the x axis.
+    pub x_label: String,
+    /// Beside the y axis.
+    pub y_label: String,
+    /// Drawn in order.
+    pub lines: Vec<Line>,
+    /// Values that the y axis must include.
+    pub include: Vec<f64>,
+}
+
+/// Draws panels below one another into one picture.
+pub fn draw(panels: &[Panel]) -> Picture {
+    let (width, height) = (SIZE.0, SIZE.1 * panels.len().max(1) as u32);
+    let mut picture = Picture::filled(width, height, 3, 255);
+    {
+        let area = BitMapBackend::with_buffer(&mut picture.pixels, (width, height)).into_drawing_area();
+        for (area, panel) in area.split_evenly((panels.len().max(1), 1)).iter().zip(panels) {
+            // Drawing into memory has no way to fail; a plot is no reason to stop a run in any case.
+            let _ = draw_panel(area, panel);
+        }
+    }
+    picture
+}
+
+type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+
+fn draw_panel(area: &Canvas<'_>, panel: &Panel) -> Result<(), Box<dyn std::error::Error>> {
+    let lines: Vec<Line> = panel.lines.iter().map(reduced).filter(|l| !l.points.is_empty()).collect();
+    let all = || lines.iter().flat_map(|l| &l.points);
+    let (x0, x1) = span(all().map(|p| p.0), 0.0);
+    let (y0, y1) = span(all().map(|p| p.1).chain(panel.include.iter().copied()), 0.05);
+    // Steps and epochs are whole: no tick between two of them.
+    let whole_ticks = (x1 - x0 + 1.0).clamp(2.0, 10.0) as usize;
+    let mut chart = ChartBuilder::on(area)
+        .caption(&panel.title, font::text(24, INK))
+        .margin(14)
+        .margin_right(28)
+        .x_label_area_size(52)
+        .y_label_area_size(78)
+        .build_cartesian_2d(x0..x1, y0..y1)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(PALE)
+        .axis_style(INK)
+        .label_style(font::text(17, INK))
+        .axis_desc_style(font::text(19, INK))
+        .x_desc(&panel.x_label)
+        .y_desc(&panel.y_label)
+        .x_labels(whole_ticks)
+        .y_labels(8)
+        .x_label_formatter(&|v| short(*v))
+        .y_label_formatter(&|v| short(*v))
+        .draw()?;
+    for (line, color) in lines.iter().zip(COLORS.iter().cycle()) {
+        let color = *color;
+        let few = line.points.len() <= 40;
+        chart
+            .draw_series(
+                LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(if few {
+                    4
+                } else {
+                    0
+                }),
+            )?
+            .label(&line.name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 22, y + 1)], color.filled()));
+    }
+    if !lines.is_empty() {
+        chart
+            .configure_series_labels()
+            .label_font(font::text(17, INK))
+            .background_style(WHITE.mix(0.85))
+            .border_style(PALE)
+            .legend_area_size(30)
+            .margin(12)
+            .position(corner(&lines, (x0, x1), (y0, y1)))
+            .draw()?;
+    }
+    Ok(())
+}
+
+/// The right corner, upper or lower, with fewer points near it.
+fn corner(lines: &[Line], x: (f64, f64), y: (f64, f64)) -> SeriesLabelPosition {
+    let (right, middle) = (x.0 + 0.7 * (x.1 - x.0), 0.5 * (y.0 + y.1));
+    let near = lines.iter().flat_map(|l| &l.points).filter(|p| p.0 >= right);
+    let (upper, lower) = near.fold((0, 0), |(u, l), p| if p.1 > middle { (u + 1, l) } else { (u, l + 1) });
+    if upper > lower { SeriesLabelPosition::LowerRight } else { SeriesLabelPosition::UpperRight }
+}
+
+/// Finite points only, averaged in groups where there are very many.
+fn reduced(line: &Line) -> Line {
+    let finite: Vec<(f64, f64)> =
+        line.points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
+    let group = finite.len().div_ceil(MAX_POINTS).max(1);
+    let mean = |part: &[(f64, f64)]| {
+        let n = part.len() as f64;
+        (part.iter().map(|p| p.0).sum::<f64>() / n, part.iter().map(|p| p.1).sum::<f64>() / n)
+    };
+    Line { name: line.name.clone(), points: finite.chunks(group).map(mean).collect() }
+}
+
+/// Smallest and largest value, widened by `margin` of their distance; never empty.
+fn span(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if !(low.is_finite() && high.is_finite()) {
+        return (0.0, 1.0);
+    }
+    if high - low <= 1e-9 * high.abs().max(1e-9) {
+        let half = 0.5 * high.abs().max(1.0);
+        return (low - half, high + half);
+    }
+    let room = margin * (high - low);
+    (low - room, high + room)
+}
+
+/// A tick's number without needless digits.
+fn short(v: f64) -> String {
+    let with = |digits: usize| -> Box<dyn Display> {
+        let s = format!("{v:.digits$}");
+        let s = if s.contains('.') { s.trim_end_matches('0').trim_end_matches('.').to_string() } else { s };
+        Box::new(if s == "-0" { "0".to_string() } else { s })
+    };
+    match v.abs() {
+        a if a < 1e-12 => "0".into(),
+        a if !(1e-4..1e6).contains(&a) => format!("{v:.1e}"),
+        a if a < 0.01 => with(5).to_string(),
+        a if a < 10.0 => with(3).to_string(),
+        _ => with(1).to_string(),
+    }
+}
+
+#[cfg(test)]
+#[path = "plot_tests.rs"]
+mod tests;

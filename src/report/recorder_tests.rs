@@ -1,0 +1,149 @@
+use super::*;
+use crate::model::shape::Dims;
+use crate::train::event::Started;
+
+fn step(n: u32) -> StepMetrics {
+    StepMetrics {
+        step: n,
+        loss_supervised: 2.3 / n as f32,
+        accuracy_labelled: 0.5,
+        loss_discriminator: 1.0,
+        loss_unlabelled: 0.6,
+        loss_generated: f32::NAN,
+        loss_generator: 0.01,
+        d_unlabelled: 0.5,
+        d_generated: 0.5,
+    }
+}
+
+fn epoch(n: u32, at: u32) -> EpochMetrics {
+    EpochMetrics {
+        epoch: n,
+        step: at,
+        mean: step(at),
+        test_accuracy: 0.75,
+        test_accuracy_ema: 0.8,
+        test_loss: 0.7,
+        validation_accuracy: None,
+        validation_loss: None,
+        seconds: 1.5,
+        ms_per_step: 10.0,
+        images_per_second: 100.0,
+    }
+}
+
+fn summary() -> Summary {
+    let t = |s: &str| s.to_string();
+    Summary {
+        method: t("ssl"),
+        model: t("m"),
+        dataset: t("d"),
+        labels: 100,
+        seed: 1,
+        label_seed: 1,
+        epochs: 2,
+        steps: 4,
+        batch_size: 8,
+        test_accuracy: 0.75,
+        test_accuracy_ema: 0.8,
+        seconds: 3.0,
+        ms_per_step: 10.0,
+        images_per_second: 100.0,
+        adapter: t("a"),
+        driver: t("dr"),
+        backend: t("Vulkan"),
+        confusion: vec![vec![3, 1], vec![0, 4]],
+    }
+}
+
+fn started() -> Started {
+    let t = |s: &str| s.to_string();
+    Started {
+        steps: 4,
+        steps_per_epoch: 2,
+        epochs: 2,
+        images_per_step: 24,
+        adapter: t("a"),
+        driver: t("d"),
+        backend: t("b"),
+    }
+}
+
+fn checkpoint(at: u32) -> Checkpoint {
+    Checkpoint { tensors: vec![], metadata: BTreeMap::from([("step".to_string(), at.to_string())]) }
+}
+
+#[test]
+fn a_run_leaves_every_file_and_the_metrics_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut run = RunDir::create(Some(&out), "m", "d", "x = 1\n").unwrap();
+    let texts = Texts::from([("model_toml".to_string(), "name = \"m\"".to_string())]);
+    let mut r = Recorder::new(&mut run, texts).unwrap();
+    r.on(Event::Started(&started())).unwrap();
+    for e in 1..=2 {
+        r.on(Event::Steps(&[step(2 * e - 1), step(2 * e)])).unwrap();
+        r.on(Event::Epoch(&epoch(e, 2 * e))).unwrap();
+        let dims = Dims { height: 2, width: 2, channels: 1 };
+        r.on(Event::Samples { epoch: e, dims, images: &[0.5; 16] }).unwrap();
+        r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint(2 * e) }).unwrap();
+    }
+    r.on(Event::Finished(&summary())).unwrap();
+
+    let csv = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!(rows.len(), 5);
+    assert!(rows.iter().all(|r| r.len() == 18), "{csv}");
+    let column = |name| rows[0].iter().position(|c| *c == name).unwrap();
+    assert_eq!((rows[2][0], rows[2][1], rows[2][column("test_accuracy_ema")]), ("2", "1", "0.8"));
+    assert_eq!((rows[3][0], rows[3][1], rows[3][column("test_accuracy_ema")]), ("3", "2", ""));
+    assert_eq!(rows[1][column("loss_generated")], "");
+    assert_eq!(rows[4][column("seconds")], "1.5");
+
+    let jsonl = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let rows: Vec<serde_json::Value> = jsonl.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let kinds: Vec<&str> = rows.iter().map(|r| r["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["step", "step", "epoch", "step", "step", "epoch"]);
+    assert!(rows[0]["loss_generated"].is_null());
+
+    let last = Checkpoint::load(&crate::run_dir::resolve_checkpoint(&out).unwrap()).unwrap();
+    assert_eq!((last.meta("model_toml").unwrap(), last.meta("step").unwrap()), ("name = \"m\"", "4"));
+    for file in
+        ["samples/epoch-02.png", "plots/losses.png", "plots/accuracy.png", "confusion.png", "summary.json"]
+    {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    drop(r);
+    drop(run);
+    assert!(out.is_dir(), "a recorded run must stay");
+}
+
+#[test]
+fn an_interrupted_run_keeps_its_last_step_and_does_not_replace_the_epochs_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+    let mut r = Recorder::new(&mut run, Texts::new()).unwrap();
+    r.on(Event::Started(&started())).unwrap();
+    r.on(Event::Steps(&[step(1), step(2)])).unwrap();
+    r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap();
+    r.on(Event::Steps(&[step(3)])).unwrap();
+    r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(3) }).unwrap();
+    r.finish().unwrap();
+    assert_eq!(std::fs::read_to_string(out.join("metrics.csv")).unwrap().lines().count(), 4);
+    let load = |name: &str| Checkpoint::load(&out.join("checkpoints").join(name)).unwrap();
+    assert_eq!(load("epoch-01.safetensors").meta("step").unwrap(), "2");
+    assert_eq!(load("epoch-01-interrupted.safetensors").meta("step").unwrap(), "3");
+}
+
+#[test]
+fn a_folder_that_vanished_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+    let mut r = Recorder::new(&mut run, Texts::new()).unwrap();
+    std::fs::remove_dir_all(&out).unwrap();
+    std::fs::write(&out, "in the way").unwrap();
+    let e = r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap_err();
+    assert!(e.exit_code() == 6 && e.to_string().contains("run"), "{e}");
+}

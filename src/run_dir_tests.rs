@@ -1,0 +1,85 @@
+use super::*;
+use std::collections::HashSet;
+
+#[test]
+fn fifty_at_once_get_fifty_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = std::thread::scope(|s| {
+        let all: Vec<_> =
+            (0..50).map(|_| s.spawn(|| make_fresh(dir.path(), "t-dnn-digits").unwrap())).collect();
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(paths.iter().collect::<HashSet<_>>().len(), 50);
+}
+
+#[test]
+fn of_two_in_one_empty_folder_one_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let got: Vec<bool> = std::thread::scope(|s| {
+        let take = || {
+            RunDir::create(Some(dir.path()), "m", "d", "x = 1\n").map(|mut r| {
+                r.keep();
+            })
+        };
+        let all: Vec<_> = (0..8).map(|_| s.spawn(move || take().is_ok())).collect();
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(got.iter().filter(|g| **g).count(), 1);
+    assert_eq!(fs::read_to_string(dir.path().join("config.toml")).unwrap(), "x = 1\n");
+}
+
+#[test]
+fn a_folder_or_file_in_use_is_refused_and_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("precious"), "1").unwrap();
+    for path in [dir.path().to_path_buf(), dir.path().join("precious")] {
+        let e = RunDir::create(Some(&path), "m", "d", "").unwrap_err();
+        assert!(e.exit_code() == 6 && e.to_string().contains("--out"), "{e}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_to_string(dir.path().join("precious")).unwrap(), "1");
+}
+
+#[test]
+fn a_run_that_never_began_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("a/b");
+    let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+    run.write("env.json", b"{}").unwrap();
+    drop(run);
+    assert!(!out.exists());
+    // A folder that was there stays, and so do a stranger's files.
+    fs::create_dir(&out).unwrap();
+    let run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+    fs::write(out.join("other"), "").unwrap();
+    drop(run);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+}
+
+#[test]
+fn times() {
+    let at = |s| timestamp(UNIX_EPOCH + Duration::from_secs(s), false);
+    assert_eq!(at(0), "1970-01-01T00:00:00Z");
+    assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
+    assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
+    assert_eq!(at(1_709_251_200), "2024-03-01T00:00:00Z");
+    assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59Z");
+    assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(1_714_979_289), true), "20240506T070809Z");
+}
+
+#[test]
+fn the_newest_checkpoint_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let e = resolve_checkpoint(dir.path()).unwrap_err();
+    assert!(e.exit_code() == 7 && e.to_string().contains("name a run folder"), "{e}");
+    fs::create_dir(dir.path().join("checkpoints")).unwrap();
+    for (epoch, partial) in [(9, false), (100, false), (100, true), (10, false)] {
+        fs::write(dir.path().join(checkpoint_name(epoch, partial)), "").unwrap();
+        fs::write(dir.path().join("checkpoints/epoch-999.txt"), "").unwrap();
+    }
+    let newest = dir.path().join("checkpoints/epoch-100-interrupted.safetensors");
+    assert_eq!(resolve_checkpoint(dir.path()).unwrap(), newest);
+    assert_eq!(resolve_checkpoint(&dir.path().join("checkpoints")).unwrap(), newest);
+    assert_eq!(resolve_checkpoint(&newest).unwrap(), newest);
+    assert_eq!(resolve_checkpoint(&dir.path().join("none")).unwrap_err().exit_code(), 6);
+}

@@ -1,0 +1,89 @@
+//! Help with text files that people write: reading them with a size limit, line numbers, suggestions.
+
+use crate::error::{Error, Result};
+use std::io::Read;
+use std::path::Path;
+
+/// Largest model or configuration file, in bytes.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a UTF-8 text file of at most [`MAX_BYTES`].
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read, [`Error::Usage`] where it is too large or not UTF-8.
+pub fn read(path: &Path) -> Result<String> {
+    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Error::Usage(format!(
+            "{} is larger than {MAX_BYTES} bytes: not a settings file",
+            path.display()
+        )));
+    }
+    String::from_utf8(bytes).map_err(|e| Error::Text {
+        file: path.display().to_string(),
+        line: 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),
+        reason: "not UTF-8 text".into(),
+    })
+}
+
+/// Line, counted from 1, of a byte offset.
+pub fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count()
+}
+
+/// An [`Error::Text`] at a byte offset.
+pub fn error_at(text: &str, file: &str, offset: usize, reason: impl Into<String>) -> Error {
+    Error::Text { file: file.into(), line: line_at(text, offset), reason: reason.into() }
+}
+
+/// A TOML error with its line; `fallback` is the offset for those that carry none.
+pub fn toml_error(text: &str, file: &str, fallback: usize, e: &toml::de::Error) -> Error {
+    error_at(text, file, e.span().map_or(fallback, |s| s.start), e.message().replace('\n', "; "))
+}
+
+/// `unknown KIND "WORD"` with the nearest of `known`, or all of them where none is near.
+pub fn unknown<'a>(kind: &str, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // What a hostile file says is shown shortened, and escaped.
+    let shown: String = word.chars().take(40).collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    match closest(&shown, &known) {
+        Some(best) => format!("unknown {kind} {shown:?}; did you mean \"{best}\"?"),
+        None => format!("unknown {kind} {shown:?}; known: {}", known.join(", ")),
+    }
+}
+
+fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let score = |k: &str| strsim::jaro_winkler(&word.to_lowercase().replace('-', "_"), &k.replace('-', "_"));
+    let best = known.iter().map(|&k| (score(k), k)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 > 0.8).then_some(best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions() {
+        let known = ["dense", "leaky_relu", "relu"];
+        assert!(unknown("layer", "leakyrelu", known).contains("did you mean \"leaky_relu\""));
+        assert!(unknown("layer", "Dense", known).contains("did you mean \"dense\""));
+        assert!(unknown("layer", "zzz", known).contains("known: dense, leaky_relu, relu"));
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!((line_at("a\nb\nc", 0), line_at("a\nb\nc", 2), line_at("a\nb\nc", 99)), (1, 2, 3));
+    }
+
+    #[test]
+    fn too_large_or_not_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, vec![b' '; MAX_BYTES as usize + 1]).unwrap();
+        assert_eq!(read(&path).unwrap_err().exit_code(), 2);
+        std::fs::write(&path, b"ok\n\xff").unwrap();
+        assert!(matches!(read(&path), Err(Error::Text { line: 2, .. })));
+    }
+}

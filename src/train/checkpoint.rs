@@ -1,0 +1,202 @@
+//! Named float tensors and text metadata in one safetensors file: checkpoints and step traces.
+//!
+//! Layout: 8 bytes little-endian header length, a JSON header (name -> dtype, shape, byte range; the
+//! metadata under `__metadata__`), the values as little-endian f32 in the header's order. The header is
+//! written here because the safetensors crate keeps metadata in a randomly ordered map, and equal runs
+//! must give equal bytes; reading uses the crate, which checks hostile headers.
+
+use crate::error::{Error, Result};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is loaded, in bytes: far above any model of this program, far below an accident.
+const MAX_FILE: u64 = 8 << 30;
+
+/// One tensor: `values` in row-major order of `shape`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorData {
+    /// Such as `discriminator.2.weight_v`.
+    pub name: String,
+    /// Sizes, outermost first; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// As many values as the product of `shape`.
+    pub values: Vec<f32>,
+}
+
+/// Tensors in file order, and what they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Checkpoint {
+    /// In the order in which they are written.
+    pub tensors: Vec<TensorData>,
+    /// Text by key: `format`, `model`, `model_toml`, `dataset`, `step`, ...
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// Writes the file atomically. Equal content gives equal bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written; [`Error::Checkpoint`] for tensors that no file can
+    /// hold (two of one name, or a shape that disagrees with the values).
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.save_with(path, &BTreeMap::new())
+    }
+
+    /// [`Checkpoint::save`] with more metadata; `extra` wins where both have a key.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::save`].
+    pub fn save_with(&self, path: &Path, extra: &BTreeMap<String, String>) -> Result<()> {
+        let mut metadata = self.metadata.clone();
+        metadata.extend(extra.clone());
+        let header =
+            self.header(&metadata).map_err(|reason| Error::Checkpoint { path: path.into(), reason })?;
+        crate::atomic::write_with(path, |w| {
+            w.write_all(&(header.len() as u64).to_le_bytes())?;
+            w.write_all(header.as_bytes())?;
+            self.tensors.iter().try_for_each(|t| write_values(w, &t.values))
+        })
+    }
+
+    /// Reads a file that [`Checkpoint::save`] or any other safetensors writer made with f32 tensors.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Checkpoint`] where it is not what it should be.
+    pub fn load(path: &Path) -> Result<Checkpoint> {
+        let size = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        let bad = |reason: String| Error::Checkpoint { path: path.into(), reason };
+        if !size.is_file() {
+            return Err(bad("not a file; name a .safetensors file or a run folder".into()));
+        }
+        if size.len() > MAX_FILE {
+            return Err(bad(format!("{} bytes is more than any checkpoint of this program has", size.len())));
+        }
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Checkpoint::parse(&bytes).map_err(bad)
+    }
+
+    /// The values of a tensor that must be there with this shape.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] naming the tensor and both shapes; [`in_file`] adds the path.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
+        let bad = |reason: String| Error::Checkpoint { path: PathBuf::new(), reason };
+        let Some(tensor) = self.tensors.iter().find(|t| t.name == name) else {
+            return Err(bad(format!(
+                "has no tensor {name:?}: it belongs to another model; name the model it was trained with"
+            )));
+        };
+        if tensor.shape != shape {
+            return Err(bad(format!(
+                "tensor {name:?} has shape {:?}, the model needs {shape:?}: it belongs to another model",
+                tensor.shape
+            )));
+        }
+        Ok(&tensor.values)
+    }
+
+    /// A metadata value that must be there.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] naming the key; [`in_file`] adds the path.
+    pub fn meta(&self, key: &str) -> Result<&str> {
+        self.metadata.get(key).map(String::as_str).ok_or_else(|| Error::Checkpoint {
+            path: PathBuf::new(),
+            reason: format!("has no metadata {key:?}: it was not written by `ssgan train`"),
+        })
+    }
+
+    fn header(&self, metadata: &BTreeMap<String, String>) -> std::result::Result<String, String> {
+        let quote = |s: &str| serde_json::Value::from(s).to_string();
+        let mut entries = Vec::with_capacity(self.tensors.len() + 1);
+        if !metadata.is_empty() {
+            let pairs: Vec<String> =
+                metadata.iter().map(|(k, v)| format!("{}:{}", quote(k), quote(v))).collect();
+            entries.push(format!("\"__metadata__\":{{{}}}", pairs.join(",")));
+        }
+        let mut names = HashSet::from(["__metadata__"]);
+        let mut offset = 0;
+        for t in &self.tensors {
+            if !names.insert(&t.name) {
+                return Err(format!("two tensors are named {:?}", t.name));
+            }
+            if t.shape.iter().product::<usize>() != t.values.len() {
+                return Err(format!(
+                    "tensor {:?}: {} values for shape {:?}",
+                    t.name,
+                    t.values.len(),
+                    t.shape
+                ));
+            }
+            let end = offset + 4 * t.values.len();
+            let shape: Vec<String> = t.shape.iter().map(usize::to_string).collect();
+            let shape = shape.join(",");
+            let name = quote(&t.name);
+            entries.push(format!(
+                "{name}:{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[{offset},{end}]}}"
+            ));
+            offset = end;
+        }
+        let mut header = format!("{{{}}}", entries.join(","));
+        // The format lets the header end in spaces, so that the values start at a multiple of 8.
+        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+        Ok(header)
+    }
+
+    fn parse(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
+        let file = SafeTensors::deserialize(bytes).map_err(explain)?;
+        let mut tensors = Vec::with_capacity(file.len());
+        for name in header.offset_keys() {
+            let view = file.tensor(&name).map_err(explain)?;
+            if view.dtype() != Dtype::F32 {
+                return Err(format!(
+                    "tensor {name:?} is {:?}; checkpoints of this program hold F32 only",
+                    view.dtype()
+                ));
+            }
+            let values = view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+            tensors.push(TensorData { name, shape: view.shape().to_vec(), values });
+        }
+        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        Ok(Checkpoint { tensors, metadata })
+    }
+}
+
+/// Adds the path to an [`Error::Checkpoint`] of [`Checkpoint::get`] or [`Checkpoint::meta`].
+pub fn in_file(path: &Path) -> impl FnOnce(Error) -> Error {
+    move |e| match e {
+        Error::Checkpoint { path: p, reason } if p.as_os_str().is_empty() => {
+            Error::Checkpoint { path: path.into(), reason }
+        }
+        other => other,
+    }
+}
+
+fn write_values(w: &mut dyn Write, values: &[f32]) -> std::io::Result<()> {
+    let mut buffer = Vec::with_capacity(4 * 4096);
+    for part in values.chunks(4096) {
+        buffer.clear();
+        buffer.extend(part.iter().flat_map(|v| v.to_le_bytes()));
+        w.write_all(&buffer)?;
+    }
+    Ok(())
+}
+
+/// The crate's reason in words that say what to do.
+fn explain(e: SafeTensorError) -> String {
+    let what = match e {
+        SafeTensorError::HeaderTooSmall
+        | SafeTensorError::InvalidHeaderLength
+        | SafeTensorError::HeaderTooLarge
+        | SafeTensorError::MetadataIncompleteBuffer => "is truncated, or no safetensors file".to_string(),
+        other => format!("has a broken header ({other})"),
+    };
+    format!("{what}; use another checkpoint of the run, or train again")
+}
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -1,0 +1,53 @@
+//! A split of the data set in GPU memory, as bytes.
+
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Tensor};
+
+/// Images and labels of a split, uploaded once. Four bytes a word, little-endian.
+#[derive(Debug)]
+pub struct DeviceData {
+    /// Image bytes, `N x H x W x C`.
+    pub images: Tensor,
+    /// Label bytes.
+    pub labels: Tensor,
+    /// N.
+    pub count: u32,
+}
+
+impl DeviceData {
+    /// Uploads `split`, or those of its images that `chosen` lists.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if the adapter cannot bind that much in one piece.
+    pub fn upload(gpu: &Gpu, split: &Split, pixels: u32, chosen: Option<&[u32]>) -> Result<DeviceData> {
+        let pixels = pixels as usize;
+        let (images, labels) = match chosen {
+            None => (split.images.clone(), split.labels.clone()),
+            Some(list) => {
+                let image = |&i: &u32| &split.images[i as usize * pixels..(i as usize + 1) * pixels];
+                (
+                    list.iter().flat_map(|i| image(i).iter().copied()).collect(),
+                    list.iter().map(|&i| split.labels[i as usize]).collect(),
+                )
+            }
+        };
+        if images.len() as u64 > gpu.max_binding() {
+            return Err(Error::Adapter(format!(
+                "{} MiB of images; {} binds at most {} MiB in one buffer: use fewer images or another adapter",
+                images.len() >> 20,
+                gpu.summary().name,
+                gpu.max_binding() >> 20
+            )));
+        }
+        let count = labels.len() as u32;
+        Ok(DeviceData { images: bytes(gpu, "images", images), labels: bytes(gpu, "labels", labels), count })
+    }
+}
+
+fn bytes(gpu: &Gpu, label: &str, mut values: Vec<u8>) -> Tensor {
+    values.resize(values.len().next_multiple_of(4), 0);
+    let t = gpu.vector(label, (values.len() / 4) as u32);
+    gpu.write(&t, &values);
+    t
+}

@@ -1,0 +1,115 @@
+//! Test accuracy, loss and confusion matrix on the GPU.
+
+use super::device_data::DeviceData;
+use crate::error::Result;
+use crate::gpu::{Gpu, Program, Tensor};
+use crate::model::shape::NetShape;
+use crate::nn::{Layout, Mode, Net, Params};
+use crate::ops::{Ops, State};
+use serde::Serialize;
+
+/// Rows of one evaluation chunk.
+const ROWS: u32 = 500;
+
+/// How well a discriminator classifies a split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Share of images classified rightly.
+    pub accuracy: f32,
+    /// Mean cross entropy.
+    pub loss: f32,
+    /// Row = true class, column = predicted class.
+    pub confusion: Vec<Vec<u32>>,
+}
+
+/// Which parameters of D are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// As they are.
+    Raw,
+    /// The moving average, bias-corrected.
+    Averaged,
+}
+
+/// A copy of D in evaluation mode, with its own parameter memory to swap raw and averaged weights in.
+#[derive(Debug)]
+pub struct Evaluator {
+    classes: u32,
+    raw: Program,
+    averaged: Program,
+    net: Net,
+}
+
+/// The recorded evaluation of one split.
+#[derive(Debug)]
+pub struct SplitEvaluator {
+    program: Program,
+    count: u32,
+    losses: Tensor,
+    confusion: Tensor,
+}
+
+impl Evaluator {
+    /// For D with `params` and their moving `average`.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn new(ops: &Ops<'_>, shape: &NetShape, params: &Params, average: &Tensor) -> Result<Evaluator> {
+        let layout = Layout::new(shape);
+        let own = ops.gpu.vector("evaluated parameters", layout.trained as u32);
+        let copy = Params { layout, trained: own, stored: params.stored.clone() };
+        let net = Net::new(ops, shape, copy);
+        let mut programs = [Program::new(), Program::new()];
+        for (p, (source, correct)) in programs.iter_mut().zip([(&params.trained, false), (average, true)]) {
+            ops.copy(p, "evaluation", source, &net.params.trained, correct)?;
+            net.pack(ops, p)?;
+        }
+        let [raw, averaged] = programs;
+        Ok(Evaluator { classes: shape.output().channels, raw, averaged, net })
+    }
+
+    /// Records the evaluation of `data`.
+    ///
+    /// # Errors
+    /// As [`Net::forward`].
+    pub fn split(&self, ops: &Ops<'_>, data: &DeviceData) -> Result<SplitEvaluator> {
+        let gpu = ops.gpu;
+        let rows = ROWS.min(data.count);
+        let x = gpu.tensor("evaluated images", rows, self.net.shape.input.len());
+        let losses = gpu.vector("evaluation losses", data.count);
+        let confusion = gpu.tensor("confusion", self.classes, self.classes);
+        let mut p = Program::new();
+        ops.gather_images(&mut p, (&data.images, data.count), None, &x, (0, rows))?;
+        let tape = self.net.forward(ops, &mut p, &x, &Mode::Eval, self.net.shape.layers.len())?;
+        let logits = tape.outputs.last().expect("a checked network has layers");
+        ops.evaluate(&mut p, logits, &data.labels, data.count, &losses, &confusion)?;
+        Ok(SplitEvaluator { program: p, count: data.count, losses, confusion })
+    }
+
+    /// Evaluates `split`. `state` gives the averages' correction.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Gpu`] if the device failed.
+    pub fn run(&self, ops: &Ops<'_>, split: &SplitEvaluator, state: State, weights: Weights) -> Result<Evaluation> {
+        let gpu: &Gpu = ops.gpu;
+        gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
+        gpu.write(&ops.state, &[state]);
+        gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[])?;
+        for first in (0..split.count).step_by(ROWS as usize) {
+            let mut s = state;
+            s.position[3] = first;
+            gpu.write(&ops.state, &[s]);
+            let index = gpu.submit(&split.program, &[])?;
+            gpu.wait(Some(index))?;
+        }
+        let counts: Vec<u32> = gpu.read(&split.confusion)?;
+        let losses: Vec<f32> = gpu.read(&split.losses)?;
+        let k = self.classes as usize;
+        let right: u32 = (0..k).map(|i| counts[i * k + i]).sum();
+        Ok(Evaluation {
+            accuracy: right as f32 / split.count as f32,
+            loss: (losses.iter().map(|&l| f64::from(l)).sum::<f64>() / f64::from(split.count)) as f32,
+            confusion: counts.chunks(k).map(<[u32]>::to_vec).collect(),
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! What a training run tells the outside: the only thing that reports, progress bars and run folders see.
+
+use crate::error::Result;
+use crate::model::shape::Dims;
+use serde::Serialize;
+
+/// Numbers of one finished step. Losses are minibatch means in nats; rates are shares of 1.
+/// Those that the method does not have (`supervised` has only the first three) are NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StepMetrics {
+    /// Step, counted from 1.
+    pub step: u32,
+    /// E_lab [ s - l_y ].
+    pub loss_supervised: f32,
+    /// Share of the labelled minibatch that D classifies rightly, noise on.
+    pub accuracy_labelled: f32,
+    /// L_D as a whole.
+    pub loss_discriminator: f32,
+    /// E_unl [ -log D(x) ].
+    pub loss_unlabelled: f32,
+    /// E_z [ -log (1 - D(G(z))) ].
+    pub loss_generated: f32,
+    /// Feature matching.
+    pub loss_generator: f32,
+    /// E_unl [ D(x) ].
+    pub d_unlabelled: f32,
+    /// E_z [ D(G(z)) ].
+    pub d_generated: f32,
+}
+
+/// Numbers of one finished epoch that was evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochMetrics {
+    /// Epoch, counted from 1.
+    pub epoch: u32,
+    /// Steps done so far.
+    pub step: u32,
+    /// Mean of the epoch's steps.
+    pub mean: StepMetrics,
+    /// Share of the test images classified rightly with D's parameters as they are.
+    pub test_accuracy: f32,
+    /// The same with the bias-corrected moving average of D's parameters.
+    pub test_accuracy_ema: f32,
+    /// Cross entropy on the test images, raw parameters.
+    pub test_loss: f32,
+    /// `supervised` with a validation split: share right on the held-out images.
+    pub validation_accuracy: Option<f32>,
+    /// Cross entropy on the held-out images.
+    pub validation_loss: Option<f32>,
+    /// Seconds of training (evaluation not counted) since the start.
+    pub seconds: f64,
+    /// Training milliseconds per step in this epoch.
+    pub ms_per_step: f64,
+    /// Images that went through D's losses per second of this epoch.
+    pub images_per_second: f64,
+}
+
+/// Known before the first step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Started {
+    /// Steps in the whole run.
+    pub steps: u32,
+    /// Steps per epoch.
+    pub steps_per_epoch: u32,
+    /// Epochs in the whole run.
+    pub epochs: u32,
+    /// Images through D's losses in one step.
+    pub images_per_step: u32,
+    /// Adapter name.
+    pub adapter: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// `Vulkan`, `Metal`, `Dx12`.
+    pub backend: String,
+}
+
+/// The end of a run: what `summary.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// `ssl` or `supervised`.
+    pub method: String,
+    /// The model's name.
+    pub model: String,
+    /// The data set's name.
+    pub dataset: String,
+    /// Labelled images.
+    pub labels: u32,
+    /// Seed of weights, noise, z and order.
+    pub seed: u64,
+    /// Seed of the choice of labelled images.
+    pub label_seed: u64,
+    /// Epochs finished.
+    pub epochs: u32,
+    /// Steps finished.
+    pub steps: u32,
+    /// Rows of a minibatch.
+    pub batch_size: u32,
+    /// Test accuracy, raw parameters.
+    pub test_accuracy: f32,
+    /// Test accuracy, averaged parameters.
+    pub test_accuracy_ema: f32,
+    /// Seconds of training, evaluation and saving not counted.
+    pub seconds: f64,
+    /// Mean milliseconds per step.
+    pub ms_per_step: f64,
+    /// Images through D's losses per second.
+    pub images_per_second: f64,
+    /// Adapter name.
+    pub adapter: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// Backend name.
+    pub backend: String,
+    /// Row = true class, column = predicted class, counts on the test images, raw parameters.
+    pub confusion: Vec<Vec<u32>>,
+}
+
+/// What happens during a run, in order.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Set up; training begins.
+    Started(&'a Started),
+    /// Some steps have finished (they arrive in order, a few at a time).
+    Steps(&'a [StepMetrics]),
+    /// An epoch was finished and evaluated.
+    Epoch(&'a EpochMetrics),
+    /// Generated images, `count x dims` values in 0..1, row-major NHWC.
+    Samples {
+        /// Epoch, counted from 1.
+        epoch: u32,
+        /// Size of one image.
+        dims: Dims,
+        /// The values.
+        images: &'a [f32],
+    },
+    /// A snapshot of everything needed to go on, evaluate or sample.
+    Checkpoint {
+        /// Epochs finished.
+        epoch: u32,
+        /// The tensors.
+        checkpoint: &'a crate::train::checkpoint::Checkpoint,
+    },
+    /// The run is over.
+    Finished(&'a Summary),
+}
+
+/// Receives events. An error stops the run.
+pub trait Observer {
+    /// Called from the training thread.
+    ///
+    /// # Errors
+    /// Whatever the observer cannot do, such as writing a file.
+    fn on(&mut self, event: Event<'_>) -> Result<()>;
+}

@@ -1,0 +1,378 @@
+//! The recorded training step: everything that happens on the GPU, in order, with its memory.
+
+use super::device_data::DeviceData;
+use super::settings::{FeatureMatching, Method, Settings};
+use crate::error::Result;
+use crate::gpu::{Gpu, Program, Tensor};
+use crate::model::shape::ModelShape;
+use crate::model::spec::Prior;
+use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, initial_net};
+use crate::ops::{Adam, Fill, HeadRows, METRICS, Ops, State};
+use crate::rng::streams;
+
+/// Rows of the metrics ring: steps between two readbacks must be fewer.
+pub const SLOTS: u32 = 64;
+
+/// Images that data-dependent initialisation looks at (the paper's code: 500).
+const INIT_ROWS: u32 = 500;
+
+/// A network in training: gradients and Adam's moments beside its parameters.
+#[derive(Debug)]
+pub struct Trained {
+    /// The network.
+    pub net: Net,
+    /// Gradients, laid out like the trained parameters.
+    pub grads: Tensor,
+    /// First moments.
+    pub moment1: Tensor,
+    /// Second moments.
+    pub moment2: Tensor,
+}
+
+impl Trained {
+    fn new(ops: &Ops<'_>, net: Net) -> Trained {
+        let n = net.params.layout.trained as u32;
+        Trained {
+            grads: ops.gpu.vector("gradients", n),
+            moment1: ops.gpu.vector("first moments", n),
+            moment2: ops.gpu.vector("second moments", n),
+            net,
+        }
+    }
+}
+
+/// What one pass through a network left, for `trace-step` and the tests.
+#[derive(Debug)]
+pub struct Pass {
+    /// Activations.
+    pub tape: Tape,
+    /// Gradients by activations.
+    pub gradients: Gradients,
+}
+
+/// Tensors of the D step.
+#[derive(Debug)]
+pub struct DStep {
+    /// z `[batch, latent]`; absent in `supervised`.
+    pub z: Option<Tensor>,
+    /// G's activations.
+    pub generator: Option<Tape>,
+    /// D's input, the rows in the order generated, labelled, unlabelled.
+    pub images: Tensor,
+    /// Image numbers of the labelled rows (within the training set) and their labels.
+    pub labelled: (Tensor, Tensor),
+    /// Image numbers of the unlabelled rows.
+    pub unlabelled: Option<Tensor>,
+    /// How many rows of each.
+    pub rows: HeadRows,
+    /// D's pass.
+    pub pass: Pass,
+    /// Gradient by the logits.
+    pub dlogits: Tensor,
+}
+
+/// Tensors of the G step.
+#[derive(Debug)]
+pub struct GStep {
+    /// z `[batch, latent]`
+    pub z: Tensor,
+    /// D's input, generated rows first, then unlabelled.
+    pub images: Tensor,
+    /// Image numbers of the unlabelled rows.
+    pub unlabelled: Tensor,
+    /// D's pass, to the feature layer.
+    pub d: Pass,
+    /// Gradient by the features.
+    pub df: Tensor,
+    /// G's pass.
+    pub g: Pass,
+}
+
+/// The training step of a method, recorded once.
+#[derive(Debug)]
+pub struct Gan {
+    /// Discriminator.
+    pub d: Trained,
+    /// Generator (also made, untrained, for `supervised`).
+    pub g: Trained,
+    /// Moving average of D's parameters, from zero.
+    pub average: Tensor,
+    /// Ring of `[SLOTS, METRICS]`.
+    pub metrics: Tensor,
+    /// Data-dependent initialisation and the first packing.
+    pub init: Program,
+    /// Packing alone, after loading a checkpoint.
+    pub repack: Program,
+    /// One whole step.
+    pub step: Program,
+    /// The D step's tensors.
+    pub d_step: DStep,
+    /// The G step's tensors.
+    pub g_step: Option<GStep>,
+}
+
+/// Data a step draws from.
+#[derive(Debug)]
+pub struct Pools<'a> {
+    /// All training images.
+    pub train: &'a DeviceData,
+    /// Numbers of the labelled images.
+    pub labelled: &'a [u32],
+}
+
+struct Recorder<'a, 'g> {
+    ops: &'a Ops<'g>,
+    model: &'a ModelShape,
+    settings: &'a Settings,
+    pools: &'a Pools<'a>,
+    pool: Tensor,
+}
+
+impl Gan {
+    /// Records the step of `settings.method`, uploading fresh parameters.
+    ///
+    /// # Errors
+    /// As [`Net::forward`].
+    pub fn new(ops: &Ops<'_>, model: &ModelShape, settings: &Settings, pools: &Pools<'_>) -> Result<Gan> {
+        let gpu = ops.gpu;
+        let make = |shape, stream| {
+            let net = Net::new(ops, shape, Params::new(gpu, shape));
+            upload_initial(gpu, &net, settings.seed, stream);
+            Trained::new(ops, net)
+        };
+        let d = make(&model.discriminator, streams::INIT_D);
+        let g = make(&model.generator, streams::INIT_G);
+        let average = gpu.vector("average", d.net.params.layout.trained as u32);
+        let metrics = gpu.tensor("metrics", SLOTS, METRICS);
+        let pool = gpu.upload("labelled pool", 1, pools.labelled.len() as u32, pools.labelled);
+        let r = Recorder { ops, model, settings, pools, pool };
+        let init = r.init(&d.net, &g.net)?;
+        let mut repack = Program::new();
+        d.net.pack(ops, &mut repack)?;
+        g.net.pack(ops, &mut repack)?;
+        let mut step = Program::new();
+        let d_step = r.d_step(&mut step, &d, &g.net, &average, &metrics)?;
+        let g_step = match settings.method {
+            Method::Ssl => Some(r.g_step(&mut step, &d.net, &g, &metrics)?),
+            Method::Supervised => None,
+        };
+        Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step })
+    }
+}
+
+fn upload_initial(gpu: &Gpu, net: &Net, seed: u64, stream: u32) {
+    let values = initial_net(&net.shape, seed, stream);
+    for (i, layer) in values.iter().enumerate() {
+        for (slot, v) in net.params.layout.layers[i].iter().zip(layer) {
+            if let Some(t) = net.params.get(i, slot.name) {
+                gpu.write(&t, v);
+            }
+        }
+    }
+}
+
+impl Recorder<'_, '_> {
+    fn adam(&self) -> Adam {
+        let s = self.settings;
+        Adam {
+            beta1: s.beta1,
+            beta2: s.beta2,
+            epsilon: s.epsilon,
+            inside: s.epsilon_inside_root,
+            ema_rate: s.ema_rate,
+        }
+    }
+
+    /// A minibatch of the labelled images as rows `start..` of x; returns (numbers, labels).
+    fn labelled(&self, p: &mut Program, x: &Tensor, start: u32, rows: u32) -> Result<(Tensor, Tensor)> {
+        let (indices, labels) = (self.ops.gpu.vector("labelled", rows), self.ops.gpu.vector("labels", rows));
+        let train = self.pools.train;
+        let walk = (0, streams::ORDER_LABELLED, self.pools.labelled.len() as u32);
+        self.ops.minibatch(p, walk, Some(&self.pool), Some((&train.labels, &labels)), &indices)?;
+        self.ops.gather_images(p, (&train.images, train.count), Some(&indices), x, (start, rows))?;
+        Ok((indices, labels))
+    }
+
+    /// A minibatch of all images as rows `start..` of x; returns their numbers.
+    fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
+        let indices = self.ops.gpu.vector("unlabelled", rows);
+        let train = self.pools.train;
+        let stream = streams::ORDER_LABELLED + order;
+        self.ops.minibatch(p, (order, stream, train.count), None, None, &indices)?;
+        self.ops.gather_images(p, (&train.images, train.count), Some(&indices), x, (start, rows))?;
+        Ok(indices)
+    }
+
+    fn latent(&self, p: &mut Program, stream: u32, rows: u32) -> Result<Tensor> {
+        let z = self.ops.gpu.tensor("z", rows, self.model.generator.input.channels);
+        let fill = match self.model.prior {
+            Prior::Uniform => Fill::Uniform,
+            Prior::Normal => Fill::Normal,
+        };
+        self.ops.random_fill(p, "z", stream, fill, &z)?;
+        Ok(z)
+    }
+
+    /// G on fresh z; the images are also rows 0.. of `x`.
+    fn generate(
+        &self,
+        p: &mut Program,
+        g: &Net,
+        z_stream: u32,
+        noise_base: u32,
+        rows: u32,
+        x: &Tensor,
+    ) -> Result<(Tensor, Tape)> {
+        let z = self.latent(p, z_stream, rows)?;
+        let mode = Mode::Train { noise_base, groups: vec![Group { rows, update_running: true }] };
+        let tape = g.forward(self.ops, p, &z, &mode, g.shape.layers.len())?;
+        let images = tape.outputs.last().expect("a checked network has layers");
+        self.ops.copy(p, "generated images", &images.reshape(rows, x.cols), &x.head(rows), false)?;
+        Ok((z, tape))
+    }
+
+    fn init(&self, d: &Net, g: &Net) -> Result<Program> {
+        let mut p = Program::new();
+        let ops = self.ops;
+        let pixels = self.model.data.image.len();
+        let pool = match self.settings.method {
+            Method::Ssl => self.pools.train.count,
+            Method::Supervised => self.pools.labelled.len() as u32,
+        };
+        let rows = INIT_ROWS.min(pool);
+        let train = self.pools.train;
+        let x = ops.gpu.tensor("initialisation images", rows, pixels);
+        let indices = ops.gpu.vector("initialisation", rows);
+        let subset = (self.settings.method == Method::Supervised).then_some(&self.pool);
+        ops.minibatch(&mut p, (3, streams::ORDER_INIT, pool), subset, None, &indices)?;
+        ops.gather_images(&mut p, (&train.images, train.count), Some(&indices), &x, (0, rows))?;
+        let groups = vec![Group { rows, update_running: false }];
+        let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
+        d.data_init(ops, &mut p, &x, &mode)?;
+        if self.settings.method == Method::Ssl {
+            let z = self.latent(&mut p, streams::Z_SAMPLES, rows)?;
+            let mode = Mode::Train { noise_base: streams::NOISE_INIT_G, groups };
+            g.data_init(ops, &mut p, &z, &mode)?;
+        }
+        Ok(p)
+    }
+
+    fn d_step(
+        &self,
+        p: &mut Program,
+        d: &Trained,
+        g: &Net,
+        average: &Tensor,
+        metrics: &Tensor,
+    ) -> Result<DStep> {
+        let (ops, s) = (self.ops, self.settings);
+        let labelled = s.batch_size.min(self.pools.labelled.len() as u32);
+        let rows = match s.method {
+            Method::Ssl => HeadRows { generated: s.batch_size, labelled, unlabelled: s.batch_size },
+            // A walk, not a pass: a batch larger than the labelled set goes round it.
+            Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0 },
+        };
+        let total = rows.generated + rows.labelled + rows.unlabelled;
+        let x = ops.gpu.tensor("images", total, self.model.data.image.len());
+        let (mut z, mut generator, mut unlabelled) = (None, None, None);
+        if rows.generated > 0 {
+            let base = streams::NOISE_G_IN_D_STEP;
+            let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, rows.generated, &x)?;
+            (z, generator) = (Some(zz), Some(tape));
+        }
+        let chosen = self.labelled(p, &x, rows.generated, rows.labelled)?;
+        if rows.unlabelled > 0 {
+            unlabelled = Some(self.unlabelled(p, 1, &x, rows.generated + rows.labelled, rows.unlabelled)?);
+        }
+        let groups = vec![
+            Group { rows: rows.generated, update_running: false },
+            Group { rows: rows.labelled, update_running: true },
+            Group { rows: rows.unlabelled, update_running: true },
+        ];
+        let mode = Mode::Train { noise_base: streams::NOISE_D_STEP, groups };
+        let layers = d.net.shape.layers.len();
+        let tape = d.net.forward(ops, p, &x, &mode, layers)?;
+        let logits = tape.outputs.last().expect("a checked network has layers").clone();
+        let dlogits = ops.gpu.tensor("logits gradient", logits.rows, logits.cols);
+        ops.head(p, &logits, &chosen.1, rows, s.unsupervised_weight, &dlogits, metrics)?;
+        let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, Some(&d.grads), false)?;
+        let weights = (&d.net.params.trained, &d.grads);
+        ops.adam(p, &self.adam(), false, weights, (&d.moment1, &d.moment2), Some(average))?;
+        d.net.pack(ops, p)?;
+        let pass = Pass { tape, gradients };
+        Ok(DStep { z, generator, images: x, labelled: chosen, unlabelled, rows, pass, dlogits })
+    }
+
+    fn g_step(&self, p: &mut Program, d: &Net, g: &Trained, metrics: &Tensor) -> Result<GStep> {
+        let (ops, s) = (self.ops, self.settings);
+        let rows = s.batch_size;
+        let x = ops.gpu.tensor("images", 2 * rows, self.model.data.image.len());
+        let (z, g_tape) =
+            self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
+        let unlabelled = self.unlabelled(p, 2, &x, rows, rows)?;
+        let groups = vec![Group { rows, update_running: false }; 2];
+        let mode = Mode::Train { noise_base: streams::NOISE_G_STEP, groups };
+        let feature = d.shape.feature().expect("a checked discriminator has a feature layer");
+        let d_tape = d.forward(ops, p, &x, &mode, feature + 1)?;
+        let width = d.shape.layers[feature].output.len();
+        let f = d_tape.outputs[feature].reshape(2 * rows, width);
+        // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
+        let reached = if d.joins_rows() { 2 * rows } else { rows };
+        let df = ops.gpu.tensor("feature gradient", reached, width);
+        let mean = s.feature_matching == FeatureMatching::Mean;
+        ops.feature_matching(p, &f, rows, mean, &df, metrics)?;
+        let d_gradients = d.backward(ops, p, &d_tape, feature, &df, None, true)?;
+        let dx = d_gradients.input.as_ref().expect("asked for").clone();
+        let image = self.model.data.image;
+        let out = self.model.generator.output();
+        let dimages =
+            dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
+        let layers = g.net.shape.layers.len();
+        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, Some(&g.grads), false)?;
+        let weights = (&g.net.params.trained, &g.grads);
+        ops.adam(p, &self.adam(), true, weights, (&g.moment1, &g.moment2), None)?;
+        g.net.pack(ops, p)?;
+        Ok(GStep {
+            z,
+            images: x,
+            unlabelled,
+            d: Pass { tape: d_tape, gradients: d_gradients },
+            df,
+            g: Pass { tape: g_tape, gradients: g_gradients },
+        })
+    }
+}
+
+/// The step constants of step `t` (from 0).
+pub fn state_at(settings: &Settings, t: u32, labelled: u32, train: u32) -> State {
+    let walk = |batch: u32, n: u32| {
+        let at = u64::from(t) * u64::from(batch);
+        ((at / u64::from(n)) as u32, (at % u64::from(n)) as u32)
+    };
+    let s = settings;
+    let (le, lp) = match s.method {
+        Method::Ssl => walk(s.batch_size.min(labelled), labelled),
+        Method::Supervised => walk(s.batch_size, labelled),
+    };
+    let (ue, up) = walk(s.batch_size, train);
+    let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(t) + 1.0))) as f32;
+    State {
+        seed_lo: s.seed as u32,
+        seed_hi: (s.seed >> 32) as u32,
+        step: t,
+        slot: t % SLOTS,
+        epoch: [le, ue, ue, 0],
+        position: [lp, up, up, 0],
+        learning_rate_d: s.learning_rate,
+        learning_rate_g: s.generator_learning_rate,
+        correction1: correction(s.beta1),
+        correction2: correction(s.beta2),
+        ema_scale: ema_scale(s.ema_rate, t + 1),
+        pad: [0; 3],
+    }
+}
+
+/// Bias correction of a moving average after `updates` updates.
+pub fn ema_scale(rate: f32, updates: u32) -> f32 {
+    (1.0 / (1.0 - (1.0 - f64::from(rate)).powf(f64::from(updates.max(1))))) as f32
+}

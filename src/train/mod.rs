@@ -1,0 +1,24 @@
+//! Training: settings, the recorded step, the loop, checkpoints, and what is done with them.
+//!
+//! `settings -> Trainer (gan: the step; evaluator; sampler) -> events -> observers`.
+
+pub mod checkpoint;
+mod device_data;
+mod evaluator;
+pub mod event;
+mod export;
+mod gan;
+mod inference;
+mod sampler;
+pub mod settings;
+mod trace;
+mod trainer;
+
+pub use device_data::DeviceData;
+pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
+pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
+pub use gan::{DStep, GStep, Gan, Pass, Pools, SLOTS, Trained, ema_scale, state_at};
+pub use inference::{evaluate, sample};
+pub use sampler::Sampler;
+pub use trace::trace_step;
+pub use trainer::{SAMPLES, Trainer};

@@ -1,0 +1,43 @@
+//! Images from the generator.
+
+use crate::error::Result;
+use crate::gpu::{Program, Tensor};
+use crate::model::shape::ModelShape;
+use crate::model::spec::Prior;
+use crate::nn::{Mode, Net};
+use crate::ops::{Fill, Ops, State};
+use crate::rng::streams;
+
+/// A recorded pass of G in evaluation mode on z of its own stream.
+#[derive(Debug)]
+pub struct Sampler {
+    program: Program,
+    images: Tensor,
+}
+
+impl Sampler {
+    /// Records `count` images of `g`, whose packed weights it shares.
+    ///
+    /// # Errors
+    /// As [`Net::forward`].
+    pub fn new(ops: &Ops<'_>, g: &Net, model: &ModelShape, count: u32) -> Result<Sampler> {
+        let mut program = Program::new();
+        let z = ops.gpu.tensor("sample z", count, g.shape.input.channels);
+        let fill = if model.prior == Prior::Uniform { Fill::Uniform } else { Fill::Normal };
+        ops.random_fill(&mut program, "samples", streams::Z_SAMPLES, fill, &z)?;
+        let tape = g.forward(ops, &mut program, &z, &Mode::Eval, g.shape.layers.len())?;
+        let images = tape.outputs.last().expect("a checked network has layers").clone();
+        Ok(Sampler { program, images })
+    }
+
+    /// The images for `seed`, NHWC values in 0..1.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Gpu`] if the device failed.
+    pub fn run(&self, ops: &Ops<'_>, seed: u64) -> Result<Vec<f32>> {
+        let state = State { seed_lo: seed as u32, seed_hi: (seed >> 32) as u32, ..State::default() };
+        ops.gpu.write(&ops.state, &[state]);
+        ops.gpu.submit(&self.program, &[])?;
+        ops.gpu.read(&self.images)
+    }
+}

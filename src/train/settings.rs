@@ -1,0 +1,168 @@
+//! All settings of a training run, resolved: what `config.toml` in a run folder holds.
+//!
+//! Defaults are written once, here. The command line and configuration files only override them.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What is trained on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The GAN: labelled, unlabelled and generated images.
+    #[default]
+    Ssl,
+    /// The same discriminator network as a plain classifier on the labelled images alone.
+    Supervised,
+}
+
+/// Reduction of the feature-matching loss over the F features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureMatching {
+    /// (1/F) sum of squares: the paper's code.
+    #[default]
+    Mean,
+    /// Sum of squares: the paper's formula. F times the gradient of `Mean`; Adam's step is invariant to
+    /// that factor but for epsilon.
+    Sum,
+}
+
+/// Settings of one run. Sizes are counts, rates are per step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `dnn`, `cnn` or the path of a model file.
+    pub model: String,
+    /// `digits`, `mnist` or `fashion-mnist`.
+    pub dataset: String,
+    /// Folder of IDX files; the cache directory, then a download, where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Never use the network.
+    pub offline: bool,
+    /// GAN or plain classifier.
+    pub method: Method,
+    /// Number of labelled images, the same number of each class.
+    pub labels: u32,
+    /// Which images are labelled.
+    pub label_seed: u64,
+    /// Initial weights, noise, z and data order.
+    pub seed: u64,
+    /// Passes over the unlabelled images (`ssl`) or the labelled training images (`supervised`).
+    pub epochs: u32,
+    /// Rows of a minibatch.
+    pub batch_size: u32,
+    /// Adam's step size, D.
+    pub learning_rate: f32,
+    /// Adam's step size, G.
+    pub generator_learning_rate: f32,
+    /// Adam's first decay rate.
+    pub beta1: f32,
+    /// Adam's second decay rate.
+    pub beta2: f32,
+    /// Adam's epsilon.
+    pub epsilon: f32,
+    /// m / sqrt(v + eps) instead of m / (sqrt(v) + eps).
+    pub epsilon_inside_root: bool,
+    /// w in L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
+    pub unsupervised_weight: f32,
+    /// Reduction of G's loss.
+    pub feature_matching: FeatureMatching,
+    /// Rate of the exponential moving average of D's parameters.
+    pub ema_rate: f32,
+    /// Share of the labelled images held out by `supervised`.
+    pub validation_split: f32,
+    /// Evaluate, save and draw samples every so many epochs (always after the last).
+    pub evaluate_every: u32,
+    /// Adapter by name, index, `software` or `gpu`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// `vulkan`, `metal` or `dx12`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+}
+
+impl Settings {
+    /// The report's settings for a method. `convolutional` tells which of its two networks is meant: its
+    /// supervised baselines run 100 epochs (CNN) and 50 (DNN).
+    pub fn defaults(method: Method, convolutional: bool) -> Settings {
+        let supervised = method == Method::Supervised;
+        Settings {
+            model: "dnn".into(),
+            dataset: "digits".into(),
+            data_dir: None,
+            offline: false,
+            method,
+            labels: 100,
+            label_seed: 1,
+            seed: 1,
+            epochs: match (supervised, convolutional) {
+                (false, _) => 10,
+                (true, true) => 100,
+                (true, false) => 50,
+            },
+            batch_size: if supervised { 32 } else { 512 },
+            learning_rate: 1e-3,
+            generator_learning_rate: 1e-3,
+            beta1: if supervised { 0.9 } else { 0.5 },
+            beta2: 0.999,
+            epsilon: 1e-8,
+            epsilon_inside_root: false,
+            unsupervised_weight: 1.0,
+            feature_matching: FeatureMatching::Mean,
+            ema_rate: 1e-3,
+            validation_split: 0.3,
+            evaluate_every: if supervised { 10 } else { 1 },
+            adapter: None,
+            backend: None,
+        }
+    }
+
+    /// Checks every value alone; sizes against the data are checked when training starts.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the setting, its value and what it must be.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |name: &str, value: String, want: &str| Err(Error::Usage(format!("{name} = {value}: {want}")));
+        for (name, v) in
+            [("learning_rate", self.learning_rate), ("generator_learning_rate", self.generator_learning_rate)]
+        {
+            if !(v.is_finite() && v > 0.0) {
+                return bad(name, v.to_string(), "must be a positive number, such as 0.001");
+            }
+        }
+        for (name, v) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&v) {
+                return bad(name, v.to_string(), "must be at least 0 and below 1");
+            }
+        }
+        if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
+            return bad("epsilon", self.epsilon.to_string(), "must be positive, such as 1e-8");
+        }
+        if !(self.unsupervised_weight.is_finite() && self.unsupervised_weight >= 0.0) {
+            return bad("unsupervised_weight", self.unsupervised_weight.to_string(), "must not be negative");
+        }
+        if !(self.ema_rate > 0.0 && self.ema_rate <= 1.0) {
+            return bad("ema_rate", self.ema_rate.to_string(), "must be above 0 and at most 1");
+        }
+        if !(0.0..1.0).contains(&self.validation_split) {
+            return bad("validation_split", self.validation_split.to_string(), "must be at least 0 and below 1");
+        }
+        for (name, v) in [
+            ("labels", self.labels),
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("evaluate_every", self.evaluate_every),
+        ] {
+            if v == 0 {
+                return bad(name, "0".into(), "must be at least 1");
+            }
+        }
+        if self.batch_size > 1 << 16 {
+            return bad("batch_size", self.batch_size.to_string(), "must be at most 65536");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! One training step as named tensors, enough to replay it elsewhere; docs/trace.md lists the names.
+
+use super::checkpoint::{Checkpoint, TensorData};
+use super::export::{export_arena, export_net};
+use super::gan::{DStep, GStep, Pass, Trained};
+use super::settings::Settings;
+use super::trainer::Trainer;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::gpu::{Gpu, Program, Tensor};
+use crate::model::shape::{Dims, ModelShape, NetShape};
+use crate::model::spec::LayerOp;
+use crate::nn::Tape;
+use crate::ops::Ops;
+use crate::rng::streams;
+
+/// Trains `step` steps, then records step `step` (from 0) with everything it read and made.
+///
+/// # Errors
+/// As [`Trainer::new`] and the device's.
+pub fn trace_step(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset, step: u32) -> Result<Checkpoint> {
+    let trainer = Trainer::new(gpu, model, settings, data)?;
+    trainer.initialise()?;
+    for t in 0..step {
+        gpu.write(&trainer.ops.state, &[trainer.state(t)]);
+        let index = gpu.submit(&trainer.gan.step, &[])?;
+        gpu.wait(Some(index))?;
+    }
+    let mut tensors = Vec::new();
+    parameters(&mut tensors, &trainer, "before")?;
+    let state = trainer.state(step);
+    gpu.write(&trainer.ops.state, &[state]);
+    let index = gpu.submit(&trainer.gan.step, &[])?;
+    gpu.wait(Some(index))?;
+    parameters(&mut tensors, &trainer, "after")?;
+    for t in [&trainer.gan.d, &trainer.gan.g] {
+        let prefix = format!("grad.{}", t.net.shape.name);
+        tensors.extend(export_arena(gpu, &t.net.params.layout, &t.grads, true, &prefix, "")?);
+    }
+    let metrics: Vec<f32> = gpu.read(&trainer.gan.metrics)?;
+    let row = &metrics[(state.slot * crate::ops::METRICS) as usize..];
+    for (i, name) in [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")] {
+        if i < 3 || trainer.gan.g_step.is_some() {
+            tensors.push(TensorData { name: format!("loss.{name}"), shape: vec![], values: vec![row[i]] });
+        }
+    }
+    let mut w = Writer { ops: &trainer.ops, model: &trainer.model, tensors: &mut tensors };
+    w.d_step(&trainer.gan.d, &trainer.gan.d_step)?;
+    if let Some(g_step) = &trainer.gan.g_step {
+        w.g_step(g_step)?;
+    }
+    let s = settings;
+    let metadata = [
+        ("format", "ssgan-trace-1".to_string()),
+        ("model", model.name.clone()),
+        ("method", format!("{:?}", s.method).to_lowercase()),
+        ("step", step.to_string()),
+        ("learning_rate", s.learning_rate.to_string()),
+        ("generator_learning_rate", s.generator_learning_rate.to_string()),
+        ("beta1", s.beta1.to_string()),
+        ("beta2", s.beta2.to_string()),
+        ("epsilon", s.epsilon.to_string()),
+        ("epsilon_inside_root", s.epsilon_inside_root.to_string()),
+        ("unsupervised_weight", s.unsupervised_weight.to_string()),
+        ("feature_matching", format!("{:?}", s.feature_matching).to_lowercase()),
+    ];
+    Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
+}
+
+/// Parameters, statistics and moments of both networks under `prefix`.
+fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer<'_>, prefix: &str) -> Result<()> {
+    let gpu = trainer.ops.gpu;
+    for t in [&trainer.gan.d, &trainer.gan.g] {
+        let layout = &t.net.params.layout;
+        let name = format!("{prefix}.{}", t.net.shape.name);
+        for mut tensor in export_net(gpu, &t.net)? {
+            tensor.name = format!("{prefix}.{}", tensor.name);
+            out.push(tensor);
+        }
+        out.extend(export_arena(gpu, layout, &t.moment1, true, &name, ".exp_avg")?);
+        out.extend(export_arena(gpu, layout, &t.moment2, true, &name, ".exp_avg_sq")?);
+    }
+    Ok(())
+}
+
+struct Writer<'a, 'g> {
+    ops: &'a Ops<'g>,
+    model: &'a ModelShape,
+    tensors: &'a mut Vec<TensorData>,
+}
+
+impl Writer<'_, '_> {
+    fn push(&mut self, name: String, t: &Tensor, shape: Vec<usize>) -> Result<()> {
+        let values = self.ops.gpu.read(t)?;
+        self.tensors.push(TensorData { name, shape, values });
+        Ok(())
+    }
+
+    /// Integers as floats: image numbers and labels are far below 2^24.
+    fn push_integers(&mut self, name: String, t: &Tensor) -> Result<()> {
+        let values: Vec<u32> = self.ops.gpu.read(t)?;
+        let values = values.into_iter().map(|v| v as f32).collect();
+        self.tensors.push(TensorData { name, shape: vec![t.len()], values });
+        Ok(())
+    }
+
+    /// `[rows, h, w, c]`, or `[rows, n]` where flat.
+    fn push_rows(&mut self, name: String, t: &Tensor, dims: Dims) -> Result<()> {
+        let rows = t.len() / dims.len() as usize;
+        let shape = if dims.is_flat() {
+            vec![rows, dims.channels as usize]
+        } else {
+            vec![rows, dims.height as usize, dims.width as usize, dims.channels as usize]
+        };
+        self.push(name, t, shape)
+    }
+
+    fn activations(&mut self, step: &str, net: &NetShape, tape: &Tape) -> Result<()> {
+        for (i, out) in tape.outputs.iter().enumerate() {
+            self.push_rows(format!("{step}.{}.{i}.output", net.name), out, net.layers[i].output)?;
+        }
+        Ok(())
+    }
+
+    /// The numbers that noise and dropout layers drew, made again by the same kernels: normals, and the
+    /// factor (0 or 1 / (1 - rate)) of dropout.
+    fn draws(&mut self, step: &str, net: &NetShape, tape: &Tape, base: u32) -> Result<()> {
+        for (i, x) in tape.inputs.iter().enumerate() {
+            let stream = base + i as u32;
+            let y = self.ops.gpu.tensor("draws", x.rows, x.cols);
+            let mut p = Program::new();
+            let what = match net.layers[i].op {
+                LayerOp::GaussianNoise { sigma } if sigma > 0.0 => {
+                    let zeros = self.ops.gpu.tensor("zeros", x.rows, x.cols);
+                    self.ops.noise(&mut p, "trace", stream, 1.0, &zeros, &y)?;
+                    "noise"
+                }
+                LayerOp::Dropout { rate } if rate > 0.0 => {
+                    let ones = self.ops.gpu.upload("ones", x.rows, x.cols, &vec![1.0f32; x.len()]);
+                    self.ops.dropout(&mut p, "trace", stream, rate, &ones, &y)?;
+                    "dropout"
+                }
+                _ => continue,
+            };
+            self.ops.gpu.submit(&p, &[])?;
+            self.push_rows(format!("{step}.{}.{i}.{what}", net.name), &y, net.layers[i].output)?;
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, step: &str, net: &NetShape, pass: &Pass, base: u32) -> Result<()> {
+        self.activations(step, net, &pass.tape)?;
+        self.draws(step, net, &pass.tape, base)?;
+        for (i, d) in &pass.gradients.outputs {
+            self.push_rows(format!("{step}.grad.{}.{i}.product", net.name), d, net.layers[*i].output)?;
+        }
+        Ok(())
+    }
+
+    fn d_step(&mut self, d: &Trained, s: &DStep) -> Result<()> {
+        let model = self.model;
+        self.push_rows("d_step.images".into(), &s.images, model.data.image)?;
+        let rows = [s.rows.generated, s.rows.labelled, s.rows.unlabelled].map(|r| r as f32);
+        self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![3], values: rows.into() });
+        self.push_integers("d_step.labelled.index".into(), &s.labelled.0)?;
+        self.push_integers("d_step.labelled.label".into(), &s.labelled.1)?;
+        if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {
+            self.push_integers("d_step.unlabelled.index".into(), index)?;
+            self.push_rows("d_step.z".into(), z, model.generator.input)?;
+            self.activations("d_step", &model.generator, tape)?;
+            self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
+        }
+        self.pass("d_step", &d.net.shape, &s.pass, streams::NOISE_D_STEP)?;
+        self.push_rows("d_step.grad.logits".into(), &s.dlogits, d.net.shape.output())
+    }
+
+    fn g_step(&mut self, s: &GStep) -> Result<()> {
+        let model = self.model;
+        self.push_rows("g_step.images".into(), &s.images, model.data.image)?;
+        self.push_integers("g_step.unlabelled.index".into(), &s.unlabelled)?;
+        self.push_rows("g_step.z".into(), &s.z, model.generator.input)?;
+        self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP)?;
+        let feature = model.discriminator.feature().expect("a checked discriminator has a feature layer");
+        let dims = model.discriminator.layers[feature].output;
+        self.push_rows("g_step.grad.features".into(), &s.df, dims)?;
+        self.pass("g_step", &model.generator, &s.g, streams::NOISE_G_IN_G_STEP)
+    }
+}

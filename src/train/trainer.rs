@@ -1,0 +1,420 @@
+//! The training loop: submits recorded steps, collects metrics, evaluates, snapshots, tells observers.
+
+use super::checkpoint::Checkpoint;
+use super::device_data::DeviceData;
+use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
+use super::event::{EpochMetrics, Event, Observer, Started, StepMetrics, Summary};
+use super::export::{export_arena, export_net};
+use super::gan::{Gan, Pools, SLOTS, ema_scale, state_at};
+use super::sampler::Sampler;
+use super::settings::{Method, Settings};
+use crate::data::{self, Dataset};
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Readback};
+use crate::model::shape::ModelShape;
+use crate::ops::{METRICS, Ops, State};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Submits in flight: the GPU always has the next step, and Ctrl-C waits for two at most.
+const IN_FLIGHT: usize = 2;
+
+/// Steps between two readbacks of the metrics ring.
+const FLUSH: u32 = 16;
+
+/// Images of the sample grid.
+pub const SAMPLES: u32 = 100;
+
+/// A run: the model, its data on the GPU, the recorded step.
+#[derive(Debug)]
+pub struct Trainer<'g> {
+    pub(super) ops: Ops<'g>,
+    pub(super) model: ModelShape,
+    pub(super) settings: Settings,
+    pub(super) gan: Gan,
+    pub(super) train: DeviceData,
+    dataset: String,
+    fingerprint: String,
+    labelled: Vec<u32>,
+    validation: Vec<u32>,
+    evaluator: Evaluator,
+    test: SplitEvaluator,
+    held_out: Option<SplitEvaluator>,
+    sampler: Sampler,
+    steps_per_epoch: u32,
+}
+
+/// Time and steps of a run so far.
+struct Progress {
+    step: u32,
+    trained: Duration,
+    epoch_trained: Duration,
+    epoch_steps: u32,
+    sums: MetricSums,
+}
+
+#[derive(Default)]
+struct MetricSums {
+    sum: [f64; METRICS as usize],
+    count: u32,
+}
+
+impl<'g> Trainer<'g> {
+    /// Checks the settings against the data, uploads the data, records the step.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for settings that do not fit the data; [`Error::Adapter`] and [`Error::Gpu`] from
+    /// the device.
+    pub fn new(gpu: &'g Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer<'g>> {
+        settings.validate()?;
+        let n = data.train.len();
+        if settings.method == Method::Ssl && settings.batch_size as usize > n {
+            return Err(Error::Usage(format!(
+                "batch_size = {}: larger than the {n} training images of {}; use at most {n}",
+                settings.batch_size, data.name
+            )));
+        }
+        let chosen =
+            data::choose(&data.train.labels, model.data.classes, settings.labels as usize, settings.label_seed)?;
+        let split = settings.method == Method::Supervised && settings.validation_split > 0.0;
+        let (labelled, validation) = if split {
+            data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
+        } else {
+            (chosen, vec![])
+        };
+        let ops = Ops::new(gpu);
+        let pixels = model.data.image.len();
+        let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
+        let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
+        let gan = Gan::new(&ops, model, settings, &Pools { train: &train, labelled: &labelled })?;
+        let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
+        let test = evaluator.split(&ops, &test)?;
+        let held_out = if validation.is_empty() {
+            None
+        } else {
+            let held_out = DeviceData::upload(gpu, &data.train, pixels, Some(&validation))?;
+            Some(evaluator.split(&ops, &held_out)?)
+        };
+        let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
+        let steps_per_epoch = match settings.method {
+            Method::Ssl => n as u32 / settings.batch_size,
+            Method::Supervised => (labelled.len() as u32).div_ceil(settings.batch_size),
+        };
+        Ok(Trainer {
+            ops,
+            model: model.clone(),
+            settings: settings.clone(),
+            gan,
+            train,
+            dataset: data.name.clone(),
+            fingerprint: data.fingerprint.clone(),
+            labelled,
+            validation,
+            evaluator,
+            test,
+            held_out,
+            sampler,
+            steps_per_epoch,
+        })
+    }
+
+    /// Numbers of the labelled training images.
+    pub fn labelled(&self) -> &[u32] {
+        &self.labelled
+    }
+
+    /// Numbers of the labelled images held out for validation.
+    pub fn validation(&self) -> &[u32] {
+        &self.validation
+    }
+
+    /// The step constants of step `t`.
+    pub(super) fn state(&self, t: u32) -> State {
+        state_at(&self.settings, t, self.labelled.len() as u32, self.train.count)
+    }
+
+    /// Initialises the parameters from the data; before the first step.
+    pub(super) fn initialise(&self) -> Result<()> {
+        self.ops.gpu.write(&self.ops.state, &[self.state(0)]);
+        let index = self.ops.gpu.submit(&self.gan.init, &[])?;
+        self.ops.gpu.wait(Some(index))
+    }
+
+    /// Trains to the end, or until `stop` is set or `max_steps` are done.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a last snapshot if stopped; [`Error::Diverged`] if a loss is not finite;
+    /// errors of the device and of the observer.
+    pub fn run(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+        max_steps: Option<u32>,
+    ) -> Result<Summary> {
+        let all = self.steps_per_epoch.saturating_mul(self.settings.epochs);
+        let steps = max_steps.map_or(all, |m| m.min(all));
+        observer.on(Event::Started(&self.started(steps)))?;
+        self.initialise()?;
+        let mut progress = Progress {
+            step: 0,
+            trained: Duration::ZERO,
+            epoch_trained: Duration::ZERO,
+            epoch_steps: 0,
+            sums: MetricSums::default(),
+        };
+        let mut last = None;
+        while progress.step < steps {
+            let epoch = progress.step / self.steps_per_epoch + 1;
+            let end = (epoch * self.steps_per_epoch).min(steps);
+            let begun = Instant::now();
+            let first = progress.step;
+            progress.step = self.epoch(observer, stop, first, end, &mut progress.sums)?;
+            progress.trained += begun.elapsed();
+            progress.epoch_trained += begun.elapsed();
+            progress.epoch_steps += progress.step - first;
+            let stopped = stop.load(Ordering::Relaxed) && progress.step < steps;
+            if stopped {
+                self.snapshot(observer, epoch - 1, progress.step)?;
+                return Err(Error::Interrupted(format!(
+                    "stopped after step {} of {steps}; the parameters are saved",
+                    progress.step
+                )));
+            }
+            if epoch.is_multiple_of(self.settings.evaluate_every) || progress.step == steps {
+                last = Some(self.evaluate_epoch(observer, epoch, &mut progress)?);
+            }
+        }
+        let (metrics, test) = last.ok_or_else(|| Error::Usage("no steps to train".into()))?;
+        let summary = self.summary(&progress, &metrics, test);
+        observer.on(Event::Finished(&summary))?;
+        Ok(summary)
+    }
+
+    /// Steps `first..end`, or until stopped; returns the next step.
+    fn epoch(
+        &self,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+        first: u32,
+        end: u32,
+        sums: &mut MetricSums,
+    ) -> Result<u32> {
+        let gpu = self.ops.gpu;
+        let ring = (SLOTS * METRICS) as usize;
+        let mut flight = VecDeque::new();
+        let mut pending: VecDeque<(u32, u32, Readback)> = VecDeque::new();
+        let mut free: Vec<Readback> = Vec::new();
+        let mut flushed = first;
+        let mut t = first;
+        while t < end && !stop.load(Ordering::Relaxed) {
+            if flight.len() >= IN_FLIGHT {
+                let (done, index): (u32, _) = flight.pop_front().expect("not empty");
+                gpu.wait(Some(index))?;
+                while pending.front().is_some_and(|(_, to, _)| *to <= done + 1) {
+                    let (from, to, mut staging) = pending.pop_front().expect("not empty");
+                    self.deliver(observer, from, to, &staging.take(ring)?, sums)?;
+                    free.push(staging);
+                }
+            }
+            gpu.write(&self.ops.state, &[self.state(t)]);
+            let flush = t + 1 - flushed == FLUSH || t + 1 == end;
+            let index = if flush {
+                let mut staging = free.pop().unwrap_or_else(|| Readback::new(gpu, ring));
+                let index = gpu.submit(&self.gan.step, &[(&self.gan.metrics, &staging)])?;
+                staging.request();
+                pending.push_back((flushed, t + 1, staging));
+                flushed = t + 1;
+                index
+            } else {
+                gpu.submit(&self.gan.step, &[])?
+            };
+            flight.push_back((t, index));
+            t += 1;
+        }
+        gpu.wait(None)?;
+        for (from, to, mut staging) in pending {
+            self.deliver(observer, from, to, &staging.take(ring)?, sums)?;
+        }
+        if flushed < t {
+            let values: Vec<f32> = gpu.read(&self.gan.metrics)?;
+            self.deliver(observer, flushed, t, &values, sums)?;
+        }
+        Ok(t)
+    }
+
+    fn deliver(
+        &self,
+        observer: &mut dyn Observer,
+        from: u32,
+        to: u32,
+        ring: &[f32],
+        sums: &mut MetricSums,
+    ) -> Result<()> {
+        let ssl = self.settings.method == Method::Ssl;
+        let mut steps = Vec::with_capacity((to - from) as usize);
+        for t in from..to {
+            let at = (t % SLOTS * METRICS) as usize;
+            let row = &ring[at..at + METRICS as usize];
+            for (s, v) in sums.sum.iter_mut().zip(row) {
+                *s += f64::from(*v);
+            }
+            sums.count += 1;
+            steps.push(step_metrics(t + 1, |i| row[i], ssl));
+        }
+        let diverged = steps.iter().find(|m| {
+            !m.loss_discriminator.is_finite() || (ssl && !m.loss_generator.is_finite())
+        });
+        let diverged = diverged.map(|m| {
+            Error::Diverged(format!(
+                "step {}: L_D = {}, L_G = {}: training has diverged; use a smaller --lr or another --seed",
+                m.step, m.loss_discriminator, m.loss_generator
+            ))
+        });
+        observer.on(Event::Steps(&steps))?;
+        diverged.map_or(Ok(()), Err)
+    }
+
+    /// Evaluates D on the test images.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn evaluate(&self, step: u32, weights: Weights) -> Result<Evaluation> {
+        self.evaluator.run(&self.ops, &self.test, self.state(step.saturating_sub(1)), weights)
+    }
+
+    fn evaluate_epoch(
+        &self,
+        observer: &mut dyn Observer,
+        epoch: u32,
+        progress: &mut Progress,
+    ) -> Result<(EpochMetrics, Evaluation)> {
+        let step = progress.step;
+        let raw = self.evaluate(step, Weights::Raw)?;
+        let averaged = self.evaluate(step, Weights::Averaged)?;
+        let state = self.state(step.saturating_sub(1));
+        let held_out = self.held_out.as_ref();
+        let held_out = held_out.map(|h| self.evaluator.run(&self.ops, h, state, Weights::Raw)).transpose()?;
+        let seconds = progress.epoch_trained.as_secs_f64();
+        let steps = f64::from(progress.epoch_steps.max(1));
+        let sums = std::mem::take(&mut progress.sums);
+        let mean = |i: usize| (sums.sum[i] / f64::from(sums.count.max(1))) as f32;
+        let metrics = EpochMetrics {
+            epoch,
+            step,
+            mean: step_metrics(step, mean, self.settings.method == Method::Ssl),
+            test_accuracy: raw.accuracy,
+            test_accuracy_ema: averaged.accuracy,
+            test_loss: raw.loss,
+            validation_accuracy: held_out.as_ref().map(|h| h.accuracy),
+            validation_loss: held_out.as_ref().map(|h| h.loss),
+            seconds: progress.trained.as_secs_f64(),
+            ms_per_step: 1e3 * seconds / steps,
+            images_per_second: f64::from(self.images_per_step()) * steps / seconds.max(1e-9),
+        };
+        progress.epoch_trained = Duration::ZERO;
+        progress.epoch_steps = 0;
+        observer.on(Event::Epoch(&metrics))?;
+        if self.settings.method == Method::Ssl {
+            let images = self.sampler.run(&self.ops, self.settings.seed)?;
+            observer.on(Event::Samples { epoch, dims: self.model.data.image, images: &images })?;
+        }
+        self.snapshot(observer, epoch, step)?;
+        Ok((metrics, raw))
+    }
+
+    fn snapshot(&self, observer: &mut dyn Observer, epoch: u32, step: u32) -> Result<()> {
+        let checkpoint = self.checkpoint(epoch, step)?;
+        observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })
+    }
+
+    /// Everything needed to evaluate, sample or go on: parameters, statistics, averages, Adam's moments.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn checkpoint(&self, epoch: u32, step: u32) -> Result<Checkpoint> {
+        let gpu = self.ops.gpu;
+        let mut tensors = Vec::new();
+        for t in [&self.gan.d, &self.gan.g] {
+            let layout = &t.net.params.layout;
+            let moments = format!("optimizer.{}", t.net.shape.name);
+            tensors.extend(export_net(gpu, &t.net)?);
+            tensors.extend(export_arena(gpu, layout, &t.moment1, true, &moments, ".exp_avg")?);
+            tensors.extend(export_arena(gpu, layout, &t.moment2, true, &moments, ".exp_avg_sq")?);
+        }
+        let layout = &self.gan.d.net.params.layout;
+        tensors.extend(export_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "")?);
+        let metadata = [
+            ("format", "ssgan-1".to_string()),
+            ("model", self.model.name.clone()),
+            ("dataset", self.dataset.clone()),
+            ("data_sha256", self.fingerprint.clone()),
+            ("classes", self.model.data.classes.to_string()),
+            ("image", self.model.data.image.to_string()),
+            ("method", format!("{:?}", self.settings.method).to_lowercase()),
+            ("epoch", epoch.to_string()),
+            ("step", step.to_string()),
+            ("average_scale", ema_scale(self.settings.ema_rate, step).to_string()),
+        ];
+        Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
+    }
+
+    fn images_per_step(&self) -> u32 {
+        let r = self.gan.d_step.rows;
+        r.generated + r.labelled + r.unlabelled
+    }
+
+    fn started(&self, steps: u32) -> Started {
+        let s = self.ops.gpu.summary();
+        Started {
+            steps,
+            steps_per_epoch: self.steps_per_epoch,
+            epochs: self.settings.epochs,
+            images_per_step: self.images_per_step(),
+            adapter: s.name.clone(),
+            driver: format!("{} {}", s.driver, s.driver_info).trim().to_string(),
+            backend: s.backend.clone(),
+        }
+    }
+
+    fn summary(&self, progress: &Progress, last: &EpochMetrics, test: Evaluation) -> Summary {
+        let started = self.started(progress.step);
+        let seconds = progress.trained.as_secs_f64();
+        let steps = f64::from(progress.step.max(1));
+        Summary {
+            method: format!("{:?}", self.settings.method).to_lowercase(),
+            model: self.model.name.clone(),
+            dataset: self.dataset.clone(),
+            labels: self.settings.labels,
+            seed: self.settings.seed,
+            label_seed: self.settings.label_seed,
+            epochs: last.epoch,
+            steps: progress.step,
+            batch_size: self.settings.batch_size,
+            test_accuracy: last.test_accuracy,
+            test_accuracy_ema: last.test_accuracy_ema,
+            seconds,
+            ms_per_step: 1e3 * seconds / steps,
+            images_per_second: f64::from(self.images_per_step()) * steps / seconds.max(1e-9),
+            adapter: started.adapter,
+            driver: started.driver,
+            backend: started.backend,
+            confusion: test.confusion,
+        }
+    }
+}
+
+fn step_metrics(step: u32, value: impl Fn(usize) -> f32, ssl: bool) -> StepMetrics {
+    let gan = |i| if ssl { value(i) } else { f32::NAN };
+    StepMetrics {
+        step,
+        loss_supervised: value(0),
+        accuracy_labelled: value(1),
+        loss_discriminator: value(2),
+        loss_unlabelled: gan(3),
+        loss_generated: gan(4),
+        loss_generator: gan(5),
+        d_unlabelled: gan(6),
+        d_generated: gan(7),
+    }
+}

@@ -1,0 +1,534 @@
+//! Runs the program as a user does, mostly with bad input: each time the exit code, a message that says what
+//! to do, and nothing lost or left behind.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn ssgan(dir: &Path) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
+    c.current_dir(dir).env("SSGAN_CACHE_DIR", dir.join("cache")).env_remove("NO_COLOR").stdin(Stdio::null());
+    c
+}
+
+/// A directory of one test, and runs in it.
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Bench {
+        Bench(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), content).unwrap();
+        name.to_string()
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.run_in(line, |_| {})
+    }
+
+    fn run_in(&self, line: &str, change: impl FnOnce(&mut Command)) -> Output {
+        let mut command = ssgan(self.0.path());
+        command.args(line.split_whitespace());
+        change(&mut command);
+        command.output().unwrap()
+    }
+
+    /// Runs a line that must fail with this code, saying all of these words on standard error, without a
+    /// panic and without results on standard output.
+    #[track_caller]
+    fn fails(&self, line: &str, code: i32, words: &[&str]) -> String {
+        check(line, &self.run(line), code, words)
+    }
+
+    /// Names of everything in the directory, however deep, but not the cache.
+    fn content(&self) -> Vec<String> {
+        let mut found = vec![];
+        let mut todo = vec![self.0.path().to_path_buf()];
+        while let Some(dir) = todo.pop() {
+            for entry in fs::read_dir(&dir).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.strip_prefix(self.0.path()).unwrap().display().to_string();
+                if path.is_dir() && name != "cache" {
+                    todo.push(path);
+                }
+                found.push(name);
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+#[track_caller]
+fn check(line: &str, out: &Output, code: i32, words: &[&str]) -> String {
+    let text = String::from_utf8_lossy(&out.stderr).to_string();
+    assert_eq!(out.status.code(), Some(code), "`{line}`: {text}");
+    assert!(!text.contains("panicked"), "`{line}`: {text}");
+    for word in words {
+        assert!(text.contains(word), "`{line}` does not say {word:?}: {text}");
+    }
+    assert!(out.stdout.is_empty(), "`{line}` failed but printed a result");
+    text
+}
+
+fn stdout(out: &Output) -> String {
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout.clone()).unwrap()
+}
+
+const MODEL: &str = r#"name = "m"
+[discriminator]
+layers = [
+{ op = "flatten" },
+{ op = "dense", units = 8 },
+{ op = "relu", feature = true },
+{ op = "dense", units = "classes" },
+]
+[generator]
+latent = 4
+layers = [
+{ op = "dense", units = "pixels" },
+{ op = "sigmoid" },
+]
+"#;
+
+/// A few steps of a tiny model on the embedded data.
+const QUICK: &str = "train --quiet --batch-size 32 --epochs 1 --max-steps 3 --model m.toml";
+
+/// Whether the JSON text has this key. (These tests have no JSON parser.)
+fn has_key(json: &str, key: &str) -> bool {
+    json.contains(&format!("\"{key}\":"))
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    let b = Bench::new();
+    let help = stdout(&b.run("--help"));
+    for code in [0, 2, 3, 4, 5, 6, 7, 8, 130] {
+        assert!(help.contains(&format!("\n  {code:<5}")), "{code}: {help}");
+    }
+    for command in
+        ["adapters", "doctor", "train", "eval", "sample", "model", "data", "trace-step", "completions"]
+    {
+        assert!(help.contains(command), "{command}");
+        assert!(!stdout(&b.run(&format!("{command} --help"))).is_empty());
+    }
+    assert!(stdout(&b.run("--version")).starts_with("ssgan "));
+    assert!(b.content().is_empty());
+}
+
+#[test]
+fn unknown_commands_flags_and_values_are_usage_errors() {
+    let b = Bench::new();
+    b.fails("tarin", 2, &["train"]);
+    b.fails("train --epoch 3", 2, &["--epochs"]);
+    b.fails("train --epochs ten", 2, &["ten"]);
+    b.fails("train --epochs -1", 2, &[]);
+    b.fails("train --dataset minst", 2, &["mnist"]);
+    b.fails("train --backend opengl", 2, &["vulkan"]);
+    b.fails("train --seed 18446744073709551615", 2, &["seed"]);
+    b.fails("train --max-steps 0", 2, &[]);
+    b.fails("completions tcsh", 2, &["bash"]);
+    assert!(b.content().is_empty(), "{:?}", b.content());
+}
+
+#[test]
+fn settings_that_make_no_sense() {
+    let b = Bench::new();
+    for lr in ["nan", "0", "-0.1", "inf"] {
+        b.fails(&format!("train --lr {lr}"), 2, &["learning_rate", "positive"]);
+        b.fails(&format!("train --generator-lr {lr}"), 2, &["generator_learning_rate"]);
+    }
+    b.fails("train --beta1 1", 2, &["beta1"]);
+    b.fails("train --epsilon 0", 2, &["epsilon"]);
+    b.fails("train --ema-rate 2", 2, &["ema_rate"]);
+    b.fails("train --batch-size 0", 2, &["batch_size"]);
+    b.fails("train --labels 0", 2, &["labels"]);
+    b.fails("train --epochs 0", 2, &["epochs"]);
+    assert!(b.content().is_empty(), "{:?}", b.content());
+}
+
+#[test]
+fn configuration_files_with_mistakes() {
+    let b = Bench::new();
+    b.file("c.toml", "seed = 1\nlearnig_rate = 0.1\n");
+    b.fails("train --config c.toml", 3, &["c.toml:2", "did you mean \"learning_rate\""]);
+    b.file("c.toml", "seed = 1\nepochs = \"ten\"\n");
+    b.fails("train --config c.toml", 3, &["c.toml:2", "epochs"]);
+    b.file("c.toml", "seed = \n");
+    b.fails("train --config c.toml", 3, &["c.toml:1"]);
+    b.file("c.toml", b"\xff\xfe");
+    b.fails("train --config c.toml", 3, &["c.toml:1", "UTF-8"]);
+    b.file("c.toml", "learning_rate = nan\n");
+    b.fails("train --config c.toml", 2, &["learning_rate"]);
+    b.fails("train --config none.toml", 6, &["none.toml"]);
+    assert_eq!(b.content(), ["c.toml"]);
+}
+
+#[test]
+fn model_files_with_mistakes() {
+    let b = Bench::new();
+    let bad = |from: &str, to: &str, line: usize, words: &str| {
+        let text = MODEL.replace(from, to);
+        assert_ne!(text, MODEL);
+        b.file("bad.toml", text);
+        b.fails("model bad.toml", 3, &[&format!("bad.toml:{line}:"), words]);
+    };
+    bad("\"relu\"", "\"reul\"", 6, "did you mean \"relu\"");
+    bad("units = 8", "unit = 8", 5, "did you mean \"units\"");
+    bad(", feature = true", "", 3, "feature = true");
+    bad("\"classes\"", "9", 3, "10 classes");
+    bad("{ op = \"flatten\" },", "{ op = \"tanh\" },", 5, "flatten");
+    bad("units = 8", "units = 0", 5, "at least 1");
+    bad("latent = 4", "latent = -4", 10, "latent");
+    bad("name = \"m\"", "name = \"../m\"", 1, "name");
+    b.file("bad.toml", "[".repeat(500_000));
+    b.fails("model bad.toml", 3, &["bad.toml:1"]);
+    b.file("bad.toml", vec![b' '; 2 << 20]);
+    b.fails("model bad.toml", 2, &["larger"]);
+    b.fails("model dnm", 2, &["did you mean \"dnn\""]);
+    b.fails("model none.toml", 6, &["none.toml"]);
+    b.fails("model dnn --image 28x28", 2, &["3x32x32"]);
+    b.fails("model dnn --classes 1", 3, &["at least 2"]);
+    // Training says the same, and leaves no run folder.
+    b.file("bad.toml", MODEL.replace("\"classes\"", "9"));
+    b.fails("train --quiet --model bad.toml --out run", 3, &["bad.toml:3"]);
+    assert_eq!(b.content(), ["bad.toml"]);
+}
+
+#[test]
+fn models_are_summarised() {
+    let b = Bench::new();
+    for name in ["dnn", "cnn"] {
+        let text = stdout(&b.run(&format!("model {name}")));
+        assert!(
+            text.contains("(features)") && text.contains("FLOPs/image") && text.contains("total"),
+            "{text}"
+        );
+        let json = stdout(&b.run(&format!("model {name} --json --image 3x32x32 --classes 7")));
+        assert!(
+            ["discriminator", "generator", "flops", "parameters"].iter().all(|k| has_key(&json, k)),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn data_that_is_missing_or_broken() {
+    let b = Bench::new();
+    b.fails("train --quiet --dataset mnist --data-dir none --out run", 4, &["none"]);
+    b.fails("data info --dataset mnist --offline", 4, &["--offline"]);
+    fs::create_dir(b.path("d")).unwrap();
+    b.fails("data info --quiet --dataset mnist --data-dir d", 4, &["d"]);
+    for name in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+        b.file(&format!("d/{name}-ubyte"), b"\0\0\x08\x01\0\0");
+    }
+    b.fails("data info --quiet --dataset mnist --data-dir d", 4, &["ubyte"]);
+    b.fails("train --quiet --dataset mnist --data-dir d --out run", 4, &["ubyte"]);
+    assert!(!b.path("run").exists(), "a run that never began left its folder");
+}
+
+#[test]
+fn an_output_folder_in_use_is_untouched() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    fs::create_dir(b.path("run")).unwrap();
+    b.file("run/precious", "1");
+    b.fails(&format!("{QUICK} --out run"), 6, &["run", "in use", "--out"]);
+    b.fails(&format!("{QUICK} --out run/precious"), 6, &["precious"]);
+    b.fails(&format!("{QUICK} --out run/precious/x"), 6, &["precious"]);
+    assert_eq!(fs::read_to_string(b.path("run/precious")).unwrap(), "1");
+    assert_eq!(b.content(), ["m.toml", "run", "run/precious"]);
+}
+
+/// Root may write anywhere, so there the folder's mode proves nothing; `/proc` refuses everybody.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_output_folder_that_cannot_be_written() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    b.fails(&format!("{QUICK} --out /proc/ssgan/run"), 6, &["/proc/ssgan"]);
+    b.fails("data preview --quiet --out /proc/preview.png", 6, &["/proc/preview.png"]);
+    assert_eq!(b.content(), ["m.toml"]);
+}
+
+#[test]
+fn labels_that_do_not_work_out() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    b.fails(&format!("{QUICK} --labels 95 --out run"), 2, &["95", "90 or 100"]);
+    b.fails(&format!("{QUICK} --labels 100000 --out run"), 2, &["100000", "at most"]);
+    let line = QUICK.replace("--batch-size 32", "--batch-size 65000");
+    b.fails(&format!("{line} --out run"), 2, &["batch_size", "65000"]);
+    assert_eq!(b.content(), ["m.toml"]);
+}
+
+#[test]
+fn checkpoints_that_are_broken() {
+    let b = Bench::new();
+    for command in ["eval", "sample"] {
+        b.fails(&format!("{command} none"), 6, &["none"]);
+        b.file("c.safetensors", "");
+        b.fails(&format!("{command} c.safetensors"), 7, &["c.safetensors", "truncated"]);
+        b.file("c.safetensors", [&(1u64 << 60).to_le_bytes()[..], b"{}"].concat());
+        b.fails(&format!("{command} c.safetensors"), 7, &["c.safetensors"]);
+        b.file("c.safetensors", [&2u64.to_le_bytes()[..], b"{}"].concat());
+        b.fails(&format!("{command} c.safetensors"), 7, &["was not written by `ssgan train`"]);
+        fs::create_dir_all(b.path("empty")).unwrap();
+        b.fails(&format!("{command} empty"), 7, &["no checkpoints"]);
+    }
+    assert_eq!(b.content(), ["c.safetensors", "empty"]);
+}
+
+#[test]
+fn no_adapter_is_said_with_what_to_install() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    // A Vulkan loader without drivers, and no other interface.
+    let hide = |c: &mut Command| {
+        c.env("VK_DRIVER_FILES", "/nonexistent").env("VK_ICD_FILENAMES", "/nonexistent");
+    };
+    let line = format!("{QUICK} --out run --backend vulkan");
+    if cfg!(target_os = "linux") {
+        check(&line, &b.run_in(&line, hide), 5, &["apt"]);
+        let doctor = b.run_in("doctor", hide);
+        assert_eq!(doctor.status.code(), Some(5));
+        let text = String::from_utf8_lossy(&doctor.stdout);
+        assert!(text.contains("FAIL") && text.contains("What to install"), "{text}");
+    }
+    b.fails(&format!("{QUICK} --out run --adapter no-such-adapter"), 5, &["no-such-adapter"]);
+    assert_eq!(b.content().iter().filter(|n| *n != "cache").collect::<Vec<_>>(), ["m.toml"]);
+}
+
+#[test]
+fn a_run_leaves_its_folder_and_can_be_used() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let json = stdout(&b.run(&format!("{QUICK} --out run --json")));
+    let summary = fs::read_to_string(b.path("run/summary.json")).unwrap();
+    let keys = "method model dataset labels seed label_seed epochs steps batch_size test_accuracy \
+                test_accuracy_ema seconds ms_per_step images_per_second adapter driver backend";
+    for key in keys.split_whitespace() {
+        assert!(has_key(&summary, key) && has_key(&json, key), "{key}: {summary}");
+    }
+    for file in [
+        "config.toml",
+        "model.toml",
+        "env.json",
+        "labelled.json",
+        "metrics.csv",
+        "metrics.jsonl",
+        "plots/losses.png",
+        "plots/accuracy.png",
+        "confusion.png",
+    ] {
+        assert!(b.path("run").join(file).is_file(), "{file}");
+    }
+    let env = fs::read_to_string(b.path("run/env.json")).unwrap();
+    for key in ["adapter", "driver", "wgpu", "version", "shader_hash"] {
+        assert!(has_key(&env, key), "{key}: {env}");
+    }
+    assert_eq!(fs::read_to_string(b.path("run/metrics.csv")).unwrap().lines().count(), 4);
+    b.fails(&format!("{QUICK} --out run"), 6, &["in use"]);
+
+    // The written settings train the same run; the checkpoint alone is enough to evaluate and sample.
+    stdout(&b.run("train --quiet --config run/config.toml --max-steps 3 --out again"));
+    let csv = |run: &str| fs::read_to_string(b.path(run).join("metrics.csv")).unwrap();
+    let losses = |run: &str| {
+        csv(run).lines().map(|l| l.split(',').take(10).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("run"), losses("again"));
+    fs::remove_file(b.path("m.toml")).unwrap();
+    let text = stdout(&b.run("eval run --quiet"));
+    assert!(text.contains("accuracy") && text.contains("recall"), "{text}");
+    assert!(has_key(&stdout(&b.run("eval run --quiet --json --averaged")), "confusion"));
+    stdout(&b.run("sample run --out grid.png --count 9"));
+    assert!(fs::read(b.path("grid.png")).unwrap().starts_with(b"\x89PNG"));
+    stdout(&b.run("sample run --out again.png --count 9"));
+    assert_eq!(fs::read(b.path("grid.png")).unwrap(), fs::read(b.path("again.png")).unwrap());
+
+    // A truncated checkpoint is refused; a failing picture leaves nothing.
+    let folder = b.path("run/checkpoints");
+    let checkpoint = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &bytes[..bytes.len() - 1]).unwrap();
+    b.fails("eval run --quiet", 7, &["truncated"]);
+    b.fails("sample run --out other.png", 7, &["truncated"]);
+    assert!(!b.path("other.png").exists());
+}
+
+#[test]
+fn a_checkpoint_of_another_model_is_refused() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    stdout(&b.run(&format!("{QUICK} --out run")));
+    let path = fs::read_dir(b.path("run/checkpoints")).unwrap().next().unwrap().unwrap().path();
+    // The model inside says 9 units where the tensors have 8; the same length, so the header stays whole.
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(9).position(|w| w == b"units = 8").expect("the model's text in the file");
+    bytes[at + 8] = b'9';
+    fs::write(b.path("other.safetensors"), bytes).unwrap();
+    b.fails("eval other.safetensors --quiet", 7, &["other.safetensors", "another model"]);
+    b.fails("eval run --quiet --dataset mnist --data-dir none", 4, &["none"]);
+}
+
+#[test]
+fn runs_without_out_never_share_a_folder() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let line = QUICK.replace("--max-steps 3", "--max-steps 1");
+    let children: Vec<_> = (0..3)
+        .map(|_| ssgan(b.0.path()).args(line.split_whitespace()).stdout(Stdio::null()).spawn().unwrap())
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let runs: Vec<_> = fs::read_dir(b.path("runs")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(runs.len(), 3, "{runs:?}");
+    for run in runs {
+        assert!(run.join("summary.json").is_file(), "{run:?}");
+        assert!(run.file_name().unwrap().to_str().unwrap().contains("Z-m-digits"), "{run:?}");
+    }
+}
+
+#[test]
+fn json_results_and_plain_progress() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let adapters = stdout(&b.run("adapters --json"));
+    assert!(adapters.starts_with('['), "{adapters}");
+    let out = b.run(&format!("{QUICK} --out run").replace(" --quiet", ""));
+    let progress = String::from_utf8_lossy(&out.stderr).to_string();
+    assert!(progress.contains("epoch 1/1") && progress.contains("img/s"), "{progress}");
+    assert!(
+        !progress.contains('\x1b') && !progress.contains('\r'),
+        "control codes without a terminal: {progress}"
+    );
+    assert!(stdout(&out).contains("test accuracy"));
+    let quiet = b.run(&format!("{QUICK} --out run2"));
+    assert!(quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
+}
+
+#[test]
+fn traces_are_written() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let line = "trace-step --quiet --model m.toml --batch-size 8 --seed 3 --step 2 --out step.safetensors";
+    let first = stdout(&b.run(line));
+    assert!(first.contains("step.safetensors"), "{first}");
+    let bytes = fs::read(b.path("step.safetensors")).unwrap();
+    stdout(&b.run(line));
+    assert_eq!(bytes, fs::read(b.path("step.safetensors")).unwrap(), "the same trace twice");
+    b.fails("trace-step --step 0", 2, &[]);
+    b.fails("trace-step --quiet --model m.toml --out /none/x", 6, &["/none/x"]);
+}
+
+/// A reader that goes away, as in `ssgan completions bash | head -1`, is no failure.
+#[test]
+fn a_closed_standard_output_is_quiet() {
+    let b = Bench::new();
+    for line in ["completions bash", "model dnn", "--help", "adapters"] {
+        let mut child = ssgan(b.0.path())
+            .args(line.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(!text.contains("panicked") && !text.contains("error"), "`{line}`: {text}");
+        assert!(out.status.success(), "`{line}`: {:?}", out.status);
+    }
+}
+
+#[cfg(unix)]
+mod interrupts {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+
+    fn signal(pid: u32) {
+        let status = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Starts a long run and waits for the line that says it is training.
+    fn start(b: &Bench) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
+        b.file("m.toml", MODEL);
+        let line = "train --batch-size 32 --epochs 100000 --evaluate-every 100000 --model m.toml --out run";
+        let mut child = ssgan(b.0.path())
+            .args(line.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut text = String::new();
+        while !text.contains("training on") {
+            text.clear();
+            assert!(lines.read_line(&mut text).unwrap() > 0, "it ended before training");
+        }
+        (child, lines)
+    }
+
+    #[test]
+    fn the_first_saves_and_exits_with_130() {
+        let b = Bench::new();
+        let (mut child, mut lines) = start(&b);
+        signal(child.id());
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        assert!(rest.contains("interrupted") && rest.contains("run"), "{rest}");
+        assert!(!rest.contains("panicked"), "{rest}");
+        let saved = fs::read_dir(b.path("run/checkpoints")).unwrap().count();
+        assert_eq!(saved, 1, "no checkpoint: {:?}", b.content());
+        assert!(b.content().iter().all(|n| !n.contains(".part")), "{:?}", b.content());
+        stdout(&b.run("eval run --quiet"));
+    }
+
+    #[test]
+    fn the_second_leaves_at_once() {
+        let b = Bench::new();
+        let (mut child, mut lines) = start(&b);
+        signal(child.id());
+        // The first may already have ended it; either way the status is 130.
+        let _ = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    }
+}
+
+/// Runs with a limit on the size of files, which stands in for a full disk: writes fail half-way just the
+/// same. The signal is ignored so that the write returns an error instead of ending the process.
+#[cfg(target_os = "linux")]
+fn with_small_files(b: &Bench, line: &str) -> Output {
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec '{}' {line}", env!("CARGO_BIN_EXE_ssgan"));
+    Command::new("bash").args(["-c", &script]).current_dir(b.0.path()).output().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_keeps_what_there_was() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    stdout(&b.run("data preview --quiet --out p.png --count 400"));
+    let before = fs::read(b.path("p.png")).unwrap();
+    assert!(before.len() > 32 * 1024, "{} bytes", before.len());
+    let line = "data preview --quiet --test --out p.png --count 400";
+    check(line, &with_small_files(&b, line), 6, &["p.png"]);
+    assert_eq!(fs::read(b.path("p.png")).unwrap(), before, "the old picture is lost");
+
+    let line = format!("{QUICK} --out run");
+    check(&line, &with_small_files(&b, &line), 6, &["cannot write run"]);
+    let csv = fs::read_to_string(b.path("run/metrics.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 4, "what was measured is lost: {csv}");
+    assert!(b.content().iter().all(|n| !n.contains(".part")), "{:?}", b.content());
+}
