@@ -9,6 +9,7 @@
 // Variant: SG lanes; RG groups of SG rows (A row-wise) or of 4 SG rows (A column-wise), CV vec4 columns
 // per lane. A, B: address modes of common/operands.wgsl. VA, VB, VC: vec4 access of A, B, C.
 // BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks, one per z.
+// THIN: N <= 4, as for gradients into images: no columns to spread over lanes, each lane keeps its rows.
 
 struct Params {
     m: u32, n: u32, k: u32,
@@ -71,6 +72,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #else
     let m_end = p.m;
 #endif
+#if THIN
+#for g in 0..RG
+    var acc${g} = vec4<f32>();
+#endfor
+    // All lanes read the same elements of B.
+#define CV 1
+    let col0 = 0u;
+#for j in 0..4
+    let bcol0_${j} = min(${j}u, p.n - 1u);
+#endfor
+#else
 #for r in 0..ROWS
 #for v in 0..CV
     var acc${r}_${v} = vec4<f32>();
@@ -105,6 +117,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #endif
 #endif
 #endfor
+#endif
 
     // Rows of this lane, likewise.
 #if A == 0
@@ -310,6 +323,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #endif
 #endfor
     // The multiply-adds.
+#if THIN
+#for g in 0..RG
+#for j in 0..4
+            acc${g} = fma(vec4(a${g}[${j}]), b${j}_0, acc${g});
+#endfor
+#endfor
+#else
 #for g in 0..RG
 #for l in 0..SG
 #if A == 1
@@ -338,6 +358,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #endif
 #endfor
 #endfor
+#endif
         }
 #if A == 3
         dx -= 1;
@@ -354,22 +375,36 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         let bias${v} = vec4(bias[col${v}], bias[min(col${v} + 1u, p.n - 1u)],
             bias[min(col${v} + 2u, p.n - 1u)], bias[min(col${v} + 3u, p.n - 1u)]);
 #endif
-#for r in 0..ROWS
-        if (m0 + ${r}u < m_end) {
+#if THIN
+#define STORES RG
+#else
+#define STORES ROWS
+#endif
+#for r in 0..STORES
+#if THIN
+        let m${r} = m0 + ${r}u * ${SG}u + lane;
+#else
+        let m${r} = m0 + ${r}u;
+#endif
+        if (m${r} < m_end) {
 #if A == 3
-            let in_class = m0 + ${r}u;
+            let in_class = m${r};
             let pixel = (in_class / (cls.width * cls.height) * p.h
                 + in_class / cls.width % cls.height * p.stride + cls.py) * p.w
                 + in_class % cls.width * p.stride + cls.px;
             let at = pixel * p.n + col${v};
 #endif
 #if A != 3 && SPLIT
-            let at = (group.z * p.m + m0 + ${r}u) * p.n + col${v};
+            let at = (group.z * p.m + m${r}) * p.n + col${v};
 #endif
 #if A != 3 && !SPLIT
-            let at = (m0 + ${r}u) * p.n + col${v};
+            let at = m${r} * p.n + col${v};
 #endif
+#if THIN
+            var y = acc${r};
+#else
             var y = acc${r}_${v};
+#endif
 #if BIAS
             y += bias${v};
 #endif

@@ -19,7 +19,7 @@ pub fn print(text: &str) -> Result<()> {
 /// Writes one indented JSON document to standard output. NaN and infinities become null.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::Output(format!("the result cannot be written as JSON: {e}")))?;

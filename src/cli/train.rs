@@ -15,11 +15,12 @@ use crate::train::Trainer;
 use crate::train::event::{Event, Observer, Summary};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run folder to make: must not exist, or be empty [default: runs/<time>-<model>-<dataset>]
+    /// Run folder to make: must not exist, or be empty [default: runs/TIME-MODEL-DATASET]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Stop after so many steps, for quick checks
@@ -42,9 +43,11 @@ pub fn run(args: &Args) -> Result<()> {
     let mut run = RunDir::create(args.out.as_deref(), &resolved.spec.name, &s.dataset, &config_toml)?;
     run.write("model.toml", resolved.model_toml.as_bytes())?;
     let set = load::dataset(s, &mut progress)?;
+    go_on(stop)?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
     let mut trainer = Trainer::new(&gpu, &model, s, &set)?;
+    go_on(stop)?;
     run.write_json("env.json", &Environment::new(gpu.summary(), &set))?;
     run.write_json("labelled.json", &Labelled::new(&resolved, trainer.labelled(), trainer.validation()))?;
 
@@ -62,6 +65,14 @@ pub fn run(args: &Args) -> Result<()> {
     let summary = result.map_err(|e| with_folder(e, &folder))?;
     finished?;
     report(args, &folder, &summary)
+}
+
+/// Ends a run that was interrupted before it began; its folder goes with it.
+fn go_on(stop: &AtomicBool) -> Result<()> {
+    match stop.load(Ordering::SeqCst) {
+        true => Err(Error::Interrupted("nothing was trained yet, nothing is left behind".into())),
+        false => Ok(()),
+    }
 }
 
 /// Tells where the saved state is.

@@ -184,3 +184,23 @@ impl Gpu {
         }
     }
 }
+
+impl Gpu {
+    /// Wall time of each dispatch, submitted alone and waited for: works on every adapter; the cost of a
+    /// submit is part of each number.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn time_each(&self, program: &Program) -> Result<Vec<std::time::Duration>> {
+        let mut times = Vec::with_capacity(program.dispatches.len());
+        for i in 0..program.dispatches.len() {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            program.encode_range(&mut encoder.begin_compute_pass(&Default::default()), i..i + 1);
+            let begun = std::time::Instant::now();
+            let index = self.queue.submit([encoder.finish()]);
+            self.wait(Some(index))?;
+            times.push(begun.elapsed());
+        }
+        Ok(times)
+    }
+}

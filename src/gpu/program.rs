@@ -225,7 +225,12 @@ impl Program {
 
     /// Records all dispatches into a pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        for d in &self.dispatches {
+        self.encode_range(pass, 0..self.dispatches.len());
+    }
+
+    /// Records some of the dispatches into a pass.
+    pub fn encode_range(&self, pass: &mut wgpu::ComputePass<'_>, range: std::ops::Range<usize>) {
+        for d in &self.dispatches[range] {
             pass.set_pipeline(&d.kernel.pipeline);
             pass.set_bind_group(0, &d.group, &[]);
             pass.dispatch_workgroups(d.grid[0], d.grid[1], d.grid[2]);

@@ -141,6 +141,18 @@ impl<'g> Trainer<'g> {
         self.ops.gpu.wait(Some(index))
     }
 
+    /// Wall time of every dispatch of step 0, each submitted alone: `(kernel, layer, FLOP, seconds)`.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn time_kernels(&self) -> Result<Vec<(String, String, u64, f64)>> {
+        self.initialise()?;
+        self.ops.gpu.write(&self.ops.state, &[self.state(0)]);
+        let times = self.ops.gpu.time_each(&self.gan.step)?;
+        let rows = self.gan.step.dispatches.iter().zip(times);
+        Ok(rows.map(|(d, t)| (d.kernel.name.to_string(), d.layer.clone(), d.flops, t.as_secs_f64())).collect())
+    }
+
     /// Trains to the end, or until `stop` is set or `max_steps` are done.
     ///
     /// # Errors
