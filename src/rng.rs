@@ -49,7 +49,7 @@ pub mod streams {
     pub const LABEL_CHOICE: u32 = 0x0A00;
     /// Which labelled images are held out for validation (keyed by the label seed).
     pub const VALIDATION_CHOICE: u32 = 0x0A01;
-    /// The synthetic digits: + style number.
+    /// The synthetic digits: + purpose.
     pub const DIGITS: u32 = 0x0B00;
 }
 

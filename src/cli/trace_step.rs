@@ -28,7 +28,7 @@ pub fn run(args: &Args) -> Result<()> {
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
-    let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step)?;
+    let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step - 1)?;
     let texts = BTreeMap::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),
         ("config_toml".to_string(), resolved.config_toml()?),

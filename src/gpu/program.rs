@@ -174,7 +174,7 @@ impl Program {
                         wgpu::BindingResource::Buffer(t.binding())
                     } else {
                         let mut bytes = vec![0u8; *size as usize];
-                        for m in members.iter().filter(|m| !m.name.starts_with("pad")) {
+                        for m in members {
                             let found = call.params.iter().find(|(n, _)| *n == m.name);
                             let (_, v) =
                                 found.ok_or_else(|| fail(format!("parameter `{}` is not set", m.name)))?;
@@ -188,7 +188,8 @@ impl Program {
                             let at = m.offset as usize;
                             bytes[at..at + words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
                         }
-                        if let Some((n, _)) = call.params.iter().find(|(n, _)| !members.iter().any(|m| m.name == *n))
+                        if let Some((n, _)) =
+                            call.params.iter().find(|(n, _)| !members.iter().any(|m| m.name == *n))
                         {
                             return Err(fail(format!("has no parameter `{n}`")));
                         }

@@ -5,7 +5,7 @@ use super::net::{Group, layer_forward, param_mut};
 use super::{LayerParams, NetParams};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{Init, LayerOp, WeightNorm};
-use crate::rng::{self, Counter, streams};
+use crate::rng::{self, Counter};
 
 /// Smallest standard deviation that data-dependent initialisation divides by.
 pub const MIN_STD: f64 = 1e-8;
@@ -48,13 +48,20 @@ fn draw(init: Init, fan_in: f64, fan_out: f64, seed: u64, at: Counter, e: u32) -
 
 /// Sets g and b of every layer whose [`WeightNorm`] is data-dependent so that its outputs on `input`
 /// `[rows, values]` have mean 0 and standard deviation 1 per channel (Salimans & Kingma 2016, section 3).
-/// Noise and dropout are on (streams `NOISE_INIT` + layer, step 0); batch norm uses the batch and keeps its
+/// Noise and dropout are on (streams `noise_base` + layer, step 0); batch norm uses the batch and keeps its
 /// running statistics. A layer without bias is only scaled.
-pub fn data_init(net: &NetShape, params: &mut NetParams, input: &[f64], rows: usize, seed: u64) {
+pub fn data_init(
+    net: &NetShape,
+    params: &mut NetParams,
+    input: &[f64],
+    rows: usize,
+    seed: u64,
+    noise_base: u32,
+) {
     let groups = [Group { rows, update_running: false }];
     let mut x = input.to_vec();
     for (i, layer) in net.layers.iter().enumerate() {
-        let draws = Some((seed, Counter { stream: streams::NOISE_INIT + i as u32, step: 0 }));
+        let draws = Some((seed, Counter { stream: noise_base + i as u32, step: 0 }));
         if weight_norm_of(layer).data_dependent() {
             let params = &mut params[i];
             fill(layer, params, "weight_g", 1.0);

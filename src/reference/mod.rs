@@ -22,7 +22,7 @@ pub use init::{data_init, init_params};
 pub use loss::{DiscriminatorLoss, FeatureMatching, LossSettings, discriminator_loss, feature_matching};
 pub use net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 pub use optimizer::{AdamSettings, EpsPlacement, Moments};
-pub use step::{Dataset, GanState, StepSettings, gan_step, minibatch, supervised_step};
+pub use step::{Dataset, GanState, StepSettings, gan_step, initialise, minibatch, supervised_step};
 
 /// The tensors of one layer, in the order of [`crate::model::shape::LayerShape::params`], memory layout.
 pub type LayerParams = Vec<Vec<f64>>;

@@ -224,7 +224,7 @@ fn data_dependent_layers_start_normalised() {
         let fresh = init_params(net, 9, streams::INIT_D);
         let (mut p, rows, seed) = (fresh.clone(), 40, 77);
         let x = input(net, rows);
-        data_init(net, &mut p, &x, rows, seed);
+        data_init(net, &mut p, &x, rows, seed, streams::NOISE_INIT);
         let mode = Mode::Train { seed, noise_base: streams::NOISE_INIT, step: 0 };
         let tape = forward(net, &p, &x, &[Group { rows, update_running: false }], mode);
         let mut checked = 0;
@@ -245,7 +245,7 @@ fn data_dependent_layers_start_normalised() {
         let net = &model.generator;
         let fresh = init_params(net, 9, streams::INIT_G);
         let mut p = fresh.clone();
-        data_init(net, &mut p, &input(net, rows), rows, seed);
+        data_init(net, &mut p, &input(net, rows), rows, seed, streams::NOISE_INIT);
         assert_eq!(p, fresh);
     }
 }

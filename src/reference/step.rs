@@ -1,8 +1,11 @@
 //! The whole training step. A `*_pass` computes losses and gradients and changes nothing; a `*_step` runs
 //! it and applies running statistics, Adam and the moving average.
+//!
+//! D sees one stacked batch, generated rows first: `[generated | labelled | unlabelled]` in its own step,
+//! `[generated | unlabelled]` in G's. Noise and dropout number the values of the stacked batch row by row.
 
 use super::NetParams;
-use super::init::init_params;
+use super::init::{data_init, init_params};
 use super::loss::{
     DiscriminatorLoss, FeatureMatching, LossSettings, discriminator_loss, feature_matching as matching_loss,
 };
@@ -30,7 +33,7 @@ pub struct GanState {
 }
 
 impl GanState {
-    /// Step 0 with fresh parameters (no data-dependent initialisation; see [`super::data_init`]).
+    /// Step 0 with fresh parameters (no data-dependent initialisation; see [`initialise`]).
     pub fn new(model: &ModelShape, seed: u64) -> GanState {
         let (d, g) = (&model.discriminator, &model.generator);
         GanState {
@@ -41,6 +44,25 @@ impl GanState {
             d_ema: zeros(d),
             step: 0,
         }
+    }
+}
+
+/// Most images that data-dependent initialisation looks at (the paper's code: 500).
+pub const INIT_ROWS: u32 = 500;
+
+/// Data-dependent initialisation before step 0: D on the first images of the walk `ORDER_INIT` through
+/// `pool` (`[n, values]`: all training images, or the labelled ones where D is trained on them alone), G on as
+/// many z, unless it is not trained.
+pub fn initialise(model: &ModelShape, state: &mut GanState, seed: u64, pool: &[f64], with_generator: bool) {
+    let (d, g) = (&model.discriminator, &model.generator);
+    let values = d.input.len() as usize;
+    let n = (pool.len() / values) as u32;
+    let rows = INIT_ROWS.min(n);
+    let images = gather(pool, &minibatch(seed, streams::ORDER_INIT, 0, rows, n), values);
+    data_init(d, &mut state.d, &images, rows as usize, seed, streams::NOISE_INIT);
+    if with_generator {
+        let z = latent(model.prior, seed, streams::Z_SAMPLES, 0, rows, g.input.len());
+        data_init(g, &mut state.g, &z, rows as usize, seed, streams::NOISE_INIT_G);
     }
 }
 
@@ -119,9 +141,9 @@ pub struct DiscriminatorPass {
     pub unlabelled: Vec<u32>,
     /// G's pass on z; its output are the generated rows.
     pub generator: Tape,
-    /// D's pass on `[labelled | unlabelled | generated]`.
+    /// D's pass on `[generated | labelled | unlabelled]`.
     pub tape: Tape,
-    /// L_D.
+    /// L_D; its `d_logits` in the row order of `tape`.
     pub loss: DiscriminatorLoss,
     /// dL_D of D.
     pub gradients: Gradients,
@@ -142,22 +164,27 @@ pub fn discriminator_pass(
     let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_D, step, batch, n);
     let generator = generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
     let input = [
+        generator.output().to_vec(),
         gather(data.labelled, &labelled, values),
         gather(data.unlabelled, &unlabelled, values),
-        generator.output().to_vec(),
     ]
     .concat();
     let groups = [
+        Group { rows: batch as usize, update_running: false },
         Group { rows: labelled.len(), update_running: true },
         Group { rows: unlabelled.len(), update_running: true },
-        Group { rows: batch as usize, update_running: false },
     ];
     let mode = Mode::Train { seed, noise_base: streams::NOISE_D_STEP, step };
     let tape = forward(net, &state.d, &input, &groups, mode);
     let targets: Vec<u32> = labelled.iter().map(|&i| data.labels[i as usize]).collect();
     let classes = model.data.classes as usize;
-    let loss =
-        discriminator_loss(tape.output(), classes, &targets, unlabelled.len(), batch as usize, settings.loss);
+    // The loss wants the generated rows last.
+    let generated = batch as usize * classes;
+    let mut logits = tape.output().to_vec();
+    logits.rotate_left(generated);
+    let mut loss =
+        discriminator_loss(&logits, classes, &targets, unlabelled.len(), batch as usize, settings.loss);
+    loss.d_logits.rotate_right(generated);
     let gradients = backward(net, &state.d, &tape, Some(&loss.d_logits), None);
     DiscriminatorPass { labelled, unlabelled, generator, tape, loss, gradients }
 }
@@ -203,7 +230,7 @@ pub struct GeneratorPass {
     pub unlabelled: Vec<u32>,
     /// G's pass on z.
     pub generator: Tape,
-    /// D's pass on `[unlabelled | generated]`.
+    /// D's pass on `[generated | unlabelled]`.
     pub discriminator: Tape,
     /// L_G.
     pub loss: f64,
@@ -228,17 +255,20 @@ pub fn generator_pass(
     let n = data.unlabelled_len(net);
     let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
     let generator = generate(model, state, settings, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP);
-    let input = [gather(data.unlabelled, &unlabelled, values), generator.output().to_vec()].concat();
+    let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
     let rows = batch as usize;
     let groups = [Group { rows, update_running: false }; 2];
     let mode = Mode::Train { seed, noise_base: streams::NOISE_G_STEP, step };
     let discriminator = forward(net, &state.d, &input, &groups, mode);
     let Some(layer) = net.feature() else { panic!("{}: no feature layer", net.name) };
     let features = net.layers[layer].output.len() as usize;
-    let f = discriminator.layer_output(layer);
-    let (loss, d_feature) = matching_loss(f, rows, rows, features, settings.feature_matching);
+    // The loss wants the real rows first.
+    let mut f = discriminator.layer_output(layer).to_vec();
+    f.rotate_left(rows * features);
+    let (loss, mut d_feature) = matching_loss(&f, rows, rows, features, settings.feature_matching);
+    d_feature.rotate_right(rows * features);
     let discriminator_gradients = backward(net, &state.d, &discriminator, None, Some(&d_feature));
-    let d_images = &discriminator_gradients.d_input[rows * values..];
+    let d_images = &discriminator_gradients.d_input[..rows * values];
     let gradients = backward(&model.generator, &state.g, &generator, Some(d_images), None);
     GeneratorPass { unlabelled, generator, discriminator, loss, discriminator_gradients, gradients }
 }

@@ -31,7 +31,7 @@ fn with_models(test: impl Fn(&ModelShape, GanState, &Dataset)) {
         let (labelled, unlabelled) = (images(&model, 4), images(&model, 10));
         let data = Dataset { labelled: &labelled, labels: &LABELS, unlabelled: &unlabelled };
         let mut state = GanState::new(&model, SETTINGS.seed);
-        data_init(&model.discriminator, &mut state.d, &unlabelled, 10, SETTINGS.seed);
+        initialise(&model, &mut state, SETTINGS.seed, &unlabelled, true);
         test(&model, state, &data);
     }
 }
@@ -56,7 +56,7 @@ fn gradients_of_the_discriminator_step() {
     with_models(|model, mut state, data| {
         state.step = 3;
         let pass = discriminator_pass(model, &state, &SETTINGS, data);
-        assert_eq!(pass.tape.rows(), 4 + 6 + 6);
+        assert_eq!(pass.tape.rows(), 6 + 4 + 6);
         check_params(&model.name, &model.discriminator, &state.d, &pass.gradients.params, |d| {
             let state = GanState { d: d.clone(), ..state.clone() };
             discriminator_pass(model, &state, &SETTINGS, data).loss.total
@@ -77,8 +77,8 @@ fn gradients_of_the_generator_step_run_through_the_discriminator() {
                 let at = generator_pass(model, &state, &settings, data);
                 let layer = model.discriminator.feature().unwrap();
                 let f = model.discriminator.layers[layer].output.len() as usize;
-                let real = &pass.discriminator.layer_output(layer)[..6 * f];
-                let generated = &at.discriminator.layer_output(layer)[6 * f..];
+                let real = &pass.discriminator.layer_output(layer)[6 * f..];
+                let generated = &at.discriminator.layer_output(layer)[..6 * f];
                 super::feature_matching(&[real, generated].concat(), 6, 6, f, feature_matching).0
             });
         });
@@ -230,16 +230,41 @@ fn batches_are_stacked_in_groups() {
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         let group = |rows, update_running| Group { rows, update_running };
-        assert_eq!(d.tape.groups, [group(4, true), group(6, true), group(6, false)]);
+        assert_eq!(d.tape.groups, [group(6, false), group(4, true), group(6, true)]);
         assert_eq!(d.generator.groups, [group(6, true)]);
         assert_eq!(g.discriminator.groups, [group(6, false), group(6, false)]);
         assert_eq!(g.generator.groups, [group(6, true)]);
         assert_eq!(s.tape.groups, [group(6, true)]);
         let (labelled, unlabelled) = (d.labelled[1] as usize, d.unlabelled[2] as usize);
         let row = |tape: &Tape, i: usize| tape.activations[0][i * values..][..values].to_vec();
-        assert_eq!(row(&d.tape, 1), data.labelled[labelled * values..][..values]);
-        assert_eq!(row(&d.tape, 4 + 2), data.unlabelled[unlabelled * values..][..values]);
-        assert_eq!(row(&d.tape, 10 + 5), d.generator.output()[5 * values..]);
-        assert_eq!(row(&g.discriminator, 6 + 5), g.generator.output()[5 * values..]);
+        assert_eq!(row(&d.tape, 5), d.generator.output()[5 * values..]);
+        assert_eq!(row(&d.tape, 6 + 1), data.labelled[labelled * values..][..values]);
+        assert_eq!(row(&d.tape, 10 + 2), data.unlabelled[unlabelled * values..][..values]);
+        assert_eq!(row(&g.discriminator, 5), g.generator.output()[5 * values..]);
+        let real = g.unlabelled[5] as usize;
+        assert_eq!(row(&g.discriminator, 6 + 5), data.unlabelled[real * values..][..values]);
     });
+}
+
+/// Data-dependent initialisation sees at most [`INIT_ROWS`] images, in the order of their own stream, and
+/// changes only what it should.
+#[test]
+fn initialisation_takes_its_own_walk() {
+    let model = dnn();
+    let pool = images(&model, INIT_ROWS + 3);
+    let fresh = GanState::new(&model, SETTINGS.seed);
+    let (mut state, mut by_hand) = (fresh.clone(), fresh.clone());
+    initialise(&model, &mut state, SETTINGS.seed, &pool, false);
+    let at = Counter { stream: streams::ORDER_INIT, step: 0 };
+    let chosen: Vec<u32> =
+        (0..INIT_ROWS).map(|i| rng::permute(SETTINGS.seed, at, i, INIT_ROWS + 3)).collect();
+    let first = gather(&pool, &chosen, model.data.image.len() as usize);
+    let (net, rows) = (&model.discriminator, INIT_ROWS as usize);
+    data_init(net, &mut by_hand.d, &first, rows, SETTINGS.seed, streams::NOISE_INIT);
+    assert_ne!(state.d, fresh.d);
+    assert_eq!(state, by_hand);
+    initialise(&model, &mut state, SETTINGS.seed, &pool, true);
+    let z = latent(model.prior, SETTINGS.seed, streams::Z_SAMPLES, 0, INIT_ROWS, model.generator.input.len());
+    data_init(&model.generator, &mut by_hand.g, &z, rows, SETTINGS.seed, streams::NOISE_INIT_G);
+    assert_eq!(state.g, by_hand.g);
 }

@@ -1,0 +1,126 @@
+//! The same seed gives the same bytes; another seed gives others.
+
+use sha2::{Digest, Sha256};
+use ssgan::data::{Dataset, Split};
+use ssgan::gpu::{AdapterChoice, Gpu};
+use ssgan::model::parse;
+use ssgan::model::shape::{DataShape, Dims, ModelShape};
+use ssgan::rng::{self, Counter};
+use ssgan::train::Trainer;
+use ssgan::train::settings::{Method, Settings};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+
+/// Every kind of layer that draws numbers or sums over rows.
+const MODEL: &str = r#"
+name = "small"
+[discriminator]
+layers = [
+    { op = "gaussian_noise", sigma = 0.3 },
+    { op = "conv2d", channels = 8, kernel = 3, stride = 2, bias = false },
+    { op = "batch_norm" },
+    { op = "leaky_relu" },
+    { op = "dropout", rate = 0.25 },
+    { op = "conv2d", channels = 12, kernel = 3, weight_norm = "trained" },
+    { op = "relu" },
+    { op = "global_avg_pool", feature = true },
+    { op = "dense", units = "classes", weight_norm = "fixed" },
+]
+[generator]
+latent = 8
+layers = [
+    { op = "dense", units = 20, bias = false },
+    { op = "batch_norm" },
+    { op = "softplus" },
+    { op = "dense", units = "pixels", weight_norm = "plain" },
+    { op = "sigmoid" },
+]
+"#;
+
+fn model(image: Dims) -> ModelShape {
+    let spec = parse::parse(MODEL, "model.toml").unwrap();
+    parse::check(&spec, MODEL, "model.toml", DataShape { image, classes: 10 }).unwrap()
+}
+
+fn data(model: &ModelShape) -> Dataset {
+    let split = |n: u32, stream: u32| {
+        let byte = |e| (256.0 * rng::uniform(3, Counter { stream, step: 0 }, e)) as u8;
+        let images = (0..n * model.data.image.len()).map(byte).collect();
+        Split { images, labels: (0..n).map(|i| (i % model.data.classes) as u8).collect() }
+    };
+    Dataset::new("noise", model.data, split(150, 0xF000), split(20, 0xF001)).unwrap()
+}
+
+fn sha256(file: &Path) -> String {
+    let hash = Sha256::digest(std::fs::read(file).unwrap());
+    hash.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// SHA-256 of the checkpoint after a short run.
+fn trained(gpu: &Gpu, settings: &Settings, dir: &Path) -> String {
+    let model = model(Dims { height: 9, width: 7, channels: 1 });
+    let mut trainer = Trainer::new(gpu, &model, settings, &data(&model)).unwrap();
+    struct Deaf;
+    impl ssgan::train::event::Observer for Deaf {
+        fn on(&mut self, _: ssgan::train::event::Event<'_>) -> ssgan::Result<()> {
+            Ok(())
+        }
+    }
+    trainer.run(&mut Deaf, &AtomicBool::new(false), Some(12)).unwrap();
+    let file = dir.join("checkpoint.safetensors");
+    trainer.checkpoint(2, 12).unwrap().save(&file).unwrap();
+    sha256(&file)
+}
+
+#[test]
+fn the_seed_decides_every_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    for method in [Method::Ssl, Method::Supervised] {
+        let settings = Settings { labels: 60, batch_size: 20, epochs: 8, ..Settings::defaults(method, true) };
+        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let first = trained(&gpu, &settings, dir.path());
+        assert_eq!(first, trained(&gpu, &settings, dir.path()), "{method:?}: again on the same device");
+        let other = Gpu::open(&AdapterChoice::default()).unwrap();
+        assert_eq!(first, trained(&other, &settings, dir.path()), "{method:?}: on a device of its own");
+        let changes = [
+            Settings { seed: settings.seed + 1, ..settings.clone() },
+            Settings { seed: settings.seed + (1 << 32), ..settings.clone() },
+            Settings { label_seed: settings.label_seed + 1, ..settings.clone() },
+        ];
+        let mut hashes = BTreeSet::from([first]);
+        for changed in changes {
+            let hash = trained(&gpu, &changed, dir.path());
+            assert!(hashes.insert(hash), "{method:?}: the same bytes with {changed:?}");
+        }
+    }
+}
+
+/// The program itself, in processes of their own, on the embedded digits.
+#[test]
+fn two_processes_write_the_same_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("small.toml"), MODEL).unwrap();
+    let run = |out: &str, seed: &str| {
+        let line = "train --quiet --model small.toml --batch-size 32 --epochs 1 --max-steps 3";
+        let result = Command::new(env!("CARGO_BIN_EXE_ssgan"))
+            .args(line.split(' '))
+            .args(["--seed", seed, "--out", out])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+        let mut files: Vec<_> = std::fs::read_dir(dir.path().join(out).join("checkpoints"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        assert!(!files.is_empty());
+        files.iter().map(|f| (f.file_name().unwrap().to_owned(), sha256(f))).collect::<Vec<_>>()
+    };
+    let first = run("a", "7");
+    assert_eq!(first, run("b", "7"));
+    assert_ne!(first, run("c", "8"));
+}

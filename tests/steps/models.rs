@@ -1,0 +1,128 @@
+//! The small models and data sets of these tests.
+
+use ssgan::data::{self, Split};
+use ssgan::model::parse;
+use ssgan::model::shape::{DataShape, Dims, ModelShape};
+use ssgan::rng::{self, Counter};
+
+/// Classes of every data set here.
+pub const CLASSES: u32 = 3;
+
+/// Dense layers only: every weight normalisation with and without bias, noise after every activation, batch
+/// norm without scale, a generator with data-dependent initialisation, a uniform prior.
+pub const DNN: &str = r#"
+name = "small-dnn"
+[discriminator]
+layers = [
+    { op = "flatten" },
+    { op = "gaussian_noise", sigma = 0.3 },
+    { op = "dense", units = 20, weight_norm = "fixed", init = { normal = 0.1 } },
+    { op = "relu" },
+    { op = "gaussian_noise", sigma = 0.5 },
+    { op = "dense", units = 13, weight_norm = "trained", bias = false, init = "he_normal" },
+    { op = "softplus" },
+    { op = "gaussian_noise", sigma = 0.5 },
+    { op = "dense", units = 9, weight_norm = "plain" },
+    { op = "tanh", feature = true },
+    { op = "gaussian_noise", sigma = 0.5 },
+    { op = "dense", units = "classes", weight_norm = "trained", init = { normal = 0.1 } },
+]
+[generator]
+latent = 7
+prior = "uniform"
+layers = [
+    { op = "dense", units = 17, bias = false },
+    { op = "batch_norm", eps = 1e-3, scale = false },
+    { op = "softplus" },
+    { op = "gaussian_noise", sigma = 0.1 },
+    { op = "dense", units = 11, weight_norm = "trained" },
+    { op = "tanh" },
+    { op = "dense", units = "pixels", weight_norm = "plain" },
+    { op = "sigmoid" },
+]
+"#;
+
+/// Convolutions of stride 1 and 2, batch norm with statistics of each input alone, dropout, leaky ReLU, global
+/// average pooling, a normal prior.
+pub const CNN_SEPARATE: &str = r#"
+name = "small-cnn"
+[discriminator]
+layers = [
+    { op = "gaussian_noise", sigma = 0.1 },
+    { op = "conv2d", channels = 6, kernel = 3, bias = false },
+    { op = "batch_norm", eps = 1e-3, momentum = 0.25 },
+    { op = "leaky_relu" },
+    { op = "dropout", rate = 0.25 },
+    { op = "conv2d", channels = 8, kernel = 3, stride = 2, weight_norm = "trained" },
+    { op = "leaky_relu", slope = 0.1 },
+    { op = "conv2d", channels = 5, kernel = 2, padding = "valid", weight_norm = "fixed" },
+    { op = "softplus" },
+    { op = "global_avg_pool", feature = true },
+    { op = "dropout", rate = 0.1 },
+    { op = "dense", units = "classes" },
+]
+[generator]
+latent = 6
+prior = "normal"
+layers = [
+    { op = "dense", units = 24, bias = false },
+    { op = "batch_norm", eps = 1e-3 },
+    { op = "leaky_relu" },
+    { op = "dropout", rate = 0.2 },
+    { op = "dense", units = "pixels", init = "he_normal" },
+    { op = "sigmoid" },
+]
+"#;
+
+/// As [`CNN_SEPARATE`], but batch norm joins the rows of all inputs, so that G's gradient also runs through
+/// the unlabelled rows, and the features are flattened.
+pub const CNN_JOINED: &str = r#"
+name = "small-cnn-joined"
+[discriminator]
+layers = [
+    { op = "conv2d", channels = 8, kernel = 3, stride = 2, padding = 1, bias = false, init = "he_normal" },
+    { op = "batch_norm", eps = 1e-3, statistics = "joined" },
+    { op = "leaky_relu" },
+    { op = "gaussian_noise", sigma = 0.3 },
+    { op = "conv2d", channels = 6, kernel = 5, weight_norm = "plain" },
+    { op = "tanh" },
+    { op = "dropout", rate = 0.25 },
+    { op = "conv2d", channels = 4, kernel = 1, bias = false },
+    { op = "batch_norm", eps = 1e-3, statistics = "joined", scale = false },
+    { op = "leaky_relu", slope = 0.3 },
+    { op = "flatten", feature = true },
+    { op = "dense", units = "classes", weight_norm = "trained" },
+]
+[generator]
+latent = 5
+prior = "normal"
+layers = [
+    { op = "dense", units = 16, bias = false },
+    { op = "batch_norm", eps = 1e-3, statistics = "joined", bias = false },
+    { op = "softplus" },
+    { op = "dense", units = "pixels" },
+    { op = "sigmoid" },
+]
+"#;
+
+/// A model on images of `side` x `side` x `channels`.
+pub fn model(toml: &str, side: u32, channels: u32) -> ModelShape {
+    let image = Dims { height: side, width: side, channels };
+    let spec = parse::parse(toml, "model.toml").unwrap();
+    parse::check(&spec, toml, "model.toml", DataShape { image, classes: CLASSES }).unwrap()
+}
+
+/// Images of uniform noise that is brighter or darker by class; `train` of them to learn from.
+pub fn data_set(model: &ModelShape, train: usize) -> data::Dataset {
+    let pixels = model.data.image.len();
+    let split = |n: usize, stream: u32| {
+        let labels: Vec<u8> = (0..n).map(|i| (i % CLASSES as usize) as u8).collect();
+        let value = |e: u32| {
+            let class = f64::from(labels[(e / pixels) as usize]);
+            255.0 * (0.2 * class + 0.6 * rng::uniform(9, Counter { stream, step: 0 }, e))
+        };
+        let images = (0..n as u32 * pixels).map(|e| value(e) as u8).collect();
+        Split { images, labels }
+    };
+    data::Dataset::new("noise", model.data, split(train, 0xF000), split(10, 0xF001)).unwrap()
+}

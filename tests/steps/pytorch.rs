@@ -1,0 +1,86 @@
+//! One step of small models against PyTorch's numbers in `tests/fixtures` (made by `make_step.py` there).
+
+use super::models::{CNN_JOINED, CNN_SEPARATE, DNN, data_set, model};
+use super::{Comparison, gpu, ssl, supervised, values};
+use ssgan::train::checkpoint::{Checkpoint, TensorData};
+use ssgan::train::settings::{FeatureMatching, Settings};
+use ssgan::train::trace_step;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Square root of the normalised mean square error: of what PyTorch was given, and of what it made of that.
+const INPUT_TOLERANCE: f64 = 2e-5;
+const TOLERANCE: f64 = 5e-5;
+
+/// Name of the fixture, model file, side and channels of the images, settings.
+fn cases() -> [(&'static str, &'static str, (u32, u32), Settings); 4] {
+    let small = |s: Settings| Settings { batch_size: 4, labels: 3, ..s };
+    let sum = Settings { feature_matching: FeatureMatching::Sum, epsilon_inside_root: true, ..small(ssl()) };
+    let alone = Settings { batch_size: 4, ..supervised() };
+    [
+        ("step-dnn", DNN, (6, 1), small(ssl())),
+        ("step-cnn", CNN_SEPARATE, (6, 3), sum),
+        ("step-cnn-joined", CNN_JOINED, (7, 1), small(ssl())),
+        ("step-cnn-supervised", CNN_SEPARATE, (6, 1), alone),
+    ]
+}
+
+/// Not the first step: moments and running statistics are at work.
+const STEP: u32 = 3;
+
+fn trace(toml: &str, (side, channels): (u32, u32), settings: &Settings) -> Checkpoint {
+    let model = model(toml, side, channels);
+    trace_step(&gpu(), &model, settings, &data_set(&model, 40), STEP).unwrap()
+}
+
+#[test]
+#[ignore = "writes the traces that tests/fixtures/make_step.py reads"]
+fn write_traces() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steps");
+    std::fs::create_dir_all(&dir).unwrap();
+    for (name, toml, shape, settings) in cases() {
+        let text = BTreeMap::from([("model_toml".to_string(), toml.to_string())]);
+        let file = dir.join(format!("{name}.safetensors"));
+        trace(toml, shape, &settings).save_with(&file, &text).unwrap();
+        println!("{}", file.display());
+    }
+}
+
+#[test]
+fn one_step_gives_what_pytorch_gives() {
+    for (name, toml, shape, settings) in cases() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.safetensors"));
+        let fixture = Checkpoint::load(&file).unwrap();
+        assert_eq!(fixture.meta("step").unwrap(), STEP.to_string());
+        assert_eq!(
+            fixture.meta("model_toml").unwrap(),
+            toml,
+            "the model has changed: make the fixtures again"
+        );
+        let got = trace(toml, shape, &settings);
+        let mut c = Comparison::new(name);
+        for tensor in &fixture.tensors {
+            let (kind, name) = tensor.name.split_once('.').unwrap();
+            let expected: Vec<f64> = tensor.values.iter().map(|&v| f64::from(v)).collect();
+            let mut got = values(&got, name);
+            if kind == "input" && name.ends_with(".images") {
+                // The data rows alone; the rows before them are G's.
+                got = &got[got.len() - expected.len()..];
+            }
+            c.tensor(name, &expected, got, if kind == "input" { INPUT_TOLERANCE } else { TOLERANCE });
+        }
+        for (prefix, what) in
+            [("expect.loss.", "losses"), ("expect.grad.", "gradients"), ("input.", "inputs")]
+        {
+            let count = fixture.tensors.iter().filter(|t| t.name.starts_with(prefix)).count();
+            assert!(count > 0, "{name}: the fixture has no {what}");
+        }
+        let unseen = |t: &&TensorData| {
+            t.name.starts_with("grad.")
+                && !fixture.tensors.iter().any(|f| f.name == format!("expect.{}", t.name))
+        };
+        let missing: Vec<_> = got.tensors.iter().filter(unseen).map(|t| &t.name).collect();
+        assert!(missing.is_empty(), "{name}: PyTorch has no {missing:?}");
+        c.done();
+    }
+}

@@ -1,0 +1,152 @@
+//! A training run of the float64 twin, set up like `Trainer`.
+
+use ssgan::data;
+use ssgan::model::shape::{ModelShape, NetShape};
+use ssgan::model::spec::LayerOp;
+use ssgan::reference::{
+    AdamSettings, EpsPlacement, FeatureMatching, GanState, LossSettings, NetParams, StepSettings, Tape,
+    initialise, step,
+};
+use ssgan::train::settings::{self, Method, Settings};
+
+/// What one step left.
+pub enum Pass {
+    /// The GAN.
+    Ssl(Box<(step::DiscriminatorPass, step::GeneratorPass)>),
+    /// The baseline.
+    Supervised(Box<step::SupervisedPass>),
+}
+
+/// The twin of a `Trainer` and its data.
+pub struct Twin {
+    pub model: ModelShape,
+    pub state: GanState,
+    /// Training images that are labelled and trained on.
+    pub labelled: Vec<u32>,
+    method: Method,
+    settings: StepSettings,
+    labels: Vec<u32>,
+    labelled_images: Vec<f64>,
+    images: Vec<f64>,
+}
+
+impl Twin {
+    pub fn new(model: &ModelShape, s: &Settings, set: &data::Dataset) -> Twin {
+        let chosen =
+            data::choose(&set.train.labels, model.data.classes, s.labels as usize, s.label_seed).unwrap();
+        let labelled = match s.method {
+            Method::Ssl => chosen,
+            Method::Supervised => {
+                data::split_validation(&chosen, f64::from(s.validation_split), s.label_seed).unwrap().0
+            }
+        };
+        let values = model.data.image.len() as usize;
+        let images: Vec<f64> = set.train.images.iter().map(|&b| f64::from(b) / 255.0).collect();
+        let labelled_images = step::gather(&images, &labelled, values);
+        let mut state = GanState::new(model, s.seed);
+        let ssl = s.method == Method::Ssl;
+        initialise(model, &mut state, s.seed, if ssl { &images } else { &labelled_images }, ssl);
+        Twin {
+            model: model.clone(),
+            state,
+            method: s.method,
+            settings: step_settings(s),
+            labels: labelled.iter().map(|&i| u32::from(set.train.labels[i as usize])).collect(),
+            labelled,
+            labelled_images,
+            images,
+        }
+    }
+
+    pub fn step(&mut self) -> Pass {
+        let data =
+            step::Dataset { labelled: &self.labelled_images, labels: &self.labels, unlabelled: &self.images };
+        match self.method {
+            Method::Ssl => {
+                Pass::Ssl(Box::new(step::gan_step(&self.model, &mut self.state, &self.settings, &data)))
+            }
+            Method::Supervised => Pass::Supervised(Box::new(step::supervised_step(
+                &self.model,
+                &mut self.state,
+                &self.settings,
+                &data,
+            ))),
+        }
+    }
+}
+
+fn step_settings(s: &Settings) -> StepSettings {
+    let adam = |lr: f32| AdamSettings {
+        lr: f64::from(lr),
+        beta1: f64::from(s.beta1),
+        beta2: f64::from(s.beta2),
+        eps: f64::from(s.epsilon),
+        placement: if s.epsilon_inside_root { EpsPlacement::Inside } else { EpsPlacement::Outside },
+    };
+    StepSettings {
+        seed: s.seed,
+        batch: s.batch_size,
+        loss: LossSettings { weight: f64::from(s.unsupervised_weight), alpha: 1.0 },
+        feature_matching: match s.feature_matching {
+            settings::FeatureMatching::Mean => FeatureMatching::Mean,
+            settings::FeatureMatching::Sum => FeatureMatching::Sum,
+        },
+        d_adam: adam(s.learning_rate),
+        g_adam: adam(s.generator_learning_rate),
+        ema_rate: f64::from(s.ema_rate),
+    }
+}
+
+impl Pass {
+    /// The tapes of the pass: (network, prefix of its tensors in a trace, the stream of its noise).
+    pub fn tapes(&self) -> Vec<(&'static str, &'static str, &Tape)> {
+        match self {
+            Pass::Supervised(s) => vec![("discriminator", "d_step.discriminator", &s.tape)],
+            Pass::Ssl(pass) => vec![
+                ("generator", "d_step.generator", &pass.0.generator),
+                ("discriminator", "d_step.discriminator", &pass.0.tape),
+                ("generator", "g_step.generator", &pass.1.generator),
+                ("discriminator", "g_step.discriminator", &pass.1.discriminator),
+            ],
+        }
+    }
+
+    /// Gradients of D's and G's parameters.
+    pub fn gradients(&self) -> Vec<(&'static str, &NetParams)> {
+        match self {
+            Pass::Supervised(s) => vec![("discriminator", &s.gradients.params)],
+            Pass::Ssl(pass) => {
+                vec![("discriminator", &pass.0.gradients.params), ("generator", &pass.1.gradients.params)]
+            }
+        }
+    }
+
+    /// Supervised loss, labelled accuracy, L_D; then of the GAN the unlabelled and generated loss, L_G, mean
+    /// D(x) and mean D(G(z)).
+    pub fn metrics(&self) -> Vec<f64> {
+        let (loss, labelled) = match self {
+            Pass::Supervised(s) => (&s.loss, s.labelled.len()),
+            Pass::Ssl(pass) => (&pass.0.loss, pass.0.labelled.len()),
+        };
+        let mut metrics = vec![loss.supervised, loss.correct as f64 / labelled as f64, loss.total];
+        if let Pass::Ssl(pass) = self {
+            metrics.extend([loss.real, loss.fake, pass.1.loss, loss.d_real, loss.d_fake]);
+        }
+        metrics
+    }
+
+    /// Distance from zero of the value nearest to it that a ReLU or leaky ReLU was given: nearer than f32
+    /// resolves, GPU and twin may take different sides and nothing can be compared.
+    pub fn margin(&self, model: &ModelShape) -> f64 {
+        let nets = |name| if name == "generator" { &model.generator } else { &model.discriminator };
+        self.tapes().into_iter().map(|(name, _, tape)| margin(nets(name), tape)).fold(f64::INFINITY, f64::min)
+    }
+}
+
+fn margin(net: &NetShape, tape: &Tape) -> f64 {
+    let kinks = net.layers.iter().zip(&tape.activations);
+    kinks
+        .filter(|(l, _)| matches!(l.op, LayerOp::Relu {} | LayerOp::LeakyRelu { .. }))
+        .flat_map(|(_, x)| x.iter().map(|v| v.abs()))
+        .fold(f64::INFINITY, f64::min)
+}
