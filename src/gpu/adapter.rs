@@ -110,7 +110,11 @@ fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         driver_info: info.driver_info,
         vendor: info.vendor,
         device: info.device,
-        features: features.iter().filter(|(f, _)| a.features().contains(*f)).map(|(_, n)| n.to_string()).collect(),
+        features: features
+            .iter()
+            .filter(|(f, _)| a.features().contains(*f))
+            .map(|(_, n)| n.to_string())
+            .collect(),
         subgroup_min: info.subgroup_min_size,
         subgroup_max: info.subgroup_max_size,
         usable: problem.is_none(),
@@ -150,7 +154,8 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
         let which = choice.backend.as_deref().unwrap_or("any backend");
         return Err(Error::Adapter(format!("none found ({which}); {}", install_hint())));
     }
-    let names = || list.iter().map(|(s, _)| format!("[{}] {} ({})", s.index, s.name, s.kind)).collect::<Vec<_>>();
+    let names =
+        || list.iter().map(|(s, _)| format!("[{}] {} ({})", s.index, s.name, s.kind)).collect::<Vec<_>>();
     let rank = |s: &AdapterSummary| match s.kind.as_str() {
         "discrete GPU" => 0,
         "integrated GPU" => 1,

@@ -1,8 +1,8 @@
 //! A compiled kernel variant.
 
+use super::Gpu;
 use super::reflect::{BindingKind, Reflection, reflect};
 use super::wgsl::{self, Defines};
-use super::Gpu;
 use crate::error::{Error, Result};
 use std::rc::Rc;
 
@@ -66,9 +66,10 @@ impl Gpu {
                 count: None,
             })
             .collect();
-        let layout = self
-            .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(name),
+            entries: &entries,
+        });
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(name),
             bind_group_layouts: &[Some(&layout)],

@@ -142,7 +142,11 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Gpu`] with the driver's or wgpu's message if anything failed since the last call.
-    pub fn submit(&self, program: &Program, copies: &[(&Tensor, &Readback)]) -> Result<wgpu::SubmissionIndex> {
+    pub fn submit(
+        &self,
+        program: &Program,
+        copies: &[(&Tensor, &Readback)],
+    ) -> Result<wgpu::SubmissionIndex> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());

@@ -81,14 +81,17 @@ pub fn reflect(name: &str, text: &str) -> Result<Reflection> {
             naga::AddressSpace::Storage { access } => {
                 BindingKind::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
             }
-            naga::AddressSpace::Uniform => uniform(&module, var.ty).ok_or_else(|| fail("unsupported uniform"))?,
+            naga::AddressSpace::Uniform => {
+                uniform(&module, var.ty).ok_or_else(|| fail("unsupported uniform"))?
+            }
             _ => return Err(fail("unsupported address space")),
         };
         let name = var.name.clone().ok_or_else(|| fail("nameless binding"))?;
         bindings.push(Binding { name, index: at.binding, kind });
     }
     bindings.sort_by_key(|b| b.index);
-    let entry = module.entry_points.iter().find(|e| e.name == "main").ok_or_else(|| fail("no entry point main"))?;
+    let entry =
+        module.entry_points.iter().find(|e| e.name == "main").ok_or_else(|| fail("no entry point main"))?;
     Ok(Reflection { bindings, workgroup_size: entry.workgroup_size })
 }
 

@@ -129,11 +129,9 @@ impl LayerShape {
             LayerOp::Dense { bias, weight_norm, .. } => {
                 affine(*bias, *weight_norm, vec![self.output.channels, self.input.len()])
             }
-            LayerOp::Conv2d { bias, weight_norm, kernel, .. } => affine(
-                *bias,
-                *weight_norm,
-                vec![self.output.channels, self.input.channels, *kernel, *kernel],
-            ),
+            LayerOp::Conv2d { bias, weight_norm, kernel, .. } => {
+                affine(*bias, *weight_norm, vec![self.output.channels, self.input.channels, *kernel, *kernel])
+            }
             LayerOp::BatchNorm { scale, bias, .. } => {
                 let c = vec![self.output.channels];
                 let mut v = vec![];
@@ -278,7 +276,13 @@ pub fn infer(spec: &ModelSpec, data: DataShape) -> std::result::Result<ModelShap
         let reason = "only the discriminator has a feature layer".into();
         return Err(ShapeError { net: "generator", layer: Some(i), reason });
     }
-    Ok(ModelShape { name: spec.name.clone(), data, discriminator: d, generator: g, prior: spec.generator.prior })
+    Ok(ModelShape {
+        name: spec.name.clone(),
+        data,
+        discriminator: d,
+        generator: g,
+        prior: spec.generator.prior,
+    })
 }
 
 fn infer_net(
@@ -346,7 +350,9 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
                     }
                     Padding::Named(NamedPadding::Valid) => (0, 0, None),
                     Padding::Count(p) if *p < *kernel => (2 * p, *p, None),
-                    Padding::Count(p) => return Err(format!("padding {p} must be smaller than kernel {kernel}")),
+                    Padding::Count(p) => {
+                        return Err(format!("padding {p} must be smaller than kernel {kernel}"));
+                    }
                 };
                 let padded = n + total;
                 if padded < *kernel {
@@ -390,7 +396,8 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
         LayerOp::GlobalAvgPool {} => Dims::flat(input.channels),
         LayerOp::Flatten {} => Dims::flat(input.len()),
     };
-    if let LayerOp::Dense { init: Init::Normal(s), .. } | LayerOp::Conv2d { init: Init::Normal(s), .. } = &layer.op
+    if let LayerOp::Dense { init: Init::Normal(s), .. } | LayerOp::Conv2d { init: Init::Normal(s), .. } =
+        &layer.op
         && !(s.is_finite() && *s > 0.0)
     {
         return Err(format!("init standard deviation {s} must be positive"));

@@ -54,7 +54,14 @@ impl Net {
                     }
                     if need_input {
                         let fused = self.activation_below(i, tape);
-                        d = self.data_gradient(ops, p, i, &d, rows, fused.map(|(at, act)| (&tape.outputs[at], act)))?;
+                        d = self.data_gradient(
+                            ops,
+                            p,
+                            i,
+                            &d,
+                            rows,
+                            fused.map(|(at, act)| (&tape.outputs[at], act)),
+                        )?;
                         applied = fused.map(|(at, _)| at);
                     }
                 }
@@ -158,7 +165,8 @@ impl Net {
             Some(w) => (Operand::Scatter, w.kernel * w.kernel * layer.output.channels),
             None => (Operand::Rows, layer.output.channels),
         };
-        let saved = fused.map(|(y, act)| (as_matrix(y, y.len() as u32 / layer.input.len(), layer.input), act));
+        let saved =
+            fused.map(|(y, act)| (as_matrix(y, y.len() as u32 / layer.input.len(), layer.input), act));
         let g = Gemm {
             m: dx.rows,
             n: layer.input.channels,

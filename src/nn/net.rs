@@ -126,7 +126,8 @@ impl Net {
                     .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
                 Some(Packed {
                     forward: gpu.tensor("weights forward", taps * c, out),
-                    backward: (taps > 1 || norm.is_some()).then(|| gpu.tensor("weights backward", taps * out, c)),
+                    backward: (taps > 1 || norm.is_some())
+                        .then(|| gpu.tensor("weights backward", taps * out, c)),
                     norm,
                 })
             })
@@ -141,7 +142,9 @@ impl Net {
     /// The stored weights of a dense or convolution layer, `[out, taps * in]`.
     pub(super) fn stored_weights(&self, layer: usize) -> Tensor {
         let p = &self.params;
-        p.get(layer, "weight").or_else(|| p.get(layer, "weight_v")).expect("dense and conv2d layers have weights")
+        p.get(layer, "weight")
+            .or_else(|| p.get(layer, "weight_v"))
+            .expect("dense and conv2d layers have weights")
     }
 
     /// Records the packing of all weights: due whenever the parameters have changed.
@@ -170,7 +173,14 @@ impl Net {
     /// # Errors
     /// [`Error::Adapter`] if an activation is larger than the adapter can bind; else as
     /// [`Program::dispatch`].
-    pub fn forward(&self, ops: &Ops<'_>, p: &mut Program, x: &Tensor, mode: &Mode, upto: usize) -> Result<Tape> {
+    pub fn forward(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        x: &Tensor,
+        mode: &Mode,
+        upto: usize,
+    ) -> Result<Tape> {
         self.run(ops, p, x, mode, upto, false)
     }
 

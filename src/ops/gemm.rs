@@ -186,9 +186,8 @@ impl Ops<'_> {
         let tile = self.tiling.choose(&g);
         let (tm, tn) = tile.size(g.a.1);
         let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
-        let splittable = matches!(g.epilogue, Epilogue::None)
-            && g.a.1 != Operand::Scatter
-            && !(g.a.1 == Operand::Window);
+        let splittable =
+            matches!(g.epilogue, Epilogue::None) && g.a.1 != Operand::Scatter && !(g.a.1 == Operand::Window);
         let splits = if splittable { (self.tiling.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
         // Chunks are multiples of 16 so that only the last one has a ragged end.
         let k_chunk = g.k.div_ceil(splits).next_multiple_of(16);
@@ -304,9 +303,12 @@ impl Ops<'_> {
         };
         let b = if g.b.1 == Operand::Window { images(k) } else { n * k };
         let saved = if let Epilogue::Backward { saved, .. } = g.epilogue { saved.len() } else { m * n };
-        for (what, have, want) in
-            [("a", g.a.0.len(), a), ("b", g.b.0.len(), b), ("out", g.out.len(), m * n), ("saved", saved, m * n)]
-        {
+        for (what, have, want) in [
+            ("a", g.a.0.len(), a),
+            ("b", g.b.0.len(), b),
+            ("out", g.out.len(), m * n),
+            ("saved", saved, m * n),
+        ] {
             if have < want {
                 return Err(Error::Gpu(format!(
                     "gemm for {layer}: {what} holds {have} values, {m} x {n} x {k} needs {want}"

@@ -54,7 +54,14 @@ impl Ops<'_> {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn activation(&self, p: &mut Program, layer: &str, act: Activation, x: &Tensor, y: &Tensor) -> Result<()> {
+    pub fn activation(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        act: Activation,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<()> {
         debug_assert_eq!(x.len(), y.len());
         let call = Call::new("activation", layer)
             .define("ACT", act.number())
@@ -96,7 +103,15 @@ impl Ops<'_> {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn noise(&self, p: &mut Program, layer: &str, stream: u32, sigma: f32, x: &Tensor, y: &Tensor) -> Result<()> {
+    pub fn noise(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        stream: u32,
+        sigma: f32,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<()> {
         debug_assert_eq!(x.len(), y.len());
         let call = Call::new("noise", layer)
             .bind("state", &self.state)
@@ -113,7 +128,15 @@ impl Ops<'_> {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn dropout(&self, p: &mut Program, layer: &str, stream: u32, rate: f32, x: &Tensor, y: &Tensor) -> Result<()> {
+    pub fn dropout(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        stream: u32,
+        rate: f32,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<()> {
         debug_assert_eq!(x.len(), y.len());
         let call = Call::new("dropout", layer)
             .bind("state", &self.state)
@@ -130,7 +153,14 @@ impl Ops<'_> {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn random_fill(&self, p: &mut Program, layer: &str, stream: u32, fill: Fill, y: &Tensor) -> Result<()> {
+    pub fn random_fill(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        stream: u32,
+        fill: Fill,
+        y: &Tensor,
+    ) -> Result<()> {
         let call = Call::new("random_fill", layer)
             .define("NORMAL", fill as u32)
             .bind("state", &self.state)

@@ -61,8 +61,11 @@ mod tests {
             ("correction2", offset_of!(State, correction2)),
             ("ema_scale", offset_of!(State, ema_scale)),
         ];
-        let shader: Vec<_> =
-            members.iter().filter(|m| !m.name.starts_with("pad")).map(|m| (m.name.as_str(), m.offset as usize)).collect();
+        let shader: Vec<_> = members
+            .iter()
+            .filter(|m| !m.name.starts_with("pad"))
+            .map(|m| (m.name.as_str(), m.offset as usize))
+            .collect();
         assert_eq!(shader, host);
     }
 }

@@ -90,7 +90,13 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn run(&self, ops: &Ops<'_>, split: &SplitEvaluator, state: State, weights: Weights) -> Result<Evaluation> {
+    pub fn run(
+        &self,
+        ops: &Ops<'_>,
+        split: &SplitEvaluator,
+        state: State,
+        weights: Weights,
+    ) -> Result<Evaluation> {
         let gpu: &Gpu = ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);

@@ -51,7 +51,10 @@ pub fn export_arena(
 ) -> Result<Vec<TensorData>> {
     let values: Vec<f32> = gpu.read(arena)?;
     let slots = layout.layers.iter().enumerate().flat_map(|(i, l)| l.iter().map(move |s| (i, s)));
-    Ok(slots.filter(|(_, s)| s.trained == trained).map(|(i, s)| named(prefix, i, s, suffix, &values)).collect())
+    Ok(slots
+        .filter(|(_, s)| s.trained == trained)
+        .map(|(i, s)| named(prefix, i, s, suffix, &values))
+        .collect())
 }
 
 /// Fills an arena from tensors named as by [`export_arena`].
@@ -107,7 +110,7 @@ mod tests {
         let memory: Vec<f32> = (0..2 * 3 * 2 * 2).map(|i| i as f32).collect();
         let file = permute_weights(&[2, 3, 2, 2], &memory, true);
         // out 1, in 2, ky 0, kx 1 lies at ((1 * 2 + 0) * 2 + 1) * 3 + 2 in memory.
-        assert_eq!(file[(1 * 3 + 2) * 4 + 1], memory[((1 * 2) * 2 + 1) * 3 + 2]);
+        assert_eq!(file[(3 + 2) * 4 + 1], memory[(2 * 2 + 1) * 3 + 2]);
         assert_eq!(permute_weights(&[2, 3, 2, 2], &file, false), memory);
     }
 }

@@ -325,8 +325,7 @@ impl Recorder<'_, '_> {
         let dx = d_gradients.input.as_ref().expect("asked for").clone();
         let image = self.model.data.image;
         let out = self.model.generator.output();
-        let dimages =
-            dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
+        let dimages = dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
         let layers = g.net.shape.layers.len();
         let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, Some(&g.grads), false)?;
         let weights = (&g.net.params.trained, &g.grads);

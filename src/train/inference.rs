@@ -48,7 +48,13 @@ pub fn evaluate(
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn sample(gpu: &Gpu, model: &ModelShape, checkpoint: &Checkpoint, count: u32, seed: u64) -> Result<Vec<f32>> {
+pub fn sample(
+    gpu: &Gpu,
+    model: &ModelShape,
+    checkpoint: &Checkpoint,
+    count: u32,
+    seed: u64,
+) -> Result<Vec<f32>> {
     let ops = Ops::new(gpu);
     let g = Net::new(&ops, &model.generator, Params::new(gpu, &model.generator));
     import_net(gpu, &g, checkpoint)?;

@@ -125,7 +125,8 @@ impl Settings {
     /// # Errors
     /// [`Error::Usage`] naming the setting, its value and what it must be.
     pub fn validate(&self) -> Result<()> {
-        let bad = |name: &str, value: String, want: &str| Err(Error::Usage(format!("{name} = {value}: {want}")));
+        let bad =
+            |name: &str, value: String, want: &str| Err(Error::Usage(format!("{name} = {value}: {want}")));
         for (name, v) in
             [("learning_rate", self.learning_rate), ("generator_learning_rate", self.generator_learning_rate)]
         {
@@ -148,7 +149,11 @@ impl Settings {
             return bad("ema_rate", self.ema_rate.to_string(), "must be above 0 and at most 1");
         }
         if !(0.0..1.0).contains(&self.validation_split) {
-            return bad("validation_split", self.validation_split.to_string(), "must be at least 0 and below 1");
+            return bad(
+                "validation_split",
+                self.validation_split.to_string(),
+                "must be at least 0 and below 1",
+            );
         }
         for (name, v) in [
             ("labels", self.labels),

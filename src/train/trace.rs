@@ -18,7 +18,13 @@ use crate::rng::streams;
 ///
 /// # Errors
 /// As [`Trainer::new`] and the device's.
-pub fn trace_step(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset, step: u32) -> Result<Checkpoint> {
+pub fn trace_step(
+    gpu: &Gpu,
+    model: &ModelShape,
+    settings: &Settings,
+    data: &Dataset,
+    step: u32,
+) -> Result<Checkpoint> {
     let trainer = Trainer::new(gpu, model, settings, data)?;
     trainer.initialise()?;
     for t in 0..step {
@@ -39,7 +45,9 @@ pub fn trace_step(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dat
     }
     let metrics: Vec<f32> = gpu.read(&trainer.gan.metrics)?;
     let row = &metrics[(state.slot * crate::ops::METRICS) as usize..];
-    for (i, name) in [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")] {
+    for (i, name) in
+        [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")]
+    {
         if i < 3 || trainer.gan.g_step.is_some() {
             tensors.push(TensorData { name: format!("loss.{name}"), shape: vec![], values: vec![row[i]] });
         }

@@ -75,8 +75,12 @@ impl<'g> Trainer<'g> {
                 settings.batch_size, data.name
             )));
         }
-        let chosen =
-            data::choose(&data.train.labels, model.data.classes, settings.labels as usize, settings.label_seed)?;
+        let chosen = data::choose(
+            &data.train.labels,
+            model.data.classes,
+            settings.labels as usize,
+            settings.label_seed,
+        )?;
         let split = settings.method == Method::Supervised && settings.validation_split > 0.0;
         let (labelled, validation) = if split {
             data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
@@ -150,7 +154,9 @@ impl<'g> Trainer<'g> {
         self.ops.gpu.write(&self.ops.state, &[self.state(0)]);
         let times = self.ops.gpu.time_each(&self.gan.step)?;
         let rows = self.gan.step.dispatches.iter().zip(times);
-        Ok(rows.map(|(d, t)| (d.kernel.name.to_string(), d.layer.clone(), d.flops, t.as_secs_f64())).collect())
+        Ok(rows
+            .map(|(d, t)| (d.kernel.name.to_string(), d.layer.clone(), d.flops, t.as_secs_f64()))
+            .collect())
     }
 
     /// Trains to the end, or until `stop` is set or `max_steps` are done.
@@ -274,9 +280,9 @@ impl<'g> Trainer<'g> {
             sums.count += 1;
             steps.push(step_metrics(t + 1, |i| row[i], ssl));
         }
-        let diverged = steps.iter().find(|m| {
-            !m.loss_discriminator.is_finite() || (ssl && !m.loss_generator.is_finite())
-        });
+        let diverged = steps
+            .iter()
+            .find(|m| !m.loss_discriminator.is_finite() || (ssl && !m.loss_generator.is_finite()));
         let diverged = diverged.map(|m| {
             Error::Diverged(format!(
                 "step {}: L_D = {}, L_G = {}: training has diverged; use a smaller --lr or another --seed",
