@@ -382,23 +382,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #endif
 #for r in 0..STORES
 #if THIN
-        let m${r} = m0 + ${r}u * ${SG}u + lane;
+        let store${r} = m0 + ${r}u * ${SG}u + lane;
 #else
-        let m${r} = m0 + ${r}u;
+        let store${r} = m0 + ${r}u;
 #endif
-        if (m${r} < m_end) {
+        if (store${r} < m_end) {
 #if A == 3
-            let in_class = m${r};
+            let in_class = store${r};
             let pixel = (in_class / (cls.width * cls.height) * p.h
                 + in_class / cls.width % cls.height * p.stride + cls.py) * p.w
                 + in_class % cls.width * p.stride + cls.px;
             let at = pixel * p.n + col${v};
 #endif
 #if A != 3 && SPLIT
-            let at = (group.z * p.m + m${r}) * p.n + col${v};
+            let at = (group.z * p.m + store${r}) * p.n + col${v};
 #endif
 #if A != 3 && !SPLIT
-            let at = m${r} * p.n + col${v};
+            let at = store${r} * p.n + col${v};
 #endif
 #if THIN
             var y = acc${r};

@@ -1,5 +1,5 @@
 // What changes from step to step: the only bytes the host uploads. Mirrored by `State` in
-// src/train/state.rs; a test compares the two member by member.
+// src/ops/state.rs; a test compares the two member by member.
 struct State {
     seed_lo: u32,
     seed_hi: u32,

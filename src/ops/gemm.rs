@@ -128,19 +128,20 @@ impl Tiling {
         }
     }
 
-    fn choose(self, g: &Gemm<'_>) -> Tile {
+    /// The tile of a product with `n` columns whose left operand is read as `a`.
+    pub fn tile(self, a: Operand, n: u32) -> Tile {
         match self {
             Tiling::Workgroup => Tile::Workgroup,
             Tiling::Fixed(t) => t,
             // 1124 x 1000 x 784 on llvmpipe 22.3, GFLOP/s per core: rows 3x1 10.8, 4x2 20.1, 3x2 22.3,
             // 2x4 18.0, 8x1 16.2; columns 1x1 11.4, 1x2 18.7.
-            Tiling::Software { lanes } if g.n <= 4 && g.a.1 != Operand::Columns => {
+            Tiling::Software { lanes } if n <= 4 && a != Operand::Columns => {
                 Tile::Subgroup { lanes, row_groups: 4, column_vecs: 0 }
             }
             Tiling::Software { lanes } => Tile::Subgroup {
                 lanes,
-                row_groups: if g.a.1 == Operand::Columns { 1 } else { 3 },
-                column_vecs: if g.n > 4 * lanes { 2 } else { 1 },
+                row_groups: if a == Operand::Columns { 1 } else { 3 },
+                column_vecs: if n > 4 * lanes { 2 } else { 1 },
             },
         }
     }
@@ -183,7 +184,7 @@ impl Ops<'_> {
     /// [`Error::Gpu`] if an operand is smaller than the product needs, or the driver rejects the kernel.
     pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
         self.check_gemm(layer, &g)?;
-        let tile = self.tiling.choose(&g);
+        let tile = self.tiling.tile(g.a.1, g.n);
         let (tm, tn) = tile.size(g.a.1);
         let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
         let splittable =

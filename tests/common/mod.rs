@@ -1,0 +1,167 @@
+//! The table of kernels and their variants, shared by the tests that validate the shaders and those that
+//! run them.
+#![expect(dead_code, reason = "each of the test programs uses a part")]
+
+use ssgan::gpu::wgsl::Defines;
+
+/// One shader file with the definitions that select its variants.
+pub struct Entry {
+    /// Stem of the file under `shaders/`.
+    pub kernel: &'static str,
+    /// Names and the values they may take. A name of two words takes values of two words: definitions that
+    /// go together.
+    pub axes: &'static [(&'static str, &'static [&'static str])],
+    /// Combinations that the host may ask for.
+    pub legal: fn(&Variant<'_>) -> bool,
+    /// Whether it declares to need more than WebGPU's default: subgroups.
+    pub subgroups: bool,
+}
+
+/// The definitions of one variant, by name.
+pub struct Variant<'a>(pub &'a Defines);
+
+impl Variant<'_> {
+    /// A definition; 0 where it is absent or a word.
+    pub fn get(&self, name: &str) -> u32 {
+        self.0.get(name).and_then(|v| v.parse().ok()).unwrap_or(0)
+    }
+    fn plain(&self) -> bool {
+        self.get("BIAS") == 0 && self.get("ACT") == 0 && self.get("GRAD") == 0
+    }
+}
+
+const OFF_ON: &[&str] = &["0", "1"];
+const ACT: (&str, &[&str]) = ("ACT", &["0", "1", "2", "3", "4", "5"]);
+const LANES: (&str, &[&str]) = ("V T", &["1 f32", "4 vec4<f32>"]);
+/// Invocations of a workgroup: software adapters, GPUs.
+const WG: (&str, &[&str]) = ("WG", &["32", "64"]);
+
+const fn entry(kernel: &'static str, axes: &'static [(&'static str, &'static [&'static str])]) -> Entry {
+    Entry { kernel, axes, legal: |_| true, subgroups: false }
+}
+
+/// Every kernel.
+pub const TABLE: &[Entry] = &[
+    entry("activation", &[WG, ACT]),
+    entry("activation_grad", &[WG, ACT]),
+    entry("adam", &[WG, ("ROLE", OFF_ON), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
+    entry("batch_norm", &[WG, ACT, ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES]),
+    Entry {
+        legal: |v| v.get("PASS") == 0 || v.get("SHIFT") == 0,
+        ..entry("batch_norm_grad", &[WG, ("PASS", OFF_ON), ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES])
+    },
+    entry("batch_norm_statistics", &[WG, ("RUNNING", OFF_ON)]),
+    entry("column_reduce", &[WG, ("MODE", &["0", "1", "2"])]),
+    entry("column_sum", &[WG]),
+    entry("copy", &[WG, ("CORRECT", OFF_ON)]),
+    entry("data_init", &[WG, ("BIAS", OFF_ON)]),
+    entry("dropout", &[WG]),
+    entry("evaluate", &[WG]),
+    entry("feature_matching", &[WG]),
+    entry("feature_matching_grad", &[WG]),
+    entry("gather_images", &[WG, ("SEQUENCE", OFF_ON), LANES]),
+    Entry {
+        legal: gemm_legal,
+        subgroups: true,
+        ..entry(
+            "gemm_subgroup",
+            &[
+                WG,
+                (
+                    "SG RG CV THIN",
+                    &[
+                        "4 3 1 0", "8 1 1 0", "8 1 2 0", "8 3 1 0", "8 3 2 0", "8 4 2 0", "16 1 1 0",
+                        "16 3 1 0", "32 1 1 0", "4 4 0 1", "8 4 0 1", "16 4 0 1",
+                    ],
+                ),
+                ("A", &["0", "1", "2", "3"]),
+                ("B", OFF_ON),
+                ("VA", OFF_ON),
+                ("VB", OFF_ON),
+                ("VC", OFF_ON),
+                ("BIAS", OFF_ON),
+                ACT,
+                ("GRAD", OFF_ON),
+                ("SPLIT", OFF_ON),
+            ],
+        )
+    },
+    Entry {
+        legal: gemm_legal,
+        ..entry(
+            "gemm_workgroup",
+            &[
+                WG,
+                ("A", &["0", "1", "2", "3"]),
+                ("B", OFF_ON),
+                ("BIAS", OFF_ON),
+                ACT,
+                ("GRAD", OFF_ON),
+                ("SPLIT", OFF_ON),
+            ],
+        )
+    },
+    entry("global_avg_pool", &[WG]),
+    entry("global_avg_pool_grad", &[WG]),
+    entry("head", &[WG]),
+    entry("head_metrics", &[WG]),
+    entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
+    entry("noise", &[WG]),
+    entry("pack_weights", &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON)]),
+    entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
+    entry("split_k_sum", &[WG]),
+    entry("weight_norm", &[WG]),
+    entry("weight_norm_grad", &[WG, ("SCALE", OFF_ON)]),
+];
+
+/// What `Ops::gemm` may ask of a tile.
+fn gemm_legal(v: &Variant<'_>) -> bool {
+    let window_b = v.get("B") == 1;
+    let b_fits = if v.get("THIN") == 1 {
+        // N <= 4: all lanes read the same scalars of B.
+        !window_b && v.get("A") != 1 && v.get("VB") == 0
+    } else if window_b {
+        // Only in a weight gradient, where A is read by columns; C is as wide as the window, a multiple of
+        // the channels.
+        v.get("A") == 1 && v.get("VB") <= v.get("VC")
+    } else {
+        // B read by rows is as wide as C.
+        v.get("VB") == v.get("VC")
+    };
+    b_fits
+        && (v.get("SPLIT") == 0 || (v.get("A") < 2 && v.plain()))
+        && (v.get("GRAD") == 0 || v.get("BIAS") == 0)
+}
+
+impl Entry {
+    /// All legal variants.
+    pub fn variants(&self) -> Vec<Defines> {
+        let mut all = vec![Defines::new()];
+        for (names, values) in self.axes {
+            all = all
+                .iter()
+                .flat_map(|d| {
+                    values.iter().map(|value| {
+                        let pairs = names.split(' ').zip(value.split(' '));
+                        let mut d = d.clone();
+                        d.extend(pairs.map(|(n, v)| (n.to_string(), v.to_string())));
+                        d
+                    })
+                })
+                .collect();
+        }
+        all.retain(|d| (self.legal)(&Variant(d)));
+        all
+    }
+
+    /// Whether `defines` is one of the variants.
+    pub fn has(&self, defines: &Defines) -> bool {
+        let names: usize = self.axes.iter().map(|(n, _)| n.split(' ').count()).sum();
+        let allowed = |(names, values): &(&str, &[&str])| {
+            let value: Option<Vec<&str>> =
+                names.split(' ').map(|n| defines.get(n).map(String::as_str)).collect();
+            value.is_some_and(|v| values.contains(&v.join(" ").as_str()))
+        };
+        names == defines.len() && self.axes.iter().all(allowed) && (self.legal)(&Variant(defines))
+    }
+}

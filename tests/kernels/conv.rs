@@ -1,0 +1,236 @@
+//! Convolutions as products: forward, data gradient and weight gradient.
+
+use crate::gemm::{End, EndTensors};
+use crate::harness::{Output, Slack, input, numbers, open, run_with, sums, tilings, wide};
+use ssgan::model::shape::{Dims, Window};
+use ssgan::ops::{Activation, Conv, Gemm, Operand, Ops, State, Tile, Tiling};
+use ssgan::reference::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_grad};
+
+/// One geometry: rows, (h, w, c), oc, kernel, stride, (top, left, bottom, right).
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    rows: u32,
+    input: (u32, u32, u32),
+    oc: u32,
+    kernel: u32,
+    stride: u32,
+    pad: (u32, u32, u32, u32),
+}
+
+const fn case(
+    rows: u32,
+    input: (u32, u32, u32),
+    oc: u32,
+    kernel: u32,
+    stride: u32,
+    pad: (u32, u32, u32, u32),
+) -> Case {
+    Case { rows, input, oc, kernel, stride, pad }
+}
+
+/// Kernels 1 to 5, strides 1 to 3, channels that are and are not a multiple of four, no, even and odd
+/// padding, strides above the kernel, images that are not square.
+const CASES: &[Case] = &[
+    case(1, (1, 1, 1), 1, 1, 1, (0, 0, 0, 0)),
+    case(2, (5, 4, 1), 3, 3, 1, (1, 1, 1, 1)),
+    case(3, (7, 5, 3), 5, 3, 2, (1, 1, 1, 1)),
+    case(2, (6, 7, 4), 4, 2, 1, (0, 0, 1, 1)),
+    case(2, (6, 6, 5), 8, 4, 2, (1, 1, 1, 1)),
+    case(3, (8, 8, 8), 12, 5, 2, (1, 1, 2, 2)),
+    case(2, (7, 8, 4), 6, 1, 2, (0, 0, 0, 0)),
+    case(2, (9, 7, 8), 8, 2, 3, (0, 0, 0, 0)),
+    case(1, (8, 9, 3), 4, 3, 3, (1, 0, 0, 1)),
+    case(5, (3, 3, 4), 7, 3, 2, (1, 1, 1, 1)),
+    case(2, (2, 2, 1), 4, 1, 3, (0, 0, 0, 0)),
+    case(2, (5, 6, 1), 4, 2, 1, (1, 0, 0, 1)),
+];
+
+/// Tiles whose variants take longest to compile: a test of their own, to run beside the others.
+fn is_large(tiling: &Tiling) -> bool {
+    matches!(tiling, Tiling::Fixed(Tile::Subgroup { column_vecs: 2, .. }))
+}
+
+/// The case whose weight gradient the large tiles make too.
+const LARGE_WEIGHT_GRADIENT: usize = 5;
+
+/// The cnn's layers.
+const USED: &[Case] = &[
+    case(3, (28, 28, 1), 32, 5, 2, (1, 1, 2, 2)),
+    case(3, (14, 14, 32), 64, 3, 2, (0, 0, 1, 1)),
+    case(3, (7, 7, 64), 128, 3, 2, (1, 1, 1, 1)),
+];
+
+impl Case {
+    fn shape(&self) -> ConvShape {
+        let (height, width, channels) = self.input;
+        let (top, left, bottom, right) = self.pad;
+        let out =
+            |side: u32, before: u32, after: u32| (side + before + after - self.kernel) / self.stride + 1;
+        ConvShape {
+            rows: self.rows as usize,
+            input: Dims { height, width, channels },
+            output: Dims {
+                height: out(height, top, bottom),
+                width: out(width, left, right),
+                channels: self.oc,
+            },
+            window: Window { kernel: self.kernel, stride: self.stride, pad_top: top, pad_left: left },
+        }
+    }
+
+    fn conv(&self) -> Conv {
+        let s = self.shape();
+        Conv {
+            h: s.input.height,
+            w: s.input.width,
+            c: s.input.channels,
+            oh: s.output.height,
+            ow: s.output.width,
+            oc: s.output.channels,
+            kernel: self.kernel,
+            stride: self.stride,
+            pad_top: s.window.pad_top,
+            pad_left: s.window.pad_left,
+        }
+    }
+}
+
+/// One of a convolution's three products.
+struct Pass<'a> {
+    name: &'static str,
+    size: (u32, u32, u32),
+    a: (&'a [f32], Operand),
+    b: (&'a [f32], Operand),
+    end: End,
+    want: Vec<f64>,
+}
+
+/// Runs one product and compares; returns whether it was split along K.
+fn check(ops: &Ops<'_>, case: &Case, mut pass: Pass<'_>) -> bool {
+    let gpu = ops.gpu;
+    let (m, n, k) = pass.size;
+    let name = format!("{} {:?} {case:?} {:?}", pass.name, ops.tiling, pass.end);
+    let extra = EndTensors::new(gpu, pass.end, m, n, &mut pass.want);
+    let a = input(gpu, 1, pass.a.0.len() as u32, pass.a.0);
+    let b = input(gpu, 1, pass.b.0.len() as u32, pass.b.0);
+    let out = Output::new(gpu, m, n, Slack::None);
+    let program = run_with(ops, State::default(), |ops, p| {
+        let (a, b) = ((&a, pass.a.1), (&b, pass.b.1));
+        let epilogue = extra.epilogue(pass.end);
+        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv: case.conv(), out: &out.open, epilogue })
+    });
+    sums(&name, &pass.want, &out.read(gpu, &name));
+    program.dispatches.len() == 2
+}
+
+/// `[out, taps, in]` as the forward product reads it, `[taps, in, out]`, and as the data gradient does,
+/// `[taps, out, in]`.
+fn packed(w: &[f32], out: usize, taps: usize, c: usize) -> (Vec<f32>, Vec<f32>) {
+    let (mut forward, mut backward) = (vec![0.0; w.len()], vec![0.0; w.len()]);
+    for (i, &v) in w.iter().enumerate() {
+        let (o, tap, ci) = (i / (taps * c), i / c % taps, i % c);
+        forward[(tap * c + ci) * out + o] = v;
+        backward[(tap * out + o) * c + ci] = v;
+    }
+    (forward, backward)
+}
+
+/// All products of a convolution, or without the weight gradient; returns whether that was split along K.
+fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
+    let s = case.shape();
+    let taps = case.kernel * case.kernel;
+    let (c, oc) = (s.input.channels, s.output.channels);
+    let (pixels, out_pixels) = (case.rows * s.input.pixels(), case.rows * s.output.pixels());
+    let x = numbers(11, pixels * c);
+    let w = numbers(12, oc * taps * c);
+    let dy = numbers(13, out_pixels * oc);
+    let (forward, backward) = packed(&w, oc as usize, taps as usize, c as usize);
+    let (wide_x, wide_w, wide_dy) = (wide(&x), wide(&w), wide(&dy));
+    check(
+        ops,
+        case,
+        Pass {
+            name: "forward",
+            size: (out_pixels, oc, taps * c),
+            a: (&x, Operand::Window),
+            b: (&forward, Operand::Rows),
+            end: ends.0,
+            want: conv2d_forward(&wide_x, &wide_w, &s),
+        },
+    );
+    check(
+        ops,
+        case,
+        Pass {
+            name: "data gradient",
+            size: (pixels, c, taps * oc),
+            a: (&dy, Operand::Scatter),
+            b: (&backward, Operand::Rows),
+            end: ends.1,
+            want: conv2d_data_grad(&wide_dy, &wide_w, &s),
+        },
+    );
+    if !weights {
+        return false;
+    }
+    check(
+        ops,
+        case,
+        Pass {
+            name: "weight gradient",
+            size: (oc, taps * c, out_pixels),
+            a: (&dy, Operand::Columns),
+            b: (&x, Operand::Window),
+            end: End::Plain,
+            want: conv2d_weight_grad(&wide_dy, &wide_x, &s),
+        },
+    )
+}
+
+/// Every tiling that is `chosen` on every geometry.
+fn walk(chosen: impl Fn(&Tiling) -> bool) {
+    let gpu = open(false);
+    for tiling in tilings(&gpu).into_iter().filter(chosen) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        for (i, case) in CASES.iter().enumerate() {
+            // No policy gives the large tiles to weight gradients, and they are slow to compile.
+            let weights = !is_large(&tiling) || i == LARGE_WEIGHT_GRADIENT;
+            passes(&ops, case, (End::Plain, End::Plain), weights);
+        }
+    }
+}
+
+#[test]
+fn small_tiles() {
+    walk(|tiling| !is_large(tiling));
+}
+
+#[test]
+fn large_tiles() {
+    walk(is_large);
+}
+
+/// The sizes really used, with the epilogues that the networks have, and weight gradients split along K.
+#[test]
+fn the_sizes_of_the_cnn() {
+    let gpu = open(false);
+    for tiling in tilings(&gpu).into_iter().take(2) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        let act = Activation::LeakyRelu(0.2);
+        let split: Vec<bool> =
+            USED.iter().map(|case| passes(&ops, case, (End::Bias(act), End::Grad(act)), true)).collect();
+        assert!(split.contains(&true), "{tiling:?}: weight gradients split along K: {split:?}");
+    }
+}
+
+/// With the bounds checks of WGSL.
+#[test]
+fn checked() {
+    let gpu = open(true);
+    for tiling in tilings(&gpu).into_iter().take(2) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        for case in &CASES[2..6] {
+            passes(&ops, case, (End::Plain, End::Plain), true);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Matrix products with operands by rows and by columns: dense layers. Convolutions are in `conv.rs`.
+
+use crate::harness::{Output, Slack, input, numbers, open, run_with, sums, tilings, wide};
+use ssgan::gpu::{Gpu, Tensor};
+use ssgan::ops::{Activation, Epilogue, Gemm, Operand, Ops, State, Tile};
+use ssgan::reference::dense::{add_bias, matmul, transpose};
+use ssgan::reference::pointwise as twin;
+
+/// All activations.
+pub const ACTIVATIONS: [Activation; 6] = [
+    Activation::None,
+    Activation::Relu,
+    Activation::LeakyRelu(0.2),
+    Activation::Softplus,
+    Activation::Sigmoid,
+    Activation::Tanh,
+];
+
+/// The twin of an activation.
+pub fn activate(act: Activation, x: f64) -> f64 {
+    match act {
+        Activation::None => x,
+        Activation::Relu => twin::relu(x),
+        Activation::LeakyRelu(s) => twin::leaky_relu(x, s.into()),
+        Activation::Softplus => twin::softplus(x),
+        Activation::Sigmoid => twin::sigmoid(x),
+        Activation::Tanh => twin::tanh(x),
+    }
+}
+
+/// The slope of an activation at its input.
+pub fn slope_at(act: Activation, x: f64) -> f64 {
+    match act {
+        Activation::None => 1.0,
+        Activation::Relu => twin::relu_grad(x),
+        Activation::LeakyRelu(s) => twin::leaky_relu_grad(x, s.into()),
+        Activation::Softplus => twin::softplus_grad(x),
+        Activation::Sigmoid => twin::sigmoid_grad(x),
+        Activation::Tanh => twin::tanh_grad(x),
+    }
+}
+
+/// Which epilogue a case has.
+#[derive(Debug, Clone, Copy)]
+pub enum End {
+    /// None.
+    Plain,
+    /// Bias and activation.
+    Bias(Activation),
+    /// An activation alone.
+    Act(Activation),
+    /// Times the slope of an activation, from its output.
+    Grad(Activation),
+}
+
+/// The tensors of an epilogue and what it does to the expected product.
+pub struct EndTensors {
+    bias: Tensor,
+    saved: Tensor,
+}
+
+impl EndTensors {
+    pub fn new(gpu: &Gpu, end: End, m: u32, n: u32, want: &mut [f64]) -> EndTensors {
+        let bias = numbers(90, n);
+        let x = numbers(91, m * n).iter().map(|v| 3.0 * f64::from(*v)).collect::<Vec<f64>>();
+        let mut saved = vec![0.0; x.len()];
+        match end {
+            End::Plain => {}
+            End::Bias(act) => {
+                add_bias(want, &wide(&bias));
+                want.iter_mut().for_each(|v| *v = activate(act, *v));
+            }
+            End::Act(act) => want.iter_mut().for_each(|v| *v = activate(act, *v)),
+            End::Grad(act) => {
+                for (i, v) in want.iter_mut().enumerate() {
+                    saved[i] = activate(act, x[i]) as f32;
+                    *v *= slope_at(act, x[i]);
+                }
+            }
+        }
+        EndTensors { bias: input(gpu, 1, n, &bias), saved: input(gpu, m, n, &saved) }
+    }
+
+    pub fn epilogue(&self, end: End) -> Epilogue<'_> {
+        match end {
+            End::Plain => Epilogue::None,
+            End::Bias(activation) => Epilogue::Forward { bias: Some(&self.bias), activation },
+            End::Act(activation) => Epilogue::Forward { bias: None, activation },
+            End::Grad(activation) => Epilogue::Backward { saved: &self.saved, activation },
+        }
+    }
+}
+
+/// M, N, K of a product.
+type Size = (u32, u32, u32);
+
+/// One product; returns whether it was split along K.
+fn product(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End) -> bool {
+    let gpu = ops.gpu;
+    let name = format!("{:?} {operand:?} {m} x {n} x {k} {end:?}", ops.tiling);
+    let (a, b) = (numbers(1, m * k), numbers(2, k * n));
+    let (mu, nu, ku) = (m as usize, n as usize, k as usize);
+    let (rows, cols, wide_a) = match operand {
+        Operand::Columns => (k, m, transpose(&wide(&a), ku, mu)),
+        _ => (m, k, wide(&a)),
+    };
+    let mut want = matmul(&wide_a, &wide(&b), mu, ku, nu);
+    let extra = EndTensors::new(gpu, end, m, n, &mut want);
+    let (ta, tb) = (input(gpu, rows, cols, &a), input(gpu, k, n, &b));
+    let out = Output::new(gpu, m, n, Slack::None);
+    let program = run_with(ops, State::default(), |ops, p| {
+        let conv = Default::default();
+        let (a, b) = ((&ta, operand), (&tb, Operand::Rows));
+        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv, out: &out.open, epilogue: extra.epilogue(end) })
+    });
+    sums(&name, &want, &out.read(gpu, &name));
+    program.dispatches.len() == 2
+}
+
+/// Whether variants of this tile are long and slow to compile.
+fn larger(tile: Tile) -> bool {
+    matches!(tile, Tile::Subgroup { row_groups: 2.., .. })
+}
+
+/// Sizes around the tile's edges, those below a vec4, primes; and some that are split along K with ragged
+/// ends: the last chunk, and K not a multiple of four.
+fn sizes(tile: Tile, operand: Operand) -> (Vec<Size>, Vec<Size>) {
+    let (tm, tn) = tile.size(operand);
+    let mut sizes = vec![(tm + 1, tn + 1, 17), (37, 29, 53), (tm + 4, tn + 4, 20)];
+    let mut split = vec![];
+    // No policy gives the larger tiles to this operand, and they are slow to compile: two variants do.
+    if operand != Operand::Columns || !larger(tile) {
+        sizes.extend([(1, 1, 1), (3, 2, 5), (4, 4, 4), (tm - 1, tn - 1, 15), (tm, tn, 16)]);
+        sizes.extend([(2 * tm + 3, 8, 18), (13, 100, 31), (tm, 9, 12)]);
+        split.extend([(10, 12, 1040), (5, 9, 769), (8, 8, 2051)]);
+    }
+    (sizes, split)
+}
+
+fn walk(gpu: &Gpu, operand: Operand) {
+    for tiling in tilings(gpu) {
+        let ops = Ops { tiling, ..Ops::new(gpu) };
+        let (whole, split) = sizes(tiling.tile(operand, 1000), operand);
+        for size in whole {
+            assert!(!product(&ops, operand, size, End::Plain), "{tiling:?} splits {size:?} along K");
+        }
+        for size in split {
+            assert!(product(&ops, operand, size, End::Plain), "{tiling:?} does not split {size:?} along K");
+        }
+    }
+}
+
+#[test]
+fn rows_unchecked() {
+    walk(&open(false), Operand::Rows);
+}
+
+#[test]
+fn columns_unchecked() {
+    walk(&open(false), Operand::Columns);
+}
+
+/// What out-of-range reads and writes would hide behind robustness elsewhere, and the other way round.
+#[test]
+fn checked() {
+    let gpu = open(true);
+    for tiling in tilings(&gpu).into_iter().take(2) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        for operand in [Operand::Rows, Operand::Columns] {
+            for size in [(37, 29, 53), (65, 68, 20), (10, 12, 1040)] {
+                product(&ops, operand, size, End::Plain);
+            }
+        }
+        product(&ops, Operand::Rows, (9, 13, 7), End::Bias(Activation::Softplus));
+        product(&ops, Operand::Rows, (9, 13, 7), End::Grad(Activation::Softplus));
+    }
+}
+
+#[test]
+fn epilogues() {
+    let gpu = open(false);
+    for tiling in tilings(&gpu) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        for act in ACTIVATIONS {
+            // An epilogue sees nothing of the tile's size: one activation suffices for the larger ones.
+            if larger(tiling.tile(Operand::Rows, 1000)) && act != Activation::Softplus {
+                continue;
+            }
+            for size in [(9, 13, 7), (16, 36, 8)] {
+                product(&ops, Operand::Rows, size, End::Bias(act));
+                product(&ops, Operand::Rows, size, End::Grad(act));
+            }
+            product(&ops, Operand::Rows, (70, 68, 8), End::Act(act));
+        }
+    }
+}
+
+/// The dnn's first layer on a whole step's rows: the largest product there is.
+#[test]
+fn the_size_of_the_dnn() {
+    let gpu = open(false);
+    let ops = Ops::new(&gpu);
+    product(&ops, Operand::Rows, (1124, 1000, 784), End::Bias(Activation::Relu));
+    product(&ops, Operand::Columns, (1000, 784, 1124), End::Plain);
+    product(&ops, Operand::Rows, (1124, 10, 250), End::Bias(Activation::None));
+}
+
+#[test]
+fn impossible_products_are_errors() {
+    let gpu = open(true);
+    let ops = Ops::new(&gpu);
+    let t = gpu.tensor("t", 2, 3);
+    let try_gemm = |m, n, k| {
+        let (a, b) = ((&t, Operand::Rows), (&t, Operand::Rows));
+        let (conv, epilogue) = Default::default();
+        ops.gemm(&mut Default::default(), "test", Gemm { m, n, k, a, b, conv, out: &t, epilogue })
+    };
+    assert!(try_gemm(1, 3, 2).is_ok());
+    for (m, n, k) in [(0, 3, 2), (1, 0, 2), (1, 3, 0), (4, 1, 2), (1, 3, 3), (3, 3, 1)] {
+        assert!(try_gemm(m, n, k).is_err(), "{m} x {n} x {k} with 6 values each");
+    }
+}

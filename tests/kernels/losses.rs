@@ -1,0 +1,169 @@
+//! D's losses, feature matching, evaluation.
+
+use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
+use ssgan::gpu::Gpu;
+use ssgan::ops::{HeadRows, METRICS, State};
+use ssgan::reference::loss::{self, FeatureMatching, LossSettings};
+
+/// Step's row in a metrics ring of three.
+const SLOT: u32 = 1;
+
+fn metrics(gpu: &Gpu) -> Output {
+    Output::new(gpu, 3, METRICS, Slack::None)
+}
+
+fn state() -> State {
+    State { slot: SLOT, ..State::default() }
+}
+
+/// The step's row; the others must not have been written.
+fn slot_of(gpu: &Gpu, ring: &Output, name: &str) -> Vec<f32> {
+    let all: Vec<f32> = ring.read(gpu, name);
+    let (m, at) = (METRICS as usize, (SLOT * METRICS) as usize);
+    let others = [&all[..at], &all[at + m..]].concat();
+    assert!(others.iter().all(|v| v.is_nan()), "{name}: metrics of other steps were written");
+    all[at..at + m].to_vec()
+}
+
+#[test]
+fn head() {
+    both_ways(|gpu| {
+        let counts = [
+            (1, 1, 1),
+            (0, 1, 0),
+            (1, 0, 0),
+            (0, 0, 1),
+            (0, 7, 5),
+            (3, 0, 4),
+            (6, 5, 0),
+            (31, 33, 32),
+            (512, 100, 512),
+        ];
+        for (i, (generated, labelled, unlabelled)) in counts.into_iter().enumerate() {
+            let rows = HeadRows { generated, labelled, unlabelled };
+            for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0)] {
+                let stream = 100 + i as u32;
+                let n = (generated + labelled + unlabelled) * k;
+                let logits: Vec<f32> = numbers(stream, n).iter().map(|v| v * scale).collect();
+                check_head(gpu, rows, k, &logits, if i % 2 == 0 { 1.0 } else { 0.3 });
+            }
+        }
+    });
+}
+
+/// Whole rows of +-200, equal logits, and one class far above the others: no overflow, the first of equals.
+#[test]
+fn head_of_extreme_logits() {
+    both_ways(|gpu| {
+        let rows = HeadRows { generated: 5, labelled: 5, unlabelled: 5 };
+        let kinds: [[f32; 3]; 5] =
+            [[200.0; 3], [-200.0; 3], [0.0; 3], [200.0, -200.0, -200.0], [-200.0, 0.0, 200.0]];
+        let logits = [kinds.concat(), kinds.concat(), kinds.concat()].concat();
+        check_head(gpu, rows, 3, &logits, 1.0);
+    });
+}
+
+fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weight: f32) {
+    let name = format!("head {rows:?} x {k}");
+    let HeadRows { generated, labelled, unlabelled } = rows;
+    let count = generated + labelled + unlabelled;
+    let labels: Vec<u32> = (0..labelled).map(|i| (i * 7 + 1) % k).collect();
+    let bound = if labels.is_empty() { vec![0] } else { labels.clone() };
+    let (tl, ty) = (input(gpu, count, k, logits), input(gpu, 1, bound.len() as u32, &bound));
+    let dlogits = Output::new(gpu, count, k, Slack::None);
+    let ring = metrics(gpu);
+    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weight, &dlogits.open, &ring.open));
+    // The twin stacks the generated rows last.
+    let split = (generated * k) as usize;
+    let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();
+    let settings = LossSettings { weight: weight.into(), alpha: 1.0 };
+    let (u, g) = (unlabelled as usize, generated as usize);
+    let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, settings);
+    let back = turned.len() - split;
+    let d = [&want.d_logits[back..], &want.d_logits[..back]].concat();
+    let got: Vec<f32> = dlogits.read(gpu, &name);
+    if d.iter().any(|v| v.abs() > 1e-30) {
+        sums(&name, &d, &got);
+    }
+    // p - 1 of a sure and right row is what rounding leaves, divided by the rows.
+    values(&name, &d, &got, 1.5e-7 / f64::from(labelled.max(1)));
+    let m = slot_of(gpu, &ring, &name);
+    let share = |n: usize| if labelled == 0 { 0.0 } else { n as f64 / f64::from(labelled) };
+    let losses = [want.supervised, share(want.correct), want.total, want.real, want.fake];
+    // A loss that is small against its logits is a difference of them.
+    let spacing = logits.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs()))) * 2e-7;
+    values(&name, &losses, &m[..5], spacing);
+    assert!(m[5].is_nan(), "{name}: L_G was written");
+    values(&name, &[want.d_real, want.d_fake], &m[6..], 1e-7);
+}
+
+#[test]
+fn feature_matching() {
+    both_ways(|gpu| {
+        for (generated, real, n) in [(1, 1, 1), (3, 5, 31), (33, 31, 32), (100, 64, 250), (7, 9, 1009)] {
+            for (mean, all_rows) in [(true, false), (false, true)] {
+                check_feature_matching(gpu, (generated, real, n), mean, all_rows);
+            }
+        }
+    });
+}
+
+fn check_feature_matching(gpu: &Gpu, (generated, real, n): (u32, u32, u32), mean: bool, all_rows: bool) {
+    let name = format!("feature matching {generated}+{real} x {n} mean {mean}");
+    let mut f = numbers(121, (generated + real) * n);
+    f[..(generated * n) as usize].iter_mut().for_each(|v| *v += 0.5);
+    let tf = input(gpu, generated + real, n, &f);
+    let df_rows = if all_rows { generated + real } else { generated };
+    let df = Output::new(gpu, df_rows, n, Slack::None);
+    let ring = metrics(gpu);
+    run(gpu, state(), |ops, p| ops.feature_matching(p, &tf, generated, mean, &df.tensor, &ring.open));
+    let split = (generated * n) as usize;
+    let turned = [&wide(&f)[split..], &wide(&f)[..split]].concat();
+    let reduction = if mean { FeatureMatching::Mean } else { FeatureMatching::Sum };
+    let (r, g) = (real as usize, generated as usize);
+    let (want_loss, want) = loss::feature_matching(&turned, r, g, n as usize, reduction);
+    let d = [&want[(real * n) as usize..], &want[..(real * n) as usize]].concat();
+    sums(&name, &d[..(df_rows * n) as usize], &df.read(gpu, &name));
+    let m = slot_of(gpu, &ring, &name);
+    sums(&name, &[want_loss], &m[5..6]);
+    let others = [&m[..5], &m[6..]].concat();
+    assert!(others.iter().all(|v| v.is_nan()), "{name}: D's metrics were written");
+}
+
+/// Batches that end beyond the last image, labels four to a word, ties.
+#[test]
+fn evaluation() {
+    both_ways(|gpu| {
+        for (images, k, batch, first) in
+            [(1, 2, 1, 0), (7, 3, 7, 0), (103, 10, 64, 64), (70, 11, 33, 32), (9, 2, 4, 12)]
+        {
+            let name = format!("evaluate {batch} from {first} of {images}");
+            let labels: Vec<u8> = (0..images).map(|i| ((i * 5 + 2) % k) as u8).collect();
+            let words: Vec<u32> = labels
+                .chunks(4)
+                .map(|c| c.iter().enumerate().fold(0, |w, (i, b)| w | u32::from(*b) << (8 * i)))
+                .collect();
+            let logits: Vec<f32> = numbers(131, batch * k).iter().map(|v| (v * 3.0).round()).collect();
+            let (tl, ty) = (input(gpu, batch, k, &logits), input(gpu, 1, words.len() as u32, &words));
+            let losses = Output::new(gpu, 1, images, Slack::None);
+            let confusion = Output::with(gpu, k, k, &vec![3u32; (k * k) as usize], Slack::None);
+            let state = State { position: [0, 0, 0, first], ..State::default() };
+            run(gpu, state, |ops, p| ops.evaluate(p, &tl, &ty, images, &losses.open, &confusion.open));
+            let mut counts = vec![3u32; (k * k) as usize];
+            let got: Vec<f32> = losses.read(gpu, &name);
+            for i in 0..images {
+                let row = i.checked_sub(first).filter(|r| *r < batch);
+                let Some(row) = row else {
+                    assert!(got[i as usize].is_nan(), "{name}: image {i} is in another batch");
+                    continue;
+                };
+                let l = wide(&logits[(row * k) as usize..((row + 1) * k) as usize]);
+                let y = u32::from(labels[i as usize]);
+                let want = loss::cross_entropy(&l, y).0;
+                values(&name, &[want], &got[i as usize..i as usize + 1], 1e-6);
+                counts[(y * k) as usize + loss::argmax(&l)] += 1;
+            }
+            assert_eq!(confusion.read::<u32>(gpu, &name), counts, "{name}: confusion");
+        }
+    });
+}

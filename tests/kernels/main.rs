@@ -1,0 +1,17 @@
+//! Every operation, forward and backward, on the adapter that is there, against the float64 twin. Without an
+//! adapter these tests fail.
+//!
+//! Outputs start as NaN and lie between guard values that must stay; inputs lie between NaN, so that a value
+//! read beyond an end shows. Each `#[test]` opens a device of its own and keeps it for all its cases, since
+//! compiling the variants takes longest.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod conv;
+mod gemm;
+mod harness;
+mod losses;
+mod norm;
+mod optimizer;
+mod pointwise;
+mod random;

@@ -1,0 +1,280 @@
+//! Batch normalisation, data-dependent initialisation, column sums.
+
+use crate::gemm::{ACTIVATIONS, activate};
+use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
+use ssgan::gpu::Gpu;
+use ssgan::ops::{Activation, BatchNorm, State};
+use ssgan::reference::batch_norm::{ChannelStats, batch_norm_backward, batch_norm_forward};
+use ssgan::reference::dense::bias_grad;
+
+/// (rows before, rows, rows after, columns): chunks of the reduction are of 32 rows, and longer from 2048.
+const GROUPS: [(u32, u32, u32, u32); 9] = [
+    (0, 1, 0, 1),
+    (0, 31, 0, 3),
+    (0, 32, 1, 4),
+    (2, 33, 0, 5),
+    (7, 64, 3, 8),
+    (0, 100, 12, 500),
+    (1, 257, 0, 31),
+    (0, 2048, 0, 2),
+    (3, 2113, 5, 7),
+];
+
+/// Where the groups' rows lie in a matrix of `cols`.
+fn part<T: Copy>(x: &[T], start: u32, count: u32, cols: u32) -> &[T] {
+    &x[(start * cols) as usize..((start + count) * cols) as usize]
+}
+
+#[test]
+fn column_sums() {
+    both_ways(|gpu| {
+        for (before, count, after, cols) in GROUPS {
+            let name = format!("column sum of {count} x {cols}");
+            let rows = before + count + after;
+            let x = numbers(71, rows * cols);
+            let tx = input(gpu, rows, cols, &x);
+            let out = Output::new(gpu, 1, cols, Slack::None);
+            run(gpu, State::default(), |ops, p| {
+                ops.column_sum(p, "test", &tx, before, count, 0.25, &out.open)
+            });
+            let want = bias_grad(&wide(part(&x, before, count, cols)), cols as usize);
+            let want: Vec<f64> = want.iter().map(|v| 0.25 * v).collect();
+            sums(&name, &want, &out.read(gpu, &name));
+        }
+    });
+}
+
+struct Layer {
+    bn: BatchNorm,
+    gamma: Vec<f64>,
+    beta: Vec<f64>,
+    running_mean: Output,
+    running_var: Output,
+}
+
+fn layer(gpu: &Gpu, cols: u32, scale: bool, shift: bool) -> Layer {
+    let (gamma, beta) = (numbers(72, cols), numbers(73, cols));
+    let mean = Output::with(gpu, 1, cols, &numbers(74, cols), Slack::None);
+    let var = Output::with(gpu, 1, cols, &vec![0.75f32; cols as usize], Slack::None);
+    let bn = BatchNorm {
+        gamma: scale.then(|| input(gpu, 1, cols, &gamma)),
+        beta: shift.then(|| input(gpu, 1, cols, &beta)),
+        running_mean: mean.tensor.clone(),
+        running_var: var.tensor.clone(),
+        eps: 1e-3,
+        momentum: 0.1,
+    };
+    Layer { bn, gamma: wide(&gamma), beta: wide(&beta), running_mean: mean, running_var: var }
+}
+
+/// Numbers whose mean is large against their deviation: sums of squares would cancel.
+fn shifted(stream: u32, n: u32) -> Vec<f32> {
+    numbers(stream, n).iter().map(|v| 50.0 + v).collect()
+}
+
+#[test]
+fn statistics_and_running_averages() {
+    both_ways(|gpu| {
+        for (before, count, after, cols) in GROUPS {
+            let name = format!("statistics of {count} x {cols}");
+            let rows = before + count + after;
+            let x = shifted(75, rows * cols);
+            let tx = input(gpu, rows, cols, &x);
+            let l = layer(gpu, cols, false, false);
+            let mut kept = vec![];
+            run(gpu, State::default(), |ops, p| {
+                kept.push(ops.batch_norm_statistics(p, "test", &tx, before, count, Some(&l.bn))?);
+                kept.push(ops.batch_norm_statistics(p, "test", &tx, before, count, None)?);
+                Ok(())
+            });
+            let stats = ChannelStats::of(&wide(part(&x, before, count, cols)), cols as usize);
+            for (mean, variance) in &kept {
+                values(&name, &stats.mean, &gpu.read::<f32>(mean).expect("mean"), 0.0);
+                // The inputs are spaced by 4e-6 and exact; deviations from a rounded mean are not.
+                values(&name, &stats.var, &gpu.read::<f32>(variance).expect("variance"), 1e-9);
+            }
+            // Moved once, by the call that was given the averages.
+            let (mut mean, mut var) = (wide(&numbers(74, cols)), vec![0.75; cols as usize]);
+            stats.update_running(f64::from(0.1f32), &mut mean, &mut var);
+            values(&name, &mean, &l.running_mean.read(gpu, &name), 1e-7);
+            values(&name, &var, &l.running_var.read(gpu, &name), 0.0);
+        }
+    });
+}
+
+/// (x - mean) / sqrt(var + eps), given statistics.
+#[test]
+fn applied() {
+    let gpu = open(true);
+    for (i, (before, count, after, cols)) in GROUPS.into_iter().enumerate() {
+        for (scale, shift) in [(false, false), (true, false), (false, true), (true, true)] {
+            let act = ACTIVATIONS[i % ACTIVATIONS.len()];
+            apply(&gpu, (before, count, after, cols), act, scale, shift);
+        }
+    }
+    for act in ACTIVATIONS {
+        apply(&gpu, (1, 6, 1, 8), act, true, true);
+        apply(&gpu, (1, 6, 1, 7), act, true, true);
+    }
+}
+
+fn apply(
+    gpu: &Gpu,
+    (before, count, after, cols): (u32, u32, u32, u32),
+    act: Activation,
+    scale: bool,
+    shift: bool,
+) {
+    let name = format!("batch norm {before}+{count}+{after} x {cols} {act:?} {scale} {shift}");
+    let rows = before + count + after;
+    let x = numbers(76, rows * cols);
+    let mean = numbers(77, cols);
+    let var: Vec<f32> = numbers(78, cols).iter().map(|v| v + 1.01).collect();
+    let l = layer(gpu, cols, scale, shift);
+    let (tx, tm, tv) = (input(gpu, rows, cols, &x), input(gpu, 1, cols, &mean), input(gpu, 1, cols, &var));
+    let y = Output::new(gpu, rows, cols, Slack::None);
+    run(gpu, State::default(), |ops, p| {
+        ops.batch_norm(p, "test", &l.bn, (&tm, &tv), &tx, (before, count), act, &y.open)
+    });
+    let got: Vec<f32> = y.read(gpu, &name);
+    let (gamma, beta) = (scale.then_some(&l.gamma[..]), shift.then_some(&l.beta[..]));
+    let mut want = batch_norm_forward(
+        &wide(part(&x, before, count, cols)),
+        &wide(&mean),
+        &wide(&var),
+        gamma,
+        beta,
+        f64::from(1e-3f32),
+    );
+    want.iter_mut().for_each(|v| *v = activate(act, *v));
+    // The sum with beta can cancel: values up to 20 with a spacing of 1e-6.
+    values(&name, &want, part(&got, before, count, cols), 4e-6);
+    let others = [part(&got, 0, before, cols), part(&got, before + count, after, cols)].concat();
+    assert!(others.iter().all(|v| v.is_nan()), "{name}: rows of other groups were written");
+}
+
+/// Two groups of one layer, each with its own statistics: the gradients of scale and shift add up.
+#[test]
+fn gradients_of_two_groups() {
+    both_ways(|gpu| {
+        for (first, second, cols) in [(1, 1, 1), (5, 7, 3), (33, 31, 4), (64, 100, 20), (2100, 13, 5)] {
+            for (scale, shift) in [(true, true), (false, true), (true, false), (false, false)] {
+                let name = format!("batch norm gradient {first}+{second} x {cols} {scale} {shift}");
+                let rows = first + second;
+                let (x, dy) = (numbers(81, rows * cols), numbers(82, rows * cols));
+                let (tx, tdy) = (input(gpu, rows, cols, &x), input(gpu, rows, cols, &dy));
+                let l = layer(gpu, cols, scale, shift);
+                let dx = Output::new(gpu, rows, cols, Slack::None);
+                let [dgamma, dbeta] = [0; 2].map(|_| Output::new(gpu, 1, cols, Slack::None));
+                run(gpu, State::default(), |ops, p| {
+                    for (start, count) in [(0, first), (first, second)] {
+                        let s = ops.batch_norm_statistics(p, "test", &tx, start, count, None)?;
+                        let parameters = (scale.then_some(&dgamma.open), shift.then_some(&dbeta.open));
+                        let tensors = (&tx, &tdy, &dx.open);
+                        let rows = (start, count, count);
+                        ops.batch_norm_grad(
+                            p,
+                            "test",
+                            &l.bn,
+                            (&s.0, &s.1),
+                            tensors,
+                            rows,
+                            start > 0,
+                            parameters,
+                        )?;
+                    }
+                    Ok(())
+                });
+                let gamma = scale.then_some(&l.gamma[..]);
+                let grads = [(0, first), (first, second)].map(|(start, count)| {
+                    let x = wide(part(&x, start, count, cols));
+                    let s = ChannelStats::of(&x, cols as usize);
+                    let dy = wide(part(&dy, start, count, cols));
+                    batch_norm_backward(&x, &dy, &s.mean, &s.var, gamma, f64::from(1e-3f32), true)
+                });
+                let [a, b] = &grads;
+                let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<f64>>();
+                // Of a group of one row the gradient is 0, the difference of two equal numbers.
+                values(&name, &[&a.dx[..], &b.dx[..]].concat(), &dx.read(gpu, &name), 1e-5);
+                if rows > 2 {
+                    sums(&name, &[&a.dx[..], &b.dx[..]].concat(), &dx.read(gpu, &name));
+                }
+                let read = |o: &Output| o.read::<f32>(gpu, &name);
+                let (dgamma, dbeta) = (read(&dgamma), read(&dbeta));
+                check_or_untouched(&name, scale, &sum(&a.dgamma, &b.dgamma), &dgamma);
+                check_or_untouched(&name, shift, &sum(&a.dbeta, &b.dbeta), &dbeta);
+            }
+        }
+    });
+}
+
+fn check_or_untouched(name: &str, wanted: bool, want: &[f64], got: &[f32]) {
+    if wanted {
+        sums(name, want, got);
+    } else {
+        assert!(got.iter().all(|v| v.is_nan()), "{name}: a gradient that nobody asked for was written");
+    }
+}
+
+/// Statistics joined over more rows than have a gradient: the others' is zero, their share of n is not.
+#[test]
+fn gradients_of_joined_statistics() {
+    let gpu = open(true);
+    for (generated, real, cols) in [(1, 1, 1), (5, 9, 3), (40, 64, 8), (100, 1, 4)] {
+        let name = format!("joined gradient {generated}+{real} x {cols}");
+        let rows = generated + real;
+        let (x, dy) = (numbers(83, rows * cols), numbers(84, rows * cols));
+        let (tx, tdy) =
+            (input(&gpu, rows, cols, &x), input(&gpu, generated, cols, part(&dy, 0, generated, cols)));
+        let l = layer(&gpu, cols, true, true);
+        let dx = Output::new(&gpu, generated, cols, Slack::None);
+        run(&gpu, State::default(), |ops, p| {
+            let s = ops.batch_norm_statistics(p, "test", &tx, 0, rows, None)?;
+            let at = (0, generated, rows);
+            ops.batch_norm_grad(
+                p,
+                "test",
+                &l.bn,
+                (&s.0, &s.1),
+                (&tx, &tdy, &dx.open),
+                at,
+                false,
+                (None, None),
+            )
+        });
+        let x = wide(&x);
+        let s = ChannelStats::of(&x, cols as usize);
+        let mut dy = wide(&dy);
+        dy[(generated * cols) as usize..].fill(0.0);
+        let want = batch_norm_backward(&x, &dy, &s.mean, &s.var, Some(&l.gamma), f64::from(1e-3f32), true);
+        sums(&name, part(&want.dx, 0, generated, cols), &dx.read(&gpu, &name));
+    }
+}
+
+#[test]
+fn data_dependent_initialisation() {
+    both_ways(|gpu| {
+        for (n, with_bias) in [(1, true), (31, true), (32, false), (65, true)] {
+            let name = format!("data init {n}");
+            let mean = numbers(85, n);
+            let mut var: Vec<f32> = numbers(86, n).iter().map(|v| (v + 1.0) * 3.0 + 1e-3).collect();
+            // A dead channel must not divide by zero.
+            var[0] = 0.0;
+            let (tm, tv) = (input(gpu, 1, n, &mean), input(gpu, 1, n, &var));
+            let [g, bias] = [0; 2].map(|_| Output::new(gpu, 1, n, Slack::None));
+            run(gpu, State::default(), |ops, p| {
+                ops.data_init(p, "test", (&tm, &tv), &g.open, with_bias.then_some(&bias.open))
+            });
+            let want: Vec<f64> =
+                var.iter().map(|v| 1.0 / f64::from(*v).sqrt().max(ssgan::reference::init::MIN_STD)).collect();
+            values(&name, &want, &g.read(gpu, &name), 0.0);
+            let bias: Vec<f32> = bias.read(gpu, &name);
+            let want: Vec<f64> = want.iter().zip(&mean).map(|(g, m)| -g * f64::from(*m)).collect();
+            if with_bias {
+                values(&name, &want, &bias, 0.0)
+            } else {
+                assert!(bias.iter().all(|v| v.is_nan()))
+            }
+        }
+    });
+}

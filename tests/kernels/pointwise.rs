@@ -1,0 +1,193 @@
+//! Activations, copies, pooling, weight layouts and weight normalisation.
+
+use crate::gemm::{ACTIVATIONS, activate, slope_at};
+use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
+use ssgan::gpu::Gpu;
+use ssgan::ops::{Activation, State};
+use ssgan::reference::{pointwise as twin, weight_norm as norm_twin};
+
+/// Lengths around a vec4 and around a workgroup of vec4.
+const LENGTHS: [u32; 9] = [1, 3, 4, 5, 127, 128, 129, 257, 1031];
+
+/// Zero, tiny, ordinary and saturating inputs, both signs.
+fn inputs() -> Vec<f32> {
+    let positive = [
+        0.0, 1e-30, 1e-7, 1e-4, 0.019, 0.021, 0.05, 0.1, 0.199, 0.201, 0.5, 1.0, 2.0, 3.0, 3.9, 5.0, 8.3,
+        10.0, 16.0, 17.5, 30.0, 79.0, 80.0,
+    ];
+    let signs = positive.iter().flat_map(|v: &f32| [*v, -*v]);
+    signs
+        .chain(numbers(31, 4000).iter().map(|v| 6.0 * v))
+        .chain(numbers(32, 999).iter().map(|v| 80.0 * v))
+        .collect()
+}
+
+#[test]
+fn activations_over_their_range() {
+    both_ways(|gpu| {
+        let x = inputs();
+        let n = x.len() as u32;
+        let tx = input(gpu, 1, n, &x);
+        for act in ACTIVATIONS {
+            let name = format!("{act:?}");
+            let y = Output::new(gpu, 1, n, Slack::Vec4);
+            run(gpu, State::default(), |ops, p| ops.activation(p, "test", act, &tx, &y.tensor));
+            let want: Vec<f64> = x.iter().map(|v| activate(act, (*v).into())).collect();
+            values(&name, &want, &y.read(gpu, &name), 0.0);
+            activation_gradient(gpu, act, &x);
+        }
+    });
+}
+
+/// dx = dy act'(x), the kernel being given the rounded output y.
+fn activation_gradient(gpu: &Gpu, act: Activation, x: &[f32]) {
+    let n = x.len() as u32;
+    let name = format!("{act:?} gradient");
+    let y: Vec<f32> = x.iter().map(|v| activate(act, (*v).into()) as f32).collect();
+    let dy = numbers(33, n);
+    let dx = Output::new(gpu, 1, n, Slack::Vec4);
+    let (ty, tdy) = (input(gpu, 1, n, &y), input(gpu, 1, n, &dy));
+    run(gpu, State::default(), |ops, p| ops.activation_grad(p, "test", act, &ty, &tdy, &dx.tensor));
+    let want: Vec<f64> = x.iter().zip(&dy).map(|(x, d)| f64::from(*d) * slope_at(act, (*x).into())).collect();
+    // Near 1 the outputs of sigmoid and tanh are 6e-8 apart: what is left of 1 - y or 1 - y^2.
+    let atol = if matches!(act, Activation::Sigmoid | Activation::Tanh) { 1.3e-7 } else { 0.0 };
+    values(&name, &want, &dx.read(gpu, &name), atol);
+}
+
+#[test]
+fn lengths_and_copies() {
+    both_ways(|gpu| {
+        for n in LENGTHS {
+            let x = numbers(34, n);
+            let tx = input(gpu, 1, n, &x);
+            let out = [0; 4].map(|_| Output::new(gpu, 1, n, Slack::Vec4));
+            let state = State { ema_scale: 1.75, ..State::default() };
+            run(gpu, state, |ops, p| {
+                ops.activation(p, "test", Activation::Tanh, &tx, &out[0].tensor)?;
+                ops.activation_grad(p, "test", Activation::Tanh, &tx, &tx, &out[1].tensor)?;
+                ops.copy(p, "test", &tx, &out[2].tensor, false)?;
+                ops.copy(p, "test", &tx, &out[3].tensor, true)
+            });
+            let read = |i: usize| out[i].read::<f32>(gpu, &format!("{n} values, output {i}"));
+            let want: Vec<f64> = wide(&x).iter().map(|v| v.tanh()).collect();
+            values("tanh", &want, &read(0), 0.0);
+            let want: Vec<f64> = wide(&x).iter().map(|v| v * (1.0 - v * v)).collect();
+            values("tanh gradient", &want, &read(1), 1e-7);
+            assert_eq!(read(2), x, "copy of {n}");
+            let want: Vec<f64> = wide(&x).iter().map(|v| 1.75 * v).collect();
+            values("corrected copy", &want, &read(3), 0.0);
+        }
+    });
+}
+
+/// More workgroups than one axis of a grid takes: the grid is folded.
+#[test]
+fn a_folded_grid() {
+    let gpu = crate::harness::open(false);
+    let n = 4 * gpu.elementwise_group() * 65_535 + 777;
+    let x: Vec<f32> = (0..n).map(|i| (i % 8191) as f32).collect();
+    let tx = input(&gpu, 1, n, &x);
+    let y = Output::new(&gpu, 1, n, Slack::Vec4);
+    let program = run(&gpu, State::default(), |ops, p| ops.copy(p, "test", &tx, &y.tensor, false));
+    assert_eq!(program.dispatches[0].grid[1], 2);
+    assert!(y.read::<f32>(&gpu, "folded copy") == x);
+}
+
+#[test]
+fn global_average_pooling() {
+    both_ways(|gpu| {
+        for (rows, pixels, cols) in [(1, 1, 1), (2, 9, 3), (3, 16, 8), (5, 7, 64), (17, 4, 10), (33, 49, 31)]
+        {
+            let name = format!("pool {rows} x {pixels} x {cols}");
+            let x = numbers(41, rows * pixels * cols);
+            let dy = numbers(42, rows * cols);
+            let (tx, tdy) = (input(gpu, rows * pixels, cols, &x), input(gpu, rows, cols, &dy));
+            let y = Output::new(gpu, rows, cols, Slack::None);
+            let dx = Output::new(gpu, rows * pixels, cols, Slack::None);
+            run(gpu, State::default(), |ops, p| {
+                ops.global_avg_pool(p, "test", &tx, &y.tensor)?;
+                ops.global_avg_pool_grad(p, "test", &tdy, &dx.tensor)
+            });
+            let (r, px, c) = (rows as usize, pixels as usize, cols as usize);
+            sums(&name, &twin::global_avg_pool(&wide(&x), r, px, c), &y.read(gpu, &name));
+            values(&name, &twin::global_avg_pool_grad(&wide(&dy), r, px, c), &dx.read(gpu, &name), 0.0);
+        }
+    });
+}
+
+#[test]
+fn packed_weights() {
+    both_ways(|gpu| {
+        for (out, taps, c) in [(1, 1, 1), (3, 9, 2), (8, 25, 1), (10, 1, 33), (5, 4, 8), (64, 9, 32)] {
+            for (scaled, both) in [(false, false), (true, false), (false, true), (true, true)] {
+                let name = format!("pack {out} x {taps} x {c}");
+                let n = out * taps * c;
+                let (v, scale) = (numbers(51, n), numbers(52, out));
+                let (tv, ts) = (input(gpu, out, taps * c, &v), input(gpu, 1, out, &scale));
+                let forward = Output::new(gpu, taps * c, out, Slack::None);
+                let backward = Output::new(gpu, taps * out, c, Slack::None);
+                run(gpu, State::default(), |ops, p| {
+                    let scale = scaled.then_some(&ts);
+                    let back = both.then_some(&backward.open);
+                    ops.pack_weights(p, "test", &tv, taps, scale, &forward.open, back)
+                });
+                let f: Vec<f32> = forward.read(gpu, &name);
+                let b: Vec<f32> = backward.read(gpu, &name);
+                for i in 0..n {
+                    let (o, tap, ci) = (i / (taps * c), i / c % taps, i % c);
+                    let w = v[i as usize] * if scaled { scale[o as usize] } else { 1.0 };
+                    let at = ((tap * c + ci) * out + o) as usize;
+                    assert_eq!(f[at], w, "{name}: forward {at}");
+                    let at = ((tap * out + o) * c + ci) as usize;
+                    assert!(
+                        if both { b[at] == w } else { b[at].is_nan() },
+                        "{name}: backward {at} is {}",
+                        b[at]
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn weight_normalisation() {
+    both_ways(|gpu| {
+        for (out, k) in [(1, 1), (3, 31), (5, 32), (7, 33), (10, 250), (2, 1009)] {
+            for trained in [true, false] {
+                let name = format!("weight norm {out} x {k}");
+                let (v, g, dw) = (numbers(61, out * k), numbers(62, out), numbers(63, out * k));
+                let (tv, tg, tdw) = (input(gpu, out, k, &v), input(gpu, 1, out, &g), input(gpu, out, k, &dw));
+                let vectors = [0; 3].map(|_| Output::new(gpu, 1, out, Slack::None));
+                let [scale, inverse, dg] = &vectors;
+                let dv = Output::new(gpu, out, k, Slack::None);
+                run(gpu, State::default(), |ops, p| {
+                    ops.weight_norm(p, "test", &tv, &tg, &scale.open, &inverse.open)?;
+                    let dg = trained.then_some(&dg.open);
+                    let norms = (&scale.open, &inverse.open);
+                    ops.weight_norm_grad(p, "test", (&tdw, &tv), norms, &dv.open, dg)
+                });
+                let (wv, wg, wdw) = (wide(&v), wide(&g), wide(&dw));
+                let norms: Vec<f64> =
+                    wv.chunks(k as usize).map(|r| r.iter().map(|x| x * x).sum::<f64>().sqrt()).collect();
+                let inverses: Vec<f64> = norms.iter().map(|n| 1.0 / n).collect();
+                values(&name, &inverses, &inverse.read(gpu, &name), 0.0);
+                let scales: Vec<f64> = norms.iter().zip(&wg).map(|(n, g)| g / n).collect();
+                values(&name, &scales, &scale.read(gpu, &name), 0.0);
+                let (want_dv, want_dg) = norm_twin::weight_norm_grad(&wv, &wg, &wdw);
+                if k > 1 {
+                    sums(&name, &want_dv, &dv.read(gpu, &name));
+                } else {
+                    // One weight has no direction: dv is the rounding that is left of a difference.
+                    values(&name, &want_dv, &dv.read(gpu, &name), 1e-6);
+                }
+                let dg: Vec<f32> = dg.read(gpu, &name);
+                if trained {
+                    sums(&name, &want_dg, &dg)
+                } else {
+                    assert!(dg.iter().all(|v| v.is_nan()), "{name}: dg")
+                }
+            }
+        }
+    });
+}

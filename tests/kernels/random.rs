@@ -1,0 +1,165 @@
+//! Philox's numbers and what is made of them: noise, dropout, minibatches; images gathered from bytes.
+
+use crate::harness::{Output, RTOL, Slack, both_ways, input, numbers, run, values, wide};
+use ssgan::ops::{Fill, State};
+use ssgan::reference::{assert_close, minibatch, pointwise as twin};
+use ssgan::rng::{self, Counter};
+
+const SEED: u64 = 0x0123_4567_89ab_cdef;
+const STREAM: u32 = 0x0301;
+
+fn state(step: u32) -> State {
+    State { seed_lo: SEED as u32, seed_hi: (SEED >> 32) as u32, step, ..State::default() }
+}
+
+const LENGTHS: [u32; 7] = [1, 3, 4, 5, 128, 1031, 70_001];
+
+#[test]
+fn numbers_of_a_stream() {
+    both_ways(|gpu| {
+        for (i, n) in LENGTHS.into_iter().enumerate() {
+            let step = if i % 2 == 0 { 7 } else { u32::MAX };
+            let at = Counter { stream: STREAM, step };
+            let [bits, uniform, normal] = [0; 3].map(|_| Output::new(gpu, 1, n, Slack::Vec4));
+            run(gpu, state(step), |ops, p| {
+                ops.random_fill(p, "test", STREAM, Fill::Bits, &bits.tensor)?;
+                ops.random_fill(p, "test", STREAM, Fill::Uniform, &uniform.tensor)?;
+                ops.random_fill(p, "test", STREAM, Fill::Normal, &normal.tensor)
+            });
+            let want: Vec<u32> = (0..n).map(|i| rng::block(SEED, at, i / 4)[i as usize % 4]).collect();
+            assert!(bits.read::<u32>(gpu, "bits") == want, "{n} raw numbers");
+            // 24 bits: exact in f32.
+            let want: Vec<f32> = (0..n).map(|i| rng::uniform(SEED, at, i) as f32).collect();
+            assert!(uniform.read::<f32>(gpu, "uniform") == want, "{n} uniform numbers");
+            let want: Vec<f64> = (0..n).map(|i| rng::normal(SEED, at, i)).collect();
+            // Around a zero of sine and cosine the turn's own spacing is left, times a radius of up to 5.8.
+            values("normal", &want, &normal.read(gpu, "normal"), 1e-6);
+        }
+    });
+}
+
+#[test]
+fn noise() {
+    both_ways(|gpu| {
+        for n in LENGTHS {
+            let x = numbers(141, n);
+            let tx = input(gpu, 1, n, &x);
+            let y = Output::new(gpu, 1, n, Slack::Vec4);
+            run(gpu, state(3), |ops, p| ops.noise(p, "test", STREAM, 0.3, &tx, &y.tensor));
+            let at = Counter { stream: STREAM, step: 3 };
+            let want = twin::gaussian_noise(&wide(&x), f64::from(0.3f32), SEED, at);
+            // The sum can cancel.
+            values("noise", &want, &y.read(gpu, "noise"), 5e-7);
+        }
+    });
+}
+
+#[test]
+fn dropout() {
+    both_ways(|gpu| {
+        for n in LENGTHS {
+            for rate in [0.0, 0.25, 0.5, 0.9] {
+                let x = numbers(142, n);
+                let tx = input(gpu, 1, n, &x);
+                let y = Output::new(gpu, 1, n, Slack::Vec4);
+                run(gpu, state(4), |ops, p| ops.dropout(p, "test", STREAM, rate, &tx, &y.tensor));
+                let at = Counter { stream: STREAM, step: 4 };
+                let factors = twin::dropout_factors(n as usize, rate.into(), SEED, at);
+                let want: Vec<f64> = factors.iter().zip(&x).map(|(f, x)| f * f64::from(*x)).collect();
+                assert_close(&format!("dropout {rate}"), &want, &y.read::<f32>(gpu, "dropout"), RTOL, 0.0);
+            }
+        }
+    });
+}
+
+/// Walks through every order stream, across ends of epochs, also several within a minibatch.
+#[test]
+fn minibatches() {
+    both_ways(|gpu| {
+        for (order, rows, n, step) in [
+            (0, 1, 1, 0),
+            (0, 100, 100, 3),
+            (1, 33, 100, 5),
+            (2, 64, 1000, 15),
+            (1, 512, 60_000, 117),
+            (3, 31, 5, 2),
+            (2, 500, 50_000, 99),
+        ] {
+            for (pooled, labelled) in [(false, false), (true, false), (false, true), (true, true)] {
+                let name = format!("minibatch {rows} of {n}, step {step}");
+                let images = n + 10;
+                let pool: Vec<u32> = (0..n).map(|i| images - 1 - i).collect();
+                let words: Vec<u32> = (0..images.div_ceil(4)).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
+                let (tpool, twords) = (input(gpu, 1, n, &pool), input(gpu, 1, words.len() as u32, &words));
+                let [indices, labels] = [0; 2].map(|_| Output::new(gpu, 1, rows, Slack::None));
+                let mut state = state(step);
+                state.epoch[order as usize] = step * rows / n;
+                state.position[order as usize] = step * rows % n;
+                run(gpu, state, |ops, p| {
+                    let pool = pooled.then_some(&tpool);
+                    let labels = labelled.then_some((&twords, &labels.open));
+                    ops.minibatch(p, (order, STREAM, n), pool, labels, &indices.tensor)
+                });
+                let want: Vec<u32> = minibatch(SEED, STREAM, step, rows, n)
+                    .into_iter()
+                    .map(|i| if pooled { pool[i as usize] } else { i })
+                    .collect();
+                assert!(indices.read::<u32>(gpu, &name) == want, "{name}: indices");
+                let got: Vec<u32> = labels.read(gpu, &name);
+                let label = |i: &u32| words[*i as usize / 4] >> (8 * (i % 4)) & 0xff;
+                let expected: Vec<u32> =
+                    want.iter().map(|i| if labelled { label(i) } else { f32::NAN.to_bits() }).collect();
+                assert!(got == expected, "{name}: labels");
+            }
+        }
+    });
+}
+
+#[test]
+fn gathered_images() {
+    both_ways(|gpu| {
+        for (count, pixels, rows, start) in [
+            (1, 1, 1, 0),
+            (5, 3, 4, 2),
+            (9, 49, 7, 0),
+            (7, 4, 9, 1),
+            (20, 64, 20, 3),
+            (6, 784, 33, 5),
+            (3, 5, 8, 0),
+        ] {
+            for sequence in [false, true] {
+                let name = format!("gather {rows} of {count} x {pixels}, in sequence: {sequence}");
+                let bytes: Vec<u8> =
+                    (0..count * pixels).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+                let words: Vec<u32> = bytes
+                    .chunks(4)
+                    .map(|c| c.iter().enumerate().fold(0, |w, (i, b)| w | u32::from(*b) << (8 * i)))
+                    .collect();
+                let images = input(gpu, 1, words.len() as u32, &words);
+                let order: Vec<u32> = (0..rows).map(|i| (i * 3 + 1) % count).collect();
+                let indices = input(gpu, 1, rows, &order);
+                let x = Output::new(gpu, start + rows + 2, pixels, Slack::None);
+                // The last batch of an evaluation repeats the last image.
+                let position = count / 2;
+                let state = State { position: [0, 0, 0, position], ..state(0) };
+                run(gpu, state, |ops, p| {
+                    let order = (!sequence).then_some(&indices);
+                    ops.gather_images(p, (&images, count), order, &x.tensor, (start, rows))
+                });
+                let mut want = vec![f64::NAN; ((start + rows + 2) * pixels) as usize];
+                for row in 0..rows {
+                    let image = if sequence { (position + row).min(count - 1) } else { order[row as usize] };
+                    for i in 0..pixels {
+                        let byte = bytes[(image * pixels + i) as usize];
+                        want[((start + row) * pixels + i) as usize] = f64::from(byte) / 255.0;
+                    }
+                }
+                let got: Vec<f32> = x.read(gpu, &name);
+                let (from, to) = ((start * pixels) as usize, ((start + rows) * pixels) as usize);
+                values(&name, &want[from..to], &got[from..to], 0.0);
+                let others = [&got[..from], &got[to..]].concat();
+                assert!(others.iter().all(|v| v.is_nan()), "{name}: rows beside the minibatch were written");
+            }
+        }
+    });
+}
