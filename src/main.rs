@@ -4,6 +4,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    quiet_mesa();
     match ssgan::cli::Cli::try_parse() {
         Ok(cli) => match ssgan::cli::run(cli) {
             Ok(()) => ExitCode::SUCCESS,
@@ -14,5 +15,15 @@ fn main() -> ExitCode {
             let _ = e.print();
             ExitCode::from(e.exit_code() as u8)
         }
+    }
+}
+
+/// Mesa's device-selection layer looks for a Wayland display and complains on standard error where there is
+/// none, as on every server; this program picks its adapter itself. Left alone if the user configured it.
+fn quiet_mesa() {
+    let unset = |name| std::env::var_os(name).is_none();
+    if cfg!(target_os = "linux") && unset("XDG_RUNTIME_DIR") && unset("MESA_VK_DEVICE_SELECT") {
+        // SAFETY: the first statement of main; no other thread exists that could read the environment.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }

@@ -4,15 +4,22 @@ use crate::data::NAMES;
 use crate::gpu::AdapterChoice;
 use crate::report::progress::{Mode, Progress};
 use crate::train::settings::{FeatureMatching, Method, Settings};
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
-use clap::{Args, ValueEnum, value_parser};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 const BACKENDS: [&str; 3] = ["vulkan", "metal", "dx12"];
 
-/// Seeds up to 2^63 - 1: TOML, in which settings are written, has signed 64-bit integers.
-fn seeds() -> RangedU64ValueParser<u64> {
-    value_parser!(u64).range(..=i64::MAX as u64)
+/// A seed: a number up to 2^63 - 1, or `random` for one from the operating system.
+fn seed(text: &str) -> std::result::Result<u64, String> {
+    if text == "random" {
+        let mut system = rand::rngs::SysRng;
+        let drawn = rand::TryRng::try_next_u64(&mut system).map_err(|e| format!("no random numbers: {e}"))?;
+        return Ok(drawn >> 1);
+    }
+    let value: u64 = text.parse().map_err(|_| "give a whole number, or `random`".to_string())?;
+    // config.toml records the seed, and TOML has signed 64-bit integers.
+    if value > i64::MAX as u64 { Err(format!("at most {}", i64::MAX)) } else { Ok(value) }
 }
 
 /// Which adapter.
@@ -83,13 +90,13 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub labels: Option<u32>,
     /// Which images are labelled [default: 1]
-    #[arg(long, value_name = "SEED", value_parser = seeds(), help_heading = "Data")]
+    #[arg(long, value_name = "SEED", value_parser = seed, help_heading = "Data")]
     pub label_seed: Option<u64>,
     /// Share of the labelled images that `supervised` holds out [default: 0.3]
     #[arg(long, value_name = "SHARE", help_heading = "Data")]
     pub validation_split: Option<f32>,
     /// Initial weights, noise, latent vectors, order of the data [default: 1]
-    #[arg(long, value_parser = seeds(), help_heading = "Training")]
+    #[arg(long, value_parser = seed, help_heading = "Training")]
     pub seed: Option<u64>,
     /// Passes over the data [default: 10; supervised: 50, or 100 for convolutional models]
     #[arg(long, value_name = "N", help_heading = "Training")]
