@@ -59,7 +59,7 @@ impl Ops<'_> {
         Ok(cols.div_ceil(self.gpu.elementwise_group()))
     }
 
-    /// out [cols] = scale * sum of the rows `start..start + count` of x [rows, cols]: bias gradients and
+    /// out `[cols]` = scale * sum of the rows `start..start + count` of x `[rows, cols]`: bias gradients and
     /// feature means.
     ///
     /// # Errors
