@@ -14,6 +14,7 @@
 struct Params {
     m: u32, n: u32, k: u32,
     k_chunk: u32,
+    z: u32,          // chunks of K or classes of pixels; the grid folds rows of tiles over z beyond them
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
     oh: u32, ow: u32, oc: u32,
@@ -61,17 +62,18 @@ struct Params {
 
 @compute @workgroup_size(${SG})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let m0 = group.y * ${ROWS}u;
+    let m0 = (group.y + group.z / p.z * 65535u) * ${ROWS}u;
     let n0 = group.x * ${COLS}u;
+    let z = group.z % p.z;
 #if A == 3
-    let cls = class_of(group.z);
+    let cls = class_of(z);
     let m_end = (p.m / (p.h * p.w)) * cls.height * cls.width;
-    if (m0 >= m_end) {
-        return;
-    }
 #else
     let m_end = p.m;
 #endif
+    if (m0 >= m_end) {
+        return;
+    }
 #if THIN
 #for g in 0..RG
     var acc${g} = vec4<f32>();
@@ -154,7 +156,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #endif
 
 #if SPLIT
-    let k_begin = group.z * p.k_chunk;
+    let k_begin = z * p.k_chunk;
     let k_end = min(k_begin + p.k_chunk, p.k);
 #else
     let k_begin = 0u;
@@ -395,7 +397,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             let at = pixel * p.n + col${v};
 #endif
 #if A != 3 && SPLIT
-            let at = (group.z * p.m + store${r}) * p.n + col${v};
+            let at = (z * p.m + store${r}) * p.n + col${v};
 #endif
 #if A != 3 && !SPLIT
             let at = store${r} * p.n + col${v};

@@ -7,6 +7,7 @@
 struct Params {
     m: u32, n: u32, k: u32,
     k_chunk: u32,
+    z: u32,          // chunks of K or classes of pixels; the grid folds rows of tiles over z beyond them
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
     oh: u32, ow: u32, oc: u32,
@@ -34,17 +35,18 @@ var<workgroup> tile_b: array<f32, 1040>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let m0 = group.y * 64u;
+    let m0 = (group.y + group.z / p.z * 65535u) * 64u;
     let n0 = group.x * 64u;
+    let z = group.z % p.z;
 #if A == 3
-    let cls = class_of(group.z);
+    let cls = class_of(z);
     let m_end = (p.m / (p.h * p.w)) * cls.height * cls.width;
     let k_begin = 0u;
     let k_end = cls.taps * p.oc;
 #else
     let m_end = p.m;
 #if SPLIT
-    let k_begin = group.z * p.k_chunk;
+    let k_begin = z * p.k_chunk;
     let k_end = min(k_begin + p.k_chunk, p.k);
 #else
     let k_begin = 0u;
@@ -66,8 +68,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let am = e / 16u;
             let ak = e % 16u;
 #endif
-            tile_a[ak * 65u + am] = load_a(m0 + am, k0 + ak, m_end, k_end, group.z);
-            tile_b[(e / 64u) * 65u + e % 64u] = load_b(k0 + e / 64u, n0 + e % 64u, k_end, group.z);
+            tile_a[ak * 65u + am] = load_a(m0 + am, k0 + ak, m_end, k_end, z);
+            tile_b[(e / 64u) * 65u + e % 64u] = load_b(k0 + e / 64u, n0 + e % 64u, k_end, z);
         }
         workgroupBarrier();
 #for kk in 0..16
@@ -82,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
     }
 #for i in 0..4
-    store(m0 + ty + ${i * 16}u, n0 + tx, acc${i}, m_end, group.z);
+    store(m0 + ty + ${i * 16}u, n0 + tx, acc${i}, m_end, z);
 #endfor
 }
 

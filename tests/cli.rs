@@ -532,3 +532,29 @@ fn a_full_disk_keeps_what_there_was() {
     assert_eq!(csv.lines().count(), 4, "what was measured is lost: {csv}");
     assert!(b.content().iter().all(|n| !n.contains(".part")), "{:?}", b.content());
 }
+
+/// Ctrl-C in the middle of training: the step is finished, the parameters are saved and can be used.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_and_leaves() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let line = "train --model m.toml --batch-size 32 --epochs 100000 --evaluate-every 100000 --out run";
+    let mut command = ssgan(b.0.path());
+    let child = command.args(line.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started =
+        |b: &Bench| fs::read_to_string(b.path("run/metrics.csv")).is_ok_and(|t| t.lines().count() > 3);
+    for _ in 0..1200 {
+        if started(&b) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(started(&b), "no step was written");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    check(line, &out, 130, &["stopping", "interrupted", "run"]);
+    let saved: Vec<_> = b.content().into_iter().filter(|n| n.ends_with(".safetensors")).collect();
+    assert_eq!(saved.len(), 1, "{saved:?}");
+    assert!(stdout(&b.run(&format!("eval {} --quiet", saved[0]))).contains("accuracy"));
+}

@@ -14,7 +14,7 @@
 
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, Program, Tensor};
+use crate::gpu::{Call, Gpu, MAX_GROUPS, Program, Tensor};
 
 /// How a tensor is read as a GEMM operand. The numbers are those of `shaders/common/operands.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +177,19 @@ pub struct Gemm<'a> {
     pub epilogue: Epilogue<'a>,
 }
 
+impl Gemm<'_> {
+    /// Floating-point operations, two per multiply-add that contributes: a scattered data gradient has as
+    /// many as the forward pass, whatever the stride.
+    pub fn flops(&self) -> u64 {
+        let c = &self.conv;
+        let rows = match self.a.1 {
+            Operand::Scatter => self.m / (c.h * c.w) * c.oh * c.ow,
+            _ => self.m,
+        };
+        2 * u64::from(rows) * u64::from(self.n) * u64::from(self.k)
+    }
+}
+
 impl Ops<'_> {
     /// Records `g` on behalf of `layer`, in two passes where K is split.
     ///
@@ -188,7 +201,7 @@ impl Ops<'_> {
         let (tm, tn) = tile.size(g.a.1);
         let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
         let splittable =
-            matches!(g.epilogue, Epilogue::None) && g.a.1 != Operand::Scatter && !(g.a.1 == Operand::Window);
+            matches!(g.epilogue, Epilogue::None) && matches!(g.a.1, Operand::Rows | Operand::Columns);
         let splits = if splittable { (self.tiling.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
         // Chunks are multiples of 16 so that only the last one has a ragged end.
         let k_chunk = g.k.div_ceil(splits).next_multiple_of(16);
@@ -200,12 +213,15 @@ impl Ops<'_> {
             g.m.div_ceil(tm)
         };
         let z = if g.a.1 == Operand::Scatter { g.conv.stride * g.conv.stride } else { splits };
-        let grid = [g.n.div_ceil(tn), groups_m, z];
+        // Rows of tiles beyond the portable limit of an axis go on in z.
+        let folds = groups_m.div_ceil(MAX_GROUPS);
+        let grid = [g.n.div_ceil(tn), groups_m.min(MAX_GROUPS), z * folds];
+        let chunks = (k_chunk, z);
         if splits == 1 {
-            return self.gemm_pass(program, layer, &g, tile, g.out, k_chunk, false, grid);
+            return self.gemm_pass(program, layer, &g, tile, g.out, chunks, false, grid);
         }
         let parts = self.gpu.tensor("split-k parts", splits, g.m * g.n);
-        self.gemm_pass(program, layer, &g, tile, &parts, k_chunk, true, grid)?;
+        self.gemm_pass(program, layer, &g, tile, &parts, chunks, true, grid)?;
         let call = Call::new("split_k_sum", layer)
             .bind("parts", &parts)
             .bind("out", g.out)
@@ -222,7 +238,7 @@ impl Ops<'_> {
         g: &Gemm<'_>,
         tile: Tile,
         out: &Tensor,
-        k_chunk: u32,
+        (k_chunk, z): (u32, u32),
         split: bool,
         grid: [u32; 3],
     ) -> Result<()> {
@@ -248,6 +264,7 @@ impl Ops<'_> {
             .param("n", g.n)
             .param("k", g.k)
             .param("k_chunk", k_chunk)
+            .param("z", z)
             .param("h", c.h)
             .param("w", c.w)
             .param("c", c.c)
@@ -259,7 +276,7 @@ impl Ops<'_> {
             .param("pad_top", c.pad_top)
             .param("pad_left", c.pad_left)
             .param("slope", activation.slope())
-            .flops(2 * u64::from(g.m) * u64::from(g.n) * u64::from(g.k));
+            .flops(g.flops());
         let (mut bias_on, mut grad_on) = (0, 0);
         match g.epilogue {
             Epilogue::Forward { bias: Some(bias), .. } => {

@@ -205,6 +205,17 @@ fn the_size_of_the_dnn() {
     product(&ops, Operand::Rows, (1124, 10, 250), End::Bias(Activation::None));
 }
 
+/// More rows of tiles than a grid axis holds: they go on along z.
+#[test]
+fn folded_rows() {
+    let gpu = open(false);
+    for tiling in [Ops::new(&gpu).tiling, ssgan::ops::Tiling::Workgroup] {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        let (rows, _) = tiling.tile(Operand::Rows, 1).size(Operand::Rows);
+        product(&ops, Operand::Rows, (65_535 * rows + rows + 1, 1, 1), End::Plain);
+    }
+}
+
 #[test]
 fn impossible_products_are_errors() {
     let gpu = open(true);
