@@ -61,8 +61,12 @@ struct Params {
 #define COLS CV * SG * 4
 
 @compute @workgroup_size(${SG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
-    let m0 = (group.y + group.z / p.z * 65535u) * ${ROWS}u;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let m0 = (group.y + group.z / p.z * groups.y) * ${ROWS}u;
     let n0 = group.x * ${COLS}u;
     let z = group.z % p.z;
 #if A == 3

@@ -34,8 +34,12 @@ var<workgroup> tile_b: array<f32, 1040>;
 #include "common/operands.wgsl"
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let m0 = (group.y + group.z / p.z * 65535u) * 64u;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let m0 = (group.y + group.z / p.z * groups.y) * 64u;
     let n0 = group.x * 64u;
     let z = group.z % p.z;
 #if A == 3

@@ -133,11 +133,11 @@ impl Tiling {
         match self {
             Tiling::Workgroup => Tile::Workgroup,
             Tiling::Fixed(t) => t,
-            // 1124 x 1000 x 784 on llvmpipe 22.3, GFLOP/s per core: rows 3x1 10.8, 4x2 20.1, 3x2 22.3,
-            // 2x4 18.0, 8x1 16.2; columns 1x1 11.4, 1x2 18.7.
             Tiling::Software { lanes } if n <= 4 && a != Operand::Columns => {
                 Tile::Subgroup { lanes, row_groups: 4, column_vecs: 0 }
             }
+            // 1124 x 1000 x 784 on llvmpipe 22.3, GFLOP/s per core: rows 3x1 10.8, 4x2 20.1, 3x2 22.3,
+            // 2x4 18.0, 8x1 16.2; columns 1x1 11.4, 1x2 18.7.
             Tiling::Software { lanes } => Tile::Subgroup {
                 lanes,
                 row_groups: if a == Operand::Columns { 1 } else { 3 },
@@ -149,8 +149,7 @@ impl Tiling {
     /// Workgroups that keep the adapter busy; products with fewer tiles are split along K.
     fn busy(self) -> u32 {
         match self {
-            Tiling::Software { .. } => 16,
-            Tiling::Fixed(Tile::Subgroup { .. }) => 16,
+            Tiling::Software { .. } | Tiling::Fixed(Tile::Subgroup { .. }) => 16,
             _ => 128,
         }
     }
@@ -291,6 +290,7 @@ impl Ops<'_> {
         }
         call = call.define("BIAS", bias_on).define("GRAD", grad_on);
         if let Tile::Subgroup { lanes, row_groups, column_vecs } = tile {
+            let thin = column_vecs == 0;
             let by4 = |n: u32| u32::from(n.is_multiple_of(4) && n >= 4);
             let va = match g.a.1 {
                 Operand::Rows => by4(g.k),
@@ -302,9 +302,9 @@ impl Ops<'_> {
                 .define("SG", lanes)
                 .define("RG", row_groups)
                 .define("CV", column_vecs)
-                .define("THIN", u32::from(column_vecs == 0))
+                .define("THIN", u32::from(thin))
                 .define("VA", va)
-                .define("VB", if b_window { by4(c.c) } else { by4(g.n) * u32::from(column_vecs > 0) })
+                .define("VB", if thin { 0 } else { by4(if b_window { c.c } else { g.n }) })
                 .define("VC", by4(g.n));
         }
         program.dispatch(self.gpu, call, grid)
