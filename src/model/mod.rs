@@ -1,6 +1,7 @@
-//! A model as data: what a model file says ([`spec`]), reading it ([`parse`]), its shapes on given data
-//! ([`shape`]) and a table of it ([`summary`]). Nothing here knows kernels or devices.
+//! A model as data: what a model file says ([`spec`]), reading it ([`parse`]), its shapes ([`shape`]) on
+//! given data ([`infer`]) and a table of it ([`summary`]). Nothing here knows kernels or devices.
 
+pub mod infer;
 pub mod parse;
 pub mod shape;
 pub mod spec;

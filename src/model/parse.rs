@@ -3,7 +3,8 @@
 //! Serde alone would accept unknown keys in a layer (its `op` is flattened) and lose their lines, so the
 //! document is walked first: tables, then layers one by one, each key checked against its operation.
 
-use super::shape::{self, DataShape, ModelShape, ShapeError};
+use super::infer::{ShapeError, infer};
+use super::shape::{DataShape, ModelShape};
 use super::spec::{DiscriminatorSpec, GeneratorSpec, LAYER_NAMES, LayerSpec, ModelSpec};
 use crate::error::{Error, Result};
 use crate::text;
@@ -82,7 +83,7 @@ pub fn parse(source: &str, file: &str) -> Result<ModelSpec> {
 /// # Errors
 /// [`Error::Text`] with the line of the layer (or list of layers) that does not fit.
 pub fn check(spec: &ModelSpec, source: &str, file: &str, data: DataShape) -> Result<ModelShape> {
-    shape::infer(spec, data).map_err(|e| text::error_at(source, file, offset_of(source, &e), e.to_string()))
+    infer(spec, data).map_err(|e| text::error_at(source, file, offset_of(source, &e), e.to_string()))
 }
 
 /// Where the layer of a shape error stands; 0 if the text is not the one that the error came from.
@@ -198,6 +199,7 @@ fn keys_of(op: &str) -> &'static [&'static str] {
     match op {
         "dense" => &["units", "bias", "weight_norm", "init"],
         "conv2d" => &["channels", "kernel", "stride", "padding", "bias", "weight_norm", "init"],
+        "max_pool2d" | "avg_pool2d" => &["kernel", "stride", "padding"],
         "batch_norm" => &["eps", "momentum", "scale", "bias", "statistics"],
         "gaussian_noise" => &["sigma"],
         "dropout" => &["rate"],

@@ -87,6 +87,31 @@ fn shapes_that_do_not_fit_have_the_layers_line() {
     fails(&good.replace("units = 20", "units = 4000000000"), 5, "at most");
 }
 
+/// Output of the first layer on a 28 x 28 image.
+fn first_output(layer: &str) -> String {
+    let source = model(&format!("{{ {layer} }},\n{GOOD}"));
+    let spec = parse(&source, "m.toml").unwrap();
+    check(&spec, &source, "m.toml", MNIST).unwrap().discriminator.layers[0].output.to_string()
+}
+
+#[test]
+fn windows_of_convolutions_and_pooling() {
+    // Same: ceil(28 / stride); valid: floor((28 - kernel) / stride) + 1; a number: 2 p more to go over.
+    assert_eq!(first_output(r#"op = "conv2d", channels = 3, kernel = 5"#), "3x28x28");
+    assert_eq!(first_output(r#"op = "conv2d", channels = 3, kernel = 5, stride = 3"#), "3x10x10");
+    assert_eq!(first_output(r#"op = "conv2d", channels = 3, kernel = 5, padding = "valid""#), "3x24x24");
+    // Pooling: not padded, as far on as it is wide.
+    assert_eq!(first_output(r#"op = "max_pool2d", kernel = 3"#), "1x9x9");
+    assert_eq!(first_output(r#"op = "avg_pool2d", kernel = 3, stride = 2, padding = 1"#), "1x14x14");
+    assert_eq!(first_output(r#"op = "max_pool2d", kernel = 3, stride = 2, padding = "same""#), "1x14x14");
+    let pool = |rest: &str| model(&format!("{{ op = \"max_pool2d\", {rest} }},\n{GOOD}"));
+    fails(&pool("kernel = 29"), 4, "larger than the padded input");
+    fails(&pool("kernel = 2, stride = 0"), 4, "at least 1");
+    fails(&pool("kernel = 2, padding = 2"), 4, "smaller than kernel");
+    fails(&pool("channels = 2, kernel = 2"), 4, "unknown key of max_pool2d");
+    fails(&pool("stride = 2"), 4, "missing field `kernel`");
+}
+
 #[test]
 fn known_keys_are_the_structs_fields() {
     for name in LAYER_NAMES {
@@ -95,6 +120,7 @@ fn known_keys_are_the_structs_fields() {
             "conv2d" => "channels = 1\nkernel = 1",
             "gaussian_noise" => "sigma = 1.0",
             "dropout" => "rate = 0.5",
+            "max_pool2d" | "avg_pool2d" => "kernel = 2\nstride = 2",
             _ => "",
         };
         let layer: LayerSpec = toml::from_str(&format!("op = \"{name}\"\n{needed}")).unwrap();

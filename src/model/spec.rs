@@ -122,7 +122,7 @@ pub enum Init {
     Normal(f32),
 }
 
-/// Zero padding of a convolution.
+/// Padding of a convolution (with zeros) or of pooling (with places that do not count).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Padding {
@@ -236,6 +236,28 @@ pub enum LayerOp {
     Sigmoid {},
     /// tanh x
     Tanh {},
+    /// Largest value of each window, per channel: `[rows, h, w, c]` to `[rows, oh, ow, c]`. Padding does not count.
+    MaxPool2d {
+        /// Side of the square window.
+        kernel: u32,
+        /// Step of the window; the window's side if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stride: Option<u32>,
+        /// Padding.
+        #[serde(default = "valid")]
+        padding: Padding,
+    },
+    /// Mean of each window, per channel, over the places inside the image.
+    AvgPool2d {
+        /// Side of the square window.
+        kernel: u32,
+        /// Step of the window; the window's side if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stride: Option<u32>,
+        /// Padding.
+        #[serde(default = "valid")]
+        padding: Padding,
+    },
     /// Mean over height and width: `[rows, h, w, c]` to `[rows, c]`.
     GlobalAvgPool {},
     /// `[rows, h, w, c]` to `[rows, h*w*c]`; the order of the values does not change.
@@ -256,6 +278,8 @@ impl LayerOp {
             LayerOp::Softplus {} => "softplus",
             LayerOp::Sigmoid {} => "sigmoid",
             LayerOp::Tanh {} => "tanh",
+            LayerOp::MaxPool2d { .. } => "max_pool2d",
+            LayerOp::AvgPool2d { .. } => "avg_pool2d",
             LayerOp::GlobalAvgPool {} => "global_avg_pool",
             LayerOp::Flatten {} => "flatten",
         }
@@ -274,6 +298,8 @@ pub const LAYER_NAMES: &[&str] = &[
     "softplus",
     "sigmoid",
     "tanh",
+    "max_pool2d",
+    "avg_pool2d",
     "global_avg_pool",
     "flatten",
 ];
@@ -286,6 +312,9 @@ fn one() -> u32 {
 }
 fn same() -> Padding {
     Padding::Named(NamedPadding::Same)
+}
+fn valid() -> Padding {
+    Padding::Named(NamedPadding::Valid)
 }
 fn bn_eps() -> f32 {
     1e-5

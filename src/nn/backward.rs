@@ -16,6 +16,14 @@ pub struct Gradients {
     pub input: Option<Tensor>,
 }
 
+/// The activation that an input gradient passes next: its derivative is multiplied in by the kernel above.
+struct Below {
+    layer: usize,
+    /// The activation's output, as the layer above reads it.
+    y: Tensor,
+    activation: Activation,
+}
+
 impl Net {
     /// Records the backward pass from `d`, the gradient by the output of layer `from`, for the first
     /// `d.rows` rows. `grads` (an arena like the trained parameters) receives the parameter gradients;
@@ -53,16 +61,9 @@ impl Net {
                         self.weight_gradients(ops, p, i, tape, &d, grads)?;
                     }
                     if need_input {
-                        let fused = self.activation_below(i, tape);
-                        d = self.data_gradient(
-                            ops,
-                            p,
-                            i,
-                            &d,
-                            rows,
-                            fused.map(|(at, act)| (&tape.outputs[at], act)),
-                        )?;
-                        applied = fused.map(|(at, _)| at);
+                        let below = self.activation_below(i, tape);
+                        d = self.data_gradient(ops, p, i, &d, rows, below.as_ref())?;
+                        applied = below.map(|b| b.layer);
                     }
                 }
                 LayerOp::BatchNorm { .. } => {
@@ -75,6 +76,17 @@ impl Net {
                         ops.dropout(p, &label, base + i as u32, *rate, &d, &dx)?;
                         d = dx;
                     }
+                }
+                LayerOp::MaxPool2d { .. } | LayerOp::AvgPool2d { .. } => {
+                    let below = self.activation_below(i, tape);
+                    let saved = below.as_ref().map(|b| (&b.y, b.activation));
+                    let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
+                    match &tape.taps[i] {
+                        Some(taps) => ops.max_pool2d_grad(p, &label, &conv(layer), (&d, taps), saved, &dx)?,
+                        None => ops.avg_pool2d_grad(p, &label, &conv(layer), &d, saved, &dx)?,
+                    }
+                    applied = below.map(|b| b.layer);
+                    d = dx;
                 }
                 LayerOp::GlobalAvgPool {} => {
                     let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
@@ -97,12 +109,13 @@ impl Net {
     }
 
     /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between.
-    fn activation_below(&self, i: usize, tape: &Tape) -> Option<(usize, Activation)> {
-        let below = (0..i).rev().find(|&j| {
-            !matches!(self.shape.layers[j].op, LayerOp::GaussianNoise { .. } | LayerOp::Flatten {})
-        })?;
-        debug_assert!(below < tape.outputs.len());
-        activation(&self.shape.layers[below].op).map(|a| (below, a))
+    fn activation_below(&self, i: usize, tape: &Tape) -> Option<Below> {
+        let layers = &self.shape.layers;
+        let below = (0..i)
+            .rev()
+            .find(|&j| !matches!(layers[j].op, LayerOp::GaussianNoise { .. } | LayerOp::Flatten {}))?;
+        let activation = activation(&layers[below].op)?;
+        Some(Below { layer: below, y: as_matrix(&tape.outputs[below], tape.rows, layers[i].input), activation })
     }
 
     fn weight_gradients(
@@ -154,7 +167,7 @@ impl Net {
         i: usize,
         d: &Tensor,
         rows: u32,
-        fused: Option<(&Tensor, Activation)>,
+        below: Option<&Below>,
     ) -> Result<Tensor> {
         let layer = &self.shape.layers[i];
         let label = self.label(i, "data gradient");
@@ -165,8 +178,6 @@ impl Net {
             Some(w) => (Operand::Scatter, w.kernel * w.kernel * layer.output.channels),
             None => (Operand::Rows, layer.output.channels),
         };
-        let saved =
-            fused.map(|(y, act)| (as_matrix(y, y.len() as u32 / layer.input.len(), layer.input), act));
         let g = Gemm {
             m: dx.rows,
             n: layer.input.channels,
@@ -175,8 +186,8 @@ impl Net {
             b: (packed.backward.as_ref().unwrap_or(&stored), Operand::Rows),
             conv: conv(layer),
             out: &dx,
-            epilogue: match &saved {
-                Some((saved, activation)) => Epilogue::Backward { saved, activation: *activation },
+            epilogue: match below {
+                Some(b) => Epilogue::Backward { saved: &b.y, activation: b.activation },
                 None => Epilogue::None,
             },
         };

@@ -40,6 +40,8 @@ pub struct Tape {
     /// Output of each layer; of a layer whose activation was fused into it, the activation's output.
     pub outputs: Vec<Tensor>,
     pub(super) statistics: Vec<Vec<GroupStatistics>>,
+    /// Of max pooling layers: which place of its window every output came from.
+    pub(super) taps: Vec<Option<Tensor>>,
     pub(super) noise_base: Option<u32>,
 }
 
@@ -90,7 +92,7 @@ pub(super) fn weight_norm(op: &LayerOp) -> WeightNorm {
     }
 }
 
-/// Geometry of a convolution layer; all zeros for others.
+/// Geometry of a convolution or pooling layer; all zeros for others.
 pub(super) fn conv(layer: &LayerShape) -> Conv {
     let Some(w) = layer.window else { return Conv::default() };
     Conv {
@@ -205,8 +207,14 @@ impl Net {
         let rows = (x.len() / self.shape.input.len() as usize) as u32;
         let noise_base = if let Mode::Train { noise_base, .. } = mode { Some(*noise_base) } else { None };
         let count = self.shape.layers.len();
-        let mut tape =
-            Tape { rows, inputs: vec![], outputs: vec![], statistics: vec![vec![]; count], noise_base };
+        let mut tape = Tape {
+            rows,
+            inputs: vec![],
+            outputs: vec![],
+            statistics: vec![vec![]; count],
+            taps: vec![None; count],
+            noise_base,
+        };
         let mut at = as_matrix(x, rows, self.shape.input);
         let mut i = 0;
         while i < upto {
@@ -293,6 +301,19 @@ impl Net {
                 }
                 _ => Ok(x.clone()),
             },
+            LayerOp::MaxPool2d { .. } => {
+                let y = out()?;
+                // Only a backward pass asks where the values came from.
+                let taps = (*mode != Mode::Eval).then(|| ops.gpu.tensor(&label, y.rows, y.cols));
+                ops.max_pool2d(p, &label, &conv(layer), x, (&y, taps.as_ref()))?;
+                tape.taps[i] = taps;
+                Ok(y)
+            }
+            LayerOp::AvgPool2d { .. } => {
+                let y = out()?;
+                ops.avg_pool2d(p, &label, &conv(layer), x, &y)?;
+                Ok(y)
+            }
             LayerOp::GlobalAvgPool {} => {
                 let y = out()?;
                 ops.global_avg_pool(p, &label, x, &y)?;

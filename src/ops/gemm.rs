@@ -29,7 +29,7 @@ pub enum Operand {
     Scatter = 3,
 }
 
-/// Geometry of a convolution: x `[rows, h, w, c]`, y `[rows, oh, ow, oc]`.
+/// Geometry of a convolution, or of a pooling window: x `[rows, h, w, c]`, y `[rows, oh, ow, oc]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Conv {
     /// Input height.

@@ -1,10 +1,131 @@
-//! Global average pooling.
+//! Pooling: the largest value or the mean of a window, and the mean of the whole image.
 
-use super::Ops;
+use super::{Activation, Conv, Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
+/// A pooling call: variant by channels, `width` values of one image, and the window's geometry.
+fn pool<'a>(kernel: &'static str, layer: &str, at: &Conv, rows: u32) -> Call<'a> {
+    let (v, ty) = lanes(at.c);
+    Call::new(kernel, layer)
+        .define("V", v)
+        .define("T", ty)
+        .param("rows", rows)
+        .param("h", at.h)
+        .param("w", at.w)
+        .param("c", at.c / v)
+        .param("oh", at.oh)
+        .param("ow", at.ow)
+        .param("kernel", at.kernel)
+        .param("stride", at.stride)
+        .param("pad_top", at.pad_top)
+        .param("pad_left", at.pad_left)
+}
+
+/// As [`pool`], for a gradient. `below`: the activation whose output was the layer's input, and that output; its
+/// derivative is multiplied in.
+fn pool_grad<'a>(
+    kernel: &'static str,
+    layer: &str,
+    at: &Conv,
+    rows: u32,
+    below: Option<(&'a Tensor, Activation)>,
+) -> Call<'a> {
+    let activation = below.map_or(Activation::None, |b| b.1);
+    let call =
+        pool(kernel, layer, at, rows).define("ACT", activation.number()).param("slope", activation.slope());
+    match below {
+        Some((x, activation)) if activation != Activation::None => call.bind("x", x),
+        _ => call,
+    }
+}
+
 impl Ops<'_> {
+    /// y [rows * oh * ow, c] = largest value of each window of x [rows * h * w, c]; the places outside the
+    /// image do not count. `tap`, like y but of `u32`, is told which place of the window it was (`ky * kernel +
+    /// kx`, the first of equals).
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn max_pool2d(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        at: &Conv,
+        x: &Tensor,
+        (y, tap): (&Tensor, Option<&Tensor>),
+    ) -> Result<()> {
+        let mut call = pool("max_pool2d", layer, at, y.rows / (at.oh * at.ow))
+            .define("TAP", u32::from(tap.is_some()))
+            .bind("x", x)
+            .bind("y", y)
+            .flops(u64::from(at.kernel * at.kernel) * y.len() as u64);
+        if let Some(tap) = tap {
+            call = call.bind("tap", tap);
+        }
+        p.each(self.gpu, call, y.len() as u64 / u64::from(lanes(at.c).0))
+    }
+
+    /// dx [rows * h * w, c] = sum of the dy [rows * oh * ow, c] of the windows whose largest value was there,
+    /// times act'(x) where `below` = (x, act) says that the layer's input x came from an activation.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn max_pool2d_grad(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        at: &Conv,
+        (dy, tap): (&Tensor, &Tensor),
+        below: Option<(&Tensor, Activation)>,
+        dx: &Tensor,
+    ) -> Result<()> {
+        let tap = tap.head(dy.rows);
+        let x = below.map(|b| b.0.head(dx.rows));
+        let below = below.zip(x.as_ref()).map(|(b, x)| (x, b.1));
+        let call = pool_grad("max_pool2d_grad", layer, at, dx.rows / (at.h * at.w), below)
+            .bind("dy", dy)
+            .bind("tap", &tap)
+            .bind("dx", dx)
+            .flops(u64::from(at.kernel * at.kernel) * dy.len() as u64);
+        p.each(self.gpu, call, dx.len() as u64 / u64::from(lanes(at.c).0))
+    }
+
+    /// y [rows * oh * ow, c] = mean of each window of x [rows * h * w, c] over its places inside the image.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn avg_pool2d(&self, p: &mut Program, layer: &str, at: &Conv, x: &Tensor, y: &Tensor) -> Result<()> {
+        let call = pool("avg_pool2d", layer, at, y.rows / (at.oh * at.ow))
+            .bind("x", x)
+            .bind("y", y)
+            .flops(u64::from(at.kernel * at.kernel) * y.len() as u64);
+        p.each(self.gpu, call, y.len() as u64 / u64::from(lanes(at.c).0))
+    }
+
+    /// dx [rows * h * w, c] from dy [rows * oh * ow, c] of [`Ops::avg_pool2d`]; `below` as for
+    /// [`Ops::max_pool2d_grad`].
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn avg_pool2d_grad(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        at: &Conv,
+        dy: &Tensor,
+        below: Option<(&Tensor, Activation)>,
+        dx: &Tensor,
+    ) -> Result<()> {
+        let x = below.map(|b| b.0.head(dx.rows));
+        let below = below.zip(x.as_ref()).map(|(b, x)| (x, b.1));
+        let call = pool_grad("avg_pool2d_grad", layer, at, dx.rows / (at.h * at.w), below)
+            .bind("dy", dy)
+            .bind("dx", dx)
+            .flops(u64::from(at.kernel * at.kernel) * dy.len() as u64);
+        p.each(self.gpu, call, dx.len() as u64 / u64::from(lanes(at.c).0))
+    }
+
     /// y [rows, cols] = mean over the pixels of x [rows * pixels, cols].
     ///
     /// # Errors

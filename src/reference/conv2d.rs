@@ -2,7 +2,7 @@
 
 use crate::model::shape::{Dims, LayerShape, Window};
 
-/// Sizes of one convolution over a batch.
+/// Sizes of one convolution, or pooling, over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvShape {
     /// Images in the batch.
@@ -16,7 +16,7 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    /// The sizes of a convolution layer on `rows` images; `None` for other layers.
+    /// The sizes of a convolution or pooling layer on `rows` images; `None` for other layers.
     pub fn of(layer: &LayerShape, rows: usize) -> Option<ConvShape> {
         layer.window.map(|window| ConvShape { rows, input: layer.input, output: layer.output, window })
     }
@@ -28,7 +28,7 @@ impl ConvShape {
 
     /// Calls `f(output pixel, tap, input pixel)` for every tap that falls inside the image. Pixels count
     /// through the whole batch, taps through the kernel (`ky * kernel + kx`).
-    fn for_each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
+    pub fn for_each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
         let (h, w) = (self.input.height as usize, self.input.width as usize);
         let (oh, ow) = (self.output.height as usize, self.output.width as usize);
         let (k, stride) = (self.window.kernel as usize, self.window.stride as usize);

@@ -1,7 +1,8 @@
 //! Central differences, for the tests of this module.
 
 use super::NetParams;
-use crate::model::shape::{DataShape, Dims, ModelShape, NetShape, infer};
+use crate::model::infer::infer;
+use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
 use crate::model::spec::ModelSpec;
 use crate::rng::{Counter, normal};
 
@@ -105,7 +106,7 @@ pub fn dnn() -> ModelShape {
 }
 
 /// A small convolutional model on 5x6x2 images with three classes: strides 1 and 2, all paddings, batch norm,
-/// leaky ReLU, dropout, global average pooling; a normal prior.
+/// leaky ReLU, dropout, pooling; a normal prior.
 pub fn cnn() -> ModelShape {
     model(
         r#"
@@ -115,10 +116,12 @@ pub fn cnn() -> ModelShape {
             { op = "conv2d", channels = 3, kernel = 3, bias = false },
             { op = "batch_norm" },
             { op = "leaky_relu", slope = 0.1 },
+            { op = "max_pool2d", kernel = 3, stride = 1, padding = "same" },
             { op = "dropout", rate = 0.25 },
             { op = "conv2d", channels = 4, kernel = 3, stride = 2, weight_norm = "trained" },
             { op = "batch_norm", statistics = "joined", bias = false },
             { op = "leaky_relu" },
+            { op = "avg_pool2d", kernel = 2, stride = 1, padding = 1 },
             { op = "conv2d", channels = 3, kernel = 2, padding = 1, stride = 2, init = "he_normal" },
             { op = "softplus" },
             { op = "conv2d", channels = 4, kernel = 2, padding = "valid", feature = true },

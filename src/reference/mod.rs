@@ -14,6 +14,7 @@ pub mod loss;
 pub mod net;
 pub mod optimizer;
 pub mod pointwise;
+pub mod pool;
 pub mod step;
 pub mod weight_norm;
 

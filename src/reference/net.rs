@@ -5,7 +5,7 @@ use super::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_g
 use super::dense::{add_bias, bias_grad, dense_data_grad, dense_forward, dense_weight_grad};
 use super::optimizer::zeros;
 use super::weight_norm::{weight_norm, weight_norm_grad};
-use super::{LayerParams, NetParams, pointwise};
+use super::{LayerParams, NetParams, pointwise, pool};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics};
 use crate::rng::Counter;
@@ -72,6 +72,8 @@ pub enum Saved {
     Normalised(Vec<Normalised>),
     /// Dropout: the factor of every value.
     Factors(Vec<f64>),
+    /// Max pooling: which place of its window every output came from.
+    Taps(Vec<u32>),
 }
 
 /// A forward pass.
@@ -174,9 +176,14 @@ pub fn layer_forward(
         LayerOp::Softplus {} => map(&pointwise::softplus),
         LayerOp::Sigmoid {} => map(&pointwise::sigmoid),
         LayerOp::Tanh {} => map(&pointwise::tanh),
+        LayerOp::MaxPool2d { .. } => {
+            let (y, taps) = pool::max_pool2d(x, &window(layer, rows(groups)));
+            (y, Saved::Taps(taps))
+        }
+        LayerOp::AvgPool2d { .. } => (pool::avg_pool2d(x, &window(layer, rows(groups))), Saved::Nothing),
         LayerOp::GlobalAvgPool {} => {
             let (pixels, channels) = (layer.input.pixels() as usize, layer.input.channels as usize);
-            (pointwise::global_avg_pool(x, rows(groups), pixels, channels), Saved::Nothing)
+            (pool::global_avg_pool(x, rows(groups), pixels, channels), Saved::Nothing)
         }
         LayerOp::Flatten {} => (x.to_vec(), Saved::Nothing),
     }
@@ -193,6 +200,10 @@ pub fn effective_weight(layer: &LayerShape, params: &LayerParams) -> Vec<f64> {
         (_, _, Some(w)) => w.to_vec(),
         _ => panic!("{} has no weights", layer.op.name()),
     }
+}
+
+fn window(layer: &LayerShape, rows: usize) -> ConvShape {
+    ConvShape::of(layer, rows).expect("pooling layers have a window")
 }
 
 fn affine_forward(layer: &LayerShape, params: &LayerParams, x: &[f64], rows: usize) -> (Vec<f64>, Saved) {
@@ -324,9 +335,13 @@ fn layer_backward(
         (LayerOp::Softplus {}, _) => map(&pointwise::softplus_grad),
         (LayerOp::Sigmoid {}, _) => map(&pointwise::sigmoid_grad),
         (LayerOp::Tanh {}, _) => map(&pointwise::tanh_grad),
+        (LayerOp::MaxPool2d { .. }, Saved::Taps(taps)) => {
+            pool::max_pool2d_grad(dy, taps, &window(layer, rows))
+        }
+        (LayerOp::AvgPool2d { .. }, _) => pool::avg_pool2d_grad(dy, &window(layer, rows)),
         (LayerOp::GlobalAvgPool {}, _) => {
             let (pixels, channels) = (layer.input.pixels() as usize, layer.input.channels as usize);
-            pointwise::global_avg_pool_grad(dy, rows, pixels, channels)
+            pool::global_avg_pool_grad(dy, rows, pixels, channels)
         }
         (op, saved) => unreachable!("{} saved {saved:?}", op.name()),
     }

@@ -1,4 +1,4 @@
-//! Activations, noise and dropout, one value at a time, and global average pooling.
+//! Activations, noise and dropout, one value at a time.
 
 use crate::rng::{self, Counter};
 
@@ -65,28 +65,10 @@ pub fn dropout_factors(len: usize, rate: f64, seed: u64, at: Counter) -> Vec<f64
     (0..len).map(|e| factor(e as u32)).collect()
 }
 
-/// Mean over pixels: x `[rows, pixels, channels]`, y `[rows, channels]`.
-pub fn global_avg_pool(x: &[f64], rows: usize, pixels: usize, channels: usize) -> Vec<f64> {
-    assert_eq!(x.len(), rows * pixels * channels, "global_avg_pool: x is not [{rows}, {pixels}, {channels}]");
-    let mut y = vec![0.0; rows * channels];
-    for (e, v) in x.iter().enumerate() {
-        let (row, channel) = (e / (pixels * channels), e % channels);
-        y[row * channels + channel] += v / pixels as f64;
-    }
-    y
-}
-
-/// dx `[rows, pixels, channels]` from dy `[rows, channels]`.
-pub fn global_avg_pool_grad(dy: &[f64], rows: usize, pixels: usize, channels: usize) -> Vec<f64> {
-    assert_eq!(dy.len(), rows * channels, "global_avg_pool_grad: dy is not [{rows}, {channels}]");
-    let of = |e: usize| dy[e / (pixels * channels) * channels + e % channels] / pixels as f64;
-    (0..rows * pixels * channels).map(of).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::gradient_check::{check_gradient, dot, numbers};
+    use crate::reference::gradient_check::{check_gradient, numbers};
 
     type Function = fn(f64) -> f64;
 
@@ -135,17 +117,5 @@ mod tests {
         let mean = f.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 1.0).abs() < 0.03, "mean {mean}");
         assert!(dropout_factors(9, 0.0, 1, Counter { stream: 0, step: 0 }).iter().all(|&f| f == 1.0));
-    }
-
-    #[test]
-    fn pooling() {
-        assert_eq!(
-            global_avg_pool(&[1.0, 10.0, 3.0, 30.0, 5.0, 0.0, 5.0, 8.0], 2, 2, 2),
-            [2.0, 20.0, 5.0, 4.0]
-        );
-        let (x, c) = (numbers(1, 2 * 6 * 3), numbers(2, 2 * 3));
-        check_gradient("pool", &x, &global_avg_pool_grad(&c, 2, 6, 3), |x| {
-            dot(&global_avg_pool(x, 2, 6, 3), &c)
-        });
     }
 }

@@ -45,6 +45,8 @@ pub const TABLE: &[Entry] = &[
     entry("activation", &[WG, ACT]),
     entry("activation_grad", &[WG, ACT]),
     entry("adam", &[WG, ("ROLE", OFF_ON), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
+    entry("avg_pool2d", &[WG, LANES]),
+    entry("avg_pool2d_grad", &[WG, ACT, LANES]),
     entry("batch_norm", &[WG, ACT, ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES]),
     Entry {
         legal: |v| v.get("PASS") == 0 || v.get("SHIFT") == 0,
@@ -105,6 +107,8 @@ pub const TABLE: &[Entry] = &[
     entry("global_avg_pool_grad", &[WG]),
     entry("head", &[WG]),
     entry("head_metrics", &[WG]),
+    entry("max_pool2d", &[WG, ("TAP", OFF_ON), LANES]),
+    entry("max_pool2d_grad", &[WG, ACT, LANES]),
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
     entry("noise", &[WG]),
     entry("pack_weights", &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON)]),

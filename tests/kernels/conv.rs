@@ -77,21 +77,21 @@ impl Case {
             window: Window { kernel: self.kernel, stride: self.stride, pad_top: top, pad_left: left },
         }
     }
+}
 
-    fn conv(&self) -> Conv {
-        let s = self.shape();
-        Conv {
-            h: s.input.height,
-            w: s.input.width,
-            c: s.input.channels,
-            oh: s.output.height,
-            ow: s.output.width,
-            oc: s.output.channels,
-            kernel: self.kernel,
-            stride: self.stride,
-            pad_top: s.window.pad_top,
-            pad_left: s.window.pad_left,
-        }
+/// The geometry as operations take it.
+pub fn geometry(s: &ConvShape) -> Conv {
+    Conv {
+        h: s.input.height,
+        w: s.input.width,
+        c: s.input.channels,
+        oh: s.output.height,
+        ow: s.output.width,
+        oc: s.output.channels,
+        kernel: s.window.kernel,
+        stride: s.window.stride,
+        pad_top: s.window.pad_top,
+        pad_left: s.window.pad_left,
     }
 }
 
@@ -117,7 +117,7 @@ fn check(ops: &Ops<'_>, case: &Case, mut pass: Pass<'_>) -> bool {
     let program = run_with(ops, State::default(), |ops, p| {
         let (a, b) = ((&a, pass.a.1), (&b, pass.b.1));
         let epilogue = extra.epilogue(pass.end);
-        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv: case.conv(), out: &out.open, epilogue })
+        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv: geometry(&case.shape()), out: &out.open, epilogue })
     });
     sums(&name, &pass.want, &out.read(gpu, &name));
     program.dispatches.len() == 2

@@ -14,4 +14,5 @@ mod losses;
 mod norm;
 mod optimizer;
 mod pointwise;
+mod pool;
 mod random;

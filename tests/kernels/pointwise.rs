@@ -1,10 +1,10 @@
-//! Activations, copies, pooling, weight layouts and weight normalisation.
+//! Activations, copies, weight layouts and weight normalisation.
 
 use crate::gemm::{ACTIVATIONS, activate, slope_at};
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
 use ssgan::gpu::Gpu;
 use ssgan::ops::{Activation, State};
-use ssgan::reference::{pointwise as twin, weight_norm as norm_twin};
+use ssgan::reference::weight_norm as norm_twin;
 
 /// Lengths around a vec4 and around a workgroup of vec4.
 const LENGTHS: [u32; 9] = [1, 3, 4, 5, 127, 128, 129, 257, 1031];
@@ -91,28 +91,6 @@ fn a_folded_grid() {
     let program = run(&gpu, State::default(), |ops, p| ops.copy(p, "test", &tx, &y.tensor, false));
     assert_eq!(program.dispatches[0].grid[1], 2);
     assert!(y.read::<f32>(&gpu, "folded copy") == x);
-}
-
-#[test]
-fn global_average_pooling() {
-    both_ways(|gpu| {
-        for (rows, pixels, cols) in [(1, 1, 1), (2, 9, 3), (3, 16, 8), (5, 7, 64), (17, 4, 10), (33, 49, 31)]
-        {
-            let name = format!("pool {rows} x {pixels} x {cols}");
-            let x = numbers(41, rows * pixels * cols);
-            let dy = numbers(42, rows * cols);
-            let (tx, tdy) = (input(gpu, rows * pixels, cols, &x), input(gpu, rows, cols, &dy));
-            let y = Output::new(gpu, rows, cols, Slack::None);
-            let dx = Output::new(gpu, rows * pixels, cols, Slack::None);
-            run(gpu, State::default(), |ops, p| {
-                ops.global_avg_pool(p, "test", &tx, &y.tensor)?;
-                ops.global_avg_pool_grad(p, "test", &tdy, &dx.tensor)
-            });
-            let (r, px, c) = (rows as usize, pixels as usize, cols as usize);
-            sums(&name, &twin::global_avg_pool(&wide(&x), r, px, c), &y.read(gpu, &name));
-            values(&name, &twin::global_avg_pool_grad(&wide(&dy), r, px, c), &dx.read(gpu, &name), 0.0);
-        }
-    });
 }
 
 #[test]

@@ -42,8 +42,8 @@ layers = [
 ]
 "#;
 
-/// Convolutions of stride 1 and 2, batch norm with statistics of each input alone, dropout, leaky ReLU, global
-/// average pooling, a normal prior.
+/// Convolutions of stride 1 and 2, batch norm with statistics of each input alone, dropout, leaky ReLU, largest
+/// values of windows, global average pooling, a normal prior.
 pub const CNN_SEPARATE: &str = r#"
 name = "small-cnn"
 [discriminator]
@@ -52,6 +52,7 @@ layers = [
     { op = "conv2d", channels = 6, kernel = 3, bias = false },
     { op = "batch_norm", eps = 1e-3, momentum = 0.25 },
     { op = "leaky_relu" },
+    { op = "max_pool2d", kernel = 3, stride = 1, padding = "same" },
     { op = "dropout", rate = 0.25 },
     { op = "conv2d", channels = 8, kernel = 3, stride = 2, weight_norm = "trained" },
     { op = "leaky_relu", slope = 0.1 },
@@ -75,7 +76,7 @@ layers = [
 "#;
 
 /// As [`CNN_SEPARATE`], but batch norm joins the rows of all inputs, so that G's gradient also runs through
-/// the unlabelled rows, and the features are flattened.
+/// the unlabelled rows, and the features are flattened; means of windows.
 pub const CNN_JOINED: &str = r#"
 name = "small-cnn-joined"
 [discriminator]
@@ -86,6 +87,8 @@ layers = [
     { op = "gaussian_noise", sigma = 0.3 },
     { op = "conv2d", channels = 6, kernel = 5, weight_norm = "plain" },
     { op = "tanh" },
+    { op = "gaussian_noise", sigma = 0.1 },
+    { op = "avg_pool2d", kernel = 2 },
     { op = "dropout", rate = 0.25 },
     { op = "conv2d", channels = 4, kernel = 1, bias = false },
     { op = "batch_norm", eps = 1e-3, statistics = "joined", scale = false },

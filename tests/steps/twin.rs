@@ -1,8 +1,10 @@
 //! A training run of the float64 twin, set up like `Trainer`.
 
 use ssgan::data;
-use ssgan::model::shape::{ModelShape, NetShape};
+use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
+use ssgan::reference::conv2d::ConvShape;
+use ssgan::reference::pool::max_pool2d;
 use ssgan::reference::{
     AdamSettings, EpsPlacement, FeatureMatching, GanState, LossSettings, NetParams, StepSettings, Tape,
     initialise, step,
@@ -135,8 +137,9 @@ impl Pass {
         metrics
     }
 
-    /// Distance from zero of the value nearest to it that a ReLU or leaky ReLU was given: nearer than f32
-    /// resolves, GPU and twin may take different sides and nothing can be compared.
+    /// How near the pass came to a kink: distance from zero of the value nearest to it that a ReLU or leaky
+    /// ReLU was given, or between the two largest values of a pooling window. Nearer than f32 resolves, GPU
+    /// and twin may take different sides and nothing can be compared.
     pub fn margin(&self, model: &ModelShape) -> f64 {
         let nets = |name| if name == "generator" { &model.generator } else { &model.discriminator };
         self.tapes().into_iter().map(|(name, _, tape)| margin(nets(name), tape)).fold(f64::INFINITY, f64::min)
@@ -144,9 +147,26 @@ impl Pass {
 }
 
 fn margin(net: &NetShape, tape: &Tape) -> f64 {
-    let kinks = net.layers.iter().zip(&tape.activations);
-    kinks
-        .filter(|(l, _)| matches!(l.op, LayerOp::Relu {} | LayerOp::LeakyRelu { .. }))
-        .flat_map(|(_, x)| x.iter().map(|v| v.abs()))
-        .fold(f64::INFINITY, f64::min)
+    let kinks = net.layers.iter().zip(&tape.activations).flat_map(|(layer, x)| match layer.op {
+        LayerOp::Relu {} | LayerOp::LeakyRelu { .. } => x.iter().map(|v| v.abs()).collect(),
+        LayerOp::MaxPool2d { .. } => leads(layer, x, tape.rows()),
+        _ => vec![],
+    });
+    kinks.fold(f64::INFINITY, f64::min)
+}
+
+/// By how much the largest value of each window leads the next.
+fn leads(layer: &LayerShape, x: &[f64], rows: usize) -> Vec<f64> {
+    let shape = ConvShape::of(layer, rows).unwrap();
+    let channels = layer.input.channels as usize;
+    let (largest, taps) = max_pool2d(x, &shape);
+    let mut next = vec![f64::NEG_INFINITY; largest.len()];
+    shape.for_each_tap(|out, tap, inp| {
+        for (at, value) in (out * channels..).zip(&x[inp * channels..][..channels]) {
+            if taps[at] != tap as u32 {
+                next[at] = value.max(next[at]);
+            }
+        }
+    });
+    largest.iter().zip(next).map(|(a, b)| a - b).collect()
 }
