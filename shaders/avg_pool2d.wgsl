@@ -1,10 +1,7 @@
 // y = mean of each window of x, over its places inside the image. x [rows * h * w, c], y [rows * oh * ow, c].
 // V: values per invocation, 4 where the channels are a multiple of it.
 
-struct Params {
-    rows: u32, h: u32, w: u32, c: u32, oh: u32, ow: u32,
-    kernel: u32, stride: u32, pad_top: u32, pad_left: u32,
-}
+struct Params { rows: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${T}>;
@@ -20,16 +17,16 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = linear_group(group, groups) * ${WG}u + local;
-    if (i >= p.rows * p.oh * p.ow * p.c) {
+    if (i >= p.rows * ${OH}u * ${OW}u * ${C / V}u) {
         return;
     }
-    let out = place(i, p.oh, p.ow);
-    let ys = inputs_of(out.y, p.pad_top, p.h);
-    let xs = inputs_of(out.x, p.pad_left, p.w);
+    let out = place(i, ${OH}u, ${OW}u);
+    let ys = inputs_of(out.y, ${TOP}u, ${H}u);
+    let xs = inputs_of(out.x, ${LEFT}u, ${W}u);
     var sum = ${T}(0.0);
     for (var iy = ys.x; iy < ys.y; iy++) {
         for (var ix = xs.x; ix < xs.y; ix++) {
-            sum += x[((out.row * p.h + iy) * p.w + ix) * p.c + out.channel];
+            sum += x[((out.row * ${H}u + iy) * ${W}u + ix) * ${C / V}u + out.channel];
         }
     }
     y[i] = sum / f32((ys.y - ys.x) * (xs.y - xs.x));

@@ -1,10 +1,7 @@
 // dx = sum over the windows that hold a place of dy / (the window's places inside the image), times act'(x) of
 // the activation that made x (ACT). dy [rows * oh * ow, c], x and dx [rows * h * w, c]; V as in avg_pool2d.wgsl.
 
-struct Params {
-    rows: u32, h: u32, w: u32, c: u32, oh: u32, ow: u32,
-    kernel: u32, stride: u32, pad_top: u32, pad_left: u32, slope: f32,
-}
+struct Params { rows: u32, slope: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<${T}>;
@@ -24,19 +21,19 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = linear_group(group, groups) * ${WG}u + local;
-    if (i >= p.rows * p.h * p.w * p.c) {
+    if (i >= p.rows * ${H}u * ${W}u * ${C / V}u) {
         return;
     }
-    let at = place(i, p.h, p.w);
-    let ys = outputs_of(at.y, p.pad_top, p.oh);
-    let xs = outputs_of(at.x, p.pad_left, p.ow);
+    let at = place(i, ${H}u, ${W}u);
+    let ys = outputs_of(at.y, ${TOP}u, ${OH}u);
+    let xs = outputs_of(at.x, ${LEFT}u, ${OW}u);
     var sum = ${T}(0.0);
     for (var oy = ys.x; oy < ys.y; oy++) {
-        let height = inputs_of(oy, p.pad_top, p.h);
+        let height = inputs_of(oy, ${TOP}u, ${H}u);
         for (var ox = xs.x; ox < xs.y; ox++) {
-            let width = inputs_of(ox, p.pad_left, p.w);
+            let width = inputs_of(ox, ${LEFT}u, ${W}u);
             let places = (height.y - height.x) * (width.y - width.x);
-            sum += dy[((at.row * p.oh + oy) * p.ow + ox) * p.c + at.channel] / f32(places);
+            sum += dy[((at.row * ${OH}u + oy) * ${OW}u + ox) * ${C / V}u + at.channel] / f32(places);
         }
     }
 #if ACT && V == 4

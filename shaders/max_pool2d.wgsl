@@ -2,10 +2,7 @@
 // first of equals. x [rows * h * w, c], y and tap [rows * oh * ow, c]. V: values per invocation, 4 where the
 // channels are a multiple of it.
 
-struct Params {
-    rows: u32, h: u32, w: u32, c: u32, oh: u32, ow: u32,
-    kernel: u32, stride: u32, pad_top: u32, pad_left: u32,
-}
+struct Params { rows: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${T}>;
@@ -24,27 +21,27 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = linear_group(group, groups) * ${WG}u + local;
-    if (i >= p.rows * p.oh * p.ow * p.c) {
+    if (i >= p.rows * ${OH}u * ${OW}u * ${C / V}u) {
         return;
     }
-    let out = place(i, p.oh, p.ow);
-    let ys = inputs_of(out.y, p.pad_top, p.h);
-    let xs = inputs_of(out.x, p.pad_left, p.w);
-    var best = x[((out.row * p.h + ys.x) * p.w + xs.x) * p.c + out.channel];
+    let out = place(i, ${OH}u, ${OW}u);
+    let ys = inputs_of(out.y, ${TOP}u, ${H}u);
+    let xs = inputs_of(out.x, ${LEFT}u, ${W}u);
+    var best = x[((out.row * ${H}u + ys.x) * ${W}u + xs.x) * ${C / V}u + out.channel];
     var found = Taps(0u);
     for (var iy = ys.x; iy < ys.y; iy++) {
         for (var ix = xs.x; ix < xs.y; ix++) {
-            let value = x[((out.row * p.h + iy) * p.w + ix) * p.c + out.channel];
+            let value = x[((out.row * ${H}u + iy) * ${W}u + ix) * ${C / V}u + out.channel];
             // Counted from the first place inside the image: 0 is where the search starts.
-            found = select(found, Taps((iy - ys.x) * p.kernel + ix - xs.x), value > best);
+            found = select(found, Taps((iy - ys.x) * ${KERNEL}u + ix - xs.x), value > best);
             best = max(best, value);
         }
     }
     y[i] = best;
 #if TAP
     // From the window's corner, which may lie in the padding.
-    let ky = ys.x + p.pad_top - out.y * p.stride;
-    let kx = xs.x + p.pad_left - out.x * p.stride;
-    tap[i] = found + Taps(ky * p.kernel + kx);
+    let ky = ys.x + ${TOP}u - out.y * ${STRIDE}u;
+    let kx = xs.x + ${LEFT}u - out.x * ${STRIDE}u;
+    tap[i] = found + Taps(ky * ${KERNEL}u + kx);
 #endif
 }

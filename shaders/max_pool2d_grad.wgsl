@@ -1,10 +1,7 @@
 // dx = sum of the dy of the windows whose largest value was here, times act'(x) of the activation that made x
 // (ACT). dy and tap [rows * oh * ow, c], x and dx [rows * h * w, c]; V as in max_pool2d.wgsl, which wrote `tap`.
 
-struct Params {
-    rows: u32, h: u32, w: u32, c: u32, oh: u32, ow: u32,
-    kernel: u32, stride: u32, pad_top: u32, pad_left: u32, slope: f32,
-}
+struct Params { rows: u32, slope: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<${T}>;
@@ -25,19 +22,19 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = linear_group(group, groups) * ${WG}u + local;
-    if (i >= p.rows * p.h * p.w * p.c) {
+    if (i >= p.rows * ${H}u * ${W}u * ${C / V}u) {
         return;
     }
-    let at = place(i, p.h, p.w);
-    let ys = outputs_of(at.y, p.pad_top, p.oh);
-    let xs = outputs_of(at.x, p.pad_left, p.ow);
+    let at = place(i, ${H}u, ${W}u);
+    let ys = outputs_of(at.y, ${TOP}u, ${OH}u);
+    let xs = outputs_of(at.x, ${LEFT}u, ${OW}u);
     var sum = ${T}(0.0);
     for (var oy = ys.x; oy < ys.y; oy++) {
         for (var ox = xs.x; ox < xs.y; ox++) {
-            let o = ((at.row * p.oh + oy) * p.ow + ox) * p.c + at.channel;
-            let ky = at.y + p.pad_top - oy * p.stride;
-            let kx = at.x + p.pad_left - ox * p.stride;
-            sum += select(${T}(0.0), dy[o], tap[o] == Taps(ky * p.kernel + kx));
+            let o = ((at.row * ${OH}u + oy) * ${OW}u + ox) * ${C / V}u + at.channel;
+            let ky = at.y + ${TOP}u - oy * ${STRIDE}u;
+            let kx = at.x + ${LEFT}u - ox * ${STRIDE}u;
+            sum += select(${T}(0.0), dy[o], tap[o] == Taps(ky * ${KERNEL}u + kx));
         }
     }
 #if ACT && V == 4

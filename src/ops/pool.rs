@@ -4,22 +4,22 @@ use super::{Activation, Conv, Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
-/// A pooling call: variant by channels, `width` values of one image, and the window's geometry.
+/// A pooling call: a variant for each geometry.
 fn pool<'a>(kernel: &'static str, layer: &str, at: &Conv, rows: u32) -> Call<'a> {
     let (v, ty) = lanes(at.c);
     Call::new(kernel, layer)
         .define("V", v)
         .define("T", ty)
+        .define("H", at.h)
+        .define("W", at.w)
+        .define("C", at.c)
+        .define("OH", at.oh)
+        .define("OW", at.ow)
+        .define("KERNEL", at.kernel)
+        .define("STRIDE", at.stride)
+        .define("TOP", at.pad_top)
+        .define("LEFT", at.pad_left)
         .param("rows", rows)
-        .param("h", at.h)
-        .param("w", at.w)
-        .param("c", at.c / v)
-        .param("oh", at.oh)
-        .param("ow", at.ow)
-        .param("kernel", at.kernel)
-        .param("stride", at.stride)
-        .param("pad_top", at.pad_top)
-        .param("pad_left", at.pad_left)
 }
 
 /// As [`pool`], for a gradient. `below`: the activation whose output was the layer's input, and that output; its

@@ -33,6 +33,11 @@ impl Variant<'_> {
 const OFF_ON: &[&str] = &["0", "1"];
 const ACT: (&str, &[&str]) = ("ACT", &["0", "1", "2", "3", "4", "5"]);
 const LANES: (&str, &[&str]) = ("V T", &["1 f32", "4 vec4<f32>"]);
+/// Geometries of pooling: these are validated, every other is allowed.
+const POOL: (&str, &[&str]) = (
+    "V T H W C OH OW KERNEL STRIDE TOP LEFT",
+    &["4 vec4<f32> 14 14 48 4 4 4 3 0 0", "1 f32 7 5 3 4 3 3 2 1 1", "4 vec4<f32> 6 8 4 3 4 2 2 0 0"],
+);
 /// Invocations of a workgroup: software adapters, GPUs.
 const WG: (&str, &[&str]) = ("WG", &["32", "64"]);
 
@@ -45,8 +50,8 @@ pub const TABLE: &[Entry] = &[
     entry("activation", &[WG, ACT]),
     entry("activation_grad", &[WG, ACT]),
     entry("adam", &[WG, ("ROLE", OFF_ON), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
-    entry("avg_pool2d", &[WG, LANES]),
-    entry("avg_pool2d_grad", &[WG, ACT, LANES]),
+    entry("avg_pool2d", &[WG, POOL]),
+    entry("avg_pool2d_grad", &[WG, ACT, POOL]),
     entry("batch_norm", &[WG, ACT, ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES]),
     Entry {
         legal: |v| v.get("PASS") == 0 || v.get("SHIFT") == 0,
@@ -72,8 +77,8 @@ pub const TABLE: &[Entry] = &[
                 (
                     "SG RG CV THIN",
                     &[
-                        "4 3 1 0", "8 1 1 0", "8 1 2 0", "8 3 1 0", "8 3 2 0", "8 4 2 0", "16 1 1 0",
-                        "16 3 1 0", "32 1 1 0", "4 4 0 1", "8 4 0 1", "16 4 0 1",
+                        "4 3 1 0", "4 6 1 0", "8 1 1 0", "8 1 2 0", "8 3 1 0", "8 3 2 0", "8 4 2 0", "8 6 1 0",
+                        "16 1 1 0", "16 3 1 0", "16 6 1 0", "32 1 1 0", "4 4 0 1", "8 4 0 1", "16 4 0 1",
                     ],
                 ),
                 ("A", &["0", "1", "2", "3"]),
@@ -107,8 +112,8 @@ pub const TABLE: &[Entry] = &[
     entry("global_avg_pool_grad", &[WG]),
     entry("head", &[WG]),
     entry("head_metrics", &[WG]),
-    entry("max_pool2d", &[WG, ("TAP", OFF_ON), LANES]),
-    entry("max_pool2d_grad", &[WG, ACT, LANES]),
+    entry("max_pool2d", &[WG, ("TAP", OFF_ON), POOL]),
+    entry("max_pool2d_grad", &[WG, ACT, POOL]),
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
     entry("noise", &[WG]),
     entry("pack_weights", &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON)]),
@@ -162,6 +167,9 @@ impl Entry {
     pub fn has(&self, defines: &Defines) -> bool {
         let names: usize = self.axes.iter().map(|(n, _)| n.split(' ').count()).sum();
         let allowed = |(names, values): &(&str, &[&str])| {
+            if (*names, *values) == POOL {
+                return names.split(' ').all(|n| defines.contains_key(n));
+            }
             let value: Option<Vec<&str>> =
                 names.split(' ').map(|n| defines.get(n).map(String::as_str)).collect();
             value.is_some_and(|v| values.contains(&v.join(" ").as_str()))
