@@ -115,7 +115,11 @@ impl Net {
             .rev()
             .find(|&j| !matches!(layers[j].op, LayerOp::GaussianNoise { .. } | LayerOp::Flatten {}))?;
         let activation = activation(&layers[below].op)?;
-        Some(Below { layer: below, y: as_matrix(&tape.outputs[below], tape.rows, layers[i].input), activation })
+        Some(Below {
+            layer: below,
+            y: as_matrix(&tape.outputs[below], tape.rows, layers[i].input),
+            activation,
+        })
     }
 
     fn weight_gradients(
