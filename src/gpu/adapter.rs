@@ -81,7 +81,8 @@ fn backends(choice: Option<&str>) -> Result<wgpu::Backends> {
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     let mut d = wgpu::InstanceDescriptor::new_without_display_handle();
     d.backends = backends;
-    d.flags = wgpu::InstanceFlags::empty();
+    // Lean, unless the environment asks for more: WGPU_DEBUG=1 passes the labels on to RenderDoc and the like.
+    d.flags = wgpu::InstanceFlags::empty().with_env();
     wgpu::Instance::new(d)
 }
 

@@ -6,6 +6,7 @@ mod program;
 mod readback;
 pub mod reflect;
 mod tensor;
+mod timing;
 pub mod wgsl;
 
 pub use adapter::{AdapterChoice, AdapterSummary, install_hint, list_adapters};
@@ -13,11 +14,13 @@ pub use kernel::Kernel;
 pub use program::{Call, Dispatch, MAX_GROUPS, Param, Program, linear_grid};
 pub use readback::Readback;
 pub use tensor::{ALIGN, Tensor};
+pub use timing::{Timer, Timing, TimingMode};
 pub use wgsl::shader_hash;
 
 use crate::error::{Error, Result};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -52,7 +55,10 @@ impl Gpu {
         let (summary, adapter) = adapter::choose(choice)?;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("ssgan"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features()
+                & (wgpu::Features::SUBGROUP
+                    | wgpu::Features::TIMESTAMP_QUERY
+                    | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -147,17 +153,23 @@ impl Gpu {
         program: &Program,
         copies: &[(&Tensor, &Readback)],
     ) -> Result<wgpu::SubmissionIndex> {
+        let index = self.queue.submit([self.encode(program, 0..program.dispatches.len(), copies)]);
+        self.check()?;
+        Ok(index)
+    }
+
+    fn encode(
+        &self,
+        program: &Program,
+        dispatches: Range<usize>,
+        copies: &[(&Tensor, &Readback)],
+    ) -> wgpu::CommandBuffer {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            program.encode(&mut pass);
-        }
+        program.encode_range(&mut encoder.begin_compute_pass(&Default::default()), dispatches);
         for (source, destination) in copies {
             destination.copy_from(&mut encoder, source);
         }
-        let index = self.queue.submit([encoder.finish()]);
-        self.check()?;
-        Ok(index)
+        encoder.finish()
     }
 
     /// Waits for a submission; everything if `None`.
@@ -186,25 +198,5 @@ impl Gpu {
             Some(message) => Err(Error::Gpu(format!("{message} (adapter {})", self.summary.name))),
             None => Ok(()),
         }
-    }
-}
-
-impl Gpu {
-    /// Wall time of each dispatch, submitted alone and waited for: works on every adapter; the cost of a
-    /// submit is part of each number.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] if the device failed.
-    pub fn time_each(&self, program: &Program) -> Result<Vec<std::time::Duration>> {
-        let mut times = Vec::with_capacity(program.dispatches.len());
-        for i in 0..program.dispatches.len() {
-            let mut encoder = self.device.create_command_encoder(&Default::default());
-            program.encode_range(&mut encoder.begin_compute_pass(&Default::default()), i..i + 1);
-            let begun = std::time::Instant::now();
-            let index = self.queue.submit([encoder.finish()]);
-            self.wait(Some(index))?;
-            times.push(begun.elapsed());
-        }
-        Ok(times)
     }
 }

@@ -102,6 +102,8 @@ pub struct Dispatch {
     pub flops: u64,
     /// Bytes that must move: each bound tensor once.
     pub bytes: u64,
+    /// Kernel and layer: the name in debuggers.
+    label: String,
     group: wgpu::BindGroup,
 }
 
@@ -209,13 +211,15 @@ impl Program {
             let index = at.ok_or_else(|| fail("parameters must be named `p`".into()))?.index;
             entries.push(wgpu::BindGroupEntry { binding: index, resource: u.as_entire_binding() });
         }
+        let label = format!("{} {}", call.kernel, call.layer);
         let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(&call.layer),
+            label: Some(&label),
             layout: &kernel.layout,
             entries: &entries,
         });
         let bytes = call.bytes.unwrap_or_else(|| call.tensors.iter().map(|(_, t)| t.bytes()).sum());
-        self.dispatches.push(Dispatch { kernel, layer: call.layer, grid, flops: call.flops, bytes, group });
+        let Call { layer, flops, .. } = call;
+        self.dispatches.push(Dispatch { kernel, layer, grid, flops, bytes, label, group });
         Ok(())
     }
 
@@ -224,17 +228,14 @@ impl Program {
         self.dispatches.append(&mut other.dispatches);
     }
 
-    /// Records all dispatches into a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        self.encode_range(pass, 0..self.dispatches.len());
-    }
-
-    /// Records some of the dispatches into a pass.
+    /// Records some of the dispatches into a pass, each in a debug group of its name.
     pub fn encode_range(&self, pass: &mut wgpu::ComputePass<'_>, range: std::ops::Range<usize>) {
         for d in &self.dispatches[range] {
+            pass.push_debug_group(&d.label);
             pass.set_pipeline(&d.kernel.pipeline);
             pass.set_bind_group(0, &d.group, &[]);
             pass.dispatch_workgroups(d.grid[0], d.grid[1], d.grid[2]);
+            pass.pop_debug_group();
         }
     }
 

@@ -1,0 +1,260 @@
+//! Where the time of a program goes: a span for every dispatch, by the best means that the adapter has.
+
+use super::{Gpu, Program, Readback, Tensor};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::time::Instant;
+
+/// How dispatches are timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimingMode {
+    /// Timestamps written between the dispatches of one compute pass.
+    InsidePasses,
+    /// A compute pass for each dispatch, timestamps at its ends (Apple's GPUs).
+    PassBoundaries,
+    /// A submit for each dispatch, timed by the host: works everywhere, and counts the submit's own cost.
+    Submits,
+}
+
+impl TimingMode {
+    /// What tables print.
+    pub fn describe(self) -> &'static str {
+        match self {
+            TimingMode::InsidePasses => "timestamps inside the pass",
+            TimingMode::PassBoundaries => "timestamps at pass boundaries",
+            TimingMode::Submits => "one submit per dispatch, timed by the host",
+        }
+    }
+}
+
+/// Queries of one set (WebGPU's limit).
+const QUERIES: usize = 4096;
+/// Dispatches whose two queries fit into one set.
+const BLOCK: usize = QUERIES / 2;
+/// Query sets that Metal gives at a time.
+const SETS: usize = 32;
+
+/// One timed run of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timing {
+    /// Begin and end of each dispatch, in seconds from the first begin; `None` where the adapter's timestamps
+    /// make no sense (some drivers return zeros).
+    pub spans: Vec<Option<(f64, f64)>>,
+    /// Seconds that the host took to record the commands.
+    pub record: f64,
+    /// Seconds that it took to hand them over.
+    pub submit: f64,
+    /// Seconds from the first recorded command to the end of the work.
+    pub wall: f64,
+    /// Number of submits.
+    pub submits: u32,
+}
+
+/// Times programs of up to so many dispatches; its memory is made once.
+#[derive(Debug)]
+pub struct Timer<'g> {
+    gpu: &'g Gpu,
+    mode: TimingMode,
+    sets: Vec<wgpu::QuerySet>,
+    ticks: Option<(Tensor, Readback)>,
+}
+
+impl Gpu {
+    /// The best way of timing that the adapter has.
+    pub fn timing_mode(&self) -> TimingMode {
+        let features = self.device.features();
+        if features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES) {
+            TimingMode::InsidePasses
+        } else if features.contains(wgpu::Features::TIMESTAMP_QUERY) {
+            TimingMode::PassBoundaries
+        } else {
+            TimingMode::Submits
+        }
+    }
+}
+
+impl<'g> Timer<'g> {
+    /// A timer for programs of up to `dispatches`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a mode that the adapter does not have; [`Error::Gpu`] if the device failed.
+    pub fn new(gpu: &'g Gpu, mode: TimingMode, dispatches: usize) -> Result<Timer<'g>> {
+        let needed = match mode {
+            TimingMode::InsidePasses => wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES,
+            TimingMode::PassBoundaries => wgpu::Features::TIMESTAMP_QUERY,
+            TimingMode::Submits => wgpu::Features::empty(),
+        };
+        let count = dispatches.div_ceil(BLOCK);
+        if !gpu.device.features().contains(needed) || (mode != TimingMode::Submits && count > SETS) {
+            return Err(Error::Usage(format!(
+                "{} cannot time {dispatches} dispatches by {}: leave the mode to the program",
+                gpu.summary.name,
+                mode.describe()
+            )));
+        }
+        if mode == TimingMode::Submits {
+            return Ok(Timer { gpu, mode, sets: vec![], ticks: None });
+        }
+        let sets = (0..count)
+            .map(|_| {
+                gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                    label: Some("timestamps"),
+                    ty: wgpu::QueryType::Timestamp,
+                    count: QUERIES as u32,
+                })
+            })
+            .collect();
+        let words = (count * QUERIES * 2) as u32;
+        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("timestamps"),
+            size: u64::from(words) * 4,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let ticks = Tensor { buffer, offset: 0, rows: 1, cols: words };
+        let staging = Readback::new(gpu, words as usize);
+        gpu.check()?;
+        Ok(Timer { gpu, mode, sets, ticks: Some((ticks, staging)) })
+    }
+
+    /// How it times.
+    pub fn mode(&self) -> TimingMode {
+        self.mode
+    }
+
+    /// Runs `program` once, waits for it and says how long each dispatch took.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed or the program has more dispatches than the timer was made for.
+    pub fn run(&mut self, program: &Program) -> Result<Timing> {
+        match self.mode {
+            TimingMode::Submits => self.by_submits(program),
+            _ => self.by_timestamps(program),
+        }
+    }
+
+    fn by_timestamps(&mut self, program: &Program) -> Result<Timing> {
+        let n = program.dispatches.len();
+        let Some((ticks, staging)) = self.ticks.as_mut().filter(|_| n <= self.sets.len() * BLOCK) else {
+            return Err(Error::Gpu(format!("{n} dispatches are too many for this timer")));
+        };
+        let begun = Instant::now();
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        match self.mode {
+            TimingMode::InsidePasses => {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                for i in 0..n {
+                    let (set, at) = (&self.sets[i / BLOCK], (i % BLOCK * 2) as u32);
+                    pass.write_timestamp(set, at);
+                    program.encode_range(&mut pass, i..i + 1);
+                    pass.write_timestamp(set, at + 1);
+                }
+            }
+            _ => {
+                for i in 0..n {
+                    let at = (i % BLOCK * 2) as u32;
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                        label: Some(program.dispatches[i].kernel.name),
+                        timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                            query_set: &self.sets[i / BLOCK],
+                            beginning_of_pass_write_index: Some(at),
+                            end_of_pass_write_index: Some(at + 1),
+                        }),
+                    });
+                    program.encode_range(&mut pass, i..i + 1);
+                }
+            }
+        }
+        for (block, set) in self.sets.iter().enumerate() {
+            let used: Range<u32> = 0..(n.saturating_sub(block * BLOCK).min(BLOCK) * 2) as u32;
+            if !used.is_empty() {
+                encoder.resolve_query_set(set, used, &ticks.buffer, (block * QUERIES * 8) as u64);
+            }
+        }
+        staging.copy_from(&mut encoder, ticks);
+        let commands = encoder.finish();
+        let recorded = Instant::now();
+        let index = self.gpu.queue.submit([commands]);
+        let submitted = Instant::now();
+        staging.request();
+        self.gpu.wait(Some(index))?;
+        let wall = begun.elapsed().as_secs_f64();
+        let ticks: Vec<u64> = staging.take::<u32>(ticks.len())?.chunks_exact(2).map(word64).collect();
+        let seconds = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
+        Ok(Timing {
+            spans: spans(&ticks, n, seconds),
+            record: (recorded - begun).as_secs_f64(),
+            submit: (submitted - recorded).as_secs_f64(),
+            wall,
+            submits: 1,
+        })
+    }
+
+    fn by_submits(&self, program: &Program) -> Result<Timing> {
+        let n = program.dispatches.len();
+        let begun = Instant::now();
+        let (mut record, mut submit) = (0.0, 0.0);
+        let mut spans = Vec::with_capacity(n);
+        for i in 0..n {
+            let start = Instant::now();
+            let commands = self.gpu.encode(program, i..i + 1, &[]);
+            let recorded = Instant::now();
+            let index = self.gpu.queue.submit([commands]);
+            let submitted = Instant::now();
+            self.gpu.wait(Some(index))?;
+            record += (recorded - start).as_secs_f64();
+            submit += (submitted - recorded).as_secs_f64();
+            spans.push(Some(((recorded - begun).as_secs_f64(), begun.elapsed().as_secs_f64())));
+        }
+        let wall = begun.elapsed().as_secs_f64();
+        Ok(Timing { spans, record, submit, wall, submits: n as u32 })
+    }
+}
+
+fn word64(words: &[u32]) -> u64 {
+    u64::from(words[0]) | u64::from(words[1]) << 32
+}
+
+/// Spans of `n` dispatches from the ticks of all sets, in seconds from the first begin.
+fn spans(ticks: &[u64], n: usize, seconds: f64) -> Vec<Option<(f64, f64)>> {
+    let pair = |i: usize| {
+        let at = i / BLOCK * QUERIES + i % BLOCK * 2;
+        let (begin, end) = (ticks[at], ticks[at + 1]);
+        (begin != 0 && end >= begin).then_some((begin, end))
+    };
+    let first = (0..n).filter_map(pair).map(|p| p.0).min().unwrap_or(0);
+    let since = |t: u64| (t - first) as f64 * seconds;
+    (0..n).map(|i| pair(i).map(|(begin, end)| (since(begin), since(end)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_start_at_the_first_timestamp() {
+        let ticks = [100, 140, 150, 150, 0, 0, 160, 155];
+        let got = spans(&ticks, 4, 0.5);
+        // Zeros and an end before its begin are not times.
+        assert_eq!(got, [Some((0.0, 20.0)), Some((25.0, 25.0)), None, None]);
+        assert_eq!(spans(&[0, 0], 1, 1.0), [None]);
+        assert_eq!(spans(&[], 0, 1.0), []);
+    }
+
+    #[test]
+    fn blocks_of_queries() {
+        let mut ticks = vec![0; 2 * QUERIES];
+        (ticks[0], ticks[1]) = (5, 6);
+        (ticks[QUERIES - 2], ticks[QUERIES - 1]) = (7, 9);
+        (ticks[QUERIES], ticks[QUERIES + 1]) = (10, 13);
+        let got = spans(&ticks, BLOCK + 1, 1.0);
+        assert_eq!((got[0], got[1], got[BLOCK - 1], got[BLOCK]), (
+            Some((0.0, 1.0)),
+            None,
+            Some((2.0, 4.0)),
+            Some((5.0, 8.0))
+        ));
+    }
+}
