@@ -4,6 +4,7 @@
 //! ```text
 //! cli -> train -> { nn -> ops -> gpu, data }
 //! report, run_dir   read the trainer's events
+//! profile           times the trainer's step, dispatch by dispatch
 //! model             layers and shapes; knows no device
 //! reference         the float64 CPU twin that the kernels are tested against
 //! ```
@@ -16,6 +17,7 @@ pub mod gpu;
 pub mod model;
 pub mod nn;
 pub mod ops;
+pub mod profile;
 pub mod reference;
 pub mod report;
 pub mod rng;

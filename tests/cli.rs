@@ -431,6 +431,40 @@ fn traces_are_written() {
 
 /// A reader that goes away, as in `ssgan completions bash | head -1`, is no failure.
 #[test]
+fn profiles_are_measured_written_and_compared() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let line = "profile --model m.toml --batch-size 32 --steps 2 --warmup 0 --no-roofs --quiet";
+    let table = stdout(&b.run(&format!("{line} --timing submits --out p")));
+    for words in
+        ["one submit per dispatch", "gemm_", "discriminator.1 dense forward", "between kernels", "adam"]
+    {
+        assert!(table.contains(words), "no {words:?} in {table}");
+    }
+    let made: Vec<String> = b.content().into_iter().filter(|n| n.starts_with("p/")).collect();
+    assert_eq!(made, ["p/profile.json", "p/table.txt", "p/trace.json"]);
+    let compared = stdout(&b.run(&format!("{line} --compare p/profile.json --json")));
+    assert!(has_key(&compared, "ratio") && has_key(&compared, "change"), "{compared}");
+    // Another way of timing is said, not hidden.
+    let other = stdout(&b.run(&format!("{} --compare p/profile.json --all", line.replace("32", "16"))));
+    assert!(other.contains("not the same batch size: 32 before, 16 now"), "{other}");
+}
+
+#[test]
+fn profiles_that_cannot_be_made() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    b.fails("profile --steps 0", 2, &["--steps"]);
+    b.fails("profile --timing clock", 2, &["submits"]);
+    b.fails("profile --compare gone.json", 6, &["gone.json"]);
+    let file = b.file("not.json", "{\"format\": \"x\"}");
+    b.fails(&format!("profile --compare {file}"), 2, &["not.json", "not a profile"]);
+    b.fails("profile --plot a.png --no-roofs", 2, &["--no-roofs"]);
+    b.file("file", "");
+    b.fails("profile --out file/p", 6, &["file/p"]);
+}
+
+#[test]
 fn a_closed_standard_output_is_quiet() {
     let b = Bench::new();
     for line in ["completions bash", "model dnn", "--help", "adapters"] {

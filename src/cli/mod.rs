@@ -12,6 +12,7 @@ mod interrupt;
 mod load;
 mod model;
 pub mod output;
+mod profile;
 mod sample;
 mod trace_step;
 mod train;
@@ -58,6 +59,8 @@ enum Command {
     Model(model::Args),
     /// Download, describe or show a data set
     Data(data::Args),
+    /// Time a training step kernel by kernel, against what the adapter can do at most
+    Profile(profile::Args),
     /// Write everything that one training step computes, for replay elsewhere
     TraceStep(trace_step::Args),
     /// Print a completion script for a shell
@@ -77,6 +80,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Sample(a) => sample::run(&a),
         Command::Model(a) => model::run(&a),
         Command::Data(a) => data::run(&a),
+        Command::Profile(a) => profile::run(&a),
         Command::TraceStep(a) => trace_step::run(&a),
         Command::Completions(a) => completions::run(&a),
     }

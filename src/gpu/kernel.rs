@@ -19,6 +19,15 @@ pub struct Kernel {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
+impl Kernel {
+    /// The definitions that tell it from its other variants, such as `A=2 BIAS=1 SG=8`: those that are not 0,
+    /// without the workgroup size and the types that follow from others.
+    pub fn variant(&self) -> String {
+        let told = self.defines.iter().filter(|(n, v)| !["WG", "T"].contains(&n.as_str()) && *v != "0");
+        told.map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Gpu {
     /// The variant of `shaders/{name}.wgsl` with `defines`, compiled at first use.
     ///

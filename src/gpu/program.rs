@@ -82,7 +82,8 @@ impl<'a> Call<'a> {
         self.flops = n;
         self
     }
-    /// Bytes that must move, where it is not each bound tensor once.
+    /// Bytes that must move, where it is not each bound tensor once: tensors that are read and written, or of
+    /// which a part is touched.
     pub fn bytes(mut self, n: u64) -> Self {
         self.bytes = Some(n);
         self
@@ -100,7 +101,7 @@ pub struct Dispatch {
     pub grid: [u32; 3],
     /// Floating-point operations.
     pub flops: u64,
-    /// Bytes that must move: each bound tensor once.
+    /// Bytes that must move: each input read once, each output written once.
     pub bytes: u64,
     /// Kernel and layer: the name in debuggers.
     label: String,

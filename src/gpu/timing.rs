@@ -250,11 +250,9 @@ mod tests {
         (ticks[QUERIES - 2], ticks[QUERIES - 1]) = (7, 9);
         (ticks[QUERIES], ticks[QUERIES + 1]) = (10, 13);
         let got = spans(&ticks, BLOCK + 1, 1.0);
-        assert_eq!((got[0], got[1], got[BLOCK - 1], got[BLOCK]), (
-            Some((0.0, 1.0)),
-            None,
-            Some((2.0, 4.0)),
-            Some((5.0, 8.0))
-        ));
+        assert_eq!(
+            (got[0], got[1], got[BLOCK - 1], got[BLOCK]),
+            (Some((0.0, 1.0)), None, Some((2.0, 4.0)), Some((5.0, 8.0)))
+        );
     }
 }

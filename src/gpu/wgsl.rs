@@ -62,6 +62,8 @@ sources![
     "noise.wgsl",
     "pack_weights.wgsl",
     "random_fill.wgsl",
+    "roof_copy.wgsl",
+    "roof_fma.wgsl",
     "split_k_sum.wgsl",
     "weight_norm.wgsl",
     "weight_norm_grad.wgsl",

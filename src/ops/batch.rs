@@ -36,6 +36,9 @@ impl Ops<'_> {
         if let Some((all, rows)) = labels {
             call = call.bind("all_labels", all).bind("labels", rows);
         }
+        // Of the pool and the labels only the chosen ones are read.
+        let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());
+        let call = call.bytes(chosen * indices.bytes());
         p.each(self.gpu, call, indices.cols.into())
     }
 

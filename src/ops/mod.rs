@@ -9,6 +9,7 @@ mod optimizer;
 mod pointwise;
 mod pool;
 mod reduce;
+mod roof;
 mod self_test;
 mod state;
 mod weights;

@@ -49,9 +49,13 @@ impl Ops<'_> {
             .param("epsilon", adam.epsilon)
             .param("ema_rate", adam.ema_rate)
             .flops(13 * weights.len() as u64);
+        // Weights, moments and average are read and written.
+        let mut passes = 7;
         if let Some(a) = average {
             call = call.bind("average", a);
+            passes += 2;
         }
+        let call = call.bytes(passes * weights.bytes());
         p.each(self.gpu, call, weights.vec4s().into())
     }
 }

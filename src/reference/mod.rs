@@ -15,6 +15,7 @@ pub mod net;
 pub mod optimizer;
 pub mod pointwise;
 pub mod pool;
+pub mod roof;
 pub mod step;
 pub mod weight_norm;
 

@@ -1,5 +1,5 @@
 //! What people look at: pictures, tables, progress, and the files of a run folder. Reads only what the
-//! trainer tells ([`crate::train::event`]); nothing here knows the GPU.
+//! trainer tells ([`crate::train::event`]) and what [`crate::profile`] measured; nothing here knows the GPU.
 
 pub mod confusion;
 mod font;
@@ -8,4 +8,5 @@ pub mod plot;
 pub mod png;
 pub mod progress;
 pub mod recorder;
+pub mod roofline;
 pub mod table;

@@ -10,7 +10,7 @@ use super::sampler::Sampler;
 use super::settings::{Method, Settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Readback};
+use crate::gpu::{Gpu, Program, Readback, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
@@ -139,24 +139,65 @@ impl<'g> Trainer<'g> {
     }
 
     /// Initialises the parameters from the data; before the first step.
-    pub(super) fn initialise(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn initialise(&self) -> Result<()> {
         self.ops.gpu.write(&self.ops.state, &[self.state(0)]);
         let index = self.ops.gpu.submit(&self.gan.init, &[])?;
         self.ops.gpu.wait(Some(index))
     }
 
-    /// Wall time of every dispatch of step 0, each submitted alone: `(kernel, layer, FLOP, seconds)`.
+    /// What a step runs.
+    pub fn program(&self) -> &Program {
+        &self.gan.step
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.ops.gpu
+    }
+
+    /// The model.
+    pub fn model(&self) -> &ModelShape {
+        &self.model
+    }
+
+    /// Name of the data set.
+    pub fn dataset(&self) -> &str {
+        &self.dataset
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Bytes that a step uploads, and that it reads back on average.
+    pub fn traffic(&self) -> (u64, u64) {
+        (u64::from(State::WORDS) * 4, self.gan.metrics.bytes() / u64::from(FLUSH))
+    }
+
+    /// Step `t` (from 0), each dispatch timed; waits for it. The same results as a step of [`Trainer::run`].
+    ///
+    /// # Errors
+    /// As [`Timer::run`].
+    pub fn timed_step(&self, t: u32, timer: &mut Timer<'_>) -> Result<Timing> {
+        self.ops.gpu.write(&self.ops.state, &[self.state(t)]);
+        timer.run(&self.gan.step)
+    }
+
+    /// Wall time of step `t`, from recording to the end of the work, nothing else measured.
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
-    pub fn time_kernels(&self) -> Result<Vec<(String, String, u64, f64)>> {
-        self.initialise()?;
-        self.ops.gpu.write(&self.ops.state, &[self.state(0)]);
-        let times = self.ops.gpu.time_each(&self.gan.step)?;
-        let rows = self.gan.step.dispatches.iter().zip(times);
-        Ok(rows
-            .map(|(d, t)| (d.kernel.name.to_string(), d.layer.clone(), d.flops, t.as_secs_f64()))
-            .collect())
+    pub fn untimed_step(&self, t: u32) -> Result<Duration> {
+        let gpu = self.ops.gpu;
+        gpu.write(&self.ops.state, &[self.state(t)]);
+        let begun = Instant::now();
+        let index = gpu.submit(&self.gan.step, &[])?;
+        gpu.wait(Some(index))?;
+        Ok(begun.elapsed())
     }
 
     /// Trains to the end, or until `stop` is set or `max_steps` are done.

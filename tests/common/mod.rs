@@ -119,6 +119,8 @@ pub const TABLE: &[Entry] = &[
     entry("noise", &[WG]),
     entry("pack_weights", &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON)]),
     entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
+    entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
+    entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),
     entry("split_k_sum", &[WG]),
     entry("weight_norm", &[WG]),
     entry("weight_norm_grad", &[WG, ("SCALE", OFF_ON)]),

@@ -16,3 +16,4 @@ mod optimizer;
 mod pointwise;
 mod pool;
 mod random;
+mod roof;

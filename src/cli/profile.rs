@@ -1,0 +1,292 @@
+//! `ssgan profile`.
+
+use super::args::{SettingsArgs, SpeechArgs};
+use super::{config, load, output};
+use crate::atomic;
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterChoice, Gpu, Timer, TimingMode};
+use crate::model::parse;
+use crate::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
+use crate::report::roofline;
+use crate::report::table::{Align, Table};
+use crate::train::Trainer;
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Steps to measure
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    steps: u32,
+    /// Steps before them
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    warmup: u32,
+    /// How to time [default: the finest that the adapter has]
+    #[arg(long, value_enum)]
+    timing: Option<TimingArg>,
+    /// Every layer in the table, not only those from 1 % of the step
+    #[arg(long)]
+    all: bool,
+    /// Leave out the machine's roofs
+    #[arg(long)]
+    no_roofs: bool,
+    /// Measure the roofs again
+    #[arg(long, conflicts_with = "no_roofs")]
+    fresh_roofs: bool,
+    /// Compare with a profile that --json or --out wrote
+    #[arg(long, value_name = "PROFILE.json")]
+    compare: Option<PathBuf>,
+    /// Write a trace for Perfetto or chrome://tracing
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+    /// Draw every kernel below the roofs (PNG)
+    #[arg(long, value_name = "FILE.png", conflicts_with = "no_roofs")]
+    plot: Option<PathBuf>,
+    /// Write all of it into a folder: profile.json, table.txt, trace.json, roofline.png
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+/// [`TimingMode`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TimingArg {
+    /// Timestamps between dispatches
+    Inside,
+    /// Timestamps around a pass for each dispatch
+    Passes,
+    /// A submit for each dispatch, timed by the host
+    Submits,
+}
+
+impl From<TimingArg> for TimingMode {
+    fn from(t: TimingArg) -> TimingMode {
+        match t {
+            TimingArg::Inside => TimingMode::InsidePasses,
+            TimingArg::Passes => TimingMode::PassBoundaries,
+            TimingArg::Submits => TimingMode::Submits,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    // What can be refused is refused before minutes of measuring.
+    let before = args.compare.as_deref().map(Profile::load).transpose()?;
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    }
+    let resolved = config::resolve(&args.settings)?;
+    let s = &resolved.settings;
+    let set = load::dataset(s, &mut args.speech.progress())?;
+    let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
+    let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
+    let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
+    let trainer = Trainer::new(&gpu, &model, s, &set)?;
+    let mode = args.timing.map_or_else(|| gpu.timing_mode(), Into::into);
+    let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
+    let samples = profile::sample(&trainer, &mut timer, args.warmup, args.steps)?;
+    let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
+
+    let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
+    let text = table(&profile, args.all) + &comparison.as_ref().map(changes).unwrap_or_default();
+    let json = |v: &serde_json::Value| {
+        serde_json::to_vec(v).map_err(|e| Error::Output(format!("the trace cannot be written as JSON: {e}")))
+    };
+    let trace = || json(&profile::trace::trace(&samples, &trainer.program().dispatches, &profile.adapter));
+    let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
+    for file in args.trace.iter().cloned().chain(within("trace.json")) {
+        atomic::write(&file, &trace()?)?;
+    }
+    if let Some(roofs) = &profile.roofs {
+        for file in args.plot.iter().cloned().chain(within("roofline.png")) {
+            roofline::draw(&profile, roofs).save(&file)?;
+        }
+    }
+    if let Some(file) = within("profile.json") {
+        let bytes = serde_json::to_vec_pretty(&profile)
+            .map_err(|e| Error::Output(format!("the profile cannot be written as JSON: {e}")))?;
+        atomic::write(&file, &bytes)?;
+    }
+    if let Some(file) = within("table.txt") {
+        atomic::write(&file, table(&profile, true).as_bytes())?;
+    }
+    match (args.speech.json, comparison) {
+        (true, Some(c)) => output::print_json(&c),
+        (true, None) => output::print_json(&profile),
+        (false, _) => output::print(&text),
+    }
+}
+
+const UNKNOWN: &str = "n/a";
+
+fn ms(seconds: f64) -> String {
+    format!("{:.3}", seconds * 1e3)
+}
+
+fn or_unknown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.into(), show)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+/// Rows of this share of the step and above are shown without `--all`.
+const WORTH_SHOWING: f64 = 0.01;
+
+fn table(p: &Profile, all: bool) -> String {
+    let right = [
+        "calls", "ms/step", "% step", "mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB",
+        "GFLOP/s", "GB/s", "FLOP/B", "% roof",
+    ];
+    let heads: Vec<(&str, Align)> = std::iter::once(("kernel / layer", Align::Left))
+        .chain(right.map(|h| (h, Align::Right)))
+        .chain([("variant", Align::Left)])
+        .collect();
+    let mut t = Table::new(&heads);
+    for kernel in &p.kernels {
+        t.row(cells(p, kernel, &kernel.kernel));
+        let mut hidden = 0;
+        for layer in p.layers.iter().filter(|l| l.kernel == kernel.kernel) {
+            let share = layer.per_step.map_or(1.0, |s| s.mean / p.whole.wall.mean);
+            if all || share >= WORTH_SHOWING {
+                t.row(cells(p, layer, &format!("  {}", layer.layer.as_deref().unwrap_or_default())));
+            } else {
+                hidden += 1;
+            }
+        }
+        let shown = p.layers.iter().filter(|l| l.kernel == kernel.kernel).count() - hidden;
+        if hidden > 0 && shown > 0 {
+            t.row([format!("  and {hidden} layers below 1 %")]);
+        }
+    }
+    t.rule();
+    let line = |name: &str, seconds: Option<f64>| {
+        let share = seconds.map(|s| s / p.whole.wall.mean);
+        [name.to_string(), String::new(), or_unknown(seconds, ms), or_unknown(share, percent)]
+    };
+    t.row(line("all kernels", p.whole.gpu.map(|g| g.mean)));
+    t.row(line("between kernels: barriers, recording, submission", p.between()));
+    t.row(line("step, wall", Some(p.whole.wall.mean)));
+    format!("{}\n{t}\n{}", headline(p), step_lines(p))
+}
+
+fn headline(p: &Profile) -> String {
+    format!(
+        "{} on {}, {}, batch size {}: {} steps after {} of warm-up\n{} ({}), {}\n",
+        p.model,
+        p.dataset,
+        p.method,
+        p.batch_size,
+        p.steps,
+        p.warmup,
+        p.adapter,
+        p.driver,
+        p.mode.describe()
+    )
+}
+
+fn cells(p: &Profile, row: &Row, name: &str) -> Vec<String> {
+    let us = |f: fn(&Spread) -> f64| or_unknown(row.per_call, |s| format!("{:.1}", f(&s) * 1e6));
+    let share = row.per_step.map(|s| s.mean / p.whole.wall.mean);
+    let roof = p.roofs.as_ref().and_then(|r| row.share_of_roof(r));
+    let variant = match row.variants.as_slice() {
+        [one] => one.clone(),
+        many => format!("{} variants", many.len()),
+    };
+    vec![
+        name.to_string(),
+        row.calls.to_string(),
+        or_unknown(row.per_step, |s| ms(s.mean)),
+        or_unknown(share, percent),
+        us(|s| s.mean),
+        us(|s| s.p50),
+        us(|s| s.p95),
+        us(|s| s.min),
+        us(|s| s.max),
+        row.workgroups.to_string(),
+        format!("{:.2}", row.flops as f64 / 1e6),
+        format!("{:.2}", row.bytes as f64 / 1e6),
+        or_unknown(row.flop_rate(), |r| format!("{:.2}", r / 1e9)),
+        or_unknown(row.byte_rate(), |r| format!("{:.2}", r / 1e9)),
+        format!("{:.2}", row.intensity()),
+        or_unknown(roof, percent),
+        variant,
+    ]
+}
+
+fn step_lines(p: &Profile) -> String {
+    let w = &p.whole;
+    let gpu = or_unknown(w.gpu, |g| format!("{} ms", ms(g.p50)));
+    let mut text = format!(
+        "step: wall {} ms (median; {} to {}), kernels {gpu}, recording {} ms, submission {} ms\n      {} dispatches in \
+         {} submit(s), {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
+        ms(w.wall.p50),
+        ms(w.wall.min),
+        ms(w.wall.max),
+        ms(w.record.p50),
+        ms(w.submit.p50),
+        w.dispatches,
+        w.submits,
+        w.bytes_uploaded,
+        w.bytes_read_back,
+        w.flops as f64 / 1e9,
+        p.flop_rate() / 1e9,
+    );
+    if let Some(r) = &p.roofs {
+        text += &format!(", {} % of the multiply-add roof", percent(p.flop_rate() / r.flops_per_second));
+    }
+    text.push('\n');
+    if let (Some(cost), Some(untimed)) = (p.overhead(), w.wall_untimed) {
+        text += &format!(
+            "      untimed steps in between: {} ms (median); timing costs {} %\n",
+            ms(untimed.p50),
+            percent(cost)
+        );
+    }
+    if let Some(r) = &p.roofs {
+        text += &format!(
+            "roofs, measured in WGSL: copy {:.2} GB/s, multiply-add {:.2} GFLOP/s, ridge at {:.2} FLOP/B\n",
+            r.bytes_per_second / 1e9,
+            r.flops_per_second / 1e9,
+            r.ridge()
+        );
+    }
+    text
+}
+
+fn changes(c: &Comparison) -> String {
+    let mut t = Table::new(&[
+        ("kernel", Align::Left),
+        ("layer", Align::Left),
+        ("before ms", Align::Right),
+        ("p25 to p75", Align::Right),
+        ("now ms", Align::Right),
+        ("p25 to p75", Align::Right),
+        ("ratio", Align::Right),
+        ("", Align::Left),
+    ]);
+    let middle = |s: Spread| format!("{} to {}", ms(s.p25), ms(s.p75));
+    let mut same = 0;
+    for row in std::iter::once(&c.whole).chain(&c.rows) {
+        if row.change == Change::Same && row.kernel != "step" {
+            same += 1;
+            continue;
+        }
+        t.row([
+            row.kernel.clone(),
+            row.layer.clone().unwrap_or_default(),
+            or_unknown(row.before, |s| ms(s.p50)),
+            or_unknown(row.before, middle),
+            or_unknown(row.after, |s| ms(s.p50)),
+            or_unknown(row.after, middle),
+            or_unknown(row.ratio, |r| format!("{r:.3}")),
+            format!("{:?}", row.change).to_lowercase(),
+        ]);
+    }
+    let notes: String = c.differences.iter().map(|d| format!("not the same {d}\n")).collect();
+    format!("\n{notes}{t}{same} rows did not change beyond their spread\n")
+}

@@ -1,0 +1,145 @@
+//! Two profiles side by side: what got faster or slower, and what is only noise.
+
+use super::{Profile, Row, Spread};
+use serde::Serialize;
+
+/// What happened to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Faster beyond the spread of both.
+    Faster,
+    /// Slower beyond the spread of both.
+    Slower,
+    /// The middle halves of both measurements overlap.
+    Same,
+    /// Only in the new profile.
+    New,
+    /// Only in the old profile.
+    Gone,
+    /// One of them has no time.
+    Unknown,
+}
+
+/// One row of a comparison: times per step in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// Kernel.
+    pub kernel: String,
+    /// Layer.
+    pub layer: Option<String>,
+    /// Before.
+    pub before: Option<Spread>,
+    /// Now.
+    pub after: Option<Spread>,
+    /// Ratio of medians, now to before.
+    pub ratio: Option<f64>,
+    /// Verdict.
+    pub change: Change,
+}
+
+/// All rows, those that changed most (in seconds) first, and the whole step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What makes the profiles incomparable in part: other adapter, batch size, ...
+    pub differences: Vec<String>,
+    /// The step's wall time.
+    pub whole: Compared,
+    /// By kernel and layer.
+    pub rows: Vec<Compared>,
+}
+
+/// Compares `after` with `before`.
+pub fn compare(before: &Profile, after: &Profile) -> Comparison {
+    let different = [
+        ("adapter", &before.adapter, &after.adapter),
+        ("driver", &before.driver, &after.driver),
+        ("model", &before.model, &after.model),
+        ("method", &before.method, &after.method),
+        ("data set", &before.dataset, &after.dataset),
+    ];
+    let mut differences: Vec<String> = (different.iter())
+        .filter(|(_, a, b)| a != b)
+        .map(|(what, a, b)| format!("{what}: {a} before, {b} now"))
+        .collect();
+    if before.batch_size != after.batch_size {
+        differences.push(format!("batch size: {} before, {} now", before.batch_size, after.batch_size));
+    }
+    if before.mode != after.mode {
+        let (a, b) = (before.mode.describe(), after.mode.describe());
+        differences.push(format!("timing: {a} before, {b} now"));
+    }
+    let same = |a: &Row, b: &Row| a.kernel == b.kernel && a.layer == b.layer;
+    let mut rows: Vec<Compared> = vec![];
+    for now in &after.layers {
+        let old = before.layers.iter().find(|r| same(r, now));
+        rows.push(compared(now, old.map(|r| r.per_step), Some(now.per_step)));
+    }
+    for old in before.layers.iter().filter(|old| !after.layers.iter().any(|r| same(r, old))) {
+        rows.push(compared(old, Some(old.per_step), None));
+    }
+    rows.sort_by(|a, b| moved(b).total_cmp(&moved(a)));
+    let whole = Compared {
+        kernel: "step".into(),
+        layer: None,
+        before: Some(before.whole.wall),
+        after: Some(after.whole.wall),
+        ratio: Some(after.whole.wall.p50 / before.whole.wall.p50),
+        change: verdict(before.whole.wall, after.whole.wall),
+    };
+    Comparison { differences, whole, rows }
+}
+
+/// By how many seconds the median moved.
+fn moved(row: &Compared) -> f64 {
+    (row.after.map_or(0.0, |s| s.p50) - row.before.map_or(0.0, |s| s.p50)).abs()
+}
+
+fn compared(row: &Row, before: Option<Option<Spread>>, after: Option<Option<Spread>>) -> Compared {
+    let change = match (before, after) {
+        (None, _) => Change::New,
+        (_, None) => Change::Gone,
+        (Some(Some(a)), Some(Some(b))) => verdict(a, b),
+        _ => Change::Unknown,
+    };
+    let (before, after) = (before.flatten(), after.flatten());
+    Compared {
+        kernel: row.kernel.clone(),
+        layer: row.layer.clone(),
+        ratio: before.zip(after).filter(|(a, _)| a.p50 > 0.0).map(|(a, b)| b.p50 / a.p50),
+        before,
+        after,
+        change,
+    }
+}
+
+/// A change counts where the middle halves do not meet and the medians are more than 3 % apart.
+fn verdict(before: Spread, after: Spread) -> Change {
+    let apart = (after.p50 / before.p50.max(f64::MIN_POSITIVE)).ln().abs() > 0.03;
+    if apart && after.p75 < before.p25 {
+        Change::Faster
+    } else if apart && after.p25 > before.p75 {
+        Change::Slower
+    } else {
+        Change::Same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spread(times: &[f64]) -> Spread {
+        Spread::of(times).unwrap()
+    }
+
+    #[test]
+    fn noise_is_not_a_change() {
+        let before = spread(&[10.0, 11.0, 12.0, 13.0, 30.0]);
+        assert_eq!(verdict(before, spread(&[9.0, 10.5, 11.5, 12.0, 12.5])), Change::Same);
+        assert_eq!(verdict(before, spread(&[7.0, 8.0, 9.0, 9.5, 40.0])), Change::Faster);
+        assert_eq!(verdict(before, spread(&[14.0, 15.0, 15.0, 16.0, 17.0])), Change::Slower);
+        // Steady to a hair: still nothing to report below 3 %.
+        assert_eq!(verdict(spread(&[1.0; 4]), spread(&[1.02; 4])), Change::Same);
+    }
+}
