@@ -12,6 +12,8 @@ struct Params { rows: u32, k: u32, images: u32 }
 @group(0) @binding(4) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(5) var<storage, read_write> confusion: array<atomic<u32>>;
 
+#include "common/softmax.wgsl"
+
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = group.x * ${WG}u + local;
@@ -21,19 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let first = row * p.k;
     let y = (all_labels[image / 4u] >> (8u * (image % 4u))) & 0xffu;
-    var top = logits[first];
-    var best = 0u;
-    for (var j = 1u; j < p.k; j++) {
-        let l = logits[first + j];
-        if (l > top) {
-            top = l;
-            best = j;
-        }
-    }
-    var z = 0.0;
-    for (var j = 0u; j < p.k; j++) {
-        z += exp(logits[first + j] - top);
-    }
-    losses[image] = top + log(z) - logits[first + y];
-    atomicAdd(&confusion[y * p.k + best], 1u);
+    let r = softmax(first);
+    losses[image] = r.s - logits[first + y];
+    atomicAdd(&confusion[y * p.k + r.best], 1u);
 }

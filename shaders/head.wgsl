@@ -25,20 +25,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let first = row * p.k;
-    var top = logits[first];
-    var best = 0u;
-    for (var j = 1u; j < p.k; j++) {
-        let l = logits[first + j];
-        if (l > top) {
-            top = l;
-            best = j;
-        }
-    }
-    var z = 0.0;
-    for (var j = 0u; j < p.k; j++) {
-        z += exp(logits[first + j] - top);
-    }
-    let s = top + log(z);
+    let r = softmax(first);
+    let s = r.s;
     let is_generated = row < p.generated;
     let is_labelled = !is_generated && row < p.generated + p.labelled;
     let y = labels[select(0u, row - p.generated, is_labelled)];
@@ -50,14 +38,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         factor = sigmoid(s) * p.weight_generated;
     } else if (is_labelled) {
         loss = s - logits[first + y];
-        right = f32(best == y);
+        right = f32(r.best == y);
         factor = p.weight_labelled;
     } else {
         loss = softplus(-s);
         factor = -sigmoid(-s) * p.weight_unlabelled;
     }
     for (var j = 0u; j < p.k; j++) {
-        var d = factor * (exp(logits[first + j] - top) / z);
+        var d = factor * (exp(logits[first + j] - r.top) / r.z);
         if (is_labelled && j == y) {
             d -= p.weight_labelled;
         }

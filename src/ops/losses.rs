@@ -101,7 +101,7 @@ impl Ops<'_> {
             .param("generated", generated)
             .param("n", f.cols)
             .param("scale", 2.0 * norm / generated as f32);
-        p.dispatch(self.gpu, call, [self.column_groups(f.cols)?, df.rows, 1])
+        p.dispatch(self.gpu, call, [self.column_groups(f.cols), df.rows, 1])
     }
 
     /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.

@@ -49,14 +49,14 @@ impl Ops<'_> {
         if let Some((dy, mean, variance, _)) = grad {
             call = call.bind("dy", dy).bind("mean", mean).bind("variance", variance);
         }
-        let group = self.column_groups(x.cols)?;
+        let group = self.column_groups(x.cols);
         p.dispatch(self.gpu, call, [group, rows.chunks(), 1])?;
         Ok(partial)
     }
 
     /// Workgroups that cover `cols` columns, one invocation each.
-    pub(super) fn column_groups(&self, cols: u32) -> Result<u32> {
-        Ok(cols.div_ceil(self.gpu.elementwise_group()))
+    pub(super) fn column_groups(&self, cols: u32) -> u32 {
+        cols.div_ceil(self.gpu.elementwise_group())
     }
 
     /// out `[cols]` = scale * sum of the rows `start..start + count` of x `[rows, cols]`: bias gradients and
