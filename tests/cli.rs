@@ -2,6 +2,7 @@
 //! to do, and nothing lost or left behind.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -591,4 +592,39 @@ fn an_interrupt_saves_and_leaves() {
     let saved: Vec<_> = b.content().into_iter().filter(|n| n.ends_with(".safetensors")).collect();
     assert_eq!(saved.len(), 1, "{saved:?}");
     assert!(stdout(&b.run(&format!("eval {} --quiet", saved[0]))).contains("accuracy"));
+}
+
+/// A second Ctrl-C does not wait for the step: it leaves without saving, and what was there stays.
+#[test]
+#[cfg(unix)]
+fn a_second_interrupt_leaves_at_once() {
+    let b = Bench::new();
+    // A step that takes a while on any adapter, so that the second signal finds the first unfinished.
+    b.file("m.toml", MODEL.replace("units = 8", "units = 1024"));
+    let line = "train --model m.toml --batch-size 8192 --epochs 1000 --out run";
+    let mut command = ssgan(b.0.path());
+    let mut child =
+        command.args(line.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    let mut until = |word: &str| {
+        let mut text = String::new();
+        while !text.contains(word) {
+            assert_ne!(progress.read_line(&mut text).unwrap(), 0, "no {word:?} in {text}");
+        }
+    };
+    let interrupt = || {
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    };
+    until("training on");
+    interrupt();
+    until("stopping");
+    interrupt();
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130));
+    assert!(out.stdout.is_empty());
+    assert!(
+        !b.content().iter().any(|n| n.ends_with(".safetensors") || n.ends_with(".part")),
+        "{:?}",
+        b.content()
+    );
 }

@@ -97,6 +97,29 @@ fn the_seed_decides_every_byte() {
     }
 }
 
+/// After the first epoch with its evaluation, samples and checkpoint, no memory is asked for.
+#[test]
+fn training_allocates_nothing_after_the_first_epoch() {
+    struct Watch<'g>(&'g Gpu, Vec<u64>);
+    impl ssgan::train::event::Observer for Watch<'_> {
+        fn on(&mut self, e: ssgan::train::event::Event<'_>) -> ssgan::Result<()> {
+            if let ssgan::train::event::Event::Checkpoint { .. } = e {
+                self.1.push(self.0.allocated());
+            }
+            Ok(())
+        }
+    }
+    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let model = model(Dims { height: 9, width: 7, channels: 1 });
+    let settings =
+        Settings { labels: 60, batch_size: 20, epochs: 4, ..Settings::defaults(Method::Ssl, true) };
+    let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).unwrap();
+    let mut watch = Watch(&gpu, vec![]);
+    trainer.run(&mut watch, &AtomicBool::new(false), None).unwrap();
+    assert_eq!(watch.1.len(), 4);
+    assert!(watch.1.iter().all(|n| *n == watch.1[0]), "{:?}", watch.1);
+}
+
 /// The program itself, in processes of their own, on the embedded digits.
 #[test]
 fn two_processes_write_the_same_checkpoint() {

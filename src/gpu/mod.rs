@@ -36,6 +36,7 @@ pub struct Gpu {
     kernels: RefCell<HashMap<String, Rc<Kernel>>>,
     failure: Arc<Mutex<Option<String>>>,
     allocated: Cell<u64>,
+    staging: RefCell<Option<Readback>>,
 }
 
 impl Gpu {
@@ -90,6 +91,7 @@ impl Gpu {
             kernels: RefCell::default(),
             failure,
             allocated: Cell::new(0),
+            staging: RefCell::default(),
         })
     }
 

@@ -8,6 +8,8 @@ use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 #[derive(Debug)]
 pub struct Readback {
     buffer: wgpu::Buffer,
+    /// Values that fit.
+    capacity: usize,
     pending: Option<OneshotReceiver<std::result::Result<(), wgpu::BufferAsyncError>>>,
 }
 
@@ -22,7 +24,7 @@ impl Readback {
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Readback { buffer, pending: None }
+        Readback { buffer, capacity: (bytes / 4) as usize, pending: None }
     }
 
     pub(super) fn copy_from(&self, encoder: &mut wgpu::CommandEncoder, source: &Tensor) {
@@ -75,10 +77,14 @@ impl Gpu {
         if tensor.is_empty() {
             return Ok(vec![]);
         }
-        let mut staging = Readback::new(self, tensor.len());
+        // One staging buffer serves all reads that wait; it only ever grows.
+        let kept = self.staging.take().filter(|s| s.capacity >= tensor.len());
+        let mut staging = kept.unwrap_or_else(|| Readback::new(self, tensor.len()));
         let index = self.submit(&Program::new(), &[(tensor, &staging)])?;
         staging.request();
         self.wait(Some(index))?;
-        staging.take(tensor.len())
+        let values = staging.take(tensor.len())?;
+        self.staging.replace(Some(staging));
+        Ok(values)
     }
 }

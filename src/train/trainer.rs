@@ -43,6 +43,8 @@ pub struct Trainer<'g> {
     held_out: Option<SplitEvaluator>,
     sampler: Sampler,
     steps_per_epoch: u32,
+    /// Staging buffers of the metrics ring that are not in use.
+    rings: Vec<Readback>,
 }
 
 /// Time and steps of a run so far.
@@ -120,6 +122,7 @@ impl<'g> Trainer<'g> {
             held_out,
             sampler,
             steps_per_epoch,
+            rings: vec![],
         })
     }
 
@@ -252,7 +255,7 @@ impl<'g> Trainer<'g> {
 
     /// Steps `first..end`, or until stopped; returns the next step.
     fn epoch(
-        &self,
+        &mut self,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
         first: u32,
@@ -263,7 +266,6 @@ impl<'g> Trainer<'g> {
         let ring = (SLOTS * METRICS) as usize;
         let mut flight = VecDeque::new();
         let mut pending: VecDeque<(u32, u32, Readback)> = VecDeque::new();
-        let mut free: Vec<Readback> = Vec::new();
         let mut flushed = first;
         let mut t = first;
         while t < end && !stop.load(Ordering::Relaxed) {
@@ -273,13 +275,13 @@ impl<'g> Trainer<'g> {
                 while pending.front().is_some_and(|(_, to, _)| *to <= done + 1) {
                     let (from, to, mut staging) = pending.pop_front().expect("not empty");
                     self.deliver(observer, from, to, &staging.take(ring)?, sums)?;
-                    free.push(staging);
+                    self.rings.push(staging);
                 }
             }
             gpu.write(&self.ops.state, &[self.state(t)]);
             let flush = t + 1 - flushed == FLUSH || t + 1 == end;
             let index = if flush {
-                let mut staging = free.pop().unwrap_or_else(|| Readback::new(gpu, ring));
+                let mut staging = self.rings.pop().unwrap_or_else(|| Readback::new(gpu, ring));
                 let index = gpu.submit(&self.gan.step, &[(&self.gan.metrics, &staging)])?;
                 staging.request();
                 pending.push_back((flushed, t + 1, staging));
@@ -294,6 +296,7 @@ impl<'g> Trainer<'g> {
         gpu.wait(None)?;
         for (from, to, mut staging) in pending {
             self.deliver(observer, from, to, &staging.take(ring)?, sums)?;
+            self.rings.push(staging);
         }
         if flushed < t {
             let values: Vec<f32> = gpu.read(&self.gan.metrics)?;
