@@ -452,6 +452,28 @@ fn profiles_are_measured_written_and_compared() {
 }
 
 #[test]
+fn benchmarks_verify_and_time() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let kernel = "bench kernel gemm --shape 33x17x65 --runs 2";
+    let table = stdout(&b.run(kernel));
+    assert!(table.contains("workgroup-64x64") && table.contains("chosen"), "{table}");
+    let one = stdout(&b.run(&format!("{kernel} --columns --variant workgroup-64x64 --json")));
+    assert!(has_key(&one, "nmse") && one.matches("\"variant\":").count() == 1, "{one}");
+    let step = stdout(&b.run("bench step --model m.toml --batch-size 32 --runs 2 --warmup 1 --quiet"));
+    assert!(step.contains("GFLOP/s") && step.lines().any(|l| l.starts_with("m ")), "{step}");
+    // The roofs were measured by the first and are kept.
+    assert!(b.content().iter().any(|n| n == "cache"));
+    stdout(&b.run("profile --model m.toml --batch-size 32 --steps 1 --quiet --plot roofline.png"));
+    assert!(fs::read(b.path("roofline.png")).unwrap().starts_with(b"\x89PNG"));
+    b.fails("bench kernel gemm --shape 1x2", 2, &["512x1000x784"]);
+    b.fails("bench kernel gemm --shape 16777216x16777216x1", 2, &["--shape"]);
+    b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64"]);
+    b.fails("bench kernel conv", 2, &["gemm"]);
+    b.fails("bench step --model no", 2, &["unknown model"]);
+}
+
+#[test]
 fn profiles_that_cannot_be_made() {
     let b = Bench::new();
     b.file("m.toml", MODEL);

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod args;
+mod bench;
 mod completions;
 mod config;
 mod data;
@@ -61,6 +62,8 @@ enum Command {
     Data(data::Args),
     /// Time a training step kernel by kernel, against what the adapter can do at most
     Profile(profile::Args),
+    /// Time the variants of a kernel, verified first, or whole training steps
+    Bench(bench::Args),
     /// Write everything that one training step computes, for replay elsewhere
     TraceStep(trace_step::Args),
     /// Print a completion script for a shell
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Model(a) => model::run(&a),
         Command::Data(a) => data::run(&a),
         Command::Profile(a) => profile::run(&a),
+        Command::Bench(a) => bench::run(&a),
         Command::TraceStep(a) => trace_step::run(&a),
         Command::Completions(a) => completions::run(&a),
     }

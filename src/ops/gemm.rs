@@ -93,6 +93,23 @@ pub enum Tile {
 }
 
 impl Tile {
+    /// The tiles that the adapter can run on a product of `n` columns, A by rows or by columns.
+    pub fn of(gpu: &Gpu, columns: bool, n: u32) -> Vec<Tile> {
+        let mut all = vec![Tile::Workgroup];
+        let Some(lanes @ 4..=32) = gpu.subgroup_size() else { return all };
+        let blocks: &[(u32, u32)] = match (columns, lanes) {
+            (_, 32) => &[(1, 1)],
+            (true, _) => &[(1, 1), (1, 2)],
+            (false, _) => &[(1, 1), (3, 1), (6, 1), (3, 2), (4, 2)],
+        };
+        let subgroup = |&(row_groups, column_vecs)| Tile::Subgroup { lanes, row_groups, column_vecs };
+        all.extend(blocks.iter().map(subgroup));
+        if n <= 4 && !columns && lanes <= 16 {
+            all.push(subgroup(&(4, 0)));
+        }
+        all
+    }
+
     /// Rows and columns of C that one workgroup makes.
     pub fn size(self, a: Operand) -> (u32, u32) {
         match self {
@@ -100,6 +117,20 @@ impl Tile {
             Tile::Subgroup { lanes, row_groups, column_vecs } => {
                 let per_lane = if a == Operand::Columns { 4 } else { 1 };
                 (lanes * row_groups * per_lane, if column_vecs == 0 { 4 } else { lanes * 4 * column_vecs })
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Tile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Tile::Workgroup => f.write_str("workgroup-64x64"),
+            Tile::Subgroup { lanes, row_groups, column_vecs: 0 } => {
+                write!(f, "subgroup{lanes}-{row_groups}xthin")
+            }
+            Tile::Subgroup { lanes, row_groups, column_vecs } => {
+                write!(f, "subgroup{lanes}-{row_groups}x{column_vecs}")
             }
         }
     }

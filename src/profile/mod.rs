@@ -3,6 +3,7 @@
 //!
 //! `Trainer + Timer -> Samples -> Profile -> table, JSON, trace, picture`; `compare` sets two profiles side by side.
 
+pub mod bench;
 pub mod compare;
 pub mod roofs;
 mod samples;

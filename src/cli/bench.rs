@@ -1,0 +1,225 @@
+//! `ssgan bench`.
+
+use super::args::{AdapterArgs, SpeechArgs};
+use super::{load, output};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::model::parse;
+use crate::ops::Tile;
+use crate::profile::bench::{self, Product, Timed};
+use crate::profile::{Roofs, Spread};
+use crate::report::table::{Align, Table};
+use crate::text;
+use crate::train::Trainer;
+use crate::train::settings::{Method, Settings};
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Verify and time the variants of one kernel
+    Kernel(KernelArgs),
+    /// Time whole training steps
+    Step(StepArgs),
+}
+
+/// Kernels with variants to choose from.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KernelArg {
+    /// C = A B
+    Gemm,
+}
+
+#[derive(Debug, clap::Args)]
+struct KernelArgs {
+    /// Kernel
+    #[arg(value_enum)]
+    kernel: KernelArg,
+    /// Rows of C, columns of C, inner size
+    #[arg(long, value_name = "MxNxK", default_value = "512x1000x784")]
+    shape: String,
+    /// A stored by columns, as in weight gradients
+    #[arg(long)]
+    columns: bool,
+    /// A tile by its name, or all
+    #[arg(long, value_name = "NAME|all", default_value = "all")]
+    variant: String,
+    /// Runs of each variant, in turns
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct StepArgs {
+    /// dnn, cnn, or the path of a model file; several are timed in turns
+    #[arg(long, value_name = "NAME|PATH", default_values = ["dnn", "cnn"])]
+    model: Vec<String>,
+    /// Rows of a minibatch
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    batch_size: u32,
+    /// Steps of each model
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    /// Steps before them
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    warmup: u32,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    match &args.what {
+        What::Kernel(a) => kernel(a),
+        What::Step(a) => step(a),
+    }
+}
+
+fn kernel(args: &KernelArgs) -> Result<()> {
+    let KernelArg::Gemm = args.kernel;
+    let product = product(&args.shape, args.columns)?;
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let mut tiles = Tile::of(&gpu, product.columns, product.n);
+    if args.variant != "all" {
+        let names: Vec<String> = tiles.iter().map(ToString::to_string).collect();
+        tiles.retain(|t| t.to_string() == args.variant);
+        if tiles.is_empty() {
+            let names = names.iter().map(String::as_str);
+            return Err(Error::Usage(text::unknown("variant", &args.variant, names)));
+        }
+    }
+    let roofs = Roofs::cached(&gpu, false)?;
+    let timed = bench::gemm(&gpu, product, &tiles, args.runs)?;
+    let intensity = product.flops() as f64 / product.bytes() as f64;
+    if args.speech.json {
+        return output::print_json(&json!({
+            "adapter": gpu.summary().name,
+            "driver": gpu.summary().driver_info,
+            "product": product,
+            "flop": product.flops(),
+            "bytes": product.bytes(),
+            "roofs": roofs,
+            "variants": timed,
+        }));
+    }
+    let right = ["median ms", "p25", "p75", "min", "GFLOP/s", "% roof", "error"].map(|h| (h, Align::Right));
+    let heads: Vec<_> =
+        [("variant", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]).collect();
+    let mut table = Table::new(&heads);
+    for t in &timed {
+        let rate = product.flops() as f64 / t.time.p50;
+        let mut cells = vec![t.variant.clone()];
+        cells.extend(times(&t.time));
+        cells.push(format!("{:.2}", rate / 1e9));
+        cells.push(format!("{:.1}", 100.0 * rate / roofs.at(intensity)));
+        cells.push(format!("{:.0e}", t.nmse));
+        cells.push(note(t));
+        table.row(cells);
+    }
+    output::print(&format!(
+        "C [{m}, {n}] = A B, inner size {k}, A by {}: {:.3} GFLOP, {:.2} FLOP/B; {} runs each\n{}\n\n{table}",
+        if product.columns { "columns" } else { "rows" },
+        product.flops() as f64 / 1e9,
+        intensity,
+        args.runs,
+        gpu.summary().name,
+        m = product.m,
+        n = product.n,
+        k = product.k,
+    ))
+}
+
+fn note(t: &Timed) -> String {
+    let split = if t.dispatches > 1 { "K split" } else { "" };
+    let chosen = if t.chosen { "chosen" } else { "" };
+    [chosen, split].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn times(s: &Spread) -> [String; 4] {
+    [s.p50, s.p25, s.p75, s.min].map(|t| format!("{:.3}", t * 1e3))
+}
+
+/// Largest size of a product.
+const MAX: u32 = 1 << 24;
+
+fn product(shape: &str, columns: bool) -> Result<Product> {
+    let sizes: Vec<Option<u32>> = shape.split('x').map(|n| n.parse().ok()).collect();
+    match sizes[..] {
+        [Some(m @ 1..=MAX), Some(n @ 1..=MAX), Some(k @ 1..=MAX)] => Ok(Product { m, n, k, columns }),
+        _ => Err(Error::Usage(format!(
+            "--shape {shape:?}: write rows x columns x inner size, each 1 to {MAX}, such as 512x1000x784"
+        ))),
+    }
+}
+
+fn step(args: &StepArgs) -> Result<()> {
+    let mut progress = args.speech.progress();
+    let settings = Settings { batch_size: args.batch_size, ..Settings::defaults(Method::Ssl, false) };
+    let set = load::dataset(&settings, &mut progress)?;
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let roofs = Roofs::cached(&gpu, false)?;
+    let mut trainers = vec![];
+    for name in &args.model {
+        let (spec, source) = parse::load(name)?;
+        let model = parse::check(&spec, &source, name, set.shape)?;
+        trainers.push(Trainer::new(&gpu, &model, &settings, &set)?);
+    }
+    let spreads = bench::steps(&trainers, args.warmup, args.runs)?;
+    if args.speech.json {
+        let rows: Vec<_> = (trainers.iter().zip(&spreads))
+            .map(|(t, s)| json!({ "model": t.model().name, "flop": t.program().flops(), "time": s }))
+            .collect();
+        return output::print_json(&json!({
+            "adapter": gpu.summary().name,
+            "driver": gpu.summary().driver_info,
+            "batch_size": args.batch_size,
+            "roofs": roofs,
+            "models": rows,
+        }));
+    }
+    let right = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
+    let heads: Vec<_> =
+        [("model", Align::Left)].into_iter().chain(right.map(|h| (h, Align::Right))).collect();
+    let mut table = Table::new(&heads);
+    for (t, s) in trainers.iter().zip(&spreads) {
+        let flops = t.program().flops() as f64;
+        let mut cells = vec![t.model().name.clone()];
+        cells.extend(times(s));
+        cells.push(format!("{:.2}", flops / 1e9));
+        cells.push(format!("{:.2}", flops / s.p50 / 1e9));
+        cells.push(format!("{:.1}", 100.0 * flops / s.p50 / roofs.flops_per_second));
+        table.row(cells);
+    }
+    output::print(&format!(
+        "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
+        args.batch_size,
+        args.runs,
+        gpu.summary().name
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes() {
+        let p = product("512x1000x784", true).unwrap();
+        assert_eq!((p.m, p.n, p.k, p.columns), (512, 1000, 784, true));
+        assert_eq!((p.flops(), p.bytes()), (802_816_000, 4 * (512 * 784 + 784_000 + 512_000)));
+        for bad in ["", "1x2", "0x1x1", "1x2x3x4", "1x2xa", "1x2x16777217", "-1x2x3"] {
+            assert_eq!(product(bad, false).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Benchmarks: one product with every tile, verified before it is timed, and whole steps.
+
+use super::Spread;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Program, Timer};
+use crate::ops::{Epilogue, Gemm, Operand, Ops, Tile, Tiling};
+use crate::reference::nmse;
+use crate::rng::{self, Counter};
+use crate::train::Trainer;
+use serde::Serialize;
+
+/// Largest error of a product, relative to the power of what is expected, that is not a mistake.
+const NMSE: f64 = 1e-9;
+/// Multiply-adds that the float64 check of one variant may take; of larger products it checks some rows.
+const CHECKED: u64 = 1 << 29;
+
+/// Sizes of a product C [m, n] = A [m, k] B [k, n].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Product {
+    /// Rows of C.
+    pub m: u32,
+    /// Columns of C.
+    pub n: u32,
+    /// Inner size.
+    pub k: u32,
+    /// Whether A is stored `[k, m]`, as in weight gradients.
+    pub columns: bool,
+}
+
+impl Product {
+    fn operand(self) -> Operand {
+        if self.columns { Operand::Columns } else { Operand::Rows }
+    }
+    /// FLOP.
+    pub fn flops(self) -> u64 {
+        2 * u64::from(self.m) * u64::from(self.n) * u64::from(self.k)
+    }
+    /// Bytes: A and B read once, C written once.
+    pub fn bytes(self) -> u64 {
+        let (m, n, k) = (u64::from(self.m), u64::from(self.n), u64::from(self.k));
+        4 * (m * k + k * n + m * n)
+    }
+}
+
+/// One variant's result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Timed {
+    /// The tile.
+    pub variant: String,
+    /// Whether the program would choose it for this product.
+    pub chosen: bool,
+    /// Error against float64, relative to the power of what is expected.
+    pub nmse: f64,
+    /// Seconds of a run.
+    pub time: Spread,
+    /// Dispatches: 2 where K is split.
+    pub dispatches: u32,
+}
+
+/// Verifies every tile in `tiles` on `product` against float64, then times them in turns, `runs` times each.
+///
+/// # Errors
+/// [`Error::Gpu`] if the device failed or a tile's result is wrong.
+pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Vec<Timed>> {
+    let Product { m, n, k, .. } = product;
+    let size = |what: &str, rows: u32, cols: u32| -> Result<()> {
+        let bytes = u64::from(rows) * u64::from(cols) * 4;
+        if bytes > gpu.max_binding() || rows == 0 || cols == 0 {
+            return Err(Error::Usage(format!(
+                "{what} [{rows}, {cols}] has {bytes} bytes; {} binds 4 to {}: choose another --shape",
+                gpu.summary().name,
+                gpu.max_binding()
+            )));
+        }
+        Ok(())
+    };
+    size("A", m, k)?;
+    size("B", k, n)?;
+    size("C", m, n)?;
+    let numbers = |stream: u32, len: u32| -> Vec<f32> {
+        let at = Counter { stream, step: 0 };
+        (0..len).map(|i| (2.0 * rng::uniform(7, at, i) - 1.0) as f32).collect()
+    };
+    let (a, b) = (numbers(1, m * k), numbers(2, k * n));
+    let (a_rows, a_cols) = if product.columns { (k, m) } else { (m, k) };
+    let (ta, tb) = (gpu.upload("bench a", a_rows, a_cols, &a), gpu.upload("bench b", k, n, &b));
+    let out = gpu.tensor("bench c", m, n);
+    let checked = checked_rows(product);
+    let want = twin(product, &a, &b, &checked);
+    let chosen = Tiling::for_gpu(gpu).tile(product.operand(), n);
+    let mut programs = vec![];
+    for &tile in tiles {
+        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
+        let mut p = Program::new();
+        let (a, b) = ((&ta, product.operand()), (&tb, Operand::Rows));
+        let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue: Epilogue::None };
+        ops.gemm(&mut p, "bench", g)?;
+        gpu.write(&out, &vec![f32::NAN; out.len()]);
+        gpu.submit(&p, &[])?;
+        let all: Vec<f32> = gpu.read(&out)?;
+        let got: Vec<f32> =
+            checked.iter().flat_map(|&r| &all[(r * n) as usize..((r + 1) * n) as usize]).copied().collect();
+        let error = nmse(&want, &got).unwrap_or(f64::INFINITY);
+        if error > NMSE {
+            return Err(Error::Gpu(format!(
+                "{tile} is wrong on {m}x{n}x{k}: error {error:.1e}, at most {NMSE:.0e} is rounding; update the driver of {}",
+                gpu.summary().name
+            )));
+        }
+        let times: Vec<f64> = vec![];
+        programs.push((tile, p, error, times));
+    }
+    let mut timer = Timer::new(gpu, gpu.timing_mode(), 2)?;
+    for _ in 0..runs {
+        for (_, p, _, times) in &mut programs {
+            let timing = timer.run(p)?;
+            let spans: Option<Vec<_>> = timing.spans.iter().copied().collect();
+            let last = spans.and_then(|s| s.last().map(|l| l.1)).filter(|t| *t > 0.0);
+            times.push(last.unwrap_or(timing.wall));
+        }
+    }
+    let timed = programs.into_iter().map(|(tile, p, nmse, times)| Timed {
+        variant: tile.to_string(),
+        chosen: tile == chosen,
+        nmse,
+        time: Spread::of(&times).unwrap_or_default(),
+        dispatches: p.dispatches.len() as u32,
+    });
+    let mut timed: Vec<Timed> = timed.collect();
+    timed.sort_by(|a, b| a.time.p50.total_cmp(&b.time.p50));
+    Ok(timed)
+}
+
+/// Rows of C that the check can afford: all of a small product, else some spread over it, the last among them.
+fn checked_rows(p: Product) -> Vec<u32> {
+    let affordable = (CHECKED / (u64::from(p.n) * u64::from(p.k))).clamp(1, u64::from(p.m)) as u32;
+    let stride = p.m.div_ceil(affordable);
+    (0..p.m).rev().step_by(stride as usize).collect()
+}
+
+/// Some rows of C in float64.
+fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
+    let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
+    let mut out = Vec::with_capacity(rows.len() * n);
+    for &r in rows {
+        let mut row = vec![0.0f64; n];
+        for i in 0..k {
+            let v = f64::from(if p.columns { a[i * m + r as usize] } else { a[r as usize * k + i] });
+            row.iter_mut().zip(&b[i * n..(i + 1) * n]).for_each(|(c, b)| *c += v * f64::from(*b));
+        }
+        out.extend(row);
+    }
+    out
+}
+
+/// Wall seconds of whole steps of several trainers, in turns, after `warmup` of each.
+///
+/// # Errors
+/// [`Error::Gpu`] if the device failed.
+pub fn steps(trainers: &[Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
+    let mut times = vec![vec![]; trainers.len()];
+    for t in trainers {
+        t.initialise()?;
+    }
+    for step in 0..warmup + runs {
+        for (trainer, times) in trainers.iter().zip(&mut times) {
+            let seconds = trainer.untimed_step(step)?.as_secs_f64();
+            if step >= warmup {
+                times.push(seconds);
+            }
+        }
+    }
+    Ok(times.iter().filter_map(|t| Spread::of(t)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_row_is_always_checked() {
+        let product = |m, n, k| Product { m, n, k, columns: false };
+        assert_eq!(checked_rows(product(3, 2, 2)), [2, 1, 0]);
+        let some = checked_rows(product(1000, 4096, 4096));
+        assert!(some[0] == 999 && some.len() <= 32 && some.len() >= 16, "{some:?}");
+        assert_eq!(checked_rows(product(5, 1 << 15, 1 << 15)), [4]);
+    }
+
+    #[test]
+    fn rows_and_columns_are_the_same_product() {
+        // A = [[1, 2, 3], [4, 5, 6]], B = [[1, 0], [0, 1], [1, 1]].
+        let b = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
+        let product = |columns| Product { m: 2, n: 2, k: 3, columns };
+        let rows = twin(product(false), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &b, &[0, 1]);
+        let columns = twin(product(true), &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], &b, &[0, 1]);
+        assert_eq!((rows.as_slice(), columns), ([4.0, 5.0, 10.0, 11.0].as_slice(), rows.clone()));
+    }
+}
