@@ -466,6 +466,9 @@ fn benchmarks_verify_and_time() {
     assert!(b.content().iter().any(|n| n == "cache"));
     stdout(&b.run("profile --model m.toml --batch-size 32 --steps 1 --quiet --plot roofline.png"));
     assert!(fs::read(b.path("roofline.png")).unwrap().starts_with(b"\x89PNG"));
+    stdout(&b.run("profile --model m.toml --batch-size 32 --steps 1 --quiet --plot roofline.svg"));
+    let svg = fs::read_to_string(b.path("roofline.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("adam") && svg.contains("copy: "), "{svg}");
     b.fails("bench kernel gemm --shape 1x2", 2, &["512x1000x784"]);
     b.fails("bench kernel gemm --shape 16777216x16777216x1", 2, &["--shape"]);
     b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64"]);
@@ -483,6 +486,7 @@ fn profiles_that_cannot_be_made() {
     let file = b.file("not.json", "{\"format\": \"x\"}");
     b.fails(&format!("profile --compare {file}"), 2, &["not.json", "not a profile"]);
     b.fails("profile --plot a.png --no-roofs", 2, &["--no-roofs"]);
+    b.fails("profile --plot a.gif", 2, &["a.gif", ".svg"]);
     b.file("file", "");
     b.fails("profile --out file/p", 6, &["file/p"]);
 }

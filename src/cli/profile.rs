@@ -11,7 +11,7 @@ use crate::report::roofline;
 use crate::report::table::{Align, Table};
 use crate::train::Trainer;
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -39,8 +39,8 @@ pub struct Args {
     /// Write a trace for Perfetto or chrome://tracing
     #[arg(long, value_name = "FILE.json")]
     trace: Option<PathBuf>,
-    /// Draw every kernel below the roofs (PNG)
-    #[arg(long, value_name = "FILE.png", conflicts_with = "no_roofs")]
+    /// Draw every kernel below the roofs
+    #[arg(long, value_name = "FILE.png|FILE.svg", conflicts_with = "no_roofs")]
     plot: Option<PathBuf>,
     /// Write all of it into a folder: profile.json, table.txt, trace.json, roofline.png
     #[arg(long, value_name = "DIR")]
@@ -75,6 +75,10 @@ impl From<TimingArg> for TimingMode {
 pub fn run(args: &Args) -> Result<()> {
     // What can be refused is refused before minutes of measuring.
     let before = args.compare.as_deref().map(Profile::load).transpose()?;
+    if let Some(file) = args.plot.as_ref().filter(|f| !is_svg(f) && f.extension().is_none_or(|e| e != "png"))
+    {
+        return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
+    }
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     }
@@ -102,7 +106,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let Some(roofs) = &profile.roofs {
         for file in args.plot.iter().cloned().chain(within("roofline.png")) {
-            roofline::draw(&profile, roofs).save(&file)?;
+            match is_svg(&file) {
+                true => atomic::write(&file, roofline::draw_svg(&profile, roofs).as_bytes())?,
+                false => roofline::draw(&profile, roofs).save(&file)?,
+            }
         }
     }
     if let Some(file) = within("profile.json") {
@@ -118,6 +125,10 @@ pub fn run(args: &Args) -> Result<()> {
         (true, None) => output::print_json(&profile),
         (false, _) => output::print(&text),
     }
+}
+
+fn is_svg(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e == "svg")
 }
 
 const UNKNOWN: &str = "n/a";

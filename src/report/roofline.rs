@@ -16,21 +16,31 @@ const WHOLE_STEP: f64 = 18_000.0;
 /// Height of a label in pixels.
 const LABEL: i32 = 17;
 
-/// Draws every kernel as a point, its area its share of the step. Kernels without arithmetic stand at the left
-/// edge, by what bandwidth they would allow there.
+/// Draws every kernel as a point, its area its share of the step. Kernels without arithmetic have no place in it.
 pub fn draw(profile: &Profile, roofs: &Roofs) -> Picture {
     let mut picture = Picture::filled(SIZE.0, SIZE.1, 3, 255);
-    {
-        let area = BitMapBackend::with_buffer(&mut picture.pixels, SIZE).into_drawing_area();
-        // Drawing into memory has no way to fail.
-        let _ = draw_on(&area, profile, roofs);
-    }
+    // Drawing into memory has no way to fail.
+    let _ =
+        draw_on(&BitMapBackend::with_buffer(&mut picture.pixels, SIZE).into_drawing_area(), profile, roofs);
     picture
 }
 
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+/// The same as SVG.
+pub fn draw_svg(profile: &Profile, roofs: &Roofs) -> String {
+    let mut text = String::new();
+    let _ = draw_on(&SVGBackend::with_string(&mut text, SIZE).into_drawing_area(), profile, roofs);
+    text
+}
 
-fn draw_on(area: &Canvas<'_>, profile: &Profile, roofs: &Roofs) -> Result<(), Box<dyn std::error::Error>> {
+fn draw_on<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    profile: &Profile,
+    roofs: &Roofs,
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
+    area.fill(&WHITE)?;
     let points: Vec<(&Row, f64, f64)> = profile
         .kernels
         .iter()
@@ -67,8 +77,7 @@ fn draw_on(area: &Canvas<'_>, profile: &Profile, roofs: &Roofs) -> Result<(), Bo
     let roof = [x0, roofs.ridge().clamp(x0, x1), x1].map(|i| (i, roofs.at(i) / 1e9));
     chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(3)))?;
     let mut taken: Vec<(i32, i32, i32)> = vec![];
-    let backend = |chart: &ChartContext<'_, _, _>, at: (f64, f64)| -> (i32, i32) { chart.backend_coord(&at) };
-    let pixel = |at| backend(&chart, at);
+    let pixel = |at: (f64, f64)| chart.backend_coord(&at);
     let flat = pixel((x1, roofs.flops_per_second / 1e9));
     let ramp = pixel((x0, roofs.at(x0) / 1e9));
     let text = |words: &str, at: (i32, i32), color: RGBColor| {
