@@ -2,7 +2,6 @@
 //! to do, and nothing lost or left behind.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -114,9 +113,19 @@ fn help_documents_the_exit_codes() {
     for code in [0, 2, 3, 4, 5, 6, 7, 8, 130] {
         assert!(help.contains(&format!("\n  {code:<5}")), "{code}: {help}");
     }
-    for command in
-        ["adapters", "doctor", "train", "eval", "sample", "model", "data", "trace-step", "completions"]
-    {
+    for command in [
+        "adapters",
+        "doctor",
+        "train",
+        "eval",
+        "sample",
+        "model",
+        "data",
+        "profile",
+        "bench",
+        "trace-step",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command}");
         assert!(!stdout(&b.run(&format!("{command} --help"))).is_empty());
     }
@@ -430,7 +439,6 @@ fn traces_are_written() {
     b.fails("trace-step --quiet --model m.toml --out /none/x", 6, &["/none/x"]);
 }
 
-/// A reader that goes away, as in `ssgan completions bash | head -1`, is no failure.
 #[test]
 fn profiles_are_measured_written_and_compared() {
     let b = Bench::new();
@@ -470,7 +478,7 @@ fn benchmarks_verify_and_time() {
     let svg = fs::read_to_string(b.path("roofline.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("adam") && svg.contains("copy: "), "{svg}");
     b.fails("bench kernel gemm --shape 1x2", 2, &["512x1000x784"]);
-    b.fails("bench kernel gemm --shape 16777216x16777216x1", 2, &["--shape"]);
+    b.fails("bench kernel gemm --shape 1000000x1000000x1", 2, &["--shape"]);
     b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64"]);
     b.fails("bench kernel conv", 2, &["gemm"]);
     b.fails("bench step --model no", 2, &["unknown model"]);
@@ -486,11 +494,13 @@ fn profiles_that_cannot_be_made() {
     let file = b.file("not.json", "{\"format\": \"x\"}");
     b.fails(&format!("profile --compare {file}"), 2, &["not.json", "not a profile"]);
     b.fails("profile --plot a.png --no-roofs", 2, &["--no-roofs"]);
+    b.fails("profile --trace none/a.json", 2, &["no folder none"]);
     b.fails("profile --plot a.gif", 2, &["a.gif", ".svg"]);
     b.file("file", "");
     b.fails("profile --out file/p", 6, &["file/p"]);
 }
 
+/// A reader that goes away, as in `ssgan completions bash | head -1`, is no failure.
 #[test]
 fn a_closed_standard_output_is_quiet() {
     let b = Bench::new();
@@ -618,39 +628,4 @@ fn an_interrupt_saves_and_leaves() {
     let saved: Vec<_> = b.content().into_iter().filter(|n| n.ends_with(".safetensors")).collect();
     assert_eq!(saved.len(), 1, "{saved:?}");
     assert!(stdout(&b.run(&format!("eval {} --quiet", saved[0]))).contains("accuracy"));
-}
-
-/// A second Ctrl-C does not wait for the step: it leaves without saving, and what was there stays.
-#[test]
-#[cfg(unix)]
-fn a_second_interrupt_leaves_at_once() {
-    let b = Bench::new();
-    // A step that takes a while on any adapter, so that the second signal finds the first unfinished.
-    b.file("m.toml", MODEL.replace("units = 8", "units = 1024"));
-    let line = "train --model m.toml --batch-size 8192 --epochs 1000 --out run";
-    let mut command = ssgan(b.0.path());
-    let mut child =
-        command.args(line.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut progress = BufReader::new(child.stderr.take().unwrap());
-    let mut until = |word: &str| {
-        let mut text = String::new();
-        while !text.contains(word) {
-            assert_ne!(progress.read_line(&mut text).unwrap(), 0, "no {word:?} in {text}");
-        }
-    };
-    let interrupt = || {
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    };
-    until("training on");
-    interrupt();
-    until("stopping");
-    interrupt();
-    let out = child.wait_with_output().unwrap();
-    assert_eq!(out.status.code(), Some(130));
-    assert!(out.stdout.is_empty());
-    assert!(
-        !b.content().iter().any(|n| n.ends_with(".safetensors") || n.ends_with(".part")),
-        "{:?}",
-        b.content()
-    );
 }

@@ -99,13 +99,14 @@ fn kernel(args: &KernelArgs) -> Result<()> {
             return Err(Error::Usage(text::unknown("variant", &args.variant, names)));
         }
     }
+    product.fits(&gpu)?;
     let roofs = Roofs::cached(&gpu, false)?;
     let timed = bench::gemm(&gpu, product, &tiles, args.runs)?;
     let intensity = product.flops() as f64 / product.bytes() as f64;
     if args.speech.json {
         return output::print_json(&json!({
             "adapter": gpu.summary().name,
-            "driver": gpu.summary().driver_info,
+            "driver": gpu.summary().driver_text(),
             "product": product,
             "flop": product.flops(),
             "bytes": product.bytes(),
@@ -151,7 +152,7 @@ fn times(s: &Spread) -> [String; 4] {
 }
 
 /// Largest size of a product.
-const MAX: u32 = 1 << 24;
+const MAX: u32 = 1_000_000;
 
 fn product(shape: &str, columns: bool) -> Result<Product> {
     let sizes: Vec<Option<u32>> = shape.split('x').map(|n| n.parse().ok()).collect();
@@ -182,7 +183,7 @@ fn step(args: &StepArgs) -> Result<()> {
             .collect();
         return output::print_json(&json!({
             "adapter": gpu.summary().name,
-            "driver": gpu.summary().driver_info,
+            "driver": gpu.summary().driver_text(),
             "batch_size": args.batch_size,
             "roofs": roofs,
             "models": rows,
@@ -218,7 +219,7 @@ mod tests {
         let p = product("512x1000x784", true).unwrap();
         assert_eq!((p.m, p.n, p.k, p.columns), (512, 1000, 784, true));
         assert_eq!((p.flops(), p.bytes()), (802_816_000, 4 * (512 * 784 + 784_000 + 512_000)));
-        for bad in ["", "1x2", "0x1x1", "1x2x3x4", "1x2xa", "1x2x16777217", "-1x2x3"] {
+        for bad in ["", "1x2", "0x1x1", "1x2x3x4", "1x2xa", "1x2x1000001", "-1x2x3"] {
             assert_eq!(product(bad, false).unwrap_err().exit_code(), 2, "{bad:?}");
         }
     }

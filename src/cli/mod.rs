@@ -34,7 +34,7 @@ Exit codes:
   130  interrupted with Ctrl-C, after saving
 
 Results go to standard output, progress and errors to standard error. NO_COLOR is respected.
-SSGAN_CACHE_DIR names the folder for downloads.";
+SSGAN_CACHE_DIR names the folder for downloads and measured roofs.";
 
 /// Semi-supervised GAN training on any GPU: a hundred labels, many images, every pass a WGSL shader.
 #[derive(Debug, Parser)]

@@ -33,7 +33,7 @@ pub struct Args {
     /// Measure the roofs again
     #[arg(long, conflicts_with = "no_roofs")]
     fresh_roofs: bool,
-    /// Compare with a profile that --json or --out wrote
+    /// Compare with the profile.json of an earlier --out
     #[arg(long, value_name = "PROFILE.json")]
     compare: Option<PathBuf>,
     /// Write a trace for Perfetto or chrome://tracing
@@ -79,6 +79,12 @@ pub fn run(args: &Args) -> Result<()> {
     {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
+    for file in args.trace.iter().chain(&args.plot) {
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|f| !f.is_dir()) {
+            return Err(Error::Usage(format!("{}: there is no folder {}", file.display(), folder.display())));
+        }
+    }
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     }
@@ -87,10 +93,10 @@ pub fn run(args: &Args) -> Result<()> {
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
-    let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
     let trainer = Trainer::new(&gpu, &model, s, &set)?;
     let mode = args.timing.map_or_else(|| gpu.timing_mode(), Into::into);
     let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
+    let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
     let samples = profile::sample(&trainer, &mut timer, args.warmup, args.steps)?;
     let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
 

@@ -44,6 +44,10 @@ pub struct AdapterSummary {
 }
 
 impl AdapterSummary {
+    /// Driver and its version.
+    pub fn driver_text(&self) -> String {
+        format!("{} {}", self.driver, self.driver_info).trim().to_string()
+    }
     /// Whether it runs on the CPU.
     pub fn is_software(&self) -> bool {
         self.kind == "software"

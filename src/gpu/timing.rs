@@ -197,6 +197,7 @@ impl<'g> Timer<'g> {
         let begun = Instant::now();
         let (mut record, mut submit) = (0.0, 0.0);
         let mut spans = Vec::with_capacity(n);
+        let mut first = None;
         for i in 0..n {
             let start = Instant::now();
             let commands = self.gpu.encode(program, i..i + 1, &[]);
@@ -206,7 +207,8 @@ impl<'g> Timer<'g> {
             self.gpu.wait(Some(index))?;
             record += (recorded - start).as_secs_f64();
             submit += (submitted - recorded).as_secs_f64();
-            spans.push(Some(((recorded - begun).as_secs_f64(), begun.elapsed().as_secs_f64())));
+            let first = *first.get_or_insert(recorded);
+            spans.push(Some(((recorded - first).as_secs_f64(), first.elapsed().as_secs_f64())));
         }
         let wall = begun.elapsed().as_secs_f64();
         Ok(Timing { spans, record, submit, wall, submits: n as u32 })

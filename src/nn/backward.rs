@@ -81,9 +81,11 @@ impl Net {
                     let below = self.activation_below(i, tape);
                     let saved = below.as_ref().map(|b| (&b.y, b.activation));
                     let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
-                    match &tape.taps[i] {
-                        Some(taps) => ops.max_pool2d_grad(p, &label, &conv(layer), (&d, taps), saved, &dx)?,
-                        None => ops.avg_pool2d_grad(p, &label, &conv(layer), &d, saved, &dx)?,
+                    if matches!(layer.op, LayerOp::MaxPool2d { .. }) {
+                        let taps = tape.taps[i].as_ref().expect("a training pass keeps the places");
+                        ops.max_pool2d_grad(p, &label, &conv(layer), (&d, taps), saved, &dx)?;
+                    } else {
+                        ops.avg_pool2d_grad(p, &label, &conv(layer), &d, saved, &dx)?;
                     }
                     applied = below.map(|b| b.layer);
                     d = dx;

@@ -10,7 +10,7 @@
 //! | conv weight gradient | dy, columns | x through the window | dW `[out, k k in]` |
 //!
 //! The window is never materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
-//! operands, so that adding one means one shader and one line in [`Tiling`].
+//! operands, so that adding one means one shader, a name in [`Tile`], and a line in [`Tile::of`] and [`Tiling`].
 
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
@@ -96,15 +96,13 @@ impl Tile {
     /// The tiles that the adapter can run on a product of `n` columns, A by rows or by columns.
     pub fn of(gpu: &Gpu, columns: bool, n: u32) -> Vec<Tile> {
         let mut all = vec![Tile::Workgroup];
-        let Some(lanes @ 4..=32) = gpu.subgroup_size() else { return all };
-        let blocks: &[(u32, u32)] = match (columns, lanes) {
-            (_, 32) => &[(1, 1)],
-            (true, _) => &[(1, 1), (1, 2)],
-            (false, _) => &[(1, 1), (3, 1), (6, 1), (3, 2), (4, 2)],
-        };
+        // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
+        let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
+        let blocks: &[(u32, u32)] =
+            if columns { &[(1, 1), (1, 2)] } else { &[(1, 1), (3, 1), (6, 1), (3, 2), (4, 2)] };
         let subgroup = |&(row_groups, column_vecs)| Tile::Subgroup { lanes, row_groups, column_vecs };
         all.extend(blocks.iter().map(subgroup));
-        if n <= 4 && !columns && lanes <= 16 {
+        if n <= 4 && !columns {
             all.push(subgroup(&(4, 0)));
         }
         all
@@ -313,16 +311,19 @@ impl Ops<'_> {
             .param("slope", activation.slope())
             .flops(g.flops());
         let (mut bias_on, mut grad_on) = (0, 0);
-        match g.epilogue {
-            Epilogue::Forward { bias: Some(bias), .. } => {
-                bias_on = 1;
-                call = call.bind("bias", bias);
-            }
-            Epilogue::Backward { saved, .. } => {
-                grad_on = 1;
-                call = call.bind("saved", saved);
-            }
-            _ => {}
+        // Of a longer tape only the rows that carry a gradient.
+        let saved = if let Epilogue::Backward { saved, .. } = g.epilogue {
+            Some(saved.reshape(saved.len() as u32 / g.n, g.n).head(g.m))
+        } else {
+            None
+        };
+        if let Epilogue::Forward { bias: Some(bias), .. } = g.epilogue {
+            bias_on = 1;
+            call = call.bind("bias", bias);
+        }
+        if let Some(saved) = &saved {
+            grad_on = 1;
+            call = call.bind("saved", saved);
         }
         call = call.define("BIAS", bias_on).define("GRAD", grad_on);
         if let Tile::Subgroup { lanes, row_groups, column_vecs } = tile {

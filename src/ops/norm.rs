@@ -90,7 +90,8 @@ impl Ops<'_> {
             .param("cols", x.cols)
             .param("eps", bn.eps)
             .param("slope", act.slope())
-            .flops(4 * values);
+            .flops(4 * values)
+            .bytes(8 * values + 16 * u64::from(x.cols));
         if let Some(g) = &bn.gamma {
             call = call.bind("gamma", g);
         }
@@ -152,7 +153,8 @@ impl Ops<'_> {
             .bind("variance", variance)
             .bind("sums", &sums)
             .bind("dx", dx)
-            .flops(8 * values);
+            .flops(8 * values)
+            .bytes(12 * values + 20 * u64::from(x.cols));
         if let Some(g) = &bn.gamma {
             second = second.bind("gamma", g);
         }

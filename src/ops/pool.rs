@@ -1,7 +1,7 @@
 //! Pooling: the largest value or the mean of a window, and the mean of the whole image.
 
 use super::{Activation, Conv, Ops, lanes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Program, Tensor};
 
 /// A pooling call: a variant for each geometry.
@@ -40,13 +40,30 @@ fn pool_grad<'a>(
     }
 }
 
+/// The kernels run unchecked: every tensor must have its `images` times so many values.
+fn check(layer: &str, at: &Conv, images: u32, lengths: &[(&str, usize, u32)]) -> Result<()> {
+    for (what, have, of_one) in lengths {
+        if *have as u64 != u64::from(images) * u64::from(*of_one) {
+            return Err(Error::Gpu(format!(
+                "pooling for {layer}: {what} has {have} values; {images} x {at:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Values of an image before and after.
+fn sizes(at: &Conv) -> (u32, u32) {
+    (at.h * at.w * at.c, at.oh * at.ow * at.c)
+}
+
 impl Ops<'_> {
     /// y [rows * oh * ow, c] = largest value of each window of x [rows * h * w, c]; the places outside the
     /// image do not count. `tap`, like y but of `u32`, is told which place of the window it was (`ky * kernel +
     /// kx`, the first of equals).
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
     pub fn max_pool2d(
         &self,
         p: &mut Program,
@@ -55,7 +72,10 @@ impl Ops<'_> {
         x: &Tensor,
         (y, tap): (&Tensor, Option<&Tensor>),
     ) -> Result<()> {
-        let mut call = pool("max_pool2d", layer, at, y.rows / (at.oh * at.ow))
+        let (images, (before, after)) = (y.rows / (at.oh * at.ow), sizes(at));
+        let taps = tap.map_or(y.len(), Tensor::len);
+        check(layer, at, images, &[("x", x.len(), before), ("y", y.len(), after), ("tap", taps, after)])?;
+        let mut call = pool("max_pool2d", layer, at, images)
             .define("TAP", u32::from(tap.is_some()))
             .bind("x", x)
             .bind("y", y)
@@ -70,7 +90,7 @@ impl Ops<'_> {
     /// times act'(x) where `below` = (x, act) says that the layer's input x came from an activation.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
     pub fn max_pool2d_grad(
         &self,
         p: &mut Program,
@@ -83,7 +103,14 @@ impl Ops<'_> {
         let tap = tap.head(dy.rows);
         let x = below.map(|b| b.0.head(dx.rows));
         let below = below.zip(x.as_ref()).map(|(b, x)| (x, b.1));
-        let call = pool_grad("max_pool2d_grad", layer, at, dx.rows / (at.h * at.w), below)
+        let (images, (before, after)) = (dx.rows / (at.h * at.w), sizes(at));
+        check(
+            layer,
+            at,
+            images,
+            &[("dy", dy.len(), after), ("tap", tap.len(), after), ("dx", dx.len(), before)],
+        )?;
+        let call = pool_grad("max_pool2d_grad", layer, at, images, below)
             .bind("dy", dy)
             .bind("tap", &tap)
             .bind("dx", dx)
@@ -94,9 +121,11 @@ impl Ops<'_> {
     /// y [rows * oh * ow, c] = mean of each window of x [rows * h * w, c] over its places inside the image.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
     pub fn avg_pool2d(&self, p: &mut Program, layer: &str, at: &Conv, x: &Tensor, y: &Tensor) -> Result<()> {
-        let call = pool("avg_pool2d", layer, at, y.rows / (at.oh * at.ow))
+        let (images, (before, after)) = (y.rows / (at.oh * at.ow), sizes(at));
+        check(layer, at, images, &[("x", x.len(), before), ("y", y.len(), after)])?;
+        let call = pool("avg_pool2d", layer, at, images)
             .bind("x", x)
             .bind("y", y)
             .flops(u64::from(at.kernel * at.kernel) * y.len() as u64);
@@ -107,7 +136,7 @@ impl Ops<'_> {
     /// [`Ops::max_pool2d_grad`].
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
     pub fn avg_pool2d_grad(
         &self,
         p: &mut Program,
@@ -119,7 +148,9 @@ impl Ops<'_> {
     ) -> Result<()> {
         let x = below.map(|b| b.0.head(dx.rows));
         let below = below.zip(x.as_ref()).map(|(b, x)| (x, b.1));
-        let call = pool_grad("avg_pool2d_grad", layer, at, dx.rows / (at.h * at.w), below)
+        let (images, (before, after)) = (dx.rows / (at.h * at.w), sizes(at));
+        check(layer, at, images, &[("dy", dy.len(), after), ("dx", dx.len(), before)])?;
+        let call = pool_grad("avg_pool2d_grad", layer, at, images, below)
             .bind("dy", dy)
             .bind("dx", dx)
             .flops(u64::from(at.kernel * at.kernel) * dy.len() as u64);

@@ -36,6 +36,7 @@ impl Ops<'_> {
         debug_assert!(rows.start + rows.count <= x.rows && rows.count > 0);
         let partial = self.gpu.tensor("column partials", rows.chunks(), 2 * x.cols);
         let passes = if mode == 1 { 4 } else { 2 };
+        let read = if grad.is_some() { 2 } else { 1 };
         let mut call = Call::new("column_reduce", layer)
             .define("MODE", mode)
             .bind("x", x)
@@ -45,7 +46,8 @@ impl Ops<'_> {
             .param("cols", x.cols)
             .param("chunk", rows.chunk())
             .param("eps", grad.map_or(0.0, |g| g.3))
-            .flops(passes * u64::from(rows.count) * u64::from(x.cols));
+            .flops(passes * u64::from(rows.count) * u64::from(x.cols))
+            .bytes(read * 4 * u64::from(rows.count) * u64::from(x.cols) + partial.bytes());
         if let Some((dy, mean, variance, _)) = grad {
             call = call.bind("dy", dy).bind("mean", mean).bind("variance", variance);
         }
@@ -81,7 +83,8 @@ impl Ops<'_> {
             .bind("out", out)
             .param("cols", x.cols)
             .param("chunks", rows.chunks())
-            .param("scale", scale);
+            .param("scale", scale)
+            .flops(u64::from(rows.chunks()) * u64::from(x.cols));
         p.each(self.gpu, call, x.cols.into())
     }
 }

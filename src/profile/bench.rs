@@ -31,6 +31,24 @@ impl Product {
     fn operand(self) -> Operand {
         if self.columns { Operand::Columns } else { Operand::Rows }
     }
+    /// Whether the adapter can hold it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the matrix that is too large.
+    pub fn fits(self, gpu: &Gpu) -> Result<()> {
+        let Product { m, n, k, .. } = self;
+        let most = gpu.max_binding().min(u64::from(u32::MAX));
+        for (what, rows, cols) in [("A", m, k), ("B", k, n), ("C", m, n)] {
+            let bytes = u64::from(rows) * u64::from(cols) * 4;
+            if bytes > most || bytes == 0 {
+                return Err(Error::Usage(format!(
+                    "{what} [{rows}, {cols}] has {bytes} bytes; {} binds 4 to {most}: choose another --shape",
+                    gpu.summary().name
+                )));
+            }
+        }
+        Ok(())
+    }
     /// FLOP.
     pub fn flops(self) -> u64 {
         2 * u64::from(self.m) * u64::from(self.n) * u64::from(self.k)
@@ -63,20 +81,7 @@ pub struct Timed {
 /// [`Error::Gpu`] if the device failed or a tile's result is wrong.
 pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Vec<Timed>> {
     let Product { m, n, k, .. } = product;
-    let size = |what: &str, rows: u32, cols: u32| -> Result<()> {
-        let bytes = u64::from(rows) * u64::from(cols) * 4;
-        if bytes > gpu.max_binding() || rows == 0 || cols == 0 {
-            return Err(Error::Usage(format!(
-                "{what} [{rows}, {cols}] has {bytes} bytes; {} binds 4 to {}: choose another --shape",
-                gpu.summary().name,
-                gpu.max_binding()
-            )));
-        }
-        Ok(())
-    };
-    size("A", m, k)?;
-    size("B", k, n)?;
-    size("C", m, n)?;
+    product.fits(gpu)?;
     let numbers = |stream: u32, len: u32| -> Vec<f32> {
         let at = Counter { stream, step: 0 };
         (0..len).map(|i| (2.0 * rng::uniform(7, at, i) - 1.0) as f32).collect()
@@ -114,8 +119,8 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
     for _ in 0..runs {
         for (_, p, _, times) in &mut programs {
             let timing = timer.run(p)?;
-            let spans: Option<Vec<_>> = timing.spans.iter().copied().collect();
-            let last = spans.and_then(|s| s.last().map(|l| l.1)).filter(|t| *t > 0.0);
+            // From the first begin to the last end, both passes of a split product.
+            let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
             times.push(last.unwrap_or(timing.wall));
         }
     }

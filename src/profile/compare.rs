@@ -53,6 +53,7 @@ pub struct Comparison {
 pub fn compare(before: &Profile, after: &Profile) -> Comparison {
     let different = [
         ("adapter", &before.adapter, &after.adapter),
+        ("backend", &before.backend, &after.backend),
         ("driver", &before.driver, &after.driver),
         ("model", &before.model, &after.model),
         ("method", &before.method, &after.method),

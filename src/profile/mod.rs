@@ -62,7 +62,7 @@ impl Spread {
 /// All calls of one kernel in a step, or those on behalf of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// The kernel: the shader file's and the op's name.
+    /// The kernel: the name of its shader file.
     pub kernel: String,
     /// On whose behalf; absent in the rows of whole kernels.
     pub layer: Option<String>,
@@ -174,12 +174,12 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Reads a profile that `ssgan profile --json` wrote.
+    /// Reads a profile that `ssgan profile --out` or `--json` wrote.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Usage`] if it is no profile.
     pub fn load(path: &Path) -> Result<Profile> {
-        let text = crate::text::read(path)?;
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         let bad = |why: String| Error::Usage(format!("{}: not a profile: {why}", path.display()));
         let p: Profile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
         if p.format != FORMAT {

@@ -18,7 +18,7 @@ pub struct Roofs {
     pub flops_per_second: f64,
 }
 
-/// Values of a copied tensor: 64 MiB, beyond the caches.
+/// Values of a copied tensor: 64 MiB, beyond most caches.
 const COPIED: u32 = 16 << 20;
 /// Invocations of the multiply-add kernel: more than any GPU holds at once.
 const INVOCATIONS: u32 = 1 << 18;
@@ -55,7 +55,7 @@ impl Roofs {
             Ok(shortest)
         };
         let mut roofs = Roofs { bytes_per_second: 0.0, flops_per_second: 0.0 };
-        let n = COPIED.min((gpu.max_binding() / 4) as u32 / 4 * 4);
+        let n = u64::from(COPIED).min(gpu.max_binding() / 16 * 4) as u32;
         let (x, y) = (gpu.vector("roof x", n), gpu.vector("roof y", n));
         for per in [1, 2, 4, 8] {
             let mut p = Program::new();
@@ -104,7 +104,11 @@ impl Roofs {
 fn cache_file(gpu: &Gpu) -> Option<PathBuf> {
     let s = gpu.summary();
     let mut h = Sha256::new();
-    for part in [&s.name, &s.backend, &s.driver, &s.driver_info, &shader_hash()] {
+    // A software adapter is as fast as the machine under it, of which its name tells nothing.
+    let threads = std::thread::available_parallelism().map_or(0, usize::from);
+    let asked = std::env::var("LP_NUM_THREADS").unwrap_or_default();
+    let machine = if s.is_software() { format!("{threads} {asked}") } else { String::new() };
+    for part in [&s.name, &s.backend, &s.driver, &s.driver_info, &shader_hash(), &machine] {
         h.update(part.as_bytes());
         h.update([0]);
     }

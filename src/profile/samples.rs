@@ -59,7 +59,7 @@ impl Samples {
         Profile {
             format: FORMAT.into(),
             adapter: summary.name.clone(),
-            driver: format!("{} {}", summary.driver, summary.driver_info).trim().to_string(),
+            driver: summary.driver_text(),
             backend: summary.backend.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             shaders: shader_hash(),

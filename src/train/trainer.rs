@@ -434,7 +434,7 @@ impl<'g> Trainer<'g> {
             epochs: self.settings.epochs,
             images_per_step: self.images_per_step(),
             adapter: s.name.clone(),
-            driver: format!("{} {}", s.driver, s.driver_info).trim().to_string(),
+            driver: s.driver_text(),
             backend: s.backend.clone(),
         }
     }
