@@ -54,11 +54,8 @@ fn is_large(tiling: &Tiling) -> bool {
 const LARGE_WEIGHT_GRADIENT: usize = 5;
 
 /// The cnn's layers.
-const USED: &[Case] = &[
-    case(3, (28, 28, 1), 32, 5, 2, (1, 1, 2, 2)),
-    case(3, (14, 14, 32), 64, 3, 2, (0, 0, 1, 1)),
-    case(3, (7, 7, 64), 128, 3, 2, (1, 1, 1, 1)),
-];
+const USED: &[Case] =
+    &[case(3, (28, 28, 1), 16, 5, 2, (1, 1, 2, 2)), case(3, (14, 14, 16), 32, 3, 1, (1, 1, 1, 1))];
 
 impl Case {
     fn shape(&self) -> ConvShape {
