@@ -205,13 +205,13 @@ fn fresh_parameters() {
         let lengths = |l: &LayerParams| l.iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(lengths(layer), lengths(&shapes[i]), "layer {i}");
     }
-    // Layer 0: 3x3x2 -> 3, Glorot; layer 7: 2x2x4 -> 3, He; layer 4 has weight_v, weight_g, bias.
+    // Layer 0: 3x3x2 -> 3, Glorot; layer 9: 2x2x4 -> 3, He; layer 5 has weight_v, weight_g, bias.
     let glorot = (6.0 / f64::from(9 * 2 + 9 * 3)).sqrt();
     let u = rng::uniform(9, Counter { stream: streams::INIT_D, step: 0 }, 10);
     assert_close("glorot", &[glorot * (2.0 * u - 1.0)], &[p[0][0][10]], 1e-15, 0.0);
-    let n = rng::normal(9, Counter { stream: streams::INIT_D + 7, step: 0 }, 21);
-    assert_close("he", &[(2.0 / 16.0f64).sqrt() * n], &[p[7][0][21]], 1e-15, 0.0);
-    assert_eq!((&p[4][1], &p[4][2]), (&vec![1.0; 4], &vec![0.0; 4]));
+    let n = rng::normal(9, Counter { stream: streams::INIT_D + 9, step: 0 }, 21);
+    assert_close("he", &[(2.0 / 16.0f64).sqrt() * n], &[p[9][0][21]], 1e-15, 0.0);
+    assert_eq!((&p[5][1], &p[5][2]), (&vec![1.0; 4], &vec![0.0; 4]));
     let ones = vec![1.0; 3];
     let zeros = vec![0.0; 3];
     assert_eq!(p[1], [ones.clone(), zeros.clone(), zeros, ones]);
