@@ -444,7 +444,7 @@ fn profiles_are_measured_written_and_compared() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
     let line = "profile --model m.toml --batch-size 32 --steps 2 --warmup 0 --no-roofs --quiet";
-    let table = stdout(&b.run(&format!("{line} --timing submits --out p")));
+    let table = stdout(&b.run(&format!("{line} --timing submits --all --out p")));
     for words in
         ["one submit per dispatch", "gemm_", "discriminator.1 dense forward", "between kernels", "adam"]
     {
