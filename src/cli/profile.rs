@@ -275,6 +275,10 @@ fn step_lines(p: &Profile) -> String {
     text
 }
 
+/// Changes below this share of the step are only counted: from one process to the next, small kernels differ by
+/// more than they do within one.
+const WORTH_TELLING: f64 = 0.005;
+
 fn changes(c: &Comparison) -> String {
     let mut t = Table::new(&[
         ("kernel", Align::Left),
@@ -287,10 +291,15 @@ fn changes(c: &Comparison) -> String {
         ("", Align::Left),
     ]);
     let middle = |s: Spread| format!("{} to {}", ms(s.p25), ms(s.p75));
-    let mut same = 0;
+    let step = c.whole.after.map_or(0.0, |s| s.p50);
+    let (mut same, mut small) = (0, 0);
     for row in std::iter::once(&c.whole).chain(&c.rows) {
         if row.change == Change::Same && row.kernel != "step" {
             same += 1;
+            continue;
+        }
+        if row.moved() < WORTH_TELLING * step && row.kernel != "step" {
+            small += 1;
             continue;
         }
         t.row([
@@ -305,5 +314,8 @@ fn changes(c: &Comparison) -> String {
         ]);
     }
     let notes: String = c.differences.iter().map(|d| format!("not the same {d}\n")).collect();
-    format!("\n{notes}{t}{same} rows did not change beyond their spread\n")
+    format!(
+        "\n{notes}{t}{same} rows did not change beyond their spread, {small} by less than {} % of the step\n",
+        percent(WORTH_TELLING)
+    )
 }

@@ -38,6 +38,13 @@ pub struct Compared {
     pub change: Change,
 }
 
+impl Compared {
+    /// By how many seconds the median moved; all of them where one side has none.
+    pub fn moved(&self) -> f64 {
+        (self.after.map_or(0.0, |s| s.p50) - self.before.map_or(0.0, |s| s.p50)).abs()
+    }
+}
+
 /// All rows, those that changed most (in seconds) first, and the whole step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -79,7 +86,7 @@ pub fn compare(before: &Profile, after: &Profile) -> Comparison {
     for old in before.layers.iter().filter(|old| !after.layers.iter().any(|r| same(r, old))) {
         rows.push(compared(old, Some(old.per_step), None));
     }
-    rows.sort_by(|a, b| moved(b).total_cmp(&moved(a)));
+    rows.sort_by(|a, b| b.moved().total_cmp(&a.moved()));
     let whole = Compared {
         kernel: "step".into(),
         layer: None,
@@ -89,11 +96,6 @@ pub fn compare(before: &Profile, after: &Profile) -> Comparison {
         change: verdict(before.whole.wall, after.whole.wall),
     };
     Comparison { differences, whole, rows }
-}
-
-/// By how many seconds the median moved.
-fn moved(row: &Compared) -> f64 {
-    (row.after.map_or(0.0, |s| s.p50) - row.before.map_or(0.0, |s| s.p50)).abs()
 }
 
 fn compared(row: &Row, before: Option<Option<Spread>>, after: Option<Option<Spread>>) -> Compared {
