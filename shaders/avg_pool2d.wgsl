@@ -26,7 +26,7 @@ fn main(
     var sum = ${T}(0.0);
     for (var iy = ys.x; iy < ys.y; iy++) {
         for (var ix = xs.x; ix < xs.y; ix++) {
-            sum += x[((out.row * ${H}u + iy) * ${W}u + ix) * ${C / V}u + out.channel];
+            sum += x[input_at(out.row, iy, ix, out.channel)];
         }
     }
     y[i] = sum / f32((ys.y - ys.x) * (xs.y - xs.x));

@@ -12,7 +12,7 @@ struct Params { rows: u32, slope: f32 }
 
 #include "common/grid.wgsl"
 #include "common/pool.wgsl"
-#include "common/activation.wgsl"
+#include "common/activation_lanes.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(
@@ -33,14 +33,11 @@ fn main(
         for (var ox = xs.x; ox < xs.y; ox++) {
             let width = inputs_of(ox, ${LEFT}u, ${W}u);
             let places = (height.y - height.x) * (width.y - width.x);
-            sum += dy[((at.row * ${OH}u + oy) * ${OW}u + ox) * ${C / V}u + at.channel] / f32(places);
+            sum += dy[output_at(at.row, oy, ox, at.channel)] / f32(places);
         }
     }
-#if ACT && V == 4
-    sum *= activate_grad(x[i], p.slope);
-#endif
-#if ACT && V == 1
-    sum *= activate_grad(vec4(x[i]), p.slope).x;
+#if ACT
+    sum *= activate_grad_lanes(x[i], p.slope);
 #endif
     dx[i] = sum;
 }

@@ -17,7 +17,7 @@ struct Params { start: u32, count: u32, cols: u32, eps: f32, slope: f32 }
 #endif
 
 #include "common/grid.wgsl"
-#include "common/activation.wgsl"
+#include "common/activation_lanes.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(
@@ -39,9 +39,5 @@ fn main(
 #if SHIFT
     v += beta[col];
 #endif
-#if V == 4
-    y[at] = activate(v, p.slope);
-#else
-    y[at] = activate(vec4(v), p.slope).x;
-#endif
+    y[at] = activate_lanes(v, p.slope);
 }

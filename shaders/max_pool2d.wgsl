@@ -27,21 +27,19 @@ fn main(
     let out = place(i, ${OH}u, ${OW}u);
     let ys = inputs_of(out.y, ${TOP}u, ${H}u);
     let xs = inputs_of(out.x, ${LEFT}u, ${W}u);
-    var best = x[((out.row * ${H}u + ys.x) * ${W}u + xs.x) * ${C / V}u + out.channel];
-    var found = Taps(0u);
+    // The first place inside the image; the window's corner may lie in the padding.
+    let first = (ys.x + ${TOP}u - out.y * ${STRIDE}u) * ${KERNEL}u + xs.x + ${LEFT}u - out.x * ${STRIDE}u;
+    var best = x[input_at(out.row, ys.x, xs.x, out.channel)];
+    var found = Taps(first);
     for (var iy = ys.x; iy < ys.y; iy++) {
         for (var ix = xs.x; ix < xs.y; ix++) {
-            let value = x[((out.row * ${H}u + iy) * ${W}u + ix) * ${C / V}u + out.channel];
-            // Counted from the first place inside the image: 0 is where the search starts.
-            found = select(found, Taps((iy - ys.x) * ${KERNEL}u + ix - xs.x), value > best);
+            let value = x[input_at(out.row, iy, ix, out.channel)];
+            found = select(found, Taps(first + (iy - ys.x) * ${KERNEL}u + ix - xs.x), value > best);
             best = max(best, value);
         }
     }
     y[i] = best;
 #if TAP
-    // From the window's corner, which may lie in the padding.
-    let ky = ys.x + ${TOP}u - out.y * ${STRIDE}u;
-    let kx = xs.x + ${LEFT}u - out.x * ${STRIDE}u;
-    tap[i] = found + Taps(ky * ${KERNEL}u + kx);
+    tap[i] = found;
 #endif
 }

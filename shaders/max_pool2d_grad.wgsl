@@ -13,7 +13,7 @@ struct Params { rows: u32, slope: f32 }
 
 #include "common/grid.wgsl"
 #include "common/pool.wgsl"
-#include "common/activation.wgsl"
+#include "common/activation_lanes.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(
@@ -31,17 +31,14 @@ fn main(
     var sum = ${T}(0.0);
     for (var oy = ys.x; oy < ys.y; oy++) {
         for (var ox = xs.x; ox < xs.y; ox++) {
-            let o = ((at.row * ${OH}u + oy) * ${OW}u + ox) * ${C / V}u + at.channel;
+            let o = output_at(at.row, oy, ox, at.channel);
             let ky = at.y + ${TOP}u - oy * ${STRIDE}u;
             let kx = at.x + ${LEFT}u - ox * ${STRIDE}u;
             sum += select(${T}(0.0), dy[o], tap[o] == Taps(ky * ${KERNEL}u + kx));
         }
     }
-#if ACT && V == 4
-    sum *= activate_grad(x[i], p.slope);
-#endif
-#if ACT && V == 1
-    sum *= activate_grad(vec4(x[i]), p.slope).x;
+#if ACT
+    sum *= activate_grad_lanes(x[i], p.slope);
 #endif
     dx[i] = sum;
 }

@@ -17,6 +17,15 @@ fn place(i: u32, height: u32, width: u32) -> Place {
     return Place(pixel / (width * height), pixel / width % height, pixel % width, i % ${C / V}u);
 }
 
+// Element of x, and of y, at a pixel of image `row`.
+fn input_at(row: u32, y: u32, x: u32, channel: u32) -> u32 {
+    return ((row * ${H}u + y) * ${W}u + x) * ${C / V}u + channel;
+}
+
+fn output_at(row: u32, y: u32, x: u32, channel: u32) -> u32 {
+    return ((row * ${OH}u + y) * ${OW}u + x) * ${C / V}u + channel;
+}
+
 // First place, and one beyond the last, that output `o` takes along an axis of `n` places.
 fn inputs_of(o: u32, pad: u32, n: u32) -> vec2<u32> {
     let start = o * ${STRIDE}u;

@@ -24,6 +24,7 @@ macro_rules! sources {
 
 sources![
     "common/activation.wgsl",
+    "common/activation_lanes.wgsl",
     "common/grid.wgsl",
     "common/operands.wgsl",
     "common/permute.wgsl",

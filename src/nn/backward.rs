@@ -61,7 +61,7 @@ impl Net {
                         self.weight_gradients(ops, p, i, tape, &d, grads)?;
                     }
                     if need_input {
-                        let below = self.activation_below(i, tape);
+                        let below = self.activation_below(i, tape, rows);
                         d = self.data_gradient(ops, p, i, &d, rows, below.as_ref())?;
                         applied = below.map(|b| b.layer);
                     }
@@ -78,12 +78,12 @@ impl Net {
                     }
                 }
                 LayerOp::MaxPool2d { .. } | LayerOp::AvgPool2d { .. } => {
-                    let below = self.activation_below(i, tape);
+                    let below = self.activation_below(i, tape, rows);
                     let saved = below.as_ref().map(|b| (&b.y, b.activation));
                     let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
                     if matches!(layer.op, LayerOp::MaxPool2d { .. }) {
                         let taps = tape.taps[i].as_ref().expect("a training pass keeps the places");
-                        ops.max_pool2d_grad(p, &label, &conv(layer), (&d, taps), saved, &dx)?;
+                        ops.max_pool2d_grad(p, &label, &conv(layer), (&d, &taps.head(d.rows)), saved, &dx)?;
                     } else {
                         ops.avg_pool2d_grad(p, &label, &conv(layer), &d, saved, &dx)?;
                     }
@@ -111,17 +111,15 @@ impl Net {
     }
 
     /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between.
-    fn activation_below(&self, i: usize, tape: &Tape) -> Option<Below> {
+    /// Of its output, that of the first `rows` images: those that carry a gradient.
+    fn activation_below(&self, i: usize, tape: &Tape, rows: u32) -> Option<Below> {
         let layers = &self.shape.layers;
         let below = (0..i)
             .rev()
             .find(|&j| !matches!(layers[j].op, LayerOp::GaussianNoise { .. } | LayerOp::Flatten {}))?;
         let activation = activation(&layers[below].op)?;
-        Some(Below {
-            layer: below,
-            y: as_matrix(&tape.outputs[below], tape.rows, layers[i].input),
-            activation,
-        })
+        let y = as_matrix(&tape.outputs[below], tape.rows, layers[i].input);
+        Some(Below { layer: below, y: y.head(rows * layers[i].input.pixels()), activation })
     }
 
     fn weight_gradients(

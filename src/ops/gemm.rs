@@ -311,19 +311,16 @@ impl Ops<'_> {
             .param("slope", activation.slope())
             .flops(g.flops());
         let (mut bias_on, mut grad_on) = (0, 0);
-        // Of a longer tape only the rows that carry a gradient.
-        let saved = if let Epilogue::Backward { saved, .. } = g.epilogue {
-            Some(saved.reshape(saved.len() as u32 / g.n, g.n).head(g.m))
-        } else {
-            None
-        };
-        if let Epilogue::Forward { bias: Some(bias), .. } = g.epilogue {
-            bias_on = 1;
-            call = call.bind("bias", bias);
-        }
-        if let Some(saved) = &saved {
-            grad_on = 1;
-            call = call.bind("saved", saved);
+        match g.epilogue {
+            Epilogue::Forward { bias: Some(bias), .. } => {
+                bias_on = 1;
+                call = call.bind("bias", bias);
+            }
+            Epilogue::Backward { saved, .. } => {
+                grad_on = 1;
+                call = call.bind("saved", saved);
+            }
+            _ => {}
         }
         call = call.define("BIAS", bias_on).define("GRAD", grad_on);
         if let Tile::Subgroup { lanes, row_groups, column_vecs } = tile {

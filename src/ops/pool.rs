@@ -4,10 +4,22 @@ use super::{Activation, Conv, Ops, lanes};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Program, Tensor};
 
-/// A pooling call: a variant for each geometry.
-fn pool<'a>(kernel: &'static str, layer: &str, at: &Conv, rows: u32) -> Call<'a> {
+/// Tensors of a call by the names that the shader gives them.
+type Named<'a> = [(&'static str, &'a Tensor)];
+
+/// A pooling call, a variant for each geometry: `outputs` are `[rows * oh * ow, c]`, `inputs` `[rows * h * w, c]`. The
+/// kernels run unchecked, so the sizes are checked here.
+fn pool<'a>(
+    kernel: &'static str,
+    layer: &str,
+    at: &Conv,
+    outputs: &Named<'a>,
+    inputs: &Named<'a>,
+) -> Result<Call<'a>> {
+    let pixels = at.oh * at.ow;
+    let images = outputs[0].1.rows / pixels;
     let (v, ty) = lanes(at.c);
-    Call::new(kernel, layer)
+    let mut call = Call::new(kernel, layer)
         .define("V", v)
         .define("T", ty)
         .define("H", at.h)
@@ -19,42 +31,21 @@ fn pool<'a>(kernel: &'static str, layer: &str, at: &Conv, rows: u32) -> Call<'a>
         .define("STRIDE", at.stride)
         .define("TOP", at.pad_top)
         .define("LEFT", at.pad_left)
-        .param("rows", rows)
-}
-
-/// As [`pool`], for a gradient. `below`: the activation whose output was the layer's input, and that output; its
-/// derivative is multiplied in.
-fn pool_grad<'a>(
-    kernel: &'static str,
-    layer: &str,
-    at: &Conv,
-    rows: u32,
-    below: Option<(&'a Tensor, Activation)>,
-) -> Call<'a> {
-    let activation = below.map_or(Activation::None, |b| b.1);
-    let call =
-        pool(kernel, layer, at, rows).define("ACT", activation.number()).param("slope", activation.slope());
-    match below {
-        Some((x, activation)) if activation != Activation::None => call.bind("x", x),
-        _ => call,
-    }
-}
-
-/// The kernels run unchecked: every tensor must have its `images` times so many values.
-fn check(layer: &str, at: &Conv, images: u32, lengths: &[(&str, usize, u32)]) -> Result<()> {
-    for (what, have, of_one) in lengths {
-        if *have as u64 != u64::from(images) * u64::from(*of_one) {
-            return Err(Error::Gpu(format!(
-                "pooling for {layer}: {what} has {have} values; {images} x {at:?}"
-            )));
+        .param("rows", images)
+        .flops(u64::from(at.kernel * at.kernel) * outputs[0].1.len() as u64);
+    for (tensors, pixels) in [(outputs, pixels), (inputs, at.h * at.w)] {
+        for (name, tensor) in tensors {
+            let want = u64::from(images) * u64::from(pixels) * u64::from(at.c);
+            if tensor.len() as u64 != want {
+                let have = tensor.len();
+                return Err(Error::Gpu(format!(
+                    "{kernel} for {layer}: {name} holds {have} values, needs {want}"
+                )));
+            }
+            call = call.bind(name, tensor);
         }
     }
-    Ok(())
-}
-
-/// Values of an image before and after.
-fn sizes(at: &Conv) -> (u32, u32) {
-    (at.h * at.w * at.c, at.oh * at.ow * at.c)
+    Ok(call)
 }
 
 impl Ops<'_> {
@@ -72,18 +63,10 @@ impl Ops<'_> {
         x: &Tensor,
         (y, tap): (&Tensor, Option<&Tensor>),
     ) -> Result<()> {
-        let (images, (before, after)) = (y.rows / (at.oh * at.ow), sizes(at));
-        let taps = tap.map_or(y.len(), Tensor::len);
-        check(layer, at, images, &[("x", x.len(), before), ("y", y.len(), after), ("tap", taps, after)])?;
-        let mut call = pool("max_pool2d", layer, at, images)
-            .define("TAP", u32::from(tap.is_some()))
-            .bind("x", x)
-            .bind("y", y)
-            .flops(u64::from(at.kernel * at.kernel) * y.len() as u64);
-        if let Some(tap) = tap {
-            call = call.bind("tap", tap);
-        }
-        p.each(self.gpu, call, y.len() as u64 / u64::from(lanes(at.c).0))
+        let outputs: Vec<_> = [("y", y)].into_iter().chain(tap.map(|tap| ("tap", tap))).collect();
+        let call =
+            pool("max_pool2d", layer, at, &outputs, &[("x", x)])?.define("TAP", u32::from(tap.is_some()));
+        self.each_pooled(p, call, at, y)
     }
 
     /// dx [rows * h * w, c] = sum of the dy [rows * oh * ow, c] of the windows whose largest value was there,
@@ -100,22 +83,7 @@ impl Ops<'_> {
         below: Option<(&Tensor, Activation)>,
         dx: &Tensor,
     ) -> Result<()> {
-        let tap = tap.head(dy.rows);
-        let x = below.map(|b| b.0.head(dx.rows));
-        let below = below.zip(x.as_ref()).map(|(b, x)| (x, b.1));
-        let (images, (before, after)) = (dx.rows / (at.h * at.w), sizes(at));
-        check(
-            layer,
-            at,
-            images,
-            &[("dy", dy.len(), after), ("tap", tap.len(), after), ("dx", dx.len(), before)],
-        )?;
-        let call = pool_grad("max_pool2d_grad", layer, at, images, below)
-            .bind("dy", dy)
-            .bind("tap", &tap)
-            .bind("dx", dx)
-            .flops(u64::from(at.kernel * at.kernel) * dy.len() as u64);
-        p.each(self.gpu, call, dx.len() as u64 / u64::from(lanes(at.c).0))
+        self.pool_grad(p, "max_pool2d_grad", layer, at, &[("dy", dy), ("tap", tap)], below, dx)
     }
 
     /// y [rows * oh * ow, c] = mean of each window of x [rows * h * w, c] over its places inside the image.
@@ -123,13 +91,7 @@ impl Ops<'_> {
     /// # Errors
     /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
     pub fn avg_pool2d(&self, p: &mut Program, layer: &str, at: &Conv, x: &Tensor, y: &Tensor) -> Result<()> {
-        let (images, (before, after)) = (y.rows / (at.oh * at.ow), sizes(at));
-        check(layer, at, images, &[("x", x.len(), before), ("y", y.len(), after)])?;
-        let call = pool("avg_pool2d", layer, at, images)
-            .bind("x", x)
-            .bind("y", y)
-            .flops(u64::from(at.kernel * at.kernel) * y.len() as u64);
-        p.each(self.gpu, call, y.len() as u64 / u64::from(lanes(at.c).0))
+        self.each_pooled(p, pool("avg_pool2d", layer, at, &[("y", y)], &[("x", x)])?, at, y)
     }
 
     /// dx [rows * h * w, c] from dy [rows * oh * ow, c] of [`Ops::avg_pool2d`]; `below` as for
@@ -146,15 +108,31 @@ impl Ops<'_> {
         below: Option<(&Tensor, Activation)>,
         dx: &Tensor,
     ) -> Result<()> {
-        let x = below.map(|b| b.0.head(dx.rows));
-        let below = below.zip(x.as_ref()).map(|(b, x)| (x, b.1));
-        let (images, (before, after)) = (dx.rows / (at.h * at.w), sizes(at));
-        check(layer, at, images, &[("dy", dy.len(), after), ("dx", dx.len(), before)])?;
-        let call = pool_grad("avg_pool2d_grad", layer, at, images, below)
-            .bind("dy", dy)
-            .bind("dx", dx)
-            .flops(u64::from(at.kernel * at.kernel) * dy.len() as u64);
-        p.each(self.gpu, call, dx.len() as u64 / u64::from(lanes(at.c).0))
+        self.pool_grad(p, "avg_pool2d_grad", layer, at, &[("dy", dy)], below, dx)
+    }
+
+    fn pool_grad(
+        &self,
+        p: &mut Program,
+        kernel: &'static str,
+        layer: &str,
+        at: &Conv,
+        outputs: &Named<'_>,
+        below: Option<(&Tensor, Activation)>,
+        dx: &Tensor,
+    ) -> Result<()> {
+        let below = below.filter(|(_, activation)| *activation != Activation::None);
+        let activation = below.map_or(Activation::None, |(_, activation)| activation);
+        let inputs: Vec<_> = [("dx", dx)].into_iter().chain(below.map(|(x, _)| ("x", x))).collect();
+        let call = pool(kernel, layer, at, outputs, &inputs)?
+            .define("ACT", activation.number())
+            .param("slope", activation.slope());
+        self.each_pooled(p, call, at, dx)
+    }
+
+    /// One invocation for the lanes of every value of `written`.
+    fn each_pooled(&self, p: &mut Program, call: Call<'_>, at: &Conv, written: &Tensor) -> Result<()> {
+        p.each(self.gpu, call, written.len() as u64 / u64::from(lanes(at.c).0))
     }
 
     /// y [rows, cols] = mean over the pixels of x [rows * pixels, cols].
