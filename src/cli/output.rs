@@ -16,6 +16,11 @@ pub fn print(text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::io("write", STDOUT))
 }
 
+/// Characters across the terminal on standard output; `None` if it is none.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// Writes one indented JSON document to standard output. NaN and infinities become null.
 ///
 /// # Errors

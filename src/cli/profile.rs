@@ -4,7 +4,7 @@ use super::args::{SettingsArgs, SpeechArgs};
 use super::{config, load, output};
 use crate::atomic;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, Gpu, Timer, TimingMode};
+use crate::gpu::{Gpu, Timer, TimingMode};
 use crate::model::parse;
 use crate::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
 use crate::report::roofline;
@@ -27,6 +27,9 @@ pub struct Args {
     /// Every layer in the table, not only those from 1 % of the step
     #[arg(long)]
     all: bool,
+    /// Every column, also on a terminal that is too narrow for them
+    #[arg(long)]
+    wide: bool,
     /// Leave out the machine's roofs
     #[arg(long)]
     no_roofs: bool,
@@ -92,23 +95,20 @@ pub fn run(args: &Args) -> Result<()> {
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
+    let gpu = Gpu::open(&s.adapter_choice())?;
     let trainer = Trainer::new(&gpu, &model, s, &set)?;
-    let mode = args.timing.map_or_else(|| gpu.timing_mode(), Into::into);
+    let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
     let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
     let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
     let samples = profile::sample(&trainer, &mut timer, args.warmup, args.steps)?;
     let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
 
     let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
-    let text = table(&profile, args.all) + &comparison.as_ref().map(changes).unwrap_or_default();
-    let json = |v: &serde_json::Value| {
-        serde_json::to_vec(v).map_err(|e| Error::Output(format!("the trace cannot be written as JSON: {e}")))
-    };
-    let trace = || json(&profile::trace::trace(&samples, &trainer.program().dispatches, &profile.adapter));
     let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
-    for file in args.trace.iter().cloned().chain(within("trace.json")) {
-        atomic::write(&file, &trace()?)?;
+    let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(within("trace.json")).collect();
+    if !traces.is_empty() {
+        let trace = profile::trace::trace(&samples, &trainer.program().dispatches, &profile.adapter);
+        traces.iter().try_for_each(|file| atomic::write(file, trace.to_string().as_bytes()))?;
     }
     if let Some(roofs) = &profile.roofs {
         for file in args.plot.iter().cloned().chain(within("roofline.png")) {
@@ -124,12 +124,15 @@ pub fn run(args: &Args) -> Result<()> {
         atomic::write(&file, &bytes)?;
     }
     if let Some(file) = within("table.txt") {
-        atomic::write(&file, table(&profile, true).as_bytes())?;
+        atomic::write(&file, report(&profile, true, None).as_bytes())?;
     }
     match (args.speech.json, comparison) {
         (true, Some(c)) => output::print_json(&c),
         (true, None) => output::print_json(&profile),
-        (false, _) => output::print(&text),
+        (false, c) => {
+            let width = if args.wide { None } else { output::terminal_width() };
+            output::print(&(report(&profile, args.all, width) + &c.as_ref().map(changes).unwrap_or_default()))
+        }
     }
 }
 
@@ -154,7 +157,21 @@ fn percent(share: f64) -> String {
 /// Rows of this share of the step and above are shown without `--all`.
 const WORTH_SHOWING: f64 = 0.01;
 
-fn table(p: &Profile, all: bool) -> String {
+/// What a narrow terminal does without: the spread of the calls, the amounts behind the rates, the variants.
+const WIDE: [&str; 9] = ["mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB", "variant"];
+
+/// The whole text, its table no wider than `width` characters where leaving columns out can do that.
+fn report(p: &Profile, all: bool, width: Option<usize>) -> String {
+    let mut t = table(p, all);
+    let mut note = "";
+    if width.is_some_and(|w| t.width() > w) {
+        t.without(&WIDE);
+        note = "columns left out for the width of the terminal: --wide\n";
+    }
+    format!("{}\n{t}{note}\n{}", headline(p), step_lines(p))
+}
+
+fn table(p: &Profile, all: bool) -> Table {
     let right = [
         "calls", "ms/step", "% step", "mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB",
         "GFLOP/s", "GB/s", "FLOP/B", "% roof",
@@ -166,18 +183,14 @@ fn table(p: &Profile, all: bool) -> String {
     let mut t = Table::new(&heads);
     for kernel in &p.kernels {
         t.row(cells(p, kernel, &kernel.kernel));
-        let mut hidden = 0;
-        for layer in p.layers.iter().filter(|l| l.kernel == kernel.kernel) {
-            let share = layer.per_step.map_or(1.0, |s| s.mean / p.whole.wall.mean);
-            if all || share >= WORTH_SHOWING {
-                t.row(cells(p, layer, &format!("  {}", layer.layer.as_deref().unwrap_or_default())));
-            } else {
-                hidden += 1;
-            }
+        let worth = |l: &&Row| all || p.share(l).is_none_or(|s| s >= WORTH_SHOWING);
+        let layers = p.layers.iter().filter(|l| l.kernel == kernel.kernel);
+        let (shown, hidden): (Vec<&Row>, Vec<&Row>) = layers.partition(worth);
+        for layer in &shown {
+            t.row(cells(p, layer, &format!("  {}", layer.layer.as_deref().unwrap_or_default())));
         }
-        let shown = p.layers.iter().filter(|l| l.kernel == kernel.kernel).count() - hidden;
-        if hidden > 0 && shown > 0 {
-            t.row([format!("  and {hidden} layers below 1 %")]);
+        if !hidden.is_empty() && !shown.is_empty() {
+            t.row([format!("  and {} layers below 1 %", hidden.len())]);
         }
     }
     t.rule();
@@ -186,9 +199,9 @@ fn table(p: &Profile, all: bool) -> String {
         [name.to_string(), String::new(), or_unknown(seconds, ms), or_unknown(share, percent)]
     };
     t.row(line("all kernels", p.whole.gpu.map(|g| g.mean)));
-    t.row(line("between kernels: barriers, recording, submission", p.between()));
+    t.row(line("between kernels: barriers, submission", p.between()));
     t.row(line("step, wall", Some(p.whole.wall.mean)));
-    format!("{}\n{t}\n{}", headline(p), step_lines(p))
+    t
 }
 
 fn headline(p: &Profile) -> String {
@@ -208,7 +221,6 @@ fn headline(p: &Profile) -> String {
 
 fn cells(p: &Profile, row: &Row, name: &str) -> Vec<String> {
     let us = |f: fn(&Spread) -> f64| or_unknown(row.per_call, |s| format!("{:.1}", f(&s) * 1e6));
-    let share = row.per_step.map(|s| s.mean / p.whole.wall.mean);
     let roof = p.roofs.as_ref().and_then(|r| row.share_of_roof(r));
     let variant = match row.variants.as_slice() {
         [one] => one.clone(),
@@ -218,7 +230,7 @@ fn cells(p: &Profile, row: &Row, name: &str) -> Vec<String> {
         name.to_string(),
         row.calls.to_string(),
         or_unknown(row.per_step, |s| ms(s.mean)),
-        or_unknown(share, percent),
+        or_unknown(p.share(row), percent),
         us(|s| s.mean),
         us(|s| s.p50),
         us(|s| s.p95),
@@ -292,16 +304,9 @@ fn changes(c: &Comparison) -> String {
     ]);
     let middle = |s: Spread| format!("{} to {}", ms(s.p25), ms(s.p75));
     let step = c.whole.after.map_or(0.0, |s| s.p50);
-    let (mut same, mut small) = (0, 0);
-    for row in std::iter::once(&c.whole).chain(&c.rows) {
-        if row.change == Change::Same && row.kernel != "step" {
-            same += 1;
-            continue;
-        }
-        if row.moved() < WORTH_TELLING * step && row.kernel != "step" {
-            small += 1;
-            continue;
-        }
+    let (same, moved): (Vec<_>, Vec<_>) = c.rows.iter().partition(|r| r.change == Change::Same);
+    let (small, large): (Vec<_>, Vec<_>) = moved.into_iter().partition(|r| r.moved() < WORTH_TELLING * step);
+    for row in std::iter::once(&c.whole).chain(large) {
         t.row([
             row.kernel.clone(),
             row.layer.clone().unwrap_or_default(),
@@ -315,7 +320,9 @@ fn changes(c: &Comparison) -> String {
     }
     let notes: String = c.differences.iter().map(|d| format!("not the same {d}\n")).collect();
     format!(
-        "\n{notes}{t}{same} rows did not change beyond their spread, {small} by less than {} % of the step\n",
+        "\n{notes}{t}{} rows did not change beyond their spread, {} by less than {} % of the step\n",
+        same.len(),
+        small.len(),
         percent(WORTH_TELLING)
     )
 }

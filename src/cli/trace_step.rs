@@ -3,7 +3,7 @@
 use super::args::{SettingsArgs, SpeechArgs};
 use super::{config, load, output};
 use crate::error::Result;
-use crate::gpu::{AdapterChoice, Gpu};
+use crate::gpu::Gpu;
 use crate::model::parse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub fn run(args: &Args) -> Result<()> {
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
+    let gpu = Gpu::open(&s.adapter_choice())?;
     let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step - 1)?;
     let texts = BTreeMap::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),

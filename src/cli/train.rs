@@ -5,7 +5,7 @@ use super::config::{self, Resolved};
 use super::{interrupt, load, output};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, AdapterSummary, Gpu, shader_hash};
+use crate::gpu::{AdapterSummary, Gpu, shader_hash};
 use crate::model::parse;
 use crate::report::confusion;
 use crate::report::progress::Progress;
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
     let set = load::dataset(s, &mut progress)?;
     go_on(stop)?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = Gpu::open(&AdapterChoice { adapter: s.adapter.clone(), backend: s.backend.clone() })?;
+    let gpu = Gpu::open(&s.adapter_choice())?;
     let mut trainer = Trainer::new(&gpu, &model, s, &set)?;
     go_on(stop)?;
     run.write_json("env.json", &Environment::new(gpu.summary(), &set))?;

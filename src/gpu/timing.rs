@@ -19,6 +19,18 @@ pub enum TimingMode {
 }
 
 impl TimingMode {
+    /// Every mode, the finest first.
+    const ALL: [TimingMode; 3] = [TimingMode::InsidePasses, TimingMode::PassBoundaries, TimingMode::Submits];
+
+    /// What the adapter must have for it.
+    fn needs(self) -> wgpu::Features {
+        match self {
+            TimingMode::InsidePasses => wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES,
+            TimingMode::PassBoundaries => wgpu::Features::TIMESTAMP_QUERY,
+            TimingMode::Submits => wgpu::Features::empty(),
+        }
+    }
+
     /// What tables print.
     pub fn describe(self) -> &'static str {
         match self {
@@ -52,6 +64,13 @@ pub struct Timing {
     pub submits: u32,
 }
 
+impl Timing {
+    /// Seconds of dispatch `i`, if the adapter's timestamps make sense.
+    pub fn seconds(&self, i: usize) -> Option<f64> {
+        self.spans[i].map(|(begin, end)| end - begin)
+    }
+}
+
 /// Times programs of up to so many dispatches; its memory is made once.
 #[derive(Debug)]
 pub struct Timer<'g> {
@@ -62,16 +81,9 @@ pub struct Timer<'g> {
 }
 
 impl Gpu {
-    /// The best way of timing that the adapter has.
-    pub fn timing_mode(&self) -> TimingMode {
-        let features = self.device.features();
-        if features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES) {
-            TimingMode::InsidePasses
-        } else if features.contains(wgpu::Features::TIMESTAMP_QUERY) {
-            TimingMode::PassBoundaries
-        } else {
-            TimingMode::Submits
-        }
+    /// The ways of timing that the adapter has, the finest first; never none.
+    pub fn timing_modes(&self) -> Vec<TimingMode> {
+        TimingMode::ALL.into_iter().filter(|m| self.device.features().contains(m.needs())).collect()
     }
 }
 
@@ -81,13 +93,8 @@ impl<'g> Timer<'g> {
     /// # Errors
     /// [`Error::Usage`] for a mode that the adapter does not have; [`Error::Gpu`] if the device failed.
     pub fn new(gpu: &'g Gpu, mode: TimingMode, dispatches: usize) -> Result<Timer<'g>> {
-        let needed = match mode {
-            TimingMode::InsidePasses => wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES,
-            TimingMode::PassBoundaries => wgpu::Features::TIMESTAMP_QUERY,
-            TimingMode::Submits => wgpu::Features::empty(),
-        };
         let count = dispatches.div_ceil(BLOCK);
-        if !gpu.device.features().contains(needed) || (mode != TimingMode::Submits && count > SETS) {
+        if !gpu.device.features().contains(mode.needs()) || (mode != TimingMode::Submits && count > SETS) {
             return Err(Error::Usage(format!(
                 "{} cannot time {dispatches} dispatches by {}: leave the mode to the program",
                 gpu.summary.name,

@@ -87,7 +87,7 @@ pub fn shader_hash() -> String {
         h.update(text.as_bytes());
         h.update([0]);
     }
-    h.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    crate::data::hex(&h.finalize())
 }
 
 /// The text of a source file.

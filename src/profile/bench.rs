@@ -4,7 +4,7 @@ use super::Spread;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
 use crate::ops::{Epilogue, Gemm, Operand, Ops, Tile, Tiling};
-use crate::reference::nmse;
+use crate::reference::{dense, nmse};
 use crate::rng::{self, Counter};
 use crate::train::Trainer;
 use serde::Serialize;
@@ -115,7 +115,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         let times: Vec<f64> = vec![];
         programs.push((tile, p, error, times));
     }
-    let mut timer = Timer::new(gpu, gpu.timing_mode(), 2)?;
+    let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
     for _ in 0..runs {
         for (_, p, _, times) in &mut programs {
             let timing = timer.run(p)?;
@@ -146,16 +146,14 @@ fn checked_rows(p: Product) -> Vec<u32> {
 /// Some rows of C in float64.
 fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
     let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
-    let mut out = Vec::with_capacity(rows.len() * n);
-    for &r in rows {
-        let mut row = vec![0.0f64; n];
-        for i in 0..k {
-            let v = f64::from(if p.columns { a[i * m + r as usize] } else { a[r as usize * k + i] });
-            row.iter_mut().zip(&b[i * n..(i + 1) * n]).for_each(|(c, b)| *c += v * f64::from(*b));
-        }
-        out.extend(row);
-    }
-    out
+    let at = |r: usize, i: usize| if p.columns { i * m + r } else { r * k + i };
+    let a: Vec<f64> = rows
+        .iter()
+        .flat_map(|&r| (0..k).map(move |i| (r as usize, i)))
+        .map(|(r, i)| f64::from(a[at(r, i)]))
+        .collect();
+    let b: Vec<f64> = b.iter().map(|&v| f64::from(v)).collect();
+    dense::dense_data_grad(&a, &b, rows.len(), n, k)
 }
 
 /// Wall seconds of whole steps of several trainers, in turns, after `warmup` of each.

@@ -188,6 +188,11 @@ impl Profile {
         Ok(p)
     }
 
+    /// Share of the step's wall time that a row takes, by means.
+    pub fn share(&self, row: &Row) -> Option<f64> {
+        row.per_step.map(|s| s.mean / self.whole.wall.mean)
+    }
+
     /// Mean time of a step outside of all dispatches: recording, submission, barriers, waiting.
     pub fn between(&self) -> Option<f64> {
         self.whole.gpu.map(|g| self.whole.wall.mean - g.mean)

@@ -1,7 +1,8 @@
 //! What the machine can do as WGSL can reach it: memory traffic of a copy, arithmetic of multiply-adds. Datasheets
 //! promise more.
 
-use crate::data::cache_dir;
+use crate::atomic;
+use crate::data::{cache_dir, hex};
 use crate::error::Result;
 use crate::gpu::{Gpu, Program, Timer, shader_hash};
 use crate::ops::Ops;
@@ -44,13 +45,12 @@ impl Roofs {
     /// [`crate::error::Error::Gpu`] if the device failed.
     pub fn measure(gpu: &Gpu) -> Result<Roofs> {
         let ops = Ops::new(gpu);
-        let mut timer = Timer::new(gpu, gpu.timing_mode(), 1)?;
+        let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 1)?;
         let mut best = |p: &Program| -> Result<f64> {
             let mut shortest = f64::INFINITY;
             for _ in 0..RUNS {
                 let timing = timer.run(p)?;
-                let span = timing.spans[0].map_or(timing.wall, |(b, e)| e - b);
-                shortest = shortest.min(if span > 0.0 { span } else { timing.wall });
+                shortest = shortest.min(timing.seconds(0).filter(|s| *s > 0.0).unwrap_or(timing.wall));
             }
             Ok(shortest)
         };
@@ -95,7 +95,7 @@ impl Roofs {
         let roofs = Roofs::measure(gpu)?;
         if let (Some(file), Ok(text)) = (file, serde_json::to_string_pretty(&roofs)) {
             let _ = file.parent().map(std::fs::create_dir_all);
-            let _ = std::fs::write(file, text);
+            let _ = atomic::write(&file, text.as_bytes());
         }
         Ok(roofs)
     }
@@ -112,7 +112,7 @@ fn cache_file(gpu: &Gpu) -> Option<PathBuf> {
         h.update(part.as_bytes());
         h.update([0]);
     }
-    let key: String = h.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let key = hex(&h.finalize()[..8]);
     Some(cache_dir().ok()?.join("roofs").join(format!("{key}.json")))
 }
 

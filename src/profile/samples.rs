@@ -9,9 +9,7 @@ use std::time::Instant;
 /// Timed steps, in order.
 #[derive(Debug)]
 pub struct Samples {
-    /// When the first began.
-    pub origin: Instant,
-    /// Each step: its number from 0, seconds from the origin to its begin, and where its time went.
+    /// Each step: its number from 0, seconds from the first one's begin to its own, and where its time went.
     pub steps: Vec<(u32, f64, Timing)>,
     /// Wall seconds of untimed steps in between.
     pub untimed: Vec<f64>,
@@ -31,7 +29,7 @@ pub fn sample(trainer: &Trainer<'_>, timer: &mut Timer<'_>, warmup: u32, steps: 
         t += 1;
     }
     let origin = Instant::now();
-    let mut samples = Samples { origin, steps: vec![], untimed: vec![], warmup };
+    let mut samples = Samples { steps: vec![], untimed: vec![], warmup };
     for _ in 0..steps {
         let begun = origin.elapsed().as_secs_f64();
         samples.steps.push((t, begun, trainer.timed_step(t, timer)?));
@@ -65,7 +63,7 @@ impl Samples {
             shaders: shader_hash(),
             model: trainer.model().name.clone(),
             dataset: trainer.dataset().to_string(),
-            method: format!("{:?}", settings.method).to_lowercase(),
+            method: settings.method.name().into(),
             batch_size: settings.batch_size,
             mode: timer.mode(),
             steps: timings.len() as u32,
@@ -91,7 +89,7 @@ impl Samples {
 
 /// Seconds of some dispatches in each step; `None` if one has no time.
 fn per_step(timings: &[&Timing], which: &[usize]) -> Option<Vec<f64>> {
-    timings.iter().map(|t| which.iter().map(|&i| t.spans[i].map(|(b, e)| e - b)).sum()).collect()
+    timings.iter().map(|t| which.iter().map(|&i| t.seconds(i)).sum()).collect()
 }
 
 /// Rows by kernel, or by kernel and layer, longest first.
@@ -112,9 +110,8 @@ fn rows(dispatches: &[Dispatch], timings: &[&Timing], by_layer: bool) -> Vec<Row
             let mut variants: Vec<String> = of().map(|d| d.kernel.variant()).collect();
             variants.sort_unstable();
             variants.dedup();
-            let calls: Option<Vec<f64>> = (timings.iter())
-                .flat_map(|t| members.iter().map(|&i| t.spans[i].map(|(b, e)| e - b)))
-                .collect();
+            let calls: Option<Vec<f64>> =
+                (timings.iter()).flat_map(|t| members.iter().map(|&i| t.seconds(i))).collect();
             Row {
                 kernel: kernel.into(),
                 layer: layer.map(Into::into),

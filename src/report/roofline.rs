@@ -91,7 +91,7 @@ where
     text(&along, beside, ROOF)?;
     taken.push((beside.0, beside.0 + 9 * along.len() as i32, beside.1));
     for (row, intensity, rate) in &points {
-        let share = row.per_step.map_or(0.0, |s| s.mean / profile.whole.wall.mean);
+        let share = profile.share(row).unwrap_or(0.0);
         let radius = (WHOLE_STEP * share / std::f64::consts::PI).sqrt().max(3.0) as i32;
         let at = pixel((*intensity, *rate));
         area.draw(&Circle::new(at, radius, POINT.mix(0.35).filled()))?;

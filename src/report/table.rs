@@ -33,6 +33,34 @@ impl Table {
         self.rows.push(Some(cells));
     }
 
+    /// Drops the columns with these heads.
+    pub fn without(&mut self, heads: &[&str]) {
+        let Some(Some(names)) = self.rows.first() else { return };
+        let keep: Vec<bool> = names.iter().map(|n| !heads.contains(&n.as_str())).collect();
+        fn kept<T>(cells: &mut Vec<T>, keep: &[bool]) {
+            let mut at = keep.iter();
+            cells.retain(|_| at.next() != Some(&false));
+        }
+        kept(&mut self.columns, &keep);
+        self.rows.iter_mut().flatten().for_each(|row| kept(row, &keep));
+    }
+
+    /// Characters across.
+    pub fn width(&self) -> usize {
+        let widths = self.widths();
+        widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths = vec![0; self.columns.len()];
+        for row in self.rows.iter().flatten() {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        widths
+    }
+
     /// Adds a line across.
     pub fn rule(&mut self) {
         self.rows.push(None);
@@ -41,12 +69,7 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut widths = vec![0; self.columns.len()];
-        for row in self.rows.iter().flatten() {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
+        let widths = self.widths();
         for row in &self.rows {
             let Some(cells) = row else {
                 let across: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();

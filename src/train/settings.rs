@@ -3,6 +3,7 @@
 //! Defaults are written once, here. The command line and configuration files only override them.
 
 use crate::error::{Error, Result};
+use crate::gpu::AdapterChoice;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,6 +16,16 @@ pub enum Method {
     Ssl,
     /// The same discriminator network as a plain classifier on the labelled images alone.
     Supervised,
+}
+
+impl Method {
+    /// As in settings, summaries and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Ssl => "ssl",
+            Method::Supervised => "supervised",
+        }
+    }
 }
 
 /// Reduction of the feature-matching loss over the F features.
@@ -85,6 +96,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The adapter that was asked for.
+    pub fn adapter_choice(&self) -> AdapterChoice {
+        AdapterChoice { adapter: self.adapter.clone(), backend: self.backend.clone() }
+    }
+
     /// The report's settings for a method. `convolutional` tells which of its two networks is meant: its
     /// supervised baselines run 100 epochs (CNN) and 50 (DNN).
     pub fn defaults(method: Method, convolutional: bool) -> Settings {

@@ -61,7 +61,7 @@ pub fn trace_step(
     let metadata = [
         ("format", "ssgan-trace-1".to_string()),
         ("model", model.name.clone()),
-        ("method", format!("{:?}", s.method).to_lowercase()),
+        ("method", s.method.name().into()),
         ("step", step.to_string()),
         ("learning_rate", s.learning_rate.to_string()),
         ("generator_learning_rate", s.generator_learning_rate.to_string()),

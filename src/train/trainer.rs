@@ -413,7 +413,7 @@ impl<'g> Trainer<'g> {
             ("data_sha256", self.fingerprint.clone()),
             ("classes", self.model.data.classes.to_string()),
             ("image", self.model.data.image.to_string()),
-            ("method", format!("{:?}", self.settings.method).to_lowercase()),
+            ("method", self.settings.method.name().into()),
             ("epoch", epoch.to_string()),
             ("step", step.to_string()),
             ("average_scale", ema_scale(self.settings.ema_rate, step).to_string()),
@@ -444,7 +444,7 @@ impl<'g> Trainer<'g> {
         let seconds = progress.trained.as_secs_f64();
         let steps = f64::from(progress.step.max(1));
         Summary {
-            method: format!("{:?}", self.settings.method).to_lowercase(),
+            method: self.settings.method.name().into(),
             model: self.model.name.clone(),
             dataset: self.dataset.clone(),
             labels: self.settings.labels,
