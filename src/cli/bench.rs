@@ -73,6 +73,9 @@ struct StepArgs {
     /// Steps before them
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     warmup: u32,
+    /// One model; a step for every line on standard input, its time as a line of JSON
+    #[arg(long, conflicts_with_all = ["runs", "warmup"])]
+    paced: bool,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
@@ -169,13 +172,19 @@ fn step(args: &StepArgs) -> Result<()> {
     let settings = Settings { batch_size: args.batch_size, ..Settings::defaults(Method::Ssl, false) };
     let set = load::dataset(&settings, &mut progress)?;
     let gpu = Gpu::open(&args.adapter.choice())?;
-    let roofs = Roofs::cached(&gpu, false)?;
     let mut trainers = vec![];
     for name in &args.model {
         let (spec, source) = parse::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
         trainers.push(Trainer::new(&gpu, &model, &settings, &set)?);
     }
+    if args.paced {
+        return match trainers.as_slice() {
+            [one] => paced(one),
+            _ => Err(Error::Usage("--paced times one model: give --model once".into())),
+        };
+    }
+    let roofs = Roofs::cached(&gpu, false)?;
     let spreads = bench::steps(&trainers, args.warmup, args.runs)?;
     if args.speech.json {
         let rows: Vec<_> = (trainers.iter().zip(&spreads))
@@ -208,6 +217,22 @@ fn step(args: &StepArgs) -> Result<()> {
         args.runs,
         gpu.summary().name
     ))
+}
+
+/// A step for every line on standard input, so that another program can take turns with it.
+fn paced(trainer: &Trainer<'_>) -> Result<()> {
+    trainer.initialise()?;
+    let summary = trainer.gpu().summary();
+    output::print(&format!(
+        "{}\n",
+        json!({ "name": concat!("ssgan ", env!("CARGO_PKG_VERSION")), "adapter": summary.name, "driver": summary.driver_text() })
+    ))?;
+    for (t, line) in std::io::stdin().lines().enumerate() {
+        line.map_err(Error::io("read", "standard input"))?;
+        let ms = 1e3 * trainer.untimed_step(t as u32)?.as_secs_f64();
+        output::print(&format!("{}\n", json!({ "ms": ms })))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The same training step in ssgan and in other frameworks, one after the other in turns, in one run.
+
+    run.py [--model dnn cnn] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
+
+First every peer computes the losses of one recorded step from its parameters and random draws: they must be those of
+ssgan, or it would not be the same work. Then the peers take turns, a step each per round. The ratio of medians is
+printed; a step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D, 1024 rows for G.
+
+Peers: pytorch (eager), pytorch-compile; with CUDA pytorch-cuda, pytorch-cuda-compile, pytorch-cuda-graphs and the
+same with -tf32; burn-wgpu, burn-cpu where --burn names the program built in bench/peers/burn.
+Needs torch, numpy, safetensors and Python 3.11 for the PyTorch peers, nothing else.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+LOSSES = ("discriminator", "supervised", "unlabelled", "generated", "generator")
+TOLERANCE = 1e-3  # of a loss, between single-precision programs
+
+
+class Peer:
+    def __init__(self, label, command):
+        self.label, self.times = label, []
+        self.process = subprocess.Popen(
+            [str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.hello = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.label} ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def commands(args, model, trace):
+    """Label -> command line of every peer asked for."""
+    python = [sys.executable, HERE / "pytorch.py", "--trace", trace]
+    known = {"pytorch": python, "pytorch-compile": [*python, "--mode", "compile"]}
+    for tf32 in ("", "-tf32"):
+        for mode in ("eager", "compile", "graphs"):
+            label = "pytorch-cuda" + ("" if mode == "eager" else f"-{mode}") + tf32
+            known[label] = [*python, "--device", "cuda", "--mode", mode, *(["--tf32"] if tf32 else [])]
+    for backend in ("wgpu", "cpu"):
+        if args.burn:
+            known[f"burn-{backend}"] = [args.burn, "--trace", trace, "--backend", backend]
+    unknown = [p for p in args.peer if p not in known]
+    if unknown:
+        raise SystemExit(f"no peer {unknown[0]}: choose from {', '.join(known)}")
+    return {label: known[label] for label in args.peer}
+
+
+def recorded_losses(path):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as f:
+        return {n: float(f.get_tensor(f"loss.{n}")) for n in LOSSES}
+
+
+def measure(args, model, folder):
+    trace = pathlib.Path(folder) / f"{model}.safetensors"
+    subprocess.run([args.ssgan, "trace-step", "--model", model, "--out", trace, "--quiet"], check=True,
+                   stdout=subprocess.DEVNULL)
+    expected = recorded_losses(trace)
+    ours = Peer("ssgan", [args.ssgan, "bench", "step", "--model", model, "--paced", "--quiet"])
+    peers = [ours] + [Peer(label, command) for label, command in commands(args, model, trace).items()]
+    print(f"\n{model}: losses of one recorded step\n{'':24}" + "".join(f"{n:>15}" for n in LOSSES))
+    print(f"{'ssgan':24}" + "".join(f"{expected[n]:15.7f}" for n in LOSSES))
+    same = True
+    for peer in peers[1:]:
+        losses = peer.ask("check")["losses"]
+        good = all(abs(losses[n] - expected[n]) <= TOLERANCE * abs(expected[n]) for n in LOSSES)
+        same &= good
+        print(f"{peer.label:24}" + "".join(f"{losses[n]:15.7f}" for n in LOSSES) + ("" if good else "  DIFFER"))
+    for turn in range(args.warmup + args.rounds):
+        for peer in peers:
+            ms = peer.ask("step")["ms"]
+            if turn >= args.warmup:
+                peer.times.append(ms)
+    rows = []
+    for peer in peers:
+        low, middle, high = statistics.quantiles(peer.times, n=4)
+        rows.append({"peer": peer.label, **peer.hello, "median_ms": middle, "p25_ms": low, "p75_ms": high,
+                     "min_ms": min(peer.times), "times_ms": peer.times})
+        peer.close()
+    print(f"\n{'':24}{'median ms':>12}{'p25':>9}{'p75':>9}{'min':>9}{'ssgan / it':>13}   program")
+    for row in rows:
+        ratio = rows[0]["median_ms"] / row["median_ms"]
+        print(f"{row['peer']:24}{row['median_ms']:12.1f}{row['p25_ms']:9.1f}{row['p75_ms']:9.1f}{row['min_ms']:9.1f}"
+              f"{ratio:13.2f}   {row['name']}, {row.get('adapter', '')}")
+    return {"model": model, "losses": expected, "same_losses": same, "rows": rows}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", nargs="+", default=["dnn", "cnn"])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--warmup", type=int, default=4)
+    parser.add_argument("--ssgan", default=HERE.parents[1] / "target" / "release" / "ssgan")
+    parser.add_argument("--burn", help="program built from bench/peers/burn")
+    parser.add_argument("--peer", nargs="+", default=["pytorch"])
+    parser.add_argument("--json", type=pathlib.Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = [measure(args, model, folder) for model in args.model]
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0 if all(r["same_losses"] for r in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
