@@ -1,20 +1,22 @@
 // C [M, N] = epilogue(A [M, K] B [K, N]), one subgroup per workgroup, no barriers.
 //
 // Each lane holds other rows of A and other columns of B; a row's value reaches the other lanes by
-// subgroupBroadcast. On llvmpipe a load costs about 6 instructions per lane and component, a broadcast
-// from a constant lane two, and barriers are coroutine switches: few loads, many multiply-adds per load.
+// subgroupBroadcast. On llvmpipe a load is a loop over the lanes with two branches for every component, a broadcast
+// from a constant lane two instructions, and barriers are coroutine switches: few loads, many multiply-adds per load.
 // The rows are the outer loop of the unrolled block, so that each accumulator takes its four k-steps in
 // a row: the compiler spills in the order of the text.
 //
 // Variant: SG lanes; RG groups of SG rows (A row-wise) or of 4 SG rows (A column-wise), CV vec4 columns
-// per lane. A, B: address modes of common/operands.wgsl. VA, VB, VC: vec4 access of A, B, C.
-// BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks, one per z.
-// THIN: N <= 4, as for gradients into images: no columns to spread over lanes, each lane keeps its rows.
+// per lane. A, B: address modes of common/operands.wgsl. VA, VB: how A and B are read, 0: floats, 1: four at a
+// time, 2: pairs; VB 3: eight at a time. L: fours, pairs and eights are 64-bit integers, half as many components to
+// load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks,
+// one per z. THIN: N <= 4, as for gradients into images: no columns to spread over lanes, each lane keeps its rows.
 
 struct Params {
     m: u32, n: u32, k: u32,
     k_chunk: u32,
     z: u32,          // chunks of K or classes of pixels; the grid folds rows of tiles over z beyond them
+    panel: u32,      // rows of a panel of B
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
     oh: u32, ow: u32, oc: u32,
@@ -22,17 +24,37 @@ struct Params {
     slope: f32,
 }
 
+#if L
+#define FOUR "vec2<u64>"
+#define PAIR "u64"
+#else
+#define FOUR "vec4<f32>"
+#define PAIR "vec2<f32>"
+#endif
+#if VA == 0
+#define TA "f32"
+#endif
+#if VA == 1
+#define TA FOUR
+#endif
+#if VA == 2
+#define TA PAIR
+#endif
+#if VB == 0
+#define TB "f32"
+#endif
+#if VB == 1
+#define TB FOUR
+#endif
+#if VB == 2
+#define TB PAIR
+#endif
+#if VB == 3
+#define TB "vec4<u64>"
+#endif
 @group(0) @binding(0) var<uniform> p: Params;
-#if VA
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
-#else
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-#endif
-#if VB
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
-#else
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-#endif
+@group(0) @binding(1) var<storage, read> a: array<${TA}>;
+@group(0) @binding(2) var<storage, read> b: array<${TB}>;
 #if VC
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 #else
@@ -59,6 +81,39 @@ struct Params {
 #define ROWS RG * SG
 #endif
 #define COLS CV * SG * 4
+
+#if L
+fn floats(x: vec2<u64>) -> vec4<f32> {
+    let low = bitcast<vec2<f32>>(vec2<u32>(x));
+    let high = bitcast<vec2<f32>>(vec2<u32>(x >> vec2(32u)));
+    return vec4(low.x, high.x, low.y, high.y);
+}
+#else
+fn floats(x: vec4<f32>) -> vec4<f32> {
+    return x;
+}
+#endif
+
+// Four values of A from `at` on, of which the first `left` are there: the others come as 0. Read four at a time,
+// all are there.
+fn load_a(at: u32, left: u32) -> vec4<f32> {
+#if VA == 0
+    return vec4(a[at], select(0.0, a[at + min(1u, left - 1u)], left > 1u),
+        select(0.0, a[at + min(2u, left - 1u)], left > 2u), select(0.0, a[at + min(3u, left - 1u)], left > 3u));
+#endif
+#if VA == 1
+    return floats(a[at / 4u]);
+#endif
+#if VA == 2
+    let more = left > 2u;
+#if L
+    let x = floats(vec2(a[at / 2u], a[at / 2u + u32(more)]));
+#else
+    let x = vec4(a[at / 2u], a[at / 2u + u32(more)]);
+#endif
+    return vec4(x.xy, select(vec2<f32>(), x.zw, more));
+#endif
+}
 
 @compute @workgroup_size(${SG})
 fn main(
@@ -95,16 +150,24 @@ fn main(
 #endfor
 #endfor
 
-    // Columns of this lane. Those beyond N read column N - 1 and are not stored.
+    // Columns of this lane. Those beyond N read others and are not stored.
 #for v in 0..CV
-    let col${v} = n0 + (${v}u * ${SG}u + lane) * 4u;
+    let col${v} = n0 + (lane * ${CV}u + ${v}u) * 4u;
 #if B == 0
-#if VB
-    let bcol${v} = min(col${v}, p.n - 4u) / 4u;
-#else
+#if VB == 0
 #for j in 0..4
     let bcol${v}_${j} = min(col${v} + ${j}u, p.n - 1u);
 #endfor
+#endif
+#if VB == 1
+    let bcol${v} = min(col${v}, p.n - 4u) / 4u;
+#endif
+#if VB == 2
+    let bcol${v} = min(col${v}, p.n - 2u) / 2u;
+    let bnext${v} = min(col${v} + 2u, p.n - 2u) / 2u;
+#endif
+#if VB == 3
+    let bcol${v} = min(col${v}, p.n - 8u) / 8u;
 #endif
 #endif
 #if B == 1
@@ -124,6 +187,10 @@ fn main(
 #endif
 #endfor
 #endif
+#if B == 2
+    // First value of this lane in row 0 of the panel.
+    let panel0 = group.x * p.panel * ${COLS}u + lane * ${4 * CV}u;
+#endif
 
     // Rows of this lane, likewise.
 #if A == 0
@@ -133,12 +200,18 @@ fn main(
 #endif
 #if A == 1
 #for g in 0..RG
-#if VA
-    let acol${g} = min(m0 + (${g}u * ${SG}u + lane) * 4u, p.m - 4u) / 4u;
-#else
+    let acol${g} = m0 + (${g}u * ${SG}u + lane) * 4u;
+#if VA == 0
 #for j in 0..4
-    let acol${g}_${j} = min(m0 + (${g}u * ${SG}u + lane) * 4u + ${j}u, p.m - 1u);
+    let acol${g}_${j} = min(acol${g} + ${j}u, p.m - 1u);
 #endfor
+#endif
+#if VA == 1
+    let acol${g}_0 = min(acol${g}, p.m - 4u) / 4u;
+#endif
+#if VA == 2
+    let acol${g}_0 = min(acol${g}, p.m - 2u) / 2u;
+    let acol${g}_1 = min(acol${g} + 2u, p.m - 2u) / 2u;
 #endif
 #endfor
 #endif
@@ -192,7 +265,7 @@ fn main(
         for (var kc = 0u; kc < p.c; kc += 4u) {
             let k = tap + kc;
 #for g in 0..RG
-            let a${g} = select(vec4<f32>(), a[(at${g} + kc) / 4u], in${g});
+            let a${g} = select(vec4<f32>(), load_a(at${g} + kc, 4u), in${g});
 #endfor
 #endif
 #if A == 3
@@ -211,14 +284,7 @@ fn main(
         for (var kc = 0u; kc < p.oc; kc += 4u) {
             let k = tap + kc;
 #for g in 0..RG
-#if VA
-            let a${g} = select(vec4<f32>(), a[(at${g} + kc) / 4u], in${g});
-#else
-            var a${g} = vec4<f32>();
-#for j in 0..4
-            a${g}[${j}] = select(0.0, a[at${g} + min(kc + ${j}u, p.oc - 1u)], in${g} && kc + ${j}u < p.oc);
-#endfor
-#endif
+            let a${g} = select(vec4<f32>(), load_a(at${g} + kc, p.oc - kc), in${g});
 #endfor
 #endif
 #if A < 2 || (A == 2 && !VA)
@@ -227,27 +293,30 @@ fn main(
         for (var k = k_begin; k < k_end; k += 4u) {
 #if A == 0
 #for g in 0..RG
-#if VA
-            let a${g} = a[(arow${g} + k) / 4u];
-#else
-            var a${g} = vec4<f32>();
-#for j in 0..4
-            a${g}[${j}] = select(0.0, a[arow${g} + min(k + ${j}u, k_last)], k + ${j}u < k_end);
-#endfor
-#endif
+            let a${g} = load_a(arow${g} + k, k_end - k);
 #endfor
 #endif
 #if A == 1
 #for j in 0..4
 #for g in 0..RG
-#if VA
-            let a${g}_${j} = select(vec4<f32>(), a[min(k + ${j}u, k_last) * (p.m / 4u) + acol${g}], k + ${j}u < k_end);
-#else
             var a${g}_${j} = vec4<f32>();
-#for i in 0..4
-            a${g}_${j}[${i}] = select(0.0, a[min(k + ${j}u, k_last) * p.m + acol${g}_${i}], k + ${j}u < k_end);
-#endfor
+            {
+                let row = min(k + ${j}u, k_last);
+#if VA == 0
+                let x = vec4(a[row * p.m + acol${g}_0], a[row * p.m + acol${g}_1],
+                    a[row * p.m + acol${g}_2], a[row * p.m + acol${g}_3]);
 #endif
+#if VA == 1
+                let x = floats(a[row * (p.m / 4u) + acol${g}_0]);
+#endif
+#if VA == 2 && L
+                let x = floats(vec2(a[row * (p.m / 2u) + acol${g}_0], a[row * (p.m / 2u) + acol${g}_1]));
+#endif
+#if VA == 2 && !L
+                let x = vec4(a[row * (p.m / 2u) + acol${g}_0], a[row * (p.m / 2u) + acol${g}_1]);
+#endif
+                a${g}_${j} = select(vec4<f32>(), x, k + ${j}u < k_end);
+            }
 #endfor
 #endfor
 #endif
@@ -277,21 +346,43 @@ fn main(
 #endfor
 #endif
 #endif
-    // Four rows of B.
+    // Four rows of B. Rows beyond K meet zeros of A; those of a panel are zeros.
 #for j in 0..4
-#for v in 0..CV
+#if B == 2
+            let at_b${j} = panel0 + (k + ${j}u) * ${COLS}u;
+#endif
 #if B == 0
-#if (A == 0 && VA) || (A == 2 && VA) || (A == 3 && VA)
-            let kb${j}_${v} = k + ${j}u;
+#if (A == 0 && VA == 1) || (A == 2 && VA) || (A == 3 && VA)
+            let kb${j} = k + ${j}u;
 #else
-            let kb${j}_${v} = min(k + ${j}u, k_last);
+            let kb${j} = min(k + ${j}u, k_last);
 #endif
-#if VB
-            let b${j}_${v} = b[kb${j}_${v} * (p.n / 4u) + bcol${v}];
+#endif
+#if VB == 3
+#if B == 2
+            let eight${j} = b[at_b${j} / 8u];
 #else
-            let b${j}_${v} = vec4(b[kb${j}_${v} * p.n + bcol${v}_0], b[kb${j}_${v} * p.n + bcol${v}_1],
-                b[kb${j}_${v} * p.n + bcol${v}_2], b[kb${j}_${v} * p.n + bcol${v}_3]);
+            let eight${j} = b[kb${j} * (p.n / 8u) + bcol0];
 #endif
+            let b${j}_0 = floats(eight${j}.xy);
+            let b${j}_1 = floats(eight${j}.zw);
+#else
+#for v in 0..CV
+#if B == 2
+            let b${j}_${v} = floats(b[at_b${j} / 4u + ${v}u]);
+#endif
+#if B == 0 && VB == 0
+            let b${j}_${v} = vec4(b[kb${j} * p.n + bcol${v}_0], b[kb${j} * p.n + bcol${v}_1],
+                b[kb${j} * p.n + bcol${v}_2], b[kb${j} * p.n + bcol${v}_3]);
+#endif
+#if B == 0 && VB == 1
+            let b${j}_${v} = floats(b[kb${j} * (p.n / 4u) + bcol${v}]);
+#endif
+#if B == 0 && VB == 2 && L
+            let b${j}_${v} = floats(vec2(b[kb${j} * (p.n / 2u) + bcol${v}], b[kb${j} * (p.n / 2u) + bnext${v}]));
+#endif
+#if B == 0 && VB == 2 && !L
+            let b${j}_${v} = vec4(b[kb${j} * (p.n / 2u) + bcol${v}], b[kb${j} * (p.n / 2u) + bnext${v}]);
 #endif
 #if B == 1
             var b${j}_${v} = vec4<f32>();
@@ -301,7 +392,7 @@ fn main(
                 let x = i32(ox * p.stride) + bkx${v};
                 let inside = y >= 0 && y < i32(p.h) && x >= 0 && x < i32(p.w) && k + ${j}u < k_end;
                 let at = select(0u, ((row * p.h + u32(y)) * p.w + u32(x)) * p.c + bc${v}, inside);
-                b${j}_${v} = select(vec4<f32>(), b[at / 4u], inside);
+                b${j}_${v} = select(vec4<f32>(), floats(b[at / 4u]), inside);
             }
 #else
 #for i in 0..4
@@ -316,6 +407,7 @@ fn main(
 #endif
 #endif
 #endfor
+#endif
 #if B == 1
             ox += 1u;
             if (ox == p.ow) {

@@ -32,7 +32,9 @@ fn walked(entry: &Entry) -> Vec<Defines> {
             // Read by columns, a lane holds four times the rows: of the large tiles one such variant.
             let long = v.get("A") == 1 && v.get("SG") * v.get("RG") >= 24;
             let one = v.get("VA") + v.get("VB") == 2 && v.get("SPLIT") == 0;
-            v.get("WG") == 64 && (plain || small) && (!long || one)
+            // 64-bit loads do not depend on how many lanes there are, nor on the epilogue.
+            let wide = v.get("L") == 0 || (v.get("SG") == 8 && plain);
+            v.get("WG") == 64 && (plain || small) && (!long || one) && wide
         });
     }
     all
@@ -56,7 +58,10 @@ fn parse(entry: &Entry, defines: &Defines, text: &str) -> (Module, ModuleInfo) {
     let at = || format!("{} {defines:?}", entry.kernel);
     let module =
         naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{}: {}", at(), e.emit_to_string(text)));
-    let needs = if entry.subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let mut needs = if entry.subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    if text.contains("u64") {
+        needs |= Capabilities::SHADER_INT64;
+    }
     let info = Validator::new(ValidationFlags::all(), needs)
         .validate(&module)
         .unwrap_or_else(|e| panic!("{}: {}", at(), e.emit_to_string(text)));

@@ -7,6 +7,7 @@
 //              share their taps; k = (tap, oc): the outputs that pixel went into
 // B: 0 rows    B[k, n] = b[k * N + n]
 //    1 window  b is x; k = (row, oy, ox), n = (ky, kx, c)
+//    2 panels  of as many columns as a tile has, each [rows, columns] and padded with zeros
 //    3 (with A scatter) rows of the taps of the class
 
 struct Class {

@@ -58,6 +58,7 @@ impl Gpu {
             label: Some("ssgan"),
             required_features: adapter.features()
                 & (wgpu::Features::SUBGROUP
+                    | wgpu::Features::SHADER_INT64
                     | wgpu::Features::TIMESTAMP_QUERY
                     | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             required_limits: adapter.limits(),
@@ -105,6 +106,11 @@ impl Gpu {
         let s = &self.summary;
         let fixed = s.subgroup_min == s.subgroup_max && s.subgroup_min > 0;
         (fixed && self.device.features().contains(wgpu::Features::SUBGROUP)).then_some(s.subgroup_min)
+    }
+
+    /// Whether shaders may use `u64`.
+    pub fn has_64_bit_integers(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_INT64)
     }
 
     /// Largest tensor that a shader can bind, in bytes.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! #include "common/philox.wgsl"
-//! #define TILE 8 * ROWS          an integer expression, or a word
+//! #define TILE 8 * ROWS          an integer expression, the word a name stands for, or "quoted text"
 //! #if BIAS && ACT != 0 ... #else ... #endif
 //! #for r in 0..ROWS ... #endfor  repeats the text
 //! ${r * 4 + 1}                   the value of an expression, or the word a name stands for
@@ -182,10 +182,11 @@ impl Preprocessor {
         Ok(out)
     }
 
-    /// The word a lone name stands for, else the value of an integer expression.
+    /// Quoted text, the word a lone name stands for, else the value of an integer expression.
     fn value(&self, text: &str) -> std::result::Result<String, String> {
-        match self.vars.get(text) {
-            Some(v) => Ok(v.clone()),
+        let quoted = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        match quoted.map(str::to_string).or_else(|| self.vars.get(text).cloned()) {
+            Some(v) => Ok(v),
             None => Ok(self.integer(text)?.to_string()),
         }
     }

@@ -4,7 +4,7 @@ use super::net::{Net, Tape, activation, as_matrix, conv, weight_norm};
 use crate::error::Result;
 use crate::gpu::{Program, Tensor};
 use crate::model::spec::LayerOp;
-use crate::ops::{Activation, Epilogue, Gemm, Operand, Ops};
+use crate::ops::{Activation, Epilogue, Gemm, Operand, Ops, Right};
 
 /// Gradients by activations that a backward pass leaves: `[layer]` = gradient by that layer's output, for
 /// the layers it reached, and by the input if asked for.
@@ -148,7 +148,11 @@ impl Net {
             n: v.cols,
             k: d.rows,
             a: (d, Operand::Columns),
-            b: (&tape.inputs[i], if layer.window.is_some() { Operand::Window } else { Operand::Rows }),
+            b: if layer.window.is_some() {
+                Right::Window(&tape.inputs[i])
+            } else {
+                Right::Rows(&tape.inputs[i])
+            },
             conv: conv(layer),
             out: &dw,
             epilogue: Epilogue::None,
@@ -187,7 +191,7 @@ impl Net {
             n: layer.input.channels,
             k,
             a: (d, a),
-            b: (packed.backward.as_ref().unwrap_or(&stored), Operand::Rows),
+            b: packed.backward.as_ref().map_or(Right::Rows(&stored), Right::Packed),
             conv: conv(layer),
             out: &dx,
             epilogue: match below {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
-use crate::ops::{Activation, BatchNorm, Conv, Epilogue, Gemm, Operand, Ops};
+use crate::ops::{Activation, BatchNorm, Conv, Epilogue, Gemm, Operand, Ops, Right, RightOperand};
 
 /// Rows of a stacked batch that came from one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +56,9 @@ pub(super) struct GroupStatistics {
 /// A dense or convolution layer's weights as the GEMMs read them.
 #[derive(Debug, Clone)]
 pub(super) struct Packed {
-    pub forward: Tensor,
+    pub forward: RightOperand,
     /// For the data gradient; `None` where the stored weights serve as they are.
-    pub backward: Option<Tensor>,
+    pub backward: Option<RightOperand>,
     /// g / ||v|| and 1 / ||v||.
     pub norm: Option<(Tensor, Tensor)>,
 }
@@ -126,10 +126,14 @@ impl Net {
                 let norm = weight_norm(&l.op)
                     .is_on()
                     .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
+                let window = l.window.is_some();
+                let from = if window { Operand::Window } else { Operand::Rows };
+                let back = if window { Operand::Scatter } else { Operand::Rows };
+                // Plain dense weights are stored as the data gradient reads them row by row.
+                let packs = taps > 1 || norm.is_some() || ops.tiling.panel(back, c) > 0;
                 Some(Packed {
-                    forward: gpu.tensor("weights forward", taps * c, out),
-                    backward: (taps > 1 || norm.is_some())
-                        .then(|| gpu.tensor("weights backward", taps * out, c)),
+                    forward: ops.right_operand("weights forward", from, taps * c, out),
+                    backward: packs.then(|| ops.right_operand("weights backward", back, taps * out, c)),
                     norm,
                 })
             })
@@ -351,7 +355,7 @@ impl Net {
             n: layer.output.channels,
             k,
             a: (x, a),
-            b: (&packed.forward, Operand::Rows),
+            b: Right::Packed(&packed.forward),
             conv: conv(layer),
             out: y,
             epilogue,

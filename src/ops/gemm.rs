@@ -3,30 +3,78 @@
 //! | pass | A | B | C |
 //! |---|---|---|---|
 //! | dense forward | x, rows | W packed `[in, out]` | y |
-//! | dense data gradient | dy, rows | W `[out, in]` | dx |
+//! | dense data gradient | dy, rows | W packed `[out, in]` | dx |
 //! | dense weight gradient | dy, columns | x, rows | dW `[out, in]` |
 //! | conv forward | x through the window | W packed `[k k in, out]` | y |
 //! | conv data gradient | dy, scattered | W packed `[k k out, in]` | dx |
 //! | conv weight gradient | dy, columns | x through the window | dW `[out, k k in]` |
 //!
-//! The window is never materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
+//! Packed operands lie in panels of as many columns as a tile has, where the tile asks for that. The window is never materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
 //! operands, so that adding one means one shader, a name in [`Tile`], and a line in [`Tile::of`] and [`Tiling`].
 
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu, MAX_GROUPS, Program, Tensor};
 
-/// How a tensor is read as a GEMM operand. The numbers are those of `shaders/common/operands.wgsl`.
+/// How the left operand A is read. The numbers are those of `shaders/common/operands.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operand {
     /// Row-major as stored.
     Rows = 0,
-    /// Stored transposed (A only).
+    /// Stored transposed.
     Columns = 1,
-    /// Images seen through the convolution's window (A forward, B weight gradient).
+    /// Images seen through the convolution's window.
     Window = 2,
-    /// Output gradients seen from the input pixels (A only).
+    /// Output gradients seen from the input pixels.
     Scatter = 3,
+}
+
+/// A right operand B `[k, n]` that is laid out for its product, such as packed weights.
+#[derive(Debug, Clone)]
+pub struct RightOperand {
+    /// The values.
+    pub tensor: Tensor,
+    /// Columns of a panel; 0: B row by row.
+    pub panel: u32,
+    /// Rows of B.
+    pub k: u32,
+}
+
+impl RightOperand {
+    /// Rows of a panel: K, and zeros so that blocks of four rows that begin below K are there.
+    pub fn panel_rows(&self) -> u32 {
+        panel_rows(self.k)
+    }
+}
+
+fn panel_rows(k: u32) -> u32 {
+    (k + 3).next_multiple_of(4)
+}
+
+/// B of a product as it is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a> {
+    /// Row-major `[k, n]`.
+    Rows(&'a Tensor),
+    /// Images seen through the convolution's window.
+    Window(&'a Tensor),
+    /// Laid out beforehand.
+    Packed(&'a RightOperand),
+}
+
+impl Right<'_> {
+    fn tensor(&self) -> &Tensor {
+        match self {
+            Right::Rows(t) | Right::Window(t) => t,
+            Right::Packed(p) => &p.tensor,
+        }
+    }
+    fn is_window(&self) -> bool {
+        matches!(self, Right::Window(_))
+    }
+    fn panel(&self) -> u32 {
+        if let Right::Packed(p) = self { p.panel } else { 0 }
+    }
 }
 
 /// Geometry of a convolution, or of a pooling window: x `[rows, h, w, c]`, y `[rows, oh, ow, oc]`.
@@ -89,6 +137,8 @@ pub enum Tile {
         row_groups: u32,
         /// vec4 columns per lane; 0: N <= 4, every lane makes whole rows (not for `Columns`).
         column_vecs: u32,
+        /// Whether it reads 64-bit integers: half as many components.
+        long: bool,
     },
 }
 
@@ -100,10 +150,10 @@ impl Tile {
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
         let blocks: &[(u32, u32)] =
             if columns { &[(1, 1), (1, 2)] } else { &[(1, 1), (3, 1), (6, 1), (3, 2), (4, 2)] };
-        let subgroup = |&(row_groups, column_vecs)| Tile::Subgroup { lanes, row_groups, column_vecs };
-        all.extend(blocks.iter().map(subgroup));
-        if n <= 4 && !columns {
-            all.push(subgroup(&(4, 0)));
+        let thin: &[(u32, u32)] = if n <= 4 && !columns { &[(4, 0)] } else { &[] };
+        let widths: &[bool] = if gpu.has_64_bit_integers() { &[false, true] } else { &[false] };
+        for &(row_groups, column_vecs) in blocks.iter().chain(thin) {
+            all.extend(widths.iter().map(|&long| Tile::Subgroup { lanes, row_groups, column_vecs, long }));
         }
         all
     }
@@ -112,7 +162,7 @@ impl Tile {
     pub fn size(self, a: Operand) -> (u32, u32) {
         match self {
             Tile::Workgroup => (64, 64),
-            Tile::Subgroup { lanes, row_groups, column_vecs } => {
+            Tile::Subgroup { lanes, row_groups, column_vecs, .. } => {
                 let per_lane = if a == Operand::Columns { 4 } else { 1 };
                 (lanes * row_groups * per_lane, if column_vecs == 0 { 4 } else { lanes * 4 * column_vecs })
             }
@@ -124,11 +174,9 @@ impl std::fmt::Display for Tile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Tile::Workgroup => f.write_str("workgroup-64x64"),
-            Tile::Subgroup { lanes, row_groups, column_vecs: 0 } => {
-                write!(f, "subgroup{lanes}-{row_groups}xthin")
-            }
-            Tile::Subgroup { lanes, row_groups, column_vecs } => {
-                write!(f, "subgroup{lanes}-{row_groups}x{column_vecs}")
+            Tile::Subgroup { lanes, row_groups, column_vecs, long } => {
+                let columns = if *column_vecs == 0 { "thin".into() } else { column_vecs.to_string() };
+                write!(f, "subgroup{lanes}-{row_groups}x{columns}{}", if *long { "-long" } else { "" })
             }
         }
     }
@@ -141,6 +189,8 @@ pub enum Tiling {
     Software {
         /// Lanes of a subgroup.
         lanes: u32,
+        /// Whether tiles read 64-bit integers.
+        long: bool,
     },
     /// Always the workgroup tile.
     Workgroup,
@@ -152,7 +202,9 @@ impl Tiling {
     /// Subgroup broadcast on software adapters with small fixed subgroups, else workgroup memory.
     pub fn for_gpu(gpu: &Gpu) -> Tiling {
         match gpu.subgroup_size() {
-            Some(lanes @ 4..=16) if gpu.summary().is_software() => Tiling::Software { lanes },
+            Some(lanes @ 4..=16) if gpu.summary().is_software() => {
+                Tiling::Software { lanes, long: gpu.has_64_bit_integers() }
+            }
             _ => Tiling::Workgroup,
         }
     }
@@ -162,14 +214,15 @@ impl Tiling {
         match self {
             Tiling::Workgroup => Tile::Workgroup,
             Tiling::Fixed(t) => t,
-            Tiling::Software { lanes } if n <= 4 && a != Operand::Columns => {
-                Tile::Subgroup { lanes, row_groups: 4, column_vecs: 0 }
+            Tiling::Software { lanes, long } if n <= 4 && a != Operand::Columns => {
+                Tile::Subgroup { lanes, row_groups: 4, column_vecs: 0, long }
             }
             // 1124 x 1000 x 784 on llvmpipe 22.3, GFLOP/s per core: rows 3x1 10.8, 4x2 20.1, 3x2 22.3,
             // 2x4 18.0, 8x1 16.2; columns 1x1 11.4, 1x2 18.7. With 16 columns (the cnn's data gradient)
             // 3x1 20.3, 6x1 25.1, 8x1 24.6, 12x1 22.0 on both cores.
-            Tiling::Software { lanes } => Tile::Subgroup {
+            Tiling::Software { lanes, long } => Tile::Subgroup {
                 lanes,
+                long,
                 row_groups: match a {
                     Operand::Columns => 1,
                     _ if n > 4 * lanes => 3,
@@ -177,6 +230,14 @@ impl Tiling {
                 },
                 column_vecs: if n > 4 * lanes { 2 } else { 1 },
             },
+        }
+    }
+
+    /// Columns of the panels that the product's right operand is packed in; 0: row by row.
+    pub fn panel(self, a: Operand, n: u32) -> u32 {
+        match self.tile(a, n) {
+            Tile::Subgroup { column_vecs: 1.., .. } => self.tile(a, n).size(a).1,
+            _ => 0,
         }
     }
 
@@ -200,8 +261,8 @@ pub struct Gemm<'a> {
     pub k: u32,
     /// Left operand and how it is read.
     pub a: (&'a Tensor, Operand),
-    /// Right operand and how it is read.
-    pub b: (&'a Tensor, Operand),
+    /// Right operand.
+    pub b: Right<'a>,
     /// Geometry for the `Window` and `Scatter` operands.
     pub conv: Conv,
     /// C.
@@ -224,6 +285,17 @@ impl Gemm<'_> {
 }
 
 impl Ops<'_> {
+    /// Memory for the right operand `[k, n]` of products whose left operand is read as `a`, in the layout that
+    /// their tile reads best.
+    pub fn right_operand(&self, label: &str, a: Operand, k: u32, n: u32) -> RightOperand {
+        let panel = self.tiling.panel(a, n);
+        let tensor = match panel {
+            0 => self.gpu.tensor(label, k, n),
+            width => self.gpu.tensor(label, n.div_ceil(width) * panel_rows(k), width),
+        };
+        RightOperand { tensor, panel, k }
+    }
+
     /// Records `g` on behalf of `layer`, in two passes where K is split.
     ///
     /// # Errors
@@ -284,14 +356,15 @@ impl Ops<'_> {
             Tile::Workgroup => "gemm_workgroup",
             Tile::Subgroup { .. } => "gemm_subgroup",
         };
-        let b_window = g.b.1 == Operand::Window;
+        let b_window = g.b.is_window();
+        let panel = g.b.panel();
         let mut call = Call::new(name, layer)
             .define("A", g.a.1 as u32)
-            .define("B", u32::from(b_window))
+            .define("B", if panel > 0 { 2 } else { u32::from(b_window) })
             .define("ACT", activation.number())
             .define("SPLIT", u32::from(split))
             .bind("a", g.a.0)
-            .bind("b", g.b.0)
+            .bind("b", g.b.tensor())
             .bind("out", out)
             .param("m", g.m)
             .param("n", g.n)
@@ -323,22 +396,44 @@ impl Ops<'_> {
             _ => {}
         }
         call = call.define("BIAS", bias_on).define("GRAD", grad_on);
-        if let Tile::Subgroup { lanes, row_groups, column_vecs } = tile {
+        if let Tile::Subgroup { lanes, row_groups, column_vecs, long } = tile {
             let thin = column_vecs == 0;
             let by4 = |n: u32| u32::from(n.is_multiple_of(4) && n >= 4);
+            let by4_or_2 = |n: u32| if by4(n) == 1 { 1 } else { 2 * u32::from(n.is_multiple_of(2)) };
             let va = match g.a.1 {
-                Operand::Rows => by4(g.k),
-                Operand::Columns => by4(g.m),
+                Operand::Rows => by4_or_2(g.k),
+                Operand::Columns => by4_or_2(g.m),
                 Operand::Window => by4(c.c),
                 Operand::Scatter => by4(c.oc),
             };
+            let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
+            let vb = match g.b {
+                _ if thin => 0,
+                Right::Window(_) => by4(c.c),
+                Right::Rows(_) => {
+                    if by8(g.n) {
+                        3
+                    } else {
+                        by4_or_2(g.n)
+                    }
+                }
+                Right::Packed(_) => {
+                    if by8(panel) {
+                        3
+                    } else {
+                        1
+                    }
+                }
+            };
             call = call
+                .define("L", u32::from(long))
+                .param("panel", panel_rows(g.k))
                 .define("SG", lanes)
                 .define("RG", row_groups)
                 .define("CV", column_vecs)
                 .define("THIN", u32::from(thin))
                 .define("VA", va)
-                .define("VB", if thin { 0 } else { by4(if b_window { c.c } else { g.n }) })
+                .define("VB", vb)
                 .define("VC", by4(g.n));
         }
         program.dispatch(self.gpu, call, grid)
@@ -353,11 +448,17 @@ impl Ops<'_> {
             Operand::Window => images(m),
             Operand::Scatter => m / (c.h * c.w).max(1) as usize * (c.oh * c.ow * c.oc) as usize,
         };
-        let b = if g.b.1 == Operand::Window { images(k) } else { n * k };
+        let b = match g.b {
+            Right::Window(_) => images(k),
+            Right::Packed(p) if p.panel > 0 => {
+                g.n.div_ceil(p.panel) as usize * (panel_rows(g.k) * p.panel) as usize
+            }
+            Right::Packed(_) | Right::Rows(_) => n * k,
+        };
         let saved = if let Epilogue::Backward { saved, .. } = g.epilogue { saved.len() } else { m * n };
         for (what, have, want) in [
             ("a", g.a.0.len(), a),
-            ("b", g.b.0.len(), b),
+            ("b", g.b.tensor().len(), b),
             ("out", g.out.len(), m * n),
             ("saved", saved, m * n),
         ] {
@@ -366,6 +467,13 @@ impl Ops<'_> {
                     "gemm for {layer}: {what} holds {have} values, {m} x {n} x {k} needs {want}"
                 )));
             }
+        }
+        if let Right::Packed(p) = g.b
+            && (p.panel, p.k) != (self.tiling.panel(g.a.1, g.n), g.k)
+        {
+            return Err(Error::Gpu(format!(
+                "gemm for {layer}: b was packed for another product than {m} x {n} x {k}"
+            )));
         }
         if m == 0 || n == 0 || k == 0 {
             return Err(Error::Gpu(format!("gemm for {layer}: empty product {m} x {n} x {k}")));

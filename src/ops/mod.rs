@@ -14,7 +14,7 @@ mod self_test;
 mod state;
 mod weights;
 
-pub use gemm::{Conv, Epilogue, Gemm, Operand, Tile, Tiling};
+pub use gemm::{Conv, Epilogue, Gemm, Operand, Right, RightOperand, Tile, Tiling};
 pub use losses::{HeadRows, METRICS};
 pub use norm::BatchNorm;
 pub use optimizer::Adam;

@@ -1,6 +1,6 @@
 //! Whether an adapter computes rightly: a small product and Philox's known answer, checked on the host.
 
-use super::{Epilogue, Fill, Gemm, Operand, Ops};
+use super::{Epilogue, Fill, Gemm, Operand, Ops, Right};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program};
 use crate::rng::{self, Counter};
@@ -24,7 +24,7 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
         n,
         k,
         a: (&ta, Operand::Rows),
-        b: (&tb, Operand::Rows),
+        b: Right::Rows(&tb),
         conv: Default::default(),
         out: &out,
         epilogue: Epilogue::None,

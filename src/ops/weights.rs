@@ -1,12 +1,12 @@
 //! Weights between storage and GEMM: packing and weight normalisation.
 
-use super::Ops;
+use super::{Ops, RightOperand};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
 impl Ops<'_> {
-    /// v `[out, taps * in]` (times `scale` `[out]`) as `forward` `[taps * in, out]` and, where given,
-    /// `backward` `[taps * out, in]`.
+    /// v `[out, taps * in]` (times `scale` `[out]`) as `forward`, the right operand `[taps * in, out]`, and, where
+    /// given, `backward`, `[taps * out, in]`.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -17,25 +17,33 @@ impl Ops<'_> {
         v: &Tensor,
         taps: u32,
         scale: Option<&Tensor>,
-        forward: &Tensor,
-        backward: Option<&Tensor>,
+        forward: &RightOperand,
+        backward: Option<&RightOperand>,
     ) -> Result<()> {
+        let c = v.cols / taps;
+        let blocks = u64::from(v.rows.div_ceil(4)) * u64::from(taps) * u64::from(c.div_ceil(4));
         let mut call = Call::new("pack_weights", layer)
             .define("SCALE", u32::from(scale.is_some()))
             .define("BACKWARD", u32::from(backward.is_some()))
+            .define("FP", u32::from(forward.panel > 0))
+            .define("BP", u32::from(backward.is_some_and(|b| b.panel > 0)))
             .bind("v", v)
-            .bind("forward", forward)
-            .param("n", v.len() as u32)
+            .bind("forward", &forward.tensor)
+            .param("n", blocks as u32)
             .param("out", v.rows)
             .param("taps", taps)
-            .param("c", v.cols / taps);
+            .param("c", c)
+            .param("fw", forward.panel)
+            .param("fk", forward.panel_rows())
+            .param("bw", backward.map_or(0, |b| b.panel))
+            .param("bk", backward.map_or(0, RightOperand::panel_rows));
         if let Some(s) = scale {
             call = call.bind("scale", s).flops(v.len() as u64);
         }
         if let Some(b) = backward {
-            call = call.bind("backward", b);
+            call = call.bind("backward", &b.tensor);
         }
-        p.each(self.gpu, call, v.len() as u64)
+        p.each(self.gpu, call, blocks)
     }
 
     /// scale = g / ||v||, inverse = 1 / ||v|| per output; v `[out, k]`, vectors `[out]`.

@@ -3,7 +3,7 @@
 use super::Spread;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
-use crate::ops::{Epilogue, Gemm, Operand, Ops, Tile, Tiling};
+use crate::ops::{Epilogue, Gemm, Operand, Ops, Right, Tile, Tiling};
 use crate::reference::{dense, nmse};
 use crate::rng::{self, Counter};
 use crate::train::Trainer;
@@ -89,6 +89,9 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
     let (a, b) = (numbers(1, m * k), numbers(2, k * n));
     let (a_rows, a_cols) = if product.columns { (k, m) } else { (m, k) };
     let (ta, tb) = (gpu.upload("bench a", a_rows, a_cols, &a), gpu.upload("bench b", k, n, &b));
+    let stored: Vec<f32> =
+        (0..n).flat_map(|j| (0..k).map(move |i| (i * n + j) as usize)).map(|at| b[at]).collect();
+    let weights = gpu.upload("bench weights", n, k, &stored);
     let out = gpu.tensor("bench c", m, n);
     let checked = checked_rows(product);
     let want = twin(product, &a, &b, &checked);
@@ -97,7 +100,15 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
     for &tile in tiles {
         let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
         let mut p = Program::new();
-        let (a, b) = ((&ta, product.operand()), (&tb, Operand::Rows));
+        // Weights are packed once a step, for several products.
+        let packed = ops.right_operand("bench packed", product.operand(), k, n);
+        if !product.columns {
+            let mut pack = Program::new();
+            ops.pack_weights(&mut pack, "bench", &weights, 1, None, &packed, None)?;
+            gpu.submit(&pack, &[])?;
+        }
+        let a = (&ta, product.operand());
+        let b = if product.columns { Right::Rows(&tb) } else { Right::Packed(&packed) };
         let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue: Epilogue::None };
         ops.gemm(&mut p, "bench", g)?;
         gpu.write(&out, &vec![f32::NAN; out.len()]);

@@ -68,7 +68,7 @@ pub const TABLE: &[Entry] = &[
     entry("feature_matching_grad", &[WG]),
     entry("gather_images", &[WG, ("SEQUENCE", OFF_ON), LANES]),
     Entry {
-        legal: gemm_legal,
+        legal: |v| gemm_legal(v) && subgroup_legal(v),
         subgroups: true,
         ..entry(
             "gemm_subgroup",
@@ -83,10 +83,11 @@ pub const TABLE: &[Entry] = &[
                         "16 4 0 1",
                     ],
                 ),
+                ("L", OFF_ON),
                 ("A", &["0", "1", "2", "3"]),
-                ("B", OFF_ON),
-                ("VA", OFF_ON),
-                ("VB", OFF_ON),
+                ("B", &["0", "1", "2"]),
+                ("VA", &["0", "1", "2"]),
+                ("VB", &["0", "1", "2", "3"]),
                 ("VC", OFF_ON),
                 ("BIAS", OFF_ON),
                 ACT,
@@ -118,7 +119,13 @@ pub const TABLE: &[Entry] = &[
     entry("max_pool2d_grad", &[WG, ACT, POOL]),
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
     entry("noise", &[WG]),
-    entry("pack_weights", &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON)]),
+    Entry {
+        legal: |v| v.get("BACKWARD") == 1 || v.get("BP") == 0,
+        ..entry(
+            "pack_weights",
+            &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON), ("FP", OFF_ON), ("BP", OFF_ON)],
+        )
+    },
     entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),
@@ -127,23 +134,27 @@ pub const TABLE: &[Entry] = &[
     entry("weight_norm_grad", &[WG, ("SCALE", OFF_ON)]),
 ];
 
-/// What `Ops::gemm` may ask of a tile.
+/// What `Ops::gemm` may ask of any tile.
 fn gemm_legal(v: &Variant<'_>) -> bool {
-    let window_b = v.get("B") == 1;
-    let b_fits = if v.get("THIN") == 1 {
-        // N <= 4: all lanes read the same scalars of B.
-        !window_b && v.get("A") != 1 && v.get("VB") == 0
-    } else if window_b {
-        // Only in a weight gradient, where A is read by columns; C is as wide as the window, a multiple of
-        // the channels.
-        v.get("A") == 1 && v.get("VB") <= v.get("VC")
-    } else {
-        // B read by rows is as wide as C.
-        v.get("VB") == v.get("VC")
-    };
-    b_fits
+    // B is read through the window only in a weight gradient, where A is read by columns.
+    (v.get("B") != 1 || v.get("A") == 1)
         && (v.get("SPLIT") == 0 || (v.get("A") < 2 && v.plain()))
         && (v.get("GRAD") == 0 || v.get("BIAS") == 0)
+}
+
+/// What it may ask of the subgroup tile.
+fn subgroup_legal(v: &Variant<'_>) -> bool {
+    let eights = v.get("L") == 1 && v.get("CV") == 2;
+    let b_fits = match (v.get("THIN"), v.get("B")) {
+        // N <= 4: all lanes read the same scalars of B.
+        (1, b) => b == 0 && v.get("A") != 1 && v.get("VB") == 0,
+        // C is as wide as the window, a multiple of the channels.
+        (_, 1) => v.get("VB") < 2 && v.get("VB") <= v.get("VC"),
+        (_, 2) => v.get("A") != 1 && v.get("VB") == if eights { 3 } else { 1 },
+        // B is as wide as C.
+        _ => (v.get("VB") % 2 == v.get("VC")) && (v.get("VB") != 3 || eights),
+    };
+    b_fits && (v.get("VA") < 2 || v.get("A") < 2)
 }
 
 impl Entry {

@@ -3,7 +3,7 @@
 use crate::gemm::{End, EndTensors};
 use crate::harness::{Output, Slack, input, numbers, open, run_with, sums, tilings, wide};
 use ssgan::model::shape::{Dims, Window};
-use ssgan::ops::{Activation, Conv, Gemm, Operand, Ops, State, Tile, Tiling};
+use ssgan::ops::{Activation, Conv, Gemm, Operand, Ops, Right, State, Tile, Tiling};
 use ssgan::reference::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_grad};
 
 /// One geometry: rows, (h, w, c), oc, kernel, stride, (top, left, bottom, right).
@@ -97,9 +97,16 @@ struct Pass<'a> {
     name: &'static str,
     size: (u32, u32, u32),
     a: (&'a [f32], Operand),
-    b: (&'a [f32], Operand),
+    /// The weights as the product reads them, or else x.
+    b: B<'a>,
     end: End,
     want: Vec<f64>,
+}
+
+/// The right operand of a product.
+enum B<'a> {
+    Weights(&'a [f32]),
+    Images(&'a [f32]),
 }
 
 /// Runs one product and compares; returns whether it was split along K.
@@ -109,10 +116,20 @@ fn check(ops: &Ops<'_>, case: &Case, mut pass: Pass<'_>) -> bool {
     let name = format!("{} {:?} {case:?} {:?}", pass.name, ops.tiling, pass.end);
     let extra = EndTensors::new(gpu, pass.end, m, n, &mut pass.want);
     let a = input(gpu, 1, pass.a.0.len() as u32, pass.a.0);
-    let b = input(gpu, 1, pass.b.0.len() as u32, pass.b.0);
+    let (weights, images);
+    let b = match pass.b {
+        B::Weights(values) => {
+            weights = crate::harness::packed(ops, pass.a.1, k, n, values);
+            Right::Packed(&weights)
+        }
+        B::Images(x) => {
+            images = input(gpu, 1, x.len() as u32, x);
+            Right::Window(&images)
+        }
+    };
     let out = Output::new(gpu, m, n, Slack::None);
     let program = run_with(ops, State::default(), |ops, p| {
-        let (a, b) = ((&a, pass.a.1), (&b, pass.b.1));
+        let a = (&a, pass.a.1);
         let epilogue = extra.epilogue(pass.end);
         ops.gemm(p, &name, Gemm { m, n, k, a, b, conv: geometry(&case.shape()), out: &out.open, epilogue })
     });
@@ -150,7 +167,7 @@ fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
             name: "forward",
             size: (out_pixels, oc, taps * c),
             a: (&x, Operand::Window),
-            b: (&forward, Operand::Rows),
+            b: B::Weights(&forward),
             end: ends.0,
             want: conv2d_forward(&wide_x, &wide_w, &s),
         },
@@ -162,7 +179,7 @@ fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
             name: "data gradient",
             size: (pixels, c, taps * oc),
             a: (&dy, Operand::Scatter),
-            b: (&backward, Operand::Rows),
+            b: B::Weights(&backward),
             end: ends.1,
             want: conv2d_data_grad(&wide_dy, &wide_w, &s),
         },
@@ -177,7 +194,7 @@ fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
             name: "weight gradient",
             size: (oc, taps * c, out_pixels),
             a: (&dy, Operand::Columns),
-            b: (&x, Operand::Window),
+            b: B::Images(&x),
             end: End::Plain,
             want: conv2d_weight_grad(&wide_dy, &wide_x, &s),
         },

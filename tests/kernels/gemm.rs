@@ -1,8 +1,8 @@
 //! Matrix products with operands by rows and by columns: dense layers. Convolutions are in `conv.rs`.
 
-use crate::harness::{Output, Slack, input, numbers, open, run_with, sums, tilings, wide};
+use crate::harness::{Output, Slack, input, numbers, open, packed, run_with, sums, tilings, wide};
 use ssgan::gpu::{Gpu, Tensor};
-use ssgan::ops::{Activation, Epilogue, Gemm, Operand, Ops, State, Tile};
+use ssgan::ops::{Activation, Epilogue, Gemm, Operand, Ops, Right, State, Tile};
 use ssgan::reference::dense::{add_bias, matmul, transpose};
 use ssgan::reference::pointwise as twin;
 
@@ -94,8 +94,13 @@ impl EndTensors {
 /// M, N, K of a product.
 type Size = (u32, u32, u32);
 
-/// One product; returns whether it was split along K.
-fn product(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End) -> bool {
+/// One product as the layers make it: weights packed, other right operands by rows. Returns whether it was split
+/// along K.
+fn product(ops: &Ops<'_>, operand: Operand, size: Size, end: End) -> bool {
+    product_with(ops, operand, size, end, operand != Operand::Columns)
+}
+
+fn product_with(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End, pack: bool) -> bool {
     let gpu = ops.gpu;
     let name = format!("{:?} {operand:?} {m} x {n} x {k} {end:?}", ops.tiling);
     let (a, b) = (numbers(1, m * k), numbers(2, k * n));
@@ -108,9 +113,10 @@ fn product(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End) -> bool {
     let extra = EndTensors::new(gpu, end, m, n, &mut want);
     let (ta, tb) = (input(gpu, rows, cols, &a), input(gpu, k, n, &b));
     let out = Output::new(gpu, m, n, Slack::None);
+    let right = pack.then(|| packed(ops, operand, k, n, &b));
     let program = run_with(ops, State::default(), |ops, p| {
         let conv = Default::default();
-        let (a, b) = ((&ta, operand), (&tb, Operand::Rows));
+        let (a, b) = ((&ta, operand), right.as_ref().map_or(Right::Rows(&tb), Right::Packed));
         ops.gemm(p, &name, Gemm { m, n, k, a, b, conv, out: &out.open, epilogue: extra.epilogue(end) })
     });
     sums(&name, &want, &out.read(gpu, &name));
@@ -153,6 +159,18 @@ fn walk(gpu: &Gpu, operand: Operand) {
 #[test]
 fn rows_unchecked() {
     walk(&open(false), Operand::Rows);
+}
+
+/// Any right operand may come by rows.
+#[test]
+fn both_by_rows() {
+    let gpu = open(false);
+    for tiling in tilings(&gpu) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        for size in [(37, 29, 53), (9, 12, 7), (65, 66, 18), (33, 72, 8), (8, 8, 2051)] {
+            product_with(&ops, Operand::Rows, size, End::Plain, false);
+        }
+    }
 }
 
 #[test]
@@ -222,7 +240,7 @@ fn impossible_products_are_errors() {
     let ops = Ops::new(&gpu);
     let t = gpu.tensor("t", 2, 3);
     let try_gemm = |m, n, k| {
-        let (a, b) = ((&t, Operand::Rows), (&t, Operand::Rows));
+        let (a, b) = ((&t, Operand::Rows), Right::Rows(&t));
         let (conv, epilogue) = Default::default();
         ops.gemm(&mut Default::default(), "test", Gemm { m, n, k, a, b, conv, out: &t, epilogue })
     };

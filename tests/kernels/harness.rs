@@ -2,7 +2,7 @@
 
 use crate::common::TABLE;
 use ssgan::gpu::{ALIGN, AdapterChoice, Gpu, Program, Tensor};
-use ssgan::ops::{Ops, State, Tile, Tiling};
+use ssgan::ops::{Operand, Ops, RightOperand, State, Tile, Tiling};
 use ssgan::reference::{assert_close, assert_nmse};
 use ssgan::rng::{self, Counter};
 
@@ -25,8 +25,14 @@ pub fn open(checked: bool) -> Gpu {
 pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
     let mut all = vec![Tiling::Workgroup];
     if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
-        let tile = |row_groups, column_vecs| Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_vecs });
-        all.extend([Tiling::Software { lanes }, tile(3, 1), tile(4, 2), tile(1, 1)]);
+        let fixed = |row_groups, column_vecs, long| {
+            Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_vecs, long })
+        };
+        all.push(Tiling::Software { lanes, long: false });
+        all.extend([fixed(3, 1, false), fixed(4, 2, false), fixed(1, 1, false)]);
+        if gpu.has_64_bit_integers() {
+            all.extend([Tiling::Software { lanes, long: true }, fixed(4, 2, true), fixed(1, 1, true)]);
+        }
     }
     all
 }
@@ -92,6 +98,18 @@ impl Output {
         }
         bytemuck::cast_slice(&bits[ALIGN..end]).to_vec()
     }
+}
+
+/// The right operand `[k, n]` of products with A read as `a`, packed by the tile's wish.
+pub fn packed(ops: &Ops<'_>, a: Operand, k: u32, n: u32, values: &[f32]) -> RightOperand {
+    assert_eq!(values.len(), (k * n) as usize);
+    let stored: Vec<f32> =
+        (0..n).flat_map(|j| (0..k).map(move |i| (i * n + j) as usize)).map(|at| values[at]).collect();
+    let (v, right) = (input(ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
+    let mut p = Program::new();
+    ops.pack_weights(&mut p, "test", &v, 1, None, &right, None).unwrap_or_else(|e| panic!("{e}"));
+    ops.gpu.submit(&p, &[]).unwrap_or_else(|e| panic!("{e}"));
+    right
 }
 
 /// A tensor that kernels only read, between NaN.

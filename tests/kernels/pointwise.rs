@@ -3,7 +3,7 @@
 use crate::gemm::{ACTIVATIONS, activate, slope_at};
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
 use ssgan::gpu::Gpu;
-use ssgan::ops::{Activation, State};
+use ssgan::ops::{Activation, RightOperand, State};
 use ssgan::reference::weight_norm as norm_twin;
 
 /// Lengths around a vec4 and around a workgroup of vec4.
@@ -93,36 +93,75 @@ fn a_folded_grid() {
     assert!(y.read::<f32>(&gpu, "folded copy") == x);
 }
 
+/// Where element (k, n) of a right operand lies.
+fn place(right: &RightOperand, n: u32, at: (u32, u32)) -> usize {
+    let (row, column) = at;
+    (match right.panel {
+        0 => row * n + column,
+        width => (column / width * right.panel_rows() + row) * width + column % width,
+    }) as usize
+}
+
 #[test]
 fn packed_weights() {
     both_ways(|gpu| {
-        for (out, taps, c) in [(1, 1, 1), (3, 9, 2), (8, 25, 1), (10, 1, 33), (5, 4, 8), (64, 9, 32)] {
-            for (scaled, both) in [(false, false), (true, false), (false, true), (true, true)] {
-                let name = format!("pack {out} x {taps} x {c}");
+        for (out, taps, c) in [(1, 1, 1), (3, 9, 2), (8, 25, 1), (10, 1, 33), (5, 4, 8), (70, 9, 34)] {
+            for (scaled, panels) in [
+                (false, (0, None)),
+                (true, (0, Some(0))),
+                (false, (64, Some(32))),
+                (true, (32, Some(0))),
+                (true, (0, Some(64))),
+            ] {
+                let name = format!("pack {out} x {taps} x {c}, panels {panels:?}");
                 let n = out * taps * c;
                 let (v, scale) = (numbers(51, n), numbers(52, out));
                 let (tv, ts) = (input(gpu, out, taps * c, &v), input(gpu, 1, out, &scale));
-                let forward = Output::new(gpu, taps * c, out, Slack::None);
-                let backward = Output::new(gpu, taps * out, c, Slack::None);
+                let operand = |panel: u32, k: u32, n: u32| {
+                    let (rows, cols) = match panel {
+                        0 => (k, n),
+                        width => (n.div_ceil(width) * (k + 3).next_multiple_of(4), width),
+                    };
+                    let made = Output::new(gpu, rows, cols, Slack::None);
+                    let right = RightOperand { tensor: made.open.clone(), panel, k };
+                    (made, right)
+                };
+                let (forward, f) = operand(panels.0, taps * c, out);
+                let (backward, b) = operand(panels.1.unwrap_or(0), taps * out, c);
                 run(gpu, State::default(), |ops, p| {
-                    let scale = scaled.then_some(&ts);
-                    let back = both.then_some(&backward.open);
-                    ops.pack_weights(p, "test", &tv, taps, scale, &forward.open, back)
+                    let back = panels.1.map(|_| &b);
+                    ops.pack_weights(p, "test", &tv, taps, scaled.then_some(&ts), &f, back)
                 });
-                let f: Vec<f32> = forward.read(gpu, &name);
-                let b: Vec<f32> = backward.read(gpu, &name);
-                for i in 0..n {
-                    let (o, tap, ci) = (i / (taps * c), i / c % taps, i % c);
-                    let w = v[i as usize] * if scaled { scale[o as usize] } else { 1.0 };
-                    let at = ((tap * c + ci) * out + o) as usize;
-                    assert_eq!(f[at], w, "{name}: forward {at}");
-                    let at = ((tap * out + o) * c + ci) as usize;
-                    assert!(
-                        if both { b[at] == w } else { b[at].is_nan() },
-                        "{name}: backward {at} is {}",
-                        b[at]
-                    );
+                let mut want_f = vec![f32::NAN; forward.tensor.len()];
+                let mut want_b = vec![f32::NAN; backward.tensor.len()];
+                // Blocks of four columns come whole: what is beyond the matrix is 0.
+                let fours = |panel: u32, n: u32| if panel > 0 { n.next_multiple_of(4) } else { n };
+                for tap in 0..taps {
+                    for o in 0..fours(f.panel, out).max(fours(b.panel, out)) {
+                        for ci in 0..fours(f.panel, c).max(fours(b.panel, c)) {
+                            let w = match o < out && ci < c {
+                                true => {
+                                    v[((o * taps + tap) * c + ci) as usize]
+                                        * if scaled { scale[o as usize] } else { 1.0 }
+                                }
+                                false => 0.0,
+                            };
+                            if ci < c && o < fours(f.panel, out) {
+                                want_f[place(&f, out, (tap * c + ci, o))] = w;
+                            }
+                            if panels.1.is_some() && o < out && ci < fours(b.panel, c) {
+                                want_b[place(&b, c, (tap * out + o, ci))] = w;
+                            }
+                        }
+                    }
                 }
+                let same = |got: Vec<f32>, want: &[f32], what: &str| {
+                    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+                        assert!(g == w || g.is_nan() && w.is_nan(), "{name}: {what} {i} is {g}, not {w}");
+                    }
+                };
+                same(forward.read(gpu, &name), &want_f, "forward");
+                same(backward.read(gpu, &name), &want_b, "backward");
             }
         }
     });
