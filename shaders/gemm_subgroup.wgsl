@@ -6,11 +6,11 @@
 // The rows are the outer loop of the unrolled block, so that each accumulator takes its four k-steps in
 // a row: the compiler spills in the order of the text.
 //
-// Variant: SG lanes; RG groups of SG rows (A row-wise) or of 4 SG rows (A column-wise), CV vec4 columns
-// per lane. A, B: address modes of common/operands.wgsl. VA, VB: how A and B are read, 0: floats, 1: four at a
+// Variant: SG lanes; RG groups of SG rows (A row-wise) or of 4 SG rows (A column-wise); CL lanes side by side, CV
+// vec4 columns each. With CL below SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl. VA, VB: how A and B are read, 0: floats, 1: four at a
 // time, 2: pairs; VB 3: eight at a time. L: fours, pairs and eights are 64-bit integers, half as many components to
 // load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks,
-// one per z. THIN: N <= 4, as for gradients into images: no columns to spread over lanes, each lane keeps its rows.
+// one per z.
 
 struct Params {
     m: u32, n: u32, k: u32,
@@ -80,7 +80,13 @@ struct Params {
 #else
 #define ROWS RG * SG
 #endif
-#define COLS CV * SG * 4
+#define COLS CV * CL * 4
+// Rows that a lane makes of each row group.
+#if A == 1
+#define TALL CL * 4
+#else
+#define TALL CL
+#endif
 
 #if L
 fn floats(x: vec2<u64>) -> vec4<f32> {
@@ -133,18 +139,9 @@ fn main(
     if (m0 >= m_end) {
         return;
     }
-#if THIN
-#for g in 0..RG
-    var acc${g} = vec4<f32>();
-#endfor
-    // All lanes read the same elements of B.
-#define CV 1
-    let col0 = 0u;
-#for j in 0..4
-    let bcol0_${j} = min(${j}u, p.n - 1u);
-#endfor
-#else
-#for r in 0..ROWS
+    // First lane of those that share this lane's rows.
+    let part = lane / ${CL}u * ${CL}u;
+#for r in 0..RG * TALL
 #for v in 0..CV
     var acc${r}_${v} = vec4<f32>();
 #endfor
@@ -152,7 +149,7 @@ fn main(
 
     // Columns of this lane. Those beyond N read others and are not stored.
 #for v in 0..CV
-    let col${v} = n0 + (lane * ${CV}u + ${v}u) * 4u;
+    let col${v} = n0 + ((lane - part) * ${CV}u + ${v}u) * 4u;
 #if B == 0
 #if VB == 0
 #for j in 0..4
@@ -186,10 +183,9 @@ fn main(
 #endif
 #endif
 #endfor
-#endif
 #if B == 2
     // First value of this lane in row 0 of the panel.
-    let panel0 = group.x * p.panel * ${COLS}u + lane * ${4 * CV}u;
+    let panel0 = group.x * p.panel * ${COLS}u + (lane - part) * ${4 * CV}u;
 #endif
 
     // Rows of this lane, likewise.
@@ -421,23 +417,20 @@ fn main(
 #endif
 #endfor
     // The multiply-adds.
-#if THIN
 #for g in 0..RG
-#for j in 0..4
-            acc${g} = fma(vec4(a${g}[${j}]), b${j}_0, acc${g});
-#endfor
-#endfor
-#else
-#for g in 0..RG
-#for l in 0..SG
+#for l in 0..CL
 #if A == 1
 #for i in 0..4
             {
 #for j in 0..4
+#if CL == SG
                 let s${j} = subgroupBroadcast(a${g}_${j}[${i}], ${l}u);
+#else
+                let s${j} = subgroupShuffle(a${g}_${j}[${i}], part + ${l}u);
+#endif
 #endfor
 #for v in 0..CV
-#define R (g * SG + l) * 4 + i
+#define R (g * CL + l) * 4 + i
 #for j in 0..4
                 acc${R}_${v} = fma(vec4(s${j}), b${j}_${v}, acc${R}_${v});
 #endfor
@@ -446,17 +439,20 @@ fn main(
 #endfor
 #else
             {
+#if CL == SG
                 let s = subgroupBroadcast(a${g}, ${l}u);
+#else
+                let s = subgroupShuffle(a${g}, part + ${l}u);
+#endif
 #for v in 0..CV
 #for j in 0..4
-                acc${g * SG + l}_${v} = fma(vec4(s[${j}]), b${j}_${v}, acc${g * SG + l}_${v});
+                acc${g * CL + l}_${v} = fma(vec4(s[${j}]), b${j}_${v}, acc${g * CL + l}_${v});
 #endfor
 #endfor
             }
 #endif
 #endfor
 #endfor
-#endif
         }
 #if A == 3
         dx -= 1;
@@ -473,16 +469,12 @@ fn main(
         let bias${v} = vec4(bias[col${v}], bias[min(col${v} + 1u, p.n - 1u)],
             bias[min(col${v} + 2u, p.n - 1u)], bias[min(col${v} + 3u, p.n - 1u)]);
 #endif
-#if THIN
-#define STORES RG
+#for r in 0..RG * TALL
+#define G r / TALL
+#if A == 1
+        let store${r} = m0 + (${G * SG}u + part) * 4u + ${r % TALL}u;
 #else
-#define STORES ROWS
-#endif
-#for r in 0..STORES
-#if THIN
-        let store${r} = m0 + ${r}u * ${SG}u + lane;
-#else
-        let store${r} = m0 + ${r}u;
+        let store${r} = m0 + ${G * SG}u + part + ${r % TALL}u;
 #endif
         if (store${r} < m_end) {
 #if A == 3
@@ -498,11 +490,7 @@ fn main(
 #if A != 3 && !SPLIT
             let at = store${r} * p.n + col${v};
 #endif
-#if THIN
-            var y = acc${r};
-#else
             var y = acc${r}_${v};
-#endif
 #if BIAS
             y += bias${v};
 #endif

@@ -42,6 +42,7 @@ sources![
     "batch_norm.wgsl",
     "batch_norm_grad.wgsl",
     "batch_norm_statistics.wgsl",
+    "col2im.wgsl",
     "column_reduce.wgsl",
     "column_sum.wgsl",
     "copy.wgsl",

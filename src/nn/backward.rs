@@ -2,7 +2,7 @@
 
 use super::net::{Net, Tape, activation, as_matrix, conv, weight_norm};
 use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::spec::LayerOp;
 use crate::ops::{Activation, Epilogue, Gemm, Operand, Ops, Right};
 
@@ -15,6 +15,9 @@ pub struct Gradients {
     /// By the network's input.
     pub input: Option<Tensor>,
 }
+
+/// Bytes of windows that are made at a time.
+const MOST_WINDOWS: u64 = 64 << 20;
 
 /// The activation that an input gradient passes next: its derivative is multiplied in by the kernel above.
 struct Below {
@@ -181,7 +184,12 @@ impl Net {
         let label = self.label(i, "data gradient");
         let packed = self.packed[i].as_ref().expect("dense and conv2d layers are packed");
         let stored = self.stored_weights(i);
+        let b = packed.backward.as_ref().map_or(Right::Rows(&stored), Right::Packed);
         let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
+        if packed.by_windows {
+            self.gradient_by_windows(ops, p, i, (d, b), rows, below, &dx)?;
+            return Ok(dx);
+        }
         let (a, k) = match layer.window {
             Some(w) => (Operand::Scatter, w.kernel * w.kernel * layer.output.channels),
             None => (Operand::Rows, layer.output.channels),
@@ -191,7 +199,7 @@ impl Net {
             n: layer.input.channels,
             k,
             a: (d, a),
-            b: packed.backward.as_ref().map_or(Right::Rows(&stored), Right::Packed),
+            b,
             conv: conv(layer),
             out: &dx,
             epilogue: match below {
@@ -201,6 +209,52 @@ impl Net {
         };
         ops.gemm(p, &label, g)?;
         Ok(dx)
+    }
+
+    /// What every window says of its places, one product; then the sum over the windows that hold a place. Some
+    /// images at a time, so that the windows stay within bounds.
+    fn gradient_by_windows(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        (d, b): (&Tensor, Right<'_>),
+        rows: u32,
+        below: Option<&Below>,
+        dx: &Tensor,
+    ) -> Result<()> {
+        let layer = &self.shape.layers[i];
+        let label = self.label(i, "data gradient");
+        let conv = conv(layer);
+        let (outputs, inputs) = (layer.output.pixels(), layer.input.pixels());
+        let n = conv.kernel * conv.kernel * conv.c;
+        let bytes = u64::from(outputs) * u64::from(n) * 4;
+        // Parts of tensors begin at multiples of ALIGN values.
+        let fits = (MOST_WINDOWS.min(ops.gpu.max_binding()) / bytes) as u32 / ALIGN as u32 * ALIGN as u32;
+        let most = fits.max(ALIGN as u32).min(rows);
+        let sums = ops.gpu.tensor(&label, most * outputs, n);
+        for start in (0..rows).step_by(most as usize) {
+            let count = most.min(rows - start);
+            let part = |t: &Tensor, pixels: u32| {
+                t.part(start as usize * pixels as usize * t.cols as usize, count * pixels, t.cols)
+            };
+            let sums = sums.head(count * outputs);
+            let g = Gemm {
+                m: sums.rows,
+                n,
+                k: layer.output.channels,
+                a: (&part(d, outputs), Operand::Rows),
+                b,
+                conv: Default::default(),
+                out: &sums,
+                epilogue: Epilogue::None,
+            };
+            ops.gemm(p, &label, g)?;
+            let saved = below.map(|b| (part(&b.y, inputs), b.activation));
+            let saved = saved.as_ref().map(|(y, activation)| (y, *activation));
+            ops.col2im(p, &label, &conv, &sums, saved, &part(dx, inputs))?;
+        }
+        Ok(())
     }
 
     fn batch_norm_backward(

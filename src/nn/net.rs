@@ -59,9 +59,14 @@ pub(super) struct Packed {
     pub forward: RightOperand,
     /// For the data gradient; `None` where the stored weights serve as they are.
     pub backward: Option<RightOperand>,
+    /// Whether that goes through [`Ops::col2im`].
+    pub by_windows: bool,
     /// g / ||v|| and 1 / ||v||.
     pub norm: Option<(Tensor, Tensor)>,
 }
+
+/// Channels of an image up to which the data gradient is made window by window.
+const FEW_CHANNELS: u32 = 4;
 
 /// A network: shapes, parameters, packed weights.
 #[derive(Debug)]
@@ -126,14 +131,20 @@ impl Net {
                 let norm = weight_norm(&l.op)
                     .is_on()
                     .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
-                let window = l.window.is_some();
-                let from = if window { Operand::Window } else { Operand::Rows };
-                let back = if window { Operand::Scatter } else { Operand::Rows };
-                // Plain dense weights are stored as the data gradient reads them row by row.
-                let packs = taps > 1 || norm.is_some() || ops.tiling.panel(back, c) > 0;
+                let from = if l.window.is_some() { Operand::Window } else { Operand::Rows };
+                // A product with so few columns would leave most of its tiles empty.
+                let by_windows = l.window.is_some() && c <= FEW_CHANNELS;
+                let (back, k, n) = match l.window {
+                    Some(_) if by_windows => (Operand::Rows, out, taps * c),
+                    Some(_) => (Operand::Scatter, taps * out, c),
+                    None => (Operand::Rows, out, c),
+                };
+                // Weights [out, n] row by row are stored like that.
+                let packs = back == Operand::Scatter || norm.is_some() || ops.tiling.panel(back, n) > 0;
                 Some(Packed {
                     forward: ops.right_operand("weights forward", from, taps * c, out),
-                    backward: packs.then(|| ops.right_operand("weights backward", back, taps * out, c)),
+                    backward: packs.then(|| ops.right_operand("weights backward", back, k, n)),
+                    by_windows,
                     norm,
                 })
             })
@@ -165,7 +176,11 @@ impl Net {
         let Some(packed) = &self.packed[i] else { return Ok(()) };
         let label = self.label(i, "pack");
         let v = self.stored_weights(i);
-        let taps = self.shape.layers[i].window.map_or(1, |w| w.kernel * w.kernel);
+        // Window by window, the whole window is one tap.
+        let taps = match self.shape.layers[i].window {
+            Some(w) if !packed.by_windows => w.kernel * w.kernel,
+            _ => 1,
+        };
         if let Some((scale, inverse)) = &packed.norm {
             let g = self.params.get(i, "weight_g").expect("weight norm has a scale");
             ops.weight_norm(p, &label, &v, &g, scale, inverse)?;

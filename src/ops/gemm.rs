@@ -135,7 +135,9 @@ pub enum Tile {
         lanes: u32,
         /// Groups of rows.
         row_groups: u32,
-        /// vec4 columns per lane; 0: N <= 4, every lane makes whole rows (not for `Columns`).
+        /// Lanes side by side; the others make other rows of the same columns.
+        column_lanes: u32,
+        /// vec4 columns per lane.
         column_vecs: u32,
         /// Whether it reads 64-bit integers: half as many components.
         long: bool,
@@ -143,17 +145,21 @@ pub enum Tile {
 }
 
 impl Tile {
-    /// The tiles that the adapter can run on a product of `n` columns, A by rows or by columns.
-    pub fn of(gpu: &Gpu, columns: bool, n: u32) -> Vec<Tile> {
+    /// The tiles that the adapter can run, A by rows or by columns.
+    pub fn of(gpu: &Gpu, columns: bool) -> Vec<Tile> {
         let mut all = vec![Tile::Workgroup];
         // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
-        let blocks: &[(u32, u32)] =
-            if columns { &[(1, 1), (1, 2)] } else { &[(1, 1), (3, 1), (6, 1), (3, 2), (4, 2)] };
-        let thin: &[(u32, u32)] = if n <= 4 && !columns { &[(4, 0)] } else { &[] };
+        // Row groups, the part of the lanes that is side by side, vec4 columns.
+        let blocks: &[(u32, u32, u32)] = match columns {
+            true => &[(1, 1, 1), (1, 1, 2)],
+            false => &[(1, 1, 1), (3, 1, 1), (6, 1, 1), (3, 1, 2), (4, 1, 2), (6, 2, 1), (8, 2, 1)],
+        };
         let widths: &[bool] = if gpu.has_64_bit_integers() { &[false, true] } else { &[false] };
-        for &(row_groups, column_vecs) in blocks.iter().chain(thin) {
-            all.extend(widths.iter().map(|&long| Tile::Subgroup { lanes, row_groups, column_vecs, long }));
+        for &(row_groups, part, column_vecs) in blocks {
+            let column_lanes = lanes / part;
+            let tile = |&long| Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long };
+            all.extend(widths.iter().map(tile));
         }
         all
     }
@@ -162,9 +168,9 @@ impl Tile {
     pub fn size(self, a: Operand) -> (u32, u32) {
         match self {
             Tile::Workgroup => (64, 64),
-            Tile::Subgroup { lanes, row_groups, column_vecs, .. } => {
+            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, .. } => {
                 let per_lane = if a == Operand::Columns { 4 } else { 1 };
-                (lanes * row_groups * per_lane, if column_vecs == 0 { 4 } else { lanes * 4 * column_vecs })
+                (lanes * row_groups * per_lane, column_lanes * 4 * column_vecs)
             }
         }
     }
@@ -174,9 +180,9 @@ impl std::fmt::Display for Tile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Tile::Workgroup => f.write_str("workgroup-64x64"),
-            Tile::Subgroup { lanes, row_groups, column_vecs, long } => {
-                let columns = if *column_vecs == 0 { "thin".into() } else { column_vecs.to_string() };
-                write!(f, "subgroup{lanes}-{row_groups}x{columns}{}", if *long { "-long" } else { "" })
+            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
+                let long = if *long { "-long" } else { "" };
+                write!(f, "subgroup{lanes}-{row_groups}x{column_lanes}x{column_vecs}{long}")
             }
         }
     }
@@ -214,30 +220,24 @@ impl Tiling {
         match self {
             Tiling::Workgroup => Tile::Workgroup,
             Tiling::Fixed(t) => t,
-            Tiling::Software { lanes, long } if n <= 4 && a != Operand::Columns => {
-                Tile::Subgroup { lanes, row_groups: 4, column_vecs: 0, long }
+            // Measured on llvmpipe 22.3: docs/performance.md.
+            Tiling::Software { lanes, long } => {
+                let (row_groups, column_lanes, column_vecs) = match a {
+                    Operand::Columns => (1, lanes, if n > 4 * lanes { 2 } else { 1 }),
+                    _ if n > 4 * lanes => (if long { 4 } else { 3 }, lanes, 2),
+                    _ if n > 2 * lanes => (6, lanes, 1),
+                    _ => (8, lanes / 2, 1),
+                };
+                Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long }
             }
-            // 1124 x 1000 x 784 on llvmpipe 22.3, GFLOP/s per core: rows 3x1 10.8, 4x2 20.1, 3x2 22.3,
-            // 2x4 18.0, 8x1 16.2; columns 1x1 11.4, 1x2 18.7. With 16 columns (the cnn's data gradient)
-            // 3x1 20.3, 6x1 25.1, 8x1 24.6, 12x1 22.0 on both cores.
-            Tiling::Software { lanes, long } => Tile::Subgroup {
-                lanes,
-                long,
-                row_groups: match a {
-                    Operand::Columns => 1,
-                    _ if n > 4 * lanes => 3,
-                    _ => 6,
-                },
-                column_vecs: if n > 4 * lanes { 2 } else { 1 },
-            },
         }
     }
 
     /// Columns of the panels that the product's right operand is packed in; 0: row by row.
     pub fn panel(self, a: Operand, n: u32) -> u32 {
         match self.tile(a, n) {
-            Tile::Subgroup { column_vecs: 1.., .. } => self.tile(a, n).size(a).1,
-            _ => 0,
+            Tile::Workgroup => 0,
+            tile => tile.size(a).1,
         }
     }
 
@@ -396,8 +396,7 @@ impl Ops<'_> {
             _ => {}
         }
         call = call.define("BIAS", bias_on).define("GRAD", grad_on);
-        if let Tile::Subgroup { lanes, row_groups, column_vecs, long } = tile {
-            let thin = column_vecs == 0;
+        if let Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } = tile {
             let by4 = |n: u32| u32::from(n.is_multiple_of(4) && n >= 4);
             let by4_or_2 = |n: u32| if by4(n) == 1 { 1 } else { 2 * u32::from(n.is_multiple_of(2)) };
             let va = match g.a.1 {
@@ -408,7 +407,6 @@ impl Ops<'_> {
             };
             let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
             let vb = match g.b {
-                _ if thin => 0,
                 Right::Window(_) => by4(c.c),
                 Right::Rows(_) => {
                     if by8(g.n) {
@@ -430,8 +428,8 @@ impl Ops<'_> {
                 .param("panel", panel_rows(g.k))
                 .define("SG", lanes)
                 .define("RG", row_groups)
+                .define("CL", column_lanes)
                 .define("CV", column_vecs)
-                .define("THIN", u32::from(thin))
                 .define("VA", va)
                 .define("VB", vb)
                 .define("VC", by4(g.n));

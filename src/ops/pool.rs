@@ -1,4 +1,4 @@
-//! Pooling: the largest value or the mean of a window, and the mean of the whole image.
+//! Windows: pooling to their largest value or mean, to the mean of the whole image, and sums over windows.
 
 use super::{Activation, Conv, Ops, lanes};
 use crate::error::{Error, Result};
@@ -7,8 +7,7 @@ use crate::gpu::{Call, Program, Tensor};
 /// Tensors of a call by the names that the shader gives them.
 type Named<'a> = [(&'static str, &'a Tensor)];
 
-/// A pooling call, a variant for each geometry: `outputs` are `[rows * oh * ow, c]`, `inputs` `[rows * h * w, c]`. The
-/// kernels run unchecked, so the sizes are checked here.
+/// A pooling call, a variant for each geometry: `outputs` are `[rows * oh * ow, c]`, `inputs` `[rows * h * w, c]`.
 fn pool<'a>(
     kernel: &'static str,
     layer: &str,
@@ -16,9 +15,21 @@ fn pool<'a>(
     outputs: &Named<'a>,
     inputs: &Named<'a>,
 ) -> Result<Call<'a>> {
+    windows(kernel, layer, at, lanes(at.c), (outputs, 1), inputs)
+}
+
+/// The same with so many values for each window and channel, channels read `lanes` at a time. The kernels run
+/// unchecked, so the sizes are checked here.
+fn windows<'a>(
+    kernel: &'static str,
+    layer: &str,
+    at: &Conv,
+    (v, ty): (u32, &'static str),
+    (outputs, values): (&Named<'a>, u32),
+    inputs: &Named<'a>,
+) -> Result<Call<'a>> {
     let pixels = at.oh * at.ow;
     let images = outputs[0].1.rows / pixels;
-    let (v, ty) = lanes(at.c);
     let mut call = Call::new(kernel, layer)
         .define("V", v)
         .define("T", ty)
@@ -32,10 +43,10 @@ fn pool<'a>(
         .define("TOP", at.pad_top)
         .define("LEFT", at.pad_left)
         .param("rows", images)
-        .flops(u64::from(at.kernel * at.kernel) * outputs[0].1.len() as u64);
-    for (tensors, pixels) in [(outputs, pixels), (inputs, at.h * at.w)] {
+        .flops(u64::from(at.kernel * at.kernel * pixels * at.c) * u64::from(images));
+    for (tensors, per_image) in [(outputs, pixels * values), (inputs, at.h * at.w)] {
         for (name, tensor) in tensors {
-            let want = u64::from(images) * u64::from(pixels) * u64::from(at.c);
+            let want = u64::from(images) * u64::from(per_image) * u64::from(at.c);
             if tensor.len() as u64 != want {
                 let have = tensor.len();
                 return Err(Error::Gpu(format!(
@@ -46,6 +57,16 @@ fn pool<'a>(
         }
     }
     Ok(call)
+}
+
+/// The gradient, the layer's input where that came from an activation, and the activation.
+fn inputs<'a>(
+    dx: &'a Tensor,
+    below: Option<(&'a Tensor, Activation)>,
+) -> (Vec<(&'static str, &'a Tensor)>, Activation) {
+    let below = below.filter(|(_, activation)| *activation != Activation::None);
+    let activation = below.map_or(Activation::None, |(_, activation)| activation);
+    ([("dx", dx)].into_iter().chain(below.map(|(x, _)| ("x", x))).collect(), activation)
 }
 
 impl Ops<'_> {
@@ -111,6 +132,28 @@ impl Ops<'_> {
         self.pool_grad(p, "avg_pool2d_grad", layer, at, &[("dy", dy)], below, dx)
     }
 
+    /// dx [rows * h * w, c] = sum over the windows that hold a place of what `sums` [rows * oh * ow, kernel * kernel *
+    /// c] says of it; `below` as for [`Ops::max_pool2d_grad`].
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
+    pub fn col2im(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        at: &Conv,
+        sums: &Tensor,
+        below: Option<(&Tensor, Activation)>,
+        dx: &Tensor,
+    ) -> Result<()> {
+        let (inputs, activation) = inputs(dx, below);
+        let taps = at.kernel * at.kernel;
+        let call = windows("col2im", layer, at, (1, "f32"), (&[("windows", sums)], taps), &inputs)?
+            .define("ACT", activation.number())
+            .param("slope", activation.slope());
+        p.each(self.gpu, call, dx.len() as u64)
+    }
+
     fn pool_grad(
         &self,
         p: &mut Program,
@@ -121,9 +164,7 @@ impl Ops<'_> {
         below: Option<(&Tensor, Activation)>,
         dx: &Tensor,
     ) -> Result<()> {
-        let below = below.filter(|(_, activation)| *activation != Activation::None);
-        let activation = below.map_or(Activation::None, |(_, activation)| activation);
-        let inputs: Vec<_> = [("dx", dx)].into_iter().chain(below.map(|(x, _)| ("x", x))).collect();
+        let (inputs, activation) = inputs(dx, below);
         let call = pool(kernel, layer, at, outputs, &inputs)?
             .define("ACT", activation.number())
             .param("slope", activation.slope());

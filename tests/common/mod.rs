@@ -58,6 +58,7 @@ pub const TABLE: &[Entry] = &[
         ..entry("batch_norm_grad", &[WG, ("PASS", OFF_ON), ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES])
     },
     entry("batch_norm_statistics", &[WG, ("RUNNING", OFF_ON)]),
+    Entry { legal: |v| v.get("V") == 1, ..entry("col2im", &[WG, ACT, POOL]) },
     entry("column_reduce", &[WG, ("MODE", &["0", "1", "2"])]),
     entry("column_sum", &[WG]),
     entry("copy", &[WG, ("CORRECT", OFF_ON)]),
@@ -75,12 +76,38 @@ pub const TABLE: &[Entry] = &[
             &[
                 WG,
                 (
-                    "SG RG CV THIN",
+                    "SG RG CL CV",
                     &[
-                        "4 1 1 0", "4 1 2 0", "4 3 1 0", "4 3 2 0", "4 4 2 0", "4 6 1 0", "8 1 1 0",
-                        "8 1 2 0", "8 3 1 0", "8 3 2 0", "8 4 2 0", "8 6 1 0", "16 1 1 0", "16 1 2 0",
-                        "16 3 1 0", "16 3 2 0", "16 4 2 0", "16 6 1 0", "32 1 1 0", "4 4 0 1", "8 4 0 1",
-                        "16 4 0 1",
+                        "4 1 1 2",
+                        "4 1 2 1",
+                        "4 1 4 1",
+                        "4 1 4 2",
+                        "4 3 4 1",
+                        "4 3 4 2",
+                        "4 4 4 2",
+                        "4 6 4 1",
+                        "4 6 2 1",
+                        "4 8 2 1",
+                        "8 1 2 2",
+                        "8 1 4 1",
+                        "8 1 8 1",
+                        "8 1 8 2",
+                        "8 3 8 1",
+                        "8 3 8 2",
+                        "8 4 8 2",
+                        "8 6 8 1",
+                        "8 6 4 1",
+                        "8 8 4 1",
+                        "16 1 4 2",
+                        "16 1 8 1",
+                        "16 1 16 1",
+                        "16 1 16 2",
+                        "16 3 16 1",
+                        "16 3 16 2",
+                        "16 4 16 2",
+                        "16 6 16 1",
+                        "16 6 8 1",
+                        "16 8 8 1",
                     ],
                 ),
                 ("L", OFF_ON),
@@ -145,12 +172,10 @@ fn gemm_legal(v: &Variant<'_>) -> bool {
 /// What it may ask of the subgroup tile.
 fn subgroup_legal(v: &Variant<'_>) -> bool {
     let eights = v.get("L") == 1 && v.get("CV") == 2;
-    let b_fits = match (v.get("THIN"), v.get("B")) {
-        // N <= 4: all lanes read the same scalars of B.
-        (1, b) => b == 0 && v.get("A") != 1 && v.get("VB") == 0,
+    let b_fits = match v.get("B") {
         // C is as wide as the window, a multiple of the channels.
-        (_, 1) => v.get("VB") < 2 && v.get("VB") <= v.get("VC"),
-        (_, 2) => v.get("A") != 1 && v.get("VB") == if eights { 3 } else { 1 },
+        1 => v.get("VB") < 2 && v.get("VB") <= v.get("VC"),
+        2 => v.get("A") != 1 && v.get("VB") == if eights { 3 } else { 1 },
         // B is as wide as C.
         _ => (v.get("VB") % 2 == v.get("VC")) && (v.get("VB") != 3 || eights),
     };

@@ -25,13 +25,19 @@ pub fn open(checked: bool) -> Gpu {
 pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
     let mut all = vec![Tiling::Workgroup];
     if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
-        let fixed = |row_groups, column_vecs, long| {
-            Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_vecs, long })
+        let fixed = |row_groups, part, column_vecs, long| {
+            let column_lanes = lanes / part;
+            Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long })
         };
         all.push(Tiling::Software { lanes, long: false });
-        all.extend([fixed(3, 1, false), fixed(4, 2, false), fixed(1, 1, false)]);
+        all.extend([fixed(3, 1, 1, false), fixed(4, 1, 2, false), fixed(1, 2, 1, false)]);
         if gpu.has_64_bit_integers() {
-            all.extend([Tiling::Software { lanes, long: true }, fixed(4, 2, true), fixed(1, 1, true)]);
+            all.extend([
+                Tiling::Software { lanes, long: true },
+                fixed(3, 1, 2, true),
+                fixed(1, 1, 1, true),
+                fixed(1, 4, 2, true),
+            ]);
         }
     }
     all

@@ -63,12 +63,18 @@ fn average_pooling() {
 }
 
 #[test]
+fn sums_over_windows() {
+    both_ways(|gpu| shapes().iter().for_each(|s| windows(gpu, s, Activation::None)));
+}
+
+#[test]
 fn the_activation_below() {
     both_ways(|gpu| {
         for act in ACTIVATIONS {
             for s in [shape(2, (7, 5, 3), (3, 2), (1, 1, 1, 1)), shape(2, (5, 8, 8), (4, 3), (0, 0, 0, 0))] {
                 max(gpu, &format!("max below {act:?} {s:?}"), &s, &numbers(73, size(&s).0), act);
                 average(gpu, &s, act);
+                windows(gpu, &s, act);
             }
         }
     });
@@ -129,6 +135,28 @@ fn average(gpu: &Gpu, s: &ConvShape, act: Activation) {
     sums(&name, &twin::avg_pool2d(&wide(&x), s), &y.read(gpu, &name));
     let want = times(twin::avg_pool2d_grad(&wide(&dy), s), &slopes);
     values(&format!("{name} gradient"), &want, &dx.read(gpu, &name), 1e-6);
+}
+
+fn windows(gpu: &Gpu, s: &ConvShape, act: Activation) {
+    let name = format!("sums over windows below {act:?} {s:?}");
+    let (x, slopes) = activated(&numbers(77, size(s).0), act);
+    let (pixels, out_pixels) = (s.rows as u32 * s.input.pixels(), s.rows as u32 * s.output.pixels());
+    let c = s.input.channels;
+    let n = s.window.kernel * s.window.kernel * c;
+    let said = numbers(78, out_pixels * n);
+    let (tx, tsaid) = (input(gpu, pixels, c, &x), input(gpu, out_pixels, n, &said));
+    let dx = Output::new(gpu, pixels, c, Slack::None);
+    run(gpu, State::default(), |ops, p| {
+        ops.col2im(p, "test", &geometry(s), &tsaid, Some((&tx, act)), &dx.tensor)
+    });
+    let mut want = vec![0.0; (pixels * c) as usize];
+    let (c, n) = (c as usize, n as usize);
+    s.for_each_tap(|out, tap, inp| {
+        for channel in 0..c {
+            want[inp * c + channel] += f64::from(said[out * n + tap * c + channel]);
+        }
+    });
+    values(&name, &times(want, &slopes), &dx.read(gpu, &name), 1e-6);
 }
 
 #[test]
