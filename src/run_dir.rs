@@ -5,6 +5,7 @@
 //! env.json         program, adapter, data             labelled.json    indices of the labelled images
 //! metrics.csv      one row per step                   metrics.jsonl    one object per step and per epoch
 //! checkpoints/epoch-NN.safetensors                    samples/epoch-NN.png
+//! timing.csv       one row per epoch                  .lock            held while a process trains
 //! plots/losses.png, plots/accuracy.png                confusion.png, summary.json
 //! ```
 
@@ -16,6 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file whose exclusive creation makes a folder this run's own.
 const CLAIM: &str = "config.toml";
+/// Locked by the process that trains; the system releases it when that ends, however it ends.
+const LOCK: &str = ".lock";
 
 /// A run's folder, made by this process. Dropped before [`RunDir::keep`], it removes what it made, so that a
 /// run that never began leaves nothing.
@@ -26,6 +29,8 @@ pub struct RunDir {
     new_folder: bool,
     files: Vec<PathBuf>,
     keep: bool,
+    /// Locked as long as it is open.
+    _lock: Option<fs::File>,
 }
 
 impl RunDir {
@@ -43,7 +48,7 @@ impl RunDir {
                 (make_fresh(Path::new("runs"), &stem)?, true)
             }
         };
-        let mut run = RunDir { path, new_folder, files: vec![], keep: false };
+        let mut run = RunDir { path, new_folder, files: vec![], keep: false, _lock: None };
         let claim = run.path.join(CLAIM);
         match fs::OpenOptions::new().write(true).create_new(true).open(&claim) {
             Ok(_) => run.files.push(claim),
@@ -53,8 +58,24 @@ impl RunDir {
             }
             Err(e) => return Err(Error::io("write", claim)(e)),
         }
+        run.files.push(run.path.join(LOCK));
+        run._lock = Some(lock(&run.path)?);
         run.write(CLAIM, config.as_bytes())?;
         Ok(run)
+    }
+
+    /// Takes the folder of a run that was begun earlier, to go on with it.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if it is no run folder or another process trains in it, [`Error::Io`] if it cannot be
+    /// written.
+    pub fn reopen(path: &Path) -> Result<RunDir> {
+        if !path.join(CLAIM).is_file() {
+            let path = path.display();
+            return Err(Error::Output(format!("{path} is no run folder: name one that `ssgan train` made")));
+        }
+        let lock = lock(path)?;
+        Ok(RunDir { path: path.into(), new_folder: false, files: vec![], keep: true, _lock: Some(lock) })
     }
 
     /// The folder.
@@ -115,6 +136,22 @@ impl Drop for RunDir {
         if self.new_folder {
             let _ = fs::remove_dir(&self.path);
         }
+    }
+}
+
+fn lock(folder: &Path) -> Result<fs::File> {
+    let path = folder.join(LOCK);
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(Error::io("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Output(format!(
+            "{}: another process trains in it; wait for that, or end it",
+            folder.display()
+        ))),
+        // Some network file systems know no locks; there the folder's owner has to take care.
+        Err(fs::TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(fs::TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
     }
 }
 
@@ -193,6 +230,22 @@ fn checkpoint_age(name: &str) -> Option<(u32, bool)> {
     }
 }
 
+/// The checkpoints of a run folder, the newest first.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read.
+pub fn checkpoints(run: &Path) -> Result<Vec<PathBuf>> {
+    let sub = run.join("checkpoints");
+    let folder = if sub.is_dir() { sub } else { run.to_path_buf() };
+    let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
+    let mut found: Vec<_> = entries
+        .filter_map(|e| e.ok())
+        .filter_map(|e| Some((checkpoint_age(e.file_name().to_str()?)?, e.path())))
+        .collect();
+    found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
 /// What a user means by `RUN|CHECKPOINT`: a file itself, or a run folder's newest checkpoint.
 ///
 /// # Errors
@@ -202,15 +255,8 @@ pub fn resolve_checkpoint(run_or_file: &Path) -> Result<PathBuf> {
     if !meta.is_dir() {
         return Ok(run_or_file.to_path_buf());
     }
-    let sub = run_or_file.join("checkpoints");
-    let folder = if sub.is_dir() { sub } else { run_or_file.to_path_buf() };
-    let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
-    let newest = entries
-        .filter_map(|e| e.ok())
-        .filter_map(|e| Some((checkpoint_age(e.file_name().to_str()?)?, e.path())))
-        .max_by(|a, b| a.0.cmp(&b.0));
-    match newest {
-        Some((_, path)) => Ok(path),
+    match checkpoints(run_or_file)?.into_iter().next() {
+        Some(path) => Ok(path),
         None => Err(Error::Checkpoint {
             path: run_or_file.into(),
             reason:

@@ -334,6 +334,7 @@ fn a_run_leaves_its_folder_and_can_be_used() {
         "labelled.json",
         "metrics.csv",
         "metrics.jsonl",
+        "timing.csv",
         "plots/losses.png",
         "plots/accuracy.png",
         "confusion.png",

@@ -68,7 +68,7 @@ fn trained(gpu: &Gpu, settings: &Settings, dir: &Path) -> String {
             Ok(())
         }
     }
-    trainer.run(&mut Deaf, &AtomicBool::new(false), Some(12)).unwrap();
+    trainer.run(&mut Deaf, &AtomicBool::new(false), Some(12), None).unwrap();
     let file = dir.join("checkpoint.safetensors");
     trainer.checkpoint(2, 12).unwrap().save(&file).unwrap();
     sha256(&file)
@@ -115,7 +115,7 @@ fn training_allocates_nothing_after_the_first_epoch() {
         Settings { labels: 60, batch_size: 20, epochs: 4, ..Settings::defaults(Method::Ssl, true) };
     let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).unwrap();
     let mut watch = Watch(&gpu, vec![]);
-    trainer.run(&mut watch, &AtomicBool::new(false), None).unwrap();
+    trainer.run(&mut watch, &AtomicBool::new(false), None, None).unwrap();
     assert_eq!(watch.1.len(), 4);
     assert!(watch.1.iter().all(|n| *n == watch.1[0]), "{:?}", watch.1);
 }

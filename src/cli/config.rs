@@ -56,6 +56,21 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
     Ok(Resolved { settings, spec, model_toml })
 }
 
+/// The settings and the model of a run folder, whose `config.toml` and `model.toml` these are; where the data are and
+/// which adapter computes may be said anew.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn of_run(config_toml: &str, model_toml: String, folder: &Path, args: &SettingsArgs) -> Result<Resolved> {
+    let name = |file: &str| folder.join(file).display().to_string();
+    let file = ConfigFile::parse(&name("config.toml"), config_toml.into())?;
+    let mut settings = file.over(&Settings::defaults(Default::default(), false))?;
+    args.apply(&mut settings);
+    settings.validate()?;
+    let spec = parse::parse(&model_toml, &name("model.toml"))?;
+    Ok(Resolved { settings, spec, model_toml })
+}
+
 /// A configuration file: any of the settings, with the place where each stands.
 struct ConfigFile {
     name: String,

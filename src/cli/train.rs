@@ -8,11 +8,13 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Gpu, shader_hash};
 use crate::model::parse;
 use crate::report::confusion;
+use crate::report::history;
 use crate::report::progress::Progress;
 use crate::report::recorder::{Recorder, Texts};
-use crate::run_dir::{RunDir, timestamp};
+use crate::run_dir::{RunDir, checkpoints, timestamp};
 use crate::train::Trainer;
-use crate::train::event::{Event, Observer, Summary};
+use crate::train::checkpoint::{Checkpoint, in_file};
+use crate::train::event::{Event, History, Observer, Summary};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,13 @@ pub struct Args {
     /// Run folder to make: must not exist, or be empty [default: runs/TIME-MODEL-DATASET]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with a run from its newest checkpoint, or from the checkpoint named; its settings hold
+    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = [
+        "out", "config", "model", "dataset", "method", "labels", "label_seed", "validation_split", "seed", "epochs",
+        "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
+        "unsupervised_weight", "feature_matching", "ema_rate", "evaluate_every",
+    ])]
+    resume: Option<PathBuf>,
     /// Stop after so many steps, for quick checks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_steps: Option<u32>,
@@ -33,38 +42,118 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let resolved = config::resolve(&args.settings)?;
-    let s = &resolved.settings;
     let mut progress = args.speech.progress();
     let stop = interrupt::install()?;
-    let config_toml = resolved.config_toml()?;
-    // Before the slow parts: an output folder that cannot be used is known at once. Nothing stays of it if
-    // they fail.
-    let mut run = RunDir::create(args.out.as_deref(), &resolved.spec.name, &s.dataset, &config_toml)?;
-    run.write("model.toml", resolved.model_toml.as_bytes())?;
+    let (resolved, mut run, config_toml) = match &args.resume {
+        Some(from) => reopen(args, from)?,
+        None => create(args)?,
+    };
+    let s = &resolved.settings;
     let set = load::dataset(s, &mut progress)?;
     go_on(stop)?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = Gpu::open(&s.adapter_choice())?;
     let mut trainer = Trainer::new(&gpu, &model, s, &set)?;
     go_on(stop)?;
-    run.write_json("env.json", &Environment::new(gpu.summary(), &set))?;
-    run.write_json("labelled.json", &Labelled::new(&resolved, trainer.labelled(), trainer.validation()))?;
-
     let folder = run.path().to_path_buf();
     progress.note(&format!("run folder {}", folder.display()));
+    let history = match &args.resume {
+        Some(from) => Some(restore(&trainer, from, &folder, &progress)?),
+        None => {
+            run.write_json("env.json", &Environment::new(gpu.summary(), &set))?;
+            let labelled = Labelled::new(&resolved, trainer.labelled(), trainer.validation());
+            run.write_json("labelled.json", &labelled)?;
+            None
+        }
+    };
     let texts = Texts::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),
         ("config_toml".to_string(), config_toml),
     ]);
-    let mut both = Both { recorder: Recorder::new(&mut run, texts)?, progress };
-    let result = trainer.run(&mut both, stop, args.max_steps);
+    let known = history.clone().unwrap_or_default();
+    let recorder = Recorder::new(&mut run, texts, known, trainer.steps_per_epoch())?;
+    let mut both = Both { recorder, progress };
+    let result = trainer.run(&mut both, stop, args.max_steps, history.as_ref());
     // Whatever happened, what was measured is written; the first failure is the one to report.
     let finished = both.recorder.finish();
     drop(both);
     let summary = result.map_err(|e| with_folder(e, &folder))?;
     finished?;
     report(args, &folder, &summary)
+}
+
+/// The settings, a new run folder, and the settings' text. An output folder that cannot be used is known before the
+/// slow parts, and nothing stays of it if they fail.
+fn create(args: &Args) -> Result<(Resolved, RunDir, String)> {
+    let resolved = config::resolve(&args.settings)?;
+    let config_toml = resolved.config_toml()?;
+    let s = &resolved.settings;
+    let mut run = RunDir::create(args.out.as_deref(), &resolved.spec.name, &s.dataset, &config_toml)?;
+    run.write("model.toml", resolved.model_toml.as_bytes())?;
+    Ok((resolved, run, config_toml))
+}
+
+/// The same of a run that was begun earlier. Where the data are and what computes may be said anew.
+fn reopen(args: &Args, from: &Path) -> Result<(Resolved, RunDir, String)> {
+    let folder = run_folder(from);
+    let run = RunDir::reopen(folder)?;
+    let read = |name: &str| crate::text::read(&folder.join(name));
+    let config_toml = read("config.toml")?;
+    let resolved = config::of_run(&config_toml, read("model.toml")?, folder, &args.settings)?;
+    Ok((resolved, run, config_toml))
+}
+
+/// A run folder, or that of one of its checkpoints.
+fn run_folder(from: &Path) -> &Path {
+    let of_checkpoint = || from.parent()?.parent();
+    match from.is_file() {
+        true => of_checkpoint().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        false => from,
+    }
+}
+
+/// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
+/// before it. A checkpoint that was named is taken or refused.
+fn restore(trainer: &Trainer<'_>, from: &Path, folder: &Path, progress: &Progress) -> Result<History> {
+    let history = history::load(folder)?;
+    let candidates = if from.is_file() { vec![from.to_path_buf()] } else { checkpoints(folder)? };
+    let mut refused = None;
+    for path in &candidates {
+        let tried = Checkpoint::load(path).and_then(|c| {
+            let step = trainer.restore(&c).map_err(in_file(path))?;
+            let known = history.until(step, trainer.steps_per_epoch()).ok_or_else(|| Error::Checkpoint {
+                path: path.clone(),
+                reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
+            })?;
+            Ok((c, known))
+        });
+        match tried {
+            Ok((c, known)) => {
+                let step = known.steps.len();
+                progress.note(&format!("going on after step {step}, from {}", path.display()));
+                warn_of_changes(trainer, &c, progress);
+                return Ok(known);
+            }
+            Err(e) => {
+                progress.note(&format!("passed over: {e}"));
+                refused.get_or_insert(e);
+            }
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        Error::Output(format!("{} has no checkpoint to go on from: train anew", folder.display()))
+    }))
+}
+
+/// Bits are promised on the same adapter, driver and program alone.
+fn warn_of_changes(trainer: &Trainer<'_>, from: &Checkpoint, progress: &Progress) {
+    for (key, now) in trainer.identity() {
+        if let Some(then) = from.metadata.get(key).filter(|then| **then != now) {
+            progress.note(&format!(
+                "the {key} was {then}, now it is {now}: results will differ in their last bits"
+            ));
+        }
+    }
 }
 
 /// Ends a run that was interrupted before it began; its folder goes with it.

@@ -4,6 +4,7 @@
 pub mod confusion;
 mod font;
 pub mod grid;
+pub mod history;
 pub mod plot;
 pub mod png;
 pub mod progress;

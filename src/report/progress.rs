@@ -103,6 +103,10 @@ impl Progress {
             s.adapter, s.backend, s.driver, s.epochs, s.steps_per_epoch, s.images_per_step
         ));
         self.bar = self.new_bar(Some(u64::from(s.steps)), "{bar} {pos}/{len} {msg} {eta} left");
+        if let Some(bar) = &self.bar {
+            bar.set_position(u64::from(s.done));
+            bar.reset_eta();
+        }
         self.started = Some(s.clone());
         self.since = Instant::now();
     }
@@ -134,7 +138,7 @@ impl Progress {
         self.accuracy = Some(e.test_accuracy);
         let of = self.started.as_ref().map_or(String::new(), |s| format!("/{}", s.epochs));
         let left = self.started.as_ref().map_or(0.0, |s| {
-            f64::from(s.steps.saturating_sub(e.step)) * e.seconds / f64::from(e.step.max(1))
+            f64::from(s.steps.saturating_sub(e.step)) * e.time.seconds / f64::from(e.step.max(1))
         });
         let validation = e.validation_accuracy.map_or(String::new(), |v| format!("  validation {v:.4}"));
         self.note(&format!(
@@ -145,8 +149,8 @@ impl Progress {
             losses(&e.mean),
             e.test_accuracy,
             e.test_accuracy_ema,
-            e.ms_per_step,
-            e.images_per_second,
+            e.time.ms_per_step,
+            e.time.images_per_second,
             duration(left)
         ));
         // Evaluation is not training: its time is not counted in images per second.

@@ -1,21 +1,21 @@
 //! Writes a run's folder from the trainer's events.
 
+use super::history::{JsonRow, TIMING_COLUMNS};
 use super::plot::{Line, Panel, draw};
 use super::{confusion, grid};
 use crate::error::{Error, Result};
 use crate::run_dir::{RunDir, checkpoint_name};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::event::{EpochMetrics, Event, Observer, StepMetrics, Summary};
-use serde::Serialize;
+use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-/// Columns of `metrics.csv`. The last eight are filled on the step that ended an evaluated epoch.
+/// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
 pub const CSV_COLUMNS: &str = "step,epoch,loss_supervised,accuracy_labelled,loss_discriminator,loss_unlabelled,\
 loss_generated,loss_generator,d_unlabelled,d_generated,test_accuracy,test_accuracy_ema,test_loss,\
-validation_accuracy,validation_loss,seconds,ms_per_step,images_per_second";
+validation_accuracy,validation_loss";
 
 /// What every checkpoint of a run carries besides the trainer's metadata: the texts that make it
 /// self-contained.
@@ -27,19 +27,11 @@ pub struct Recorder<'a> {
     texts: Texts,
     csv: LogFile,
     jsonl: LogFile,
+    timing: LogFile,
     steps_per_epoch: u32,
-    steps: Vec<StepMetrics>,
-    epochs: Vec<EpochMetrics>,
+    history: History,
     /// The newest step, whose row waits for the numbers of an epoch that it may have ended.
     waiting: Option<StepMetrics>,
-}
-
-/// One object per line of `metrics.jsonl`: `{"kind": "step", ...}` or `{"kind": "epoch", ...}`.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum JsonRow<'a> {
-    Step(&'a StepMetrics),
-    Epoch(&'a EpochMetrics),
 }
 
 /// A text file that grows while the run goes on, whole lines at a time.
@@ -49,8 +41,11 @@ struct LogFile {
 }
 
 impl LogFile {
-    fn create(path: PathBuf) -> Result<LogFile> {
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
+    /// The file with these lines and nothing else, to be continued.
+    fn with(path: PathBuf, lines: &[String]) -> Result<LogFile> {
+        let text: String = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
+        crate::atomic::write(&path, text.as_bytes())?;
+        let file = File::options().append(true).open(&path).map_err(Error::io("write", &path))?;
         Ok(LogFile { path, writer: BufWriter::new(file) })
     }
 
@@ -61,27 +56,47 @@ impl LogFile {
     fn flush(&mut self) -> Result<()> {
         self.writer.flush().map_err(Error::io("write", &self.path))
     }
+
+    /// To the disk: what a checkpoint relies on outlives a power cut.
+    fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.writer.get_ref().sync_data().map_err(Error::io("write", &self.path))
+    }
 }
 
 impl<'a> Recorder<'a> {
-    /// Starts the metrics files; from here on the folder is kept.
+    /// Starts the metrics files with what is known of the run already; from here on the folder is kept.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file that cannot be made.
-    pub fn new(run: &'a mut RunDir, texts: Texts) -> Result<Recorder<'a>> {
+    pub fn new(
+        run: &'a mut RunDir,
+        texts: Texts,
+        history: History,
+        steps_per_epoch: u32,
+    ) -> Result<Recorder<'a>> {
         run.keep();
-        let mut csv = LogFile::create(run.file("metrics.csv")?)?;
-        let jsonl = LogFile::create(run.file("metrics.jsonl")?)?;
-        csv.line(CSV_COLUMNS)?;
-        csv.flush()?;
+        let steps_per_epoch = steps_per_epoch.max(1);
+        let mut csv = vec![CSV_COLUMNS.to_string()];
+        let mut jsonl = vec![];
+        let mut timing = vec![TIMING_COLUMNS.to_string()];
+        for step in &history.steps {
+            let epoch = history.epochs.iter().find(|e| e.step == step.step);
+            csv.push(csv_row(step, steps_per_epoch, epoch));
+            jsonl.push(json(&JsonRow::Step(*step))?);
+            if let Some(e) = epoch {
+                jsonl.push(json(&JsonRow::Epoch(e.clone()))?);
+                timing.push(timing_row(e));
+            }
+        }
         Ok(Recorder {
+            csv: LogFile::with(run.file("metrics.csv")?, &csv)?,
+            jsonl: LogFile::with(run.file("metrics.jsonl")?, &jsonl)?,
+            timing: LogFile::with(run.file("timing.csv")?, &timing)?,
             run,
             texts,
-            csv,
-            jsonl,
-            steps_per_epoch: 1,
-            steps: vec![],
-            epochs: vec![],
+            steps_per_epoch,
+            history,
             waiting: None,
         })
     }
@@ -92,10 +107,7 @@ impl<'a> Recorder<'a> {
     /// [`Error::Io`] naming the file that cannot be written.
     pub fn record(&mut self, event: &Event<'_>) -> Result<()> {
         match *event {
-            Event::Started(s) => {
-                self.steps_per_epoch = s.steps_per_epoch.max(1);
-                Ok(())
-            }
+            Event::Started(_) => Ok(()),
             Event::Steps(steps) => self.on_steps(steps),
             Event::Epoch(epoch) => self.on_epoch(epoch),
             Event::Samples { epoch, dims, images } => {
@@ -115,17 +127,17 @@ impl<'a> Recorder<'a> {
         self.write_waiting(None)?;
         self.csv.flush()?;
         self.jsonl.flush()?;
-        if self.steps.is_empty() { Ok(()) } else { self.write_plots() }
+        if self.history.steps.is_empty() { Ok(()) } else { self.write_plots() }
     }
 
     fn on_steps(&mut self, steps: &[StepMetrics]) -> Result<()> {
         for step in steps {
             self.write_waiting(None)?;
             self.waiting = Some(*step);
-            let row = json(&JsonRow::Step(step))?;
+            let row = json(&JsonRow::Step(*step))?;
             self.jsonl.line(&row)?;
         }
-        self.steps.extend_from_slice(steps);
+        self.history.steps.extend_from_slice(steps);
         self.csv.flush()?;
         self.jsonl.flush()
     }
@@ -133,9 +145,11 @@ impl<'a> Recorder<'a> {
     fn on_epoch(&mut self, epoch: &EpochMetrics) -> Result<()> {
         let ended = self.waiting.is_some_and(|w| w.step == epoch.step);
         self.write_waiting(ended.then_some(epoch))?;
-        let row = json(&JsonRow::Epoch(epoch))?;
+        let row = json(&JsonRow::Epoch(epoch.clone()))?;
         self.jsonl.line(&row)?;
-        self.epochs.push(epoch.clone());
+        self.timing.line(&timing_row(epoch))?;
+        self.timing.flush()?;
+        self.history.epochs.push(epoch.clone());
         self.csv.flush()?;
         self.jsonl.flush()?;
         self.write_plots()
@@ -149,6 +163,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn on_checkpoint(&mut self, epoch: u32, checkpoint: &Checkpoint) -> Result<()> {
+        self.write_waiting(None)?;
+        self.csv.sync()?;
+        self.jsonl.sync()?;
         let step: Option<u64> = checkpoint.metadata.get("step").and_then(|s| s.parse().ok());
         let partial = step.is_some_and(|s| s != u64::from(epoch) * u64::from(self.steps_per_epoch));
         let path = self.run.file(&checkpoint_name(epoch, partial))?;
@@ -164,8 +181,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn write_plots(&mut self) -> Result<()> {
-        draw(&loss_panels(&self.steps)).save(&self.run.file("plots/losses.png")?)?;
-        draw(&[accuracy_panel(&self.epochs)]).save(&self.run.file("plots/accuracy.png")?)
+        draw(&loss_panels(&self.history.steps)).save(&self.run.file("plots/losses.png")?)?;
+        draw(&[accuracy_panel(&self.history.epochs)]).save(&self.run.file("plots/accuracy.png")?)
     }
 }
 
@@ -175,13 +192,13 @@ impl Observer for Recorder<'_> {
     }
 }
 
-fn json(row: &JsonRow<'_>) -> Result<String> {
+fn json(row: &JsonRow) -> Result<String> {
     serde_json::to_string(row).map_err(|e| Error::Output(format!("metrics.jsonl: {e}")))
 }
 
-/// A number, or nothing where there is none.
-fn cell(v: f64) -> String {
-    if v.is_finite() { v.to_string() } else { String::new() }
+fn timing_row(e: &EpochMetrics) -> String {
+    let t = e.time;
+    format!("{},{},{},{},{}", e.epoch, e.step, t.seconds, t.ms_per_step, t.images_per_second)
 }
 
 /// The shortest text that reads back as the same f32.
@@ -207,9 +224,8 @@ fn csv_row(m: &StepMetrics, steps_per_epoch: u32, epoch: Option<&EpochMetrics>) 
             let some = |v: Option<f32>| v.map_or(String::new(), cell32);
             cells.extend([cell32(e.test_accuracy), cell32(e.test_accuracy_ema), cell32(e.test_loss)]);
             cells.extend([some(e.validation_accuracy), some(e.validation_loss)]);
-            cells.extend([e.seconds, e.ms_per_step, e.images_per_second].map(cell));
         }
-        None => cells.extend(std::iter::repeat_n(String::new(), 8)),
+        None => cells.extend(std::iter::repeat_n(String::new(), 5)),
     }
     cells.join(",")
 }

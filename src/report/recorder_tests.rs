@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::shape::Dims;
-use crate::train::event::Started;
+use crate::train::event::{EpochTime, Started};
 
 fn step(n: u32) -> StepMetrics {
     StepMetrics {
@@ -26,9 +26,7 @@ fn epoch(n: u32, at: u32) -> EpochMetrics {
         test_loss: 0.7,
         validation_accuracy: None,
         validation_loss: None,
-        seconds: 1.5,
-        ms_per_step: 10.0,
-        images_per_second: 100.0,
+        time: EpochTime { seconds: 1.5, ms_per_step: 10.0, images_per_second: 100.0 },
     }
 }
 
@@ -60,6 +58,7 @@ fn started() -> Started {
     let t = |s: &str| s.to_string();
     Started {
         steps: 4,
+        done: 0,
         steps_per_epoch: 2,
         epochs: 2,
         images_per_step: 24,
@@ -79,7 +78,7 @@ fn a_run_leaves_every_file_and_the_metrics_read_back() {
     let out = dir.path().join("run");
     let mut run = RunDir::create(Some(&out), "m", "d", "x = 1\n").unwrap();
     let texts = Texts::from([("model_toml".to_string(), "name = \"m\"".to_string())]);
-    let mut r = Recorder::new(&mut run, texts).unwrap();
+    let mut r = Recorder::new(&mut run, texts, History::default(), 2).unwrap();
     r.on(Event::Started(&started())).unwrap();
     for e in 1..=2 {
         r.on(Event::Steps(&[step(2 * e - 1), step(2 * e)])).unwrap();
@@ -93,12 +92,13 @@ fn a_run_leaves_every_file_and_the_metrics_read_back() {
     let csv = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
     assert_eq!(rows.len(), 5);
-    assert!(rows.iter().all(|r| r.len() == 18), "{csv}");
+    assert!(rows.iter().all(|r| r.len() == 15), "{csv}");
     let column = |name| rows[0].iter().position(|c| *c == name).unwrap();
     assert_eq!((rows[2][0], rows[2][1], rows[2][column("test_accuracy_ema")]), ("2", "1", "0.8"));
     assert_eq!((rows[3][0], rows[3][1], rows[3][column("test_accuracy_ema")]), ("3", "2", ""));
     assert_eq!(rows[1][column("loss_generated")], "");
-    assert_eq!(rows[4][column("seconds")], "1.5");
+    let timing = std::fs::read_to_string(out.join("timing.csv")).unwrap();
+    assert_eq!(timing.lines().collect::<Vec<_>>()[1..], ["1,2,1.5,10,100", "2,4,1.5,10,100"]);
 
     let jsonl = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
     let rows: Vec<serde_json::Value> = jsonl.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -123,7 +123,7 @@ fn an_interrupted_run_keeps_its_last_step_and_does_not_replace_the_epochs_checkp
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
-    let mut r = Recorder::new(&mut run, Texts::new()).unwrap();
+    let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     r.on(Event::Started(&started())).unwrap();
     r.on(Event::Steps(&[step(1), step(2)])).unwrap();
     r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap();
@@ -141,7 +141,7 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
-    let mut r = Recorder::new(&mut run, Texts::new()).unwrap();
+    let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     std::fs::remove_dir_all(&out).unwrap();
     std::fs::write(&out, "in the way").unwrap();
     let e = r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap_err();

@@ -5,14 +5,19 @@
 //! written here because the safetensors crate keeps metadata in a randomly ordered map, and equal runs
 //! must give equal bytes; reading uses the crate, which checks hostile headers.
 
+use crate::data::hex;
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Largest file that is loaded, in bytes: far above any model of this program, far below an accident.
 const MAX_FILE: u64 = 8 << 30;
+
+/// Key of the SHA-256 of everything else in the file.
+const CHECKSUM: &str = "sha256";
 
 /// One tensor: `values` in row-major order of `shape`.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +56,7 @@ impl Checkpoint {
     pub fn save_with(&self, path: &Path, extra: &BTreeMap<String, String>) -> Result<()> {
         let mut metadata = self.metadata.clone();
         metadata.extend(extra.clone());
+        metadata.insert(CHECKSUM.into(), checksum(&self.tensors, &metadata));
         let header =
             self.header(&metadata).map_err(|reason| Error::Checkpoint { path: path.into(), reason })?;
         crate::atomic::write_with(path, |w| {
@@ -160,7 +166,14 @@ impl Checkpoint {
             let values = view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
             tensors.push(TensorData { name, shape: view.shape().to_vec(), values });
         }
-        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        let mut metadata: BTreeMap<_, _> =
+            header.metadata().clone().unwrap_or_default().into_iter().collect();
+        // Files of other programs have none.
+        if let Some(said) = metadata.remove(CHECKSUM)
+            && said != checksum(&tensors, &metadata)
+        {
+            return Err("is damaged: its checksum is another; use another checkpoint of the run".into());
+        }
         Ok(Checkpoint { tensors, metadata })
     }
 }
@@ -173,6 +186,28 @@ pub fn in_file(path: &Path) -> impl FnOnce(Error) -> Error {
         }
         other => other,
     }
+}
+
+/// SHA-256 of names, shapes, values and metadata.
+fn checksum(tensors: &[TensorData], metadata: &BTreeMap<String, String>) -> String {
+    let mut h = Sha256::new();
+    let text = |h: &mut Sha256, t: &str| {
+        h.update((t.len() as u64).to_le_bytes());
+        h.update(t.as_bytes());
+    };
+    for (key, value) in metadata {
+        text(&mut h, key);
+        text(&mut h, value);
+    }
+    for t in tensors {
+        text(&mut h, &t.name);
+        text(&mut h, &format!("{:?}", t.shape));
+        for part in t.values.chunks(4096) {
+            let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
+            h.update(&bytes);
+        }
+    }
+    hex(&h.finalize())
 }
 
 fn write_values(w: &mut dyn Write, values: &[f32]) -> std::io::Result<()> {

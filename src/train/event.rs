@@ -2,34 +2,47 @@
 
 use crate::error::Result;
 use crate::model::shape::Dims;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Numbers of one finished step. Losses are minibatch means in nats; rates are shares of 1.
 /// Those that the method does not have (`supervised` has only the first three) are NaN.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
     /// Step, counted from 1.
     pub step: u32,
     /// E_lab [ s - l_y ].
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss_supervised: f32,
     /// Share of the labelled minibatch that D classifies rightly, noise on.
+    #[serde(deserialize_with = "null_is_nan")]
     pub accuracy_labelled: f32,
     /// L_D as a whole.
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss_discriminator: f32,
     /// E_unl [ -log D(x) ].
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss_unlabelled: f32,
     /// E_z [ -log (1 - D(G(z))) ].
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss_generated: f32,
     /// Feature matching.
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss_generator: f32,
     /// E_unl [ D(x) ].
+    #[serde(deserialize_with = "null_is_nan")]
     pub d_unlabelled: f32,
     /// E_z [ D(G(z)) ].
+    #[serde(deserialize_with = "null_is_nan")]
     pub d_generated: f32,
 }
 
+/// JSON has no NaN: it is written as null.
+fn null_is_nan<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f32, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or(f32::NAN))
+}
+
 /// Numbers of one finished epoch that was evaluated.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Epoch, counted from 1.
     pub epoch: u32,
@@ -47,6 +60,14 @@ pub struct EpochMetrics {
     pub validation_accuracy: Option<f32>,
     /// Cross entropy on the held-out images.
     pub validation_loss: Option<f32>,
+    /// How long it took: no two runs agree on that, so it is kept apart from what they do agree on.
+    #[serde(skip)]
+    pub time: EpochTime,
+}
+
+/// The time that an epoch took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct EpochTime {
     /// Seconds of training (evaluation not counted) since the start.
     pub seconds: f64,
     /// Training milliseconds per step in this epoch.
@@ -55,11 +76,32 @@ pub struct EpochMetrics {
     pub images_per_second: f64,
 }
 
+/// Steps and evaluated epochs of a run so far, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// Steps 1, 2, 3, ...
+    pub steps: Vec<StepMetrics>,
+    /// Epochs that were evaluated.
+    pub epochs: Vec<EpochMetrics>,
+}
+
+impl History {
+    /// The part that a run still knows at `step`; `None` if steps before it are missing. An evaluation in the middle
+    /// of an epoch, where a run was told to end early, is no part of the run that goes on.
+    pub fn until(&self, step: u32, steps_per_epoch: u32) -> Option<History> {
+        let steps = self.steps.get(..step as usize)?.to_vec();
+        let of_the_run = |e: &&EpochMetrics| e.step <= step && e.step.is_multiple_of(steps_per_epoch.max(1));
+        Some(History { steps, epochs: self.epochs.iter().filter(of_the_run).cloned().collect() })
+    }
+}
+
 /// Known before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Started {
     /// Steps in the whole run.
     pub steps: u32,
+    /// Steps done before, where a run goes on.
+    pub done: u32,
     /// Steps per epoch.
     pub steps_per_epoch: u32,
     /// Epochs in the whole run.

@@ -3,14 +3,14 @@
 use super::checkpoint::Checkpoint;
 use super::device_data::DeviceData;
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
-use super::event::{EpochMetrics, Event, Observer, Started, StepMetrics, Summary};
-use super::export::{export_arena, export_net};
+use super::event::{EpochMetrics, EpochTime, Event, History, Observer, Started, StepMetrics, Summary};
+use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::{Gan, Pools, SLOTS, ema_scale, state_at};
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program, Readback, Timer, Timing};
+use crate::gpu::{Gpu, Program, Readback, Timer, Timing, shader_hash};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
@@ -50,6 +50,8 @@ pub struct Trainer<'g> {
 /// Time and steps of a run so far.
 struct Progress {
     step: u32,
+    /// The last step that was evaluated.
+    evaluated: u32,
     trained: Duration,
     epoch_trained: Duration,
     epoch_steps: u32,
@@ -60,6 +62,23 @@ struct Progress {
 struct MetricSums {
     sum: [f64; METRICS as usize],
     count: u32,
+}
+
+impl MetricSums {
+    fn add(&mut self, m: &StepMetrics) {
+        let values = [
+            m.loss_supervised,
+            m.accuracy_labelled,
+            m.loss_discriminator,
+            m.loss_unlabelled,
+            m.loss_generated,
+            m.loss_generator,
+            m.d_unlabelled,
+            m.d_generated,
+        ];
+        self.sum.iter_mut().zip(values).for_each(|(s, v)| *s += f64::from(v));
+        self.count += 1;
+    }
 }
 
 impl<'g> Trainer<'g> {
@@ -136,6 +155,11 @@ impl<'g> Trainer<'g> {
         &self.validation
     }
 
+    /// Steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u32 {
+        self.steps_per_epoch
+    }
+
     /// The step constants of step `t`.
     pub(super) fn state(&self, t: u32) -> State {
         state_at(&self.settings, t, self.labelled.len() as u32, self.train.count)
@@ -203,7 +227,41 @@ impl<'g> Trainer<'g> {
         Ok(begun.elapsed())
     }
 
-    /// Trains to the end, or until `stop` is set or `max_steps` are done.
+    /// Sets everything that a step reads to what it was when `from` was saved, and says after which step that was.
+    /// The steps from there on are those of the run that saved it, bit for bit on the same adapter and driver.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if it belongs to another model, other data or another seed, or has no optimiser state.
+    pub fn restore(&self, from: &Checkpoint) -> Result<u32> {
+        let bad = |reason: String| Error::Checkpoint { path: Default::default(), reason };
+        for (key, mine) in [
+            ("data_sha256", self.fingerprint.clone()),
+            ("method", self.settings.method.name().to_string()),
+            ("seed", self.settings.seed.to_string()),
+        ] {
+            let theirs = from.meta(key)?;
+            if theirs != mine {
+                return Err(bad(format!("{key} is {theirs}, here it is {mine}: it belongs to another run")));
+            }
+        }
+        let step = from.meta("step")?;
+        let step = step.parse().map_err(|_| bad(format!("step {step:?} is no number")))?;
+        let gpu = self.ops.gpu;
+        for t in [&self.gan.d, &self.gan.g] {
+            let layout = &t.net.params.layout;
+            let moments = format!("optimizer.{}", t.net.shape.name);
+            import_net(gpu, &t.net, from)?;
+            import_arena(gpu, layout, &t.moment1, true, &moments, ".exp_avg", from)?;
+            import_arena(gpu, layout, &t.moment2, true, &moments, ".exp_avg_sq", from)?;
+        }
+        let layout = &self.gan.d.net.params.layout;
+        import_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "", from)?;
+        gpu.submit(&self.gan.repack, &[])?;
+        Ok(step)
+    }
+
+    /// Trains to the end, or until `stop` is set or `max_steps` are done; from the first step, or, after
+    /// [`Trainer::restore`], from where `done` ends.
     ///
     /// # Errors
     /// [`Error::Interrupted`] after a last snapshot if stopped; [`Error::Diverged`] if a loss is not finite;
@@ -213,20 +271,44 @@ impl<'g> Trainer<'g> {
         observer: &mut dyn Observer,
         stop: &AtomicBool,
         max_steps: Option<u32>,
+        done: Option<&History>,
     ) -> Result<Summary> {
         let all = self.steps_per_epoch.saturating_mul(self.settings.epochs);
         let steps = max_steps.map_or(all, |m| m.min(all));
-        observer.on(Event::Started(&self.started(steps)))?;
-        self.initialise()?;
         let mut progress = Progress {
             step: 0,
+            evaluated: 0,
             trained: Duration::ZERO,
             epoch_trained: Duration::ZERO,
             epoch_steps: 0,
             sums: MetricSums::default(),
         };
         let mut last = None;
-        while progress.step < steps {
+        match done {
+            None => self.initialise()?,
+            Some(done) => {
+                progress.step = done.steps.len() as u32;
+                if let Some(e) = done.epochs.last() {
+                    progress.evaluated = e.step;
+                    progress.trained = Duration::try_from_secs_f64(e.time.seconds).unwrap_or_default();
+                    last = Some((e.clone(), None));
+                }
+                done.steps[progress.evaluated as usize..].iter().for_each(|m| progress.sums.add(m));
+            }
+        }
+        observer.on(Event::Started(&self.started(progress.step, steps)))?;
+        loop {
+            // A run that was stopped at an epoch's last step has this still to do.
+            let whole = progress.step.is_multiple_of(self.steps_per_epoch)
+                && (progress.step / self.steps_per_epoch).is_multiple_of(self.settings.evaluate_every);
+            if progress.step > progress.evaluated && (whole || progress.step >= steps) {
+                let epoch = progress.step.div_ceil(self.steps_per_epoch);
+                let (metrics, test) = self.evaluate_epoch(observer, epoch, &mut progress)?;
+                last = Some((metrics, Some(test)));
+            }
+            if progress.step >= steps {
+                break;
+            }
             let epoch = progress.step / self.steps_per_epoch + 1;
             let end = (epoch * self.steps_per_epoch).min(steps);
             let begun = Instant::now();
@@ -235,19 +317,16 @@ impl<'g> Trainer<'g> {
             progress.trained += begun.elapsed();
             progress.epoch_trained += begun.elapsed();
             progress.epoch_steps += progress.step - first;
-            let stopped = stop.load(Ordering::Relaxed) && progress.step < steps;
-            if stopped {
+            if stop.load(Ordering::Relaxed) && progress.step < steps {
                 self.snapshot(observer, epoch - 1, progress.step)?;
                 return Err(Error::Interrupted(format!(
                     "stopped after step {} of {steps}; the parameters are saved",
                     progress.step
                 )));
             }
-            if epoch.is_multiple_of(self.settings.evaluate_every) || progress.step == steps {
-                last = Some(self.evaluate_epoch(observer, epoch, &mut progress)?);
-            }
         }
         let (metrics, test) = last.ok_or_else(|| Error::Usage("no steps to train".into()))?;
+        let test = test.map_or_else(|| self.evaluate(progress.step, Weights::Raw), Ok)?;
         let summary = self.summary(&progress, &metrics, test);
         observer.on(Event::Finished(&summary))?;
         Ok(summary)
@@ -318,11 +397,9 @@ impl<'g> Trainer<'g> {
         for t in from..to {
             let at = (t % SLOTS * METRICS) as usize;
             let row = &ring[at..at + METRICS as usize];
-            for (s, v) in sums.sum.iter_mut().zip(row) {
-                *s += f64::from(*v);
-            }
-            sums.count += 1;
-            steps.push(step_metrics(t + 1, |i| row[i], ssl));
+            let step = step_metrics(t + 1, |i| row[i], ssl);
+            sums.add(&step);
+            steps.push(step);
         }
         let diverged = steps
             .iter()
@@ -370,10 +447,13 @@ impl<'g> Trainer<'g> {
             test_loss: raw.loss,
             validation_accuracy: held_out.as_ref().map(|h| h.accuracy),
             validation_loss: held_out.as_ref().map(|h| h.loss),
-            seconds: progress.trained.as_secs_f64(),
-            ms_per_step: 1e3 * seconds / steps,
-            images_per_second: f64::from(self.images_per_step()) * steps / seconds.max(1e-9),
+            time: EpochTime {
+                seconds: progress.trained.as_secs_f64(),
+                ms_per_step: 1e3 * seconds / steps,
+                images_per_second: f64::from(self.images_per_step()) * steps / seconds.max(1e-9),
+            },
         };
+        progress.evaluated = step;
         progress.epoch_trained = Duration::ZERO;
         progress.epoch_steps = 0;
         observer.on(Event::Epoch(&metrics))?;
@@ -414,11 +494,22 @@ impl<'g> Trainer<'g> {
             ("classes", self.model.data.classes.to_string()),
             ("image", self.model.data.image.to_string()),
             ("method", self.settings.method.name().into()),
+            ("seed", self.settings.seed.to_string()),
             ("epoch", epoch.to_string()),
             ("step", step.to_string()),
             ("average_scale", ema_scale(self.settings.ema_rate, step).to_string()),
         ];
-        Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
+        let metadata = metadata.into_iter().chain(self.identity()).map(|(k, v)| (k.to_string(), v)).collect();
+        Ok(Checkpoint { tensors, metadata })
+    }
+
+    /// What decides the last bits of a step.
+    pub fn identity(&self) -> [(&'static str, String); 2] {
+        let s = self.ops.gpu.summary();
+        [
+            ("adapter", format!("{}, {}, {}", s.name, s.backend, s.driver_text())),
+            ("program", format!("{}, shaders {}", env!("CARGO_PKG_VERSION"), shader_hash())),
+        ]
     }
 
     fn images_per_step(&self) -> u32 {
@@ -426,10 +517,11 @@ impl<'g> Trainer<'g> {
         r.generated + r.labelled + r.unlabelled
     }
 
-    fn started(&self, steps: u32) -> Started {
+    fn started(&self, done: u32, steps: u32) -> Started {
         let s = self.ops.gpu.summary();
         Started {
             steps,
+            done,
             steps_per_epoch: self.steps_per_epoch,
             epochs: self.settings.epochs,
             images_per_step: self.images_per_step(),
@@ -440,7 +532,7 @@ impl<'g> Trainer<'g> {
     }
 
     fn summary(&self, progress: &Progress, last: &EpochMetrics, test: Evaluation) -> Summary {
-        let started = self.started(progress.step);
+        let started = self.started(0, progress.step);
         let seconds = progress.trained.as_secs_f64();
         let steps = f64::from(progress.step.max(1));
         Summary {

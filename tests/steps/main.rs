@@ -86,7 +86,7 @@ impl Recorder {
         let gpu = gpu();
         let mut recorder = Recorder::default();
         let mut trainer = Trainer::new(&gpu, model, settings, data).unwrap();
-        trainer.run(&mut recorder, &AtomicBool::new(false), None).unwrap();
+        trainer.run(&mut recorder, &AtomicBool::new(false), None, None).unwrap();
         recorder
     }
 }

@@ -82,7 +82,7 @@ impl Gan {
         let mut losses = self.discriminator_step(recorded)?;
         losses.push(self.generator_step(recorded)?);
         self.device.sync().map_err(|e| format!("{e:?}"))?;
-        Ok(Tensor::cat(losses, 0).into_data().to_vec().map_err(|e| format!("{e:?}"))?)
+        Ok(Tensor::cat(losses, 0).into_data().try_to_vec().map_err(|e| format!("{e:?}"))?)
     }
 
     fn latent(&self, recorded: Option<&Trace>, name: &str) -> Result<Value> {
