@@ -5,6 +5,15 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// How temporary files are named.
+const PREFIX: &str = ".ssgan-";
+const SUFFIX: &str = ".part";
+
+/// Whether a file of this name is a temporary one, which a process that was killed may leave.
+pub fn is_part(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX))
+}
+
 /// Writes `path` through `fill`. A reader sees the old file or the new one, never a part; after a power cut
 /// likewise, because file and folder are synchronised. A failure leaves the old file and no temporary one.
 ///
@@ -13,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".ssgan-").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -75,6 +75,13 @@ impl RunDir {
             return Err(Error::Output(format!("{path} is no run folder: name one that `ssgan train` made")));
         }
         let lock = lock(path)?;
+        // Nobody else writes here now: what a killed process left half written goes.
+        for folder in ["", "checkpoints", "samples", "plots"] {
+            let Ok(entries) = fs::read_dir(path.join(folder)) else { continue };
+            for entry in entries.flatten().filter(|e| crate::atomic::is_part(&e.file_name())) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
         Ok(RunDir { path: path.into(), new_folder: false, files: vec![], keep: true, _lock: Some(lock) })
     }
 

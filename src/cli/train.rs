@@ -58,14 +58,14 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = run.path().to_path_buf();
     progress.note(&format!("run folder {}", folder.display()));
     let history = match &args.resume {
-        Some(from) => Some(restore(&trainer, from, &folder, &progress)?),
-        None => {
-            run.write_json("env.json", &Environment::new(gpu.summary(), &set))?;
-            let labelled = Labelled::new(&resolved, trainer.labelled(), trainer.validation());
-            run.write_json("labelled.json", &labelled)?;
-            None
-        }
+        Some(from) => restore(&trainer, from, &folder, &progress)?,
+        None => None,
     };
+    if history.is_none() {
+        run.write_json("env.json", &Environment::new(gpu.summary(), &set))?;
+        let labelled = Labelled::new(&resolved, trainer.labelled(), trainer.validation());
+        run.write_json("labelled.json", &labelled)?;
+    }
     let texts = Texts::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),
         ("config_toml".to_string(), config_toml),
@@ -99,6 +99,12 @@ fn reopen(args: &Args, from: &Path) -> Result<(Resolved, RunDir, String)> {
     let run = RunDir::reopen(folder)?;
     let read = |name: &str| crate::text::read(&folder.join(name));
     let config_toml = read("config.toml")?;
+    if config_toml.trim().is_empty() {
+        return Err(Error::Output(format!(
+            "{}: the run ended before its settings were written; remove the folder and train anew",
+            folder.display()
+        )));
+    }
     let resolved = config::of_run(&config_toml, read("model.toml")?, folder, &args.settings)?;
     Ok((resolved, run, config_toml))
 }
@@ -113,10 +119,19 @@ fn run_folder(from: &Path) -> &Path {
 }
 
 /// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
-/// before it. A checkpoint that was named is taken or refused.
-fn restore(trainer: &Trainer<'_>, from: &Path, folder: &Path, progress: &Progress) -> Result<History> {
+/// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
+fn restore(
+    trainer: &Trainer<'_>,
+    from: &Path,
+    folder: &Path,
+    progress: &Progress,
+) -> Result<Option<History>> {
     let history = history::load(folder)?;
     let candidates = if from.is_file() { vec![from.to_path_buf()] } else { checkpoints(folder)? };
+    if candidates.is_empty() {
+        progress.note("no checkpoint yet: from the first step");
+        return Ok(None);
+    }
     let mut refused = None;
     for path in &candidates {
         let tried = Checkpoint::load(path).and_then(|c| {
@@ -132,7 +147,7 @@ fn restore(trainer: &Trainer<'_>, from: &Path, folder: &Path, progress: &Progres
                 let step = known.steps.len();
                 progress.note(&format!("going on after step {step}, from {}", path.display()));
                 warn_of_changes(trainer, &c, progress);
-                return Ok(known);
+                return Ok(Some(known));
             }
             Err(e) => {
                 progress.note(&format!("passed over: {e}"));
@@ -140,9 +155,8 @@ fn restore(trainer: &Trainer<'_>, from: &Path, folder: &Path, progress: &Progres
             }
         }
     }
-    Err(refused.unwrap_or_else(|| {
-        Error::Output(format!("{} has no checkpoint to go on from: train anew", folder.display()))
-    }))
+    // There is at least one candidate, and none was taken.
+    refused.map_or(Ok(None), Err)
 }
 
 /// Bits are promised on the same adapter, driver and program alone.

@@ -1,0 +1,280 @@
+//! A run that goes on ends in the same bytes as one that was never interrupted: after an end in the middle of an
+//! epoch, after being killed at any moment, from a damaged newest checkpoint, and by both methods.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Everything that has a state: weight norm, batch norm's running statistics, noise, dropout, Adam, averages.
+const MODEL: &str = r#"name = "m"
+[discriminator]
+layers = [
+    { op = "flatten" },
+    { op = "gaussian_noise", sigma = 0.3 },
+    { op = "dense", units = 16, weight_norm = "fixed", init = { normal = 0.1 } },
+    { op = "relu", feature = true },
+    { op = "dropout", rate = 0.2 },
+    { op = "dense", units = "classes", weight_norm = "trained", init = { normal = 0.1 } },
+]
+[generator]
+latent = 4
+layers = [
+    { op = "dense", units = 16, bias = false },
+    { op = "batch_norm" },
+    { op = "softplus" },
+    { op = "dense", units = "pixels" },
+    { op = "sigmoid" },
+]
+"#;
+
+/// 10 epochs of 8 steps.
+const SSL: &str = "--dataset mnist --data-dir d --model m.toml --batch-size 64 --epochs 10";
+const EPOCH: u32 = 8;
+
+/// A folder with the model and a small data set in it: the embedded one takes longer to draw than this to train.
+struct Bench(tempfile::TempDir);
+
+/// An IDX file.
+fn idx(path: PathBuf, sizes: &[u32], values: impl Iterator<Item = u8>) {
+    let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+    bytes.extend(sizes.iter().flat_map(|s| s.to_be_bytes()));
+    bytes.extend(values);
+    fs::write(path, bytes).unwrap();
+}
+
+/// `n` images of 8 x 8, ten classes in turns: a bright spot that moves with the class, and other noise each.
+fn split(folder: &Path, name: &str, n: u32) {
+    let pixel = |i: u32, p: u32| {
+        let noise =
+            (i.wrapping_mul(2_654_435_761) ^ p.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 26;
+        (noise + if p / 6 == i % 10 { 180 } else { 0 }) as u8
+    };
+    idx(
+        folder.join(format!("{name}-images-idx3-ubyte")),
+        &[n, 8, 8],
+        (0..n * 64).map(|v| pixel(v / 64, v % 64)),
+    );
+    idx(folder.join(format!("{name}-labels-idx1-ubyte")), &[n], (0..n).map(|i| (i % 10) as u8));
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("m.toml"), MODEL).unwrap();
+        let data = dir.path().join("d");
+        fs::create_dir(&data).unwrap();
+        split(&data, "train", 550);
+        split(&data, "t10k", 100);
+        Bench(dir)
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+    fn command(&self, line: &str) -> Command {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
+        c.current_dir(self.0.path()).args(line.split_whitespace());
+        c.stdout(Stdio::piped()).stderr(Stdio::piped());
+        c
+    }
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+    /// Runs to a good end; what it said on standard error.
+    #[track_caller]
+    fn good(&self, line: &str) -> String {
+        let out = self.run(line);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{line}: {:?}\n{said}", out.status);
+        said
+    }
+    /// The run `same` is in everything that counts byte for byte what `full` is.
+    #[track_caller]
+    fn same(&self, full: &str, same: &str) {
+        let files = |run: &str, folder: &str| -> Vec<String> {
+            // The supervised baseline draws no samples.
+            let entries = fs::read_dir(self.path(run).join(folder)).into_iter().flatten();
+            let mut names: Vec<String> =
+                entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            names.retain(|n| !n.contains("interrupted"));
+            names.sort();
+            names
+        };
+        for folder in ["", "checkpoints", "samples", "plots"] {
+            assert_eq!(files(full, folder), files(same, folder), "{same}/{folder}");
+        }
+        let wanted =
+            ["metrics.csv", "metrics.jsonl", "config.toml", "model.toml", "confusion.png", "labelled.json"];
+        let mut wanted: Vec<String> = wanted.iter().map(|n| n.to_string()).collect();
+        for folder in ["checkpoints", "samples", "plots"] {
+            wanted.extend(files(full, folder).into_iter().map(|n| format!("{folder}/{n}")));
+        }
+        for name in wanted {
+            let read = |run: &str| fs::read(self.path(run).join(&name)).unwrap();
+            assert!(read(full) == read(same), "{same}/{name} differs");
+        }
+    }
+}
+
+#[test]
+fn from_the_middle_of_an_epoch() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out full"));
+    for stop in [3, EPOCH, EPOCH + 5] {
+        let run = format!("stopped-{stop}");
+        b.good(&format!("train {SSL} --out {run} --max-steps {stop}"));
+        let said = b.good(&format!("train --resume {run}"));
+        assert!(said.contains(&format!("going on after step {stop}")), "{said}");
+        b.same("full", &run);
+    }
+    // From a checkpoint that is not the newest, and of a run that is at its end.
+    b.good("train --resume stopped-3/checkpoints/epoch-01.safetensors");
+    b.same("full", "stopped-3");
+    b.good("train --resume stopped-3");
+    b.same("full", "stopped-3");
+}
+
+#[test]
+fn the_supervised_baseline() {
+    let b = Bench::new();
+    let line = "train --dataset mnist --data-dir d --model m.toml --method supervised --epochs 12 --evaluate-every 4";
+    b.good(&format!("{line} --out full"));
+    b.good(&format!("{line} --out part --max-steps 17"));
+    b.good("train --resume part");
+    b.same("full", "part");
+}
+
+/// SIGKILL at moments spread over a whole run, again and again on what the one before left. `SSGAN_KILLS` asks for
+/// more of them.
+#[test]
+fn killed_at_any_moment() {
+    let kills: u32 = std::env::var("SSGAN_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(6);
+    let b = Bench::new();
+    let begun = Instant::now();
+    b.good(&format!("train {SSL} --out full"));
+    let whole = begun.elapsed();
+    let mut seed = 7u64;
+    let (mut ended, mut begun_anew, mut lost) = (0, 0, 0);
+    for kill in 0..kills {
+        let run = b.path("run");
+        if !run.exists() {
+            begun_anew += 1;
+        }
+        let line = if run.exists() { "train --resume run".into() } else { format!("train {SSL} --out run") };
+        let epochs_before = epochs(&run);
+        let mut child = b.command(&line).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(whole.mul_f64((seed >> 40) as f64 / (1u64 << 24) as f64));
+        let _ = child.kill();
+        let status = child.wait().unwrap();
+        // No checkpoint of a whole epoch that was there is gone.
+        lost += epochs_before.iter().filter(|e| !epochs(&run).contains(e)).count();
+        if status.success() {
+            b.same("full", "run");
+            ended += 1;
+            fs::remove_dir_all(&run).unwrap();
+        } else if run.exists() && fs::read_to_string(run.join("config.toml")).unwrap_or_default().is_empty() {
+            let out = b.run("train --resume run");
+            assert_eq!(out.status.code(), Some(6), "kill {kill}: {}", String::from_utf8_lossy(&out.stderr));
+            fs::remove_dir_all(&run).unwrap();
+        } else if run.exists() && !run.join("model.toml").exists() {
+            fs::remove_dir_all(&run).unwrap();
+        }
+    }
+    if b.path("run").exists() {
+        let said = b.good("train --resume run");
+        assert!(!said.contains("passed over"), "a broken checkpoint: {said}");
+        b.same("full", "run");
+    }
+    assert_eq!(lost, 0, "checkpoints were lost");
+    println!("{kills} kills, {begun_anew} runs begun, {ended} ended before they were killed");
+}
+
+fn epochs(run: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(run.join("checkpoints")) else { return vec![] };
+    let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
+    names.filter(|n| n.starts_with("epoch-") && n.ends_with(".safetensors")).collect()
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out full"));
+    b.good(&format!("train {SSL} --out run --max-steps {}", 2 * EPOCH));
+    let newest = b.path("run/checkpoints/epoch-02.safetensors");
+    let bytes = fs::read(&newest).unwrap();
+    let mut flipped = bytes.clone();
+    // A bit of a value: nothing but the checksum can tell.
+    *flipped.last_mut().unwrap() ^= 1;
+    for (name, bad) in
+        [("truncated", &bytes[..bytes.len() / 2]), ("flipped", flipped.as_slice()), ("empty", &[])]
+    {
+        fs::write(&newest, bad).unwrap();
+        let line = "train --resume run/checkpoints/epoch-02.safetensors";
+        let out = b.run(line);
+        assert_eq!(out.status.code(), Some(7), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+        let said = b.good("train --resume run");
+        assert!(
+            said.contains("passed over") && said.contains(&format!("after step {EPOCH}")),
+            "{name}: {said}"
+        );
+        b.same("full", "run");
+        for later in 3..=10 {
+            fs::remove_file(b.path(&format!("run/checkpoints/epoch-{later:02}.safetensors"))).unwrap();
+        }
+    }
+    // All of them: nothing is overwritten.
+    for n in ["01", "02"] {
+        fs::write(b.path(&format!("run/checkpoints/epoch-{n}.safetensors")), "x").unwrap();
+    }
+    let before = fs::read(b.path("run/metrics.csv")).unwrap();
+    let out = b.run("train --resume run");
+    assert_eq!(out.status.code(), Some(7));
+    assert_eq!(fs::read(b.path("run/metrics.csv")).unwrap(), before);
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let b = Bench::new();
+    let long =
+        "--dataset mnist --data-dir d --model m.toml --batch-size 64 --epochs 100000 --evaluate-every 100000";
+    let mut first = b.command(&format!("train {long} --out run --quiet")).spawn().unwrap();
+    let started = Instant::now();
+    while fs::read_to_string(b.path("run/metrics.csv")).map_or(0, |t| t.lines().count()) < 3 {
+        assert!(started.elapsed() < Duration::from_secs(120), "no step was written");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let out = b.run("train --resume run");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(6) && said.contains("another process trains in it"), "{said}");
+    // A crash releases the lock.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let said = b.good("train --resume run --max-steps 5");
+    assert!(said.contains("no checkpoint yet"), "{said}");
+}
+
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out run --max-steps 2"));
+    for (line, code, word) in [
+        ("train --resume nowhere", 6, "no run folder"),
+        ("train --resume m.toml", 6, "no run folder"),
+        ("train --resume run --epochs 5", 2, "--epochs"),
+        ("train --resume run --out other", 2, "--out"),
+    ] {
+        let out = b.run(line);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(code) && said.contains(word), "{line}: {:?} {said}", out.status);
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    // Other settings under the same checkpoints.
+    let config = fs::read_to_string(b.path("run/config.toml")).unwrap();
+    fs::write(b.path("run/config.toml"), config.replace("\nseed = 1\n", "\nseed = 2\n")).unwrap();
+    let out = b.run("train --resume run");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(7) && said.contains("another run"), "{said}");
+}
