@@ -30,13 +30,17 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let attempt = || -> std::io::Result<()> {
+        fault::point()?;
         let mut temporary = builder.tempfile_in(&folder)?;
-        let mut writer = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
+        let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer(temporary.as_file_mut()));
         fill(&mut writer)?;
         writer.flush()?;
         drop(writer);
+        fault::point()?;
         temporary.as_file().sync_all()?;
+        fault::point()?;
         temporary.persist(path).map_err(|e| e.error)?;
+        fault::point()?;
         sync_folder(&folder)
     };
     attempt().map_err(Error::io("write", path))
@@ -48,6 +52,103 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
 /// As [`write_with`].
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |w| w.write_all(bytes))
+}
+
+/// A text file that grows, whole lines at a time.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    writer: BufWriter<fault::Writer<File>>,
+}
+
+impl LogFile {
+    /// The file with these lines and nothing else, to be continued.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming it, as do the others.
+    pub fn with(path: PathBuf, lines: &[String]) -> Result<LogFile> {
+        let text: String = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
+        write(&path, text.as_bytes())?;
+        let open = || -> std::io::Result<File> {
+            fault::point()?;
+            File::options().append(true).open(&path)
+        };
+        let file = open().map_err(Error::io("write", &path))?;
+        Ok(LogFile { path, writer: BufWriter::new(fault::Writer(file)) })
+    }
+
+    /// One more line, written at the latest by [`LogFile::flush`].
+    ///
+    /// # Errors
+    /// As [`LogFile::with`].
+    pub fn line(&mut self, text: &str) -> Result<()> {
+        writeln!(self.writer, "{text}").map_err(Error::io("write", &self.path))
+    }
+
+    /// To the system.
+    ///
+    /// # Errors
+    /// As [`LogFile::with`].
+    pub fn flush(&mut self) -> Result<()> {
+        self.writer.flush().map_err(Error::io("write", &self.path))
+    }
+
+    /// To the disk: what a checkpoint relies on outlives a power cut.
+    ///
+    /// # Errors
+    /// As [`LogFile::with`].
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        fault::point()
+            .and_then(|()| self.writer.get_ref().0.sync_data())
+            .map_err(Error::io("write", &self.path))
+    }
+}
+
+/// Where tests let an operation of the file system fail: the `n`-th of this thread. Nothing in other builds.
+pub(crate) mod fault {
+    use std::io::{Result, Write};
+
+    #[cfg(test)]
+    thread_local! {
+        /// Operations until one fails, and how many there were.
+        static LEFT: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((u32::MAX, 0)) };
+    }
+
+    /// Lets the `n`-th operation from now on fail (from 0), and all after it; says how many there were before.
+    #[cfg(test)]
+    pub fn after(n: u32) -> u32 {
+        LEFT.replace((n, 0)).1
+    }
+
+    pub fn point() -> Result<()> {
+        #[cfg(test)]
+        {
+            let (left, seen) = LEFT.get();
+            LEFT.set((left.saturating_sub(u32::from(left < u32::MAX)), seen + 1));
+            if left == 0 {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// A file whose writes may fail; the one that fails has written half.
+    #[derive(Debug)]
+    pub struct Writer<W>(pub W);
+
+    impl<W: Write> Write for Writer<W> {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            if let Err(e) = point() {
+                self.0.write_all(&bytes[..bytes.len() / 2])?;
+                return Err(e);
+            }
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> Result<()> {
+            self.0.flush()
+        }
+    }
 }
 
 fn folder_of(path: &Path) -> PathBuf {

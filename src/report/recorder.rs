@@ -3,14 +3,12 @@
 use super::history::{JsonRow, TIMING_COLUMNS};
 use super::plot::{Line, Panel, draw};
 use super::{confusion, grid};
+use crate::atomic::LogFile;
 use crate::error::{Error, Result};
 use crate::run_dir::{RunDir, checkpoint_name};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 
 /// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
 pub const CSV_COLUMNS: &str = "step,epoch,loss_supervised,accuracy_labelled,loss_discriminator,loss_unlabelled,\
@@ -32,36 +30,6 @@ pub struct Recorder<'a> {
     history: History,
     /// The newest step, whose row waits for the numbers of an epoch that it may have ended.
     waiting: Option<StepMetrics>,
-}
-
-/// A text file that grows while the run goes on, whole lines at a time.
-struct LogFile {
-    path: PathBuf,
-    writer: BufWriter<File>,
-}
-
-impl LogFile {
-    /// The file with these lines and nothing else, to be continued.
-    fn with(path: PathBuf, lines: &[String]) -> Result<LogFile> {
-        let text: String = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
-        crate::atomic::write(&path, text.as_bytes())?;
-        let file = File::options().append(true).open(&path).map_err(Error::io("write", &path))?;
-        Ok(LogFile { path, writer: BufWriter::new(file) })
-    }
-
-    fn line(&mut self, text: &str) -> Result<()> {
-        writeln!(self.writer, "{text}").map_err(Error::io("write", &self.path))
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.writer.flush().map_err(Error::io("write", &self.path))
-    }
-
-    /// To the disk: what a checkpoint relies on outlives a power cut.
-    fn sync(&mut self) -> Result<()> {
-        self.flush()?;
-        self.writer.get_ref().sync_data().map_err(Error::io("write", &self.path))
-    }
 }
 
 impl<'a> Recorder<'a> {

@@ -147,3 +147,65 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     let e = r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap_err();
     assert!(e.exit_code() == 6 && e.to_string().contains("run"), "{e}");
 }
+
+/// Two epochs with everything that a run writes; the first failure.
+fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
+    let mut run = match out.exists() {
+        true => RunDir::reopen(out)?,
+        false => RunDir::create(Some(out), "m", "d", "x = 1\n")?,
+    };
+    let first = known.steps.len() as u32 / 2 + 1;
+    let mut r = Recorder::new(&mut run, Texts::new(), known, 2)?;
+    r.on(Event::Started(&started()))?;
+    for e in first..=2 {
+        r.on(Event::Steps(&[step(2 * e - 1), step(2 * e)]))?;
+        r.on(Event::Epoch(&epoch(e, 2 * e)))?;
+        r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint(2 * e) })?;
+    }
+    r.on(Event::Finished(&summary()))
+}
+
+/// Every write, flush to the disk, rename and opening of a file fails in turn, and all after it. What is left can be
+/// gone on with: the newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same
+/// files.
+#[test]
+fn a_fault_at_every_operation_leaves_a_run_that_can_go_on() {
+    use crate::atomic::fault;
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    write_a_run(&whole, History::default()).unwrap();
+    let read = |run: &std::path::Path, name: &str| std::fs::read(run.join(name)).unwrap();
+    let mut faults = 0;
+    loop {
+        let out = dir.path().join(format!("fault-{faults}"));
+        fault::after(faults);
+        let result = write_a_run(&out, History::default());
+        fault::after(u32::MAX);
+        if result.is_ok() {
+            break;
+        }
+        let e = result.unwrap_err();
+        assert_eq!(e.exit_code(), 6, "fault {faults}: {e}");
+        faults += 1;
+        // A run that never began leaves nothing.
+        if !out.exists() {
+            continue;
+        }
+        let history = crate::report::history::load(&out).unwrap();
+        let saved = crate::run_dir::checkpoints(&out).unwrap();
+        let known = saved.first().map_or(History::default(), |path| {
+            let at: u32 = Checkpoint::load(path).unwrap().meta("step").unwrap().parse().unwrap();
+            history.until(at, 2).unwrap_or_else(|| panic!("fault {faults}: metrics end before step {at}"))
+        });
+        write_a_run(&out, known).unwrap();
+        for name in
+            ["metrics.csv", "metrics.jsonl", "timing.csv", "summary.json", "checkpoints/epoch-02.safetensors"]
+        {
+            assert!(read(&out, name) == read(&whole, name), "fault {faults}: {name}");
+        }
+        let parts =
+            std::fs::read_dir(&out).unwrap().flatten().filter(|e| crate::atomic::is_part(&e.file_name()));
+        assert_eq!(parts.count(), 0, "fault {faults}");
+    }
+    assert!(faults > 50, "{faults} operations");
+}

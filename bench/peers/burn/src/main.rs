@@ -48,7 +48,11 @@ fn main() -> Result<()> {
     let trace = Trace::read(Path::new(option("--trace")?))?;
     let mut gan = Gan::load(&trace, &device)?;
     let adapter = device.identity().map_or("CPU (burn-flex)".into(), |identity| identity.name);
-    let features = [("fusion", cfg!(feature = "fusion")), ("autotune", cfg!(feature = "autotune"))];
+    let features = [
+        ("autotune", cfg!(feature = "autotune")),
+        ("fusion", cfg!(feature = "fusion")),
+        ("vulkan", cfg!(feature = "vulkan")),
+    ];
     let on: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     say(json!({ "name": format!("burn {} {backend}", version()), "adapter": adapter, "features": on }))?;
 

@@ -1,5 +1,5 @@
-//! A network of a model file in burn's tensor operations. Activations are NCHW, dense weights `[in, out]`, as burn
-//! has them; the trace's are NHWC and `[out, in]`.
+//! A network of a model file in burn's tensor operations. Activations are NCHW, dense weights `[in, out]`, as
+//! burn has them; the trace's are NHWC and `[out, in]`.
 
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ pub fn to_nchw(x: Tensor<4>) -> Tensor<4> {
     x.permute([0, 3, 1, 2])
 }
 
-/// The same values contiguous in memory, so that no kernel of a step pays for a permutation made while loading.
+/// The same values contiguous in memory, so that no kernel of a step pays for a permutation made in loading.
 pub fn contiguous<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let device = x.device();
     Tensor::from_data(x.into_data(), &device)
@@ -55,7 +55,7 @@ pub enum Draws<'a> {
 }
 
 impl Draws<'_> {
-    /// Random numbers in the shape of x for layer i.
+    /// Random numbers in the shape of x for layer i: of the distribution `fresh`, or the trace's as they are.
     fn like<const D: usize>(
         &self,
         x: &Tensor<D>,
@@ -92,10 +92,8 @@ impl<const D: usize> Param<D> {
         if !trace.has(name) {
             return Ok(None);
         }
-        let load = |suffix: &str| {
-            Ok::<_, Box<dyn std::error::Error>>(contiguous(layout(
-                trace.tensor(&format!("{name}{suffix}"), device)?,
-            )))
+        let load = |suffix: &str| -> Result<Tensor<D>> {
+            Ok(contiguous(layout(trace.tensor(&format!("{name}{suffix}"), device)?)))
         };
         let trained = trace.has(&format!("{name}.exp_avg"));
         let leaf = load("")?;
@@ -202,7 +200,6 @@ struct Layer {
 }
 
 /// The weights of a layer as a pass uses them: weight normalisation is done.
-#[derive(Default)]
 pub struct Weights {
     dense: Option<Tensor<2>>,
     conv: Option<Tensor<4>>,
@@ -378,27 +375,22 @@ impl Layer {
 
     fn elementwise<const D: usize>(&self, x: Tensor<D>, draws: &Draws, i: usize) -> Result<Tensor<D>> {
         Ok(match self.op {
-            Op::Noise { sigma } => match draws {
-                Draws::Fresh => {
-                    let noise = draws.like(&x, i, "noise", Distribution::Normal(0.0, sigma))?;
-                    x + noise
+            Op::Noise { sigma } => {
+                let noise = draws.like(&x, i, "noise", Distribution::Normal(0.0, sigma))?;
+                match draws {
+                    Draws::Fresh => x + noise,
+                    // Standard normals.
+                    Draws::Recorded(..) => x + noise * sigma,
                 }
-                Draws::Recorded(..) => {
-                    let noise = draws.like(&x, i, "noise", Distribution::Default)?;
-                    x + noise * sigma
+            }
+            Op::Dropout { rate } => {
+                let kept = draws.like(&x, i, "dropout", Distribution::Bernoulli(1.0 - rate))?;
+                match draws {
+                    Draws::Fresh => x * kept * (1.0 / (1.0 - rate)),
+                    // 0 or 1 / (1 - rate).
+                    Draws::Recorded(..) => x * kept,
                 }
-            },
-            // The recorded factors are 0 or 1 / (1 - rate).
-            Op::Dropout { rate } => match draws {
-                Draws::Fresh => {
-                    let kept = draws.like(&x, i, "dropout", Distribution::Bernoulli(1.0 - rate))?;
-                    x * kept * (1.0 / (1.0 - rate))
-                }
-                Draws::Recorded(..) => {
-                    let factors = draws.like(&x, i, "dropout", Distribution::Default)?;
-                    x * factors
-                }
-            },
+            }
             Op::Relu => activation::relu(x),
             Op::Softplus => activation::softplus(x, 1.0),
             Op::Sigmoid => activation::sigmoid(x),
