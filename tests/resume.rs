@@ -236,6 +236,18 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
 }
 
 #[test]
+fn a_bound_on_the_time() {
+    let b = Bench::new();
+    let long = SSL.replace("--epochs 10", "--epochs 10000 --evaluate-every 10000");
+    let out = b.run(&format!("train {long} --out run --max-seconds 4"));
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success() && said.contains("time is up") && said.contains("--resume run"), "{said}");
+    let steps = fs::read_to_string(b.path("run/metrics.csv")).unwrap().lines().count() - 1;
+    let said = b.good(&format!("train --resume run --max-steps {}", steps + 1));
+    assert!(said.contains(&format!("going on after step {steps}")), "{said}");
+}
+
+#[test]
 fn one_process_at_a_time() {
     let b = Bench::new();
     let long =

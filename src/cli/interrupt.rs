@@ -3,8 +3,10 @@
 use crate::error::{Error, Result};
 use crate::report::progress::say;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 
 /// Installs the handler (also for SIGTERM and SIGHUP) and returns the flag that the trainer looks at.
 ///
@@ -19,4 +21,21 @@ pub fn install() -> Result<&'static AtomicBool> {
     })
     .map_err(|e| Error::Usage(format!("cannot catch Ctrl-C: {e}")))?;
     Ok(&STOP)
+}
+
+/// Asks the trainer to stop after so many seconds, as Ctrl-C would.
+pub fn stop_after(seconds: f64) {
+    // A time that no clock holds is never up.
+    let Ok(time) = Duration::try_from_secs_f64(seconds) else { return };
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        if !STOP.swap(true, Ordering::SeqCst) {
+            TIME_IS_UP.store(true, Ordering::SeqCst);
+        }
+    });
+}
+
+/// Whether it was [`stop_after`] that stopped the trainer.
+pub fn time_is_up() -> bool {
+    TIME_IS_UP.load(Ordering::SeqCst)
 }

@@ -35,15 +35,26 @@ pub struct Args {
     /// Stop after so many steps, for quick checks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_steps: Option<u32>,
+    /// Save and stop after so many seconds, with exit status 0; `--resume` goes on
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    max_seconds: Option<f64>,
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
     speech: SpeechArgs,
 }
 
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(s) if s > 0.0 => Ok(s),
+        _ => Err("write a number of seconds above 0".into()),
+    }
+}
+
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     let stop = interrupt::install()?;
+    args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let (resolved, mut run, config_toml) = match &args.resume {
         Some(from) => reopen(args, from)?,
         None => create(args)?,
@@ -77,9 +88,21 @@ pub fn run(args: &Args) -> Result<()> {
     // Whatever happened, what was measured is written; the first failure is the one to report.
     let finished = both.recorder.finish();
     drop(both);
-    let summary = result.map_err(|e| with_folder(e, &folder))?;
-    finished?;
-    report(args, &folder, &summary)
+    match result.map_err(|e| with_folder(e, &folder)) {
+        Ok(summary) => {
+            finished?;
+            report(args, &folder, &summary)
+        }
+        // Stopping was what was asked for.
+        Err(Error::Interrupted(what)) if interrupt::time_is_up() => {
+            finished?;
+            match args.speech.json {
+                true => output::print_json(&serde_json::json!({ "run": folder, "stopped": what })),
+                false => output::print(&format!("time is up; {what}\n")),
+            }
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// The settings, a new run folder, and the settings' text. An output folder that cannot be used is known before the
@@ -182,7 +205,8 @@ fn go_on(stop: &AtomicBool) -> Result<()> {
 fn with_folder(e: Error, folder: &Path) -> Error {
     match e {
         Error::Interrupted(what) => {
-            Error::Interrupted(format!("{what}; what was done is in {}", folder.display()))
+            let folder = folder.display();
+            Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
         }
         other => other,
     }

@@ -76,8 +76,8 @@ impl Gan {
         })
     }
 
-    /// One step, with the random numbers of the trace or with fresh ones. Returns the values of [`LOSSES`] when
-    /// the device has done all of it.
+    /// One step, with the random numbers of the trace or with fresh ones. Returns the values of [`LOSSES`]
+    /// when the device has done all of it.
     pub fn step(&mut self, recorded: Option<&Trace>) -> Result<Vec<f32>> {
         let mut losses = self.discriminator_step(recorded)?;
         losses.push(self.generator_step(recorded)?);
