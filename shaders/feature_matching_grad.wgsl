@@ -1,11 +1,11 @@
 // df [rows, F] = 2 norm / rows * diff [F] for each generated row; rows from `generated` on (there only
-// where batch norm joins the statistics) get 0: the data's moment is a constant.
+// where batch norm joins the statistics) get 0: the data's moment is a constant. Read as T; n counts those.
 
 struct Params { rows: u32, generated: u32, n: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> diff: array<f32>;
-@group(0) @binding(2) var<storage, read_write> df: array<f32>;
+@group(0) @binding(1) var<storage, read> diff: array<${T}>;
+@group(0) @binding(2) var<storage, read_write> df: array<${T}>;
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -14,5 +14,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (col >= p.n) {
         return;
     }
-    df[row * p.n + col] = select(0.0, p.scale * diff[col], row < p.generated);
+    df[row * p.n + col] = select(${T}(0.0), p.scale * diff[col], row < p.generated);
 }

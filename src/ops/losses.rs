@@ -1,6 +1,6 @@
 //! D's losses, feature matching, evaluation.
 
-use super::Ops;
+use super::{Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
@@ -94,14 +94,17 @@ impl Ops<'_> {
             .param("norm", norm)
             .flops(3 * u64::from(f.cols));
         p.dispatch(self.gpu, call, [1, 1, 1])?;
+        let (v, ty) = lanes(f.cols);
         let call = Call::new("feature_matching_grad", layer)
+            .define("V", v)
+            .define("T", ty)
             .bind("diff", &diff)
             .bind("df", df)
             .param("rows", df.rows)
             .param("generated", generated)
-            .param("n", f.cols)
+            .param("n", f.cols / v)
             .param("scale", 2.0 * norm / generated as f32);
-        p.dispatch(self.gpu, call, [self.column_groups(f.cols), df.rows, 1])
+        p.dispatch(self.gpu, call, [self.column_groups(f.cols / v), df.rows, 1])
     }
 
     /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.

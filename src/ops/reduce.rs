@@ -1,6 +1,6 @@
 //! Sums over the rows of a matrix, in two passes of fixed order.
 
-use super::Ops;
+use super::{Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
@@ -37,13 +37,16 @@ impl Ops<'_> {
         let partial = self.gpu.tensor("column partials", rows.chunks(), 2 * x.cols);
         let passes = if mode == 1 { 4 } else { 2 };
         let read = if grad.is_some() { 2 } else { 1 };
+        let (v, ty) = lanes(x.cols);
         let mut call = Call::new("column_reduce", layer)
             .define("MODE", mode)
+            .define("V", v)
+            .define("T", ty)
             .bind("x", x)
             .bind("partial", &partial)
             .param("start", rows.start)
             .param("count", rows.count)
-            .param("cols", x.cols)
+            .param("cols", x.cols / v)
             .param("chunk", rows.chunk())
             .param("eps", grad.map_or(0.0, |g| g.3))
             .flops(passes * u64::from(rows.count) * u64::from(x.cols))
@@ -51,7 +54,7 @@ impl Ops<'_> {
         if let Some((dy, mean, variance, _)) = grad {
             call = call.bind("dy", dy).bind("mean", mean).bind("variance", variance);
         }
-        let group = self.column_groups(x.cols);
+        let group = self.column_groups(x.cols / v);
         p.dispatch(self.gpu, call, [group, rows.chunks(), 1])?;
         Ok(partial)
     }

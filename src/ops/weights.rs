@@ -1,6 +1,6 @@
 //! Weights between storage and GEMM: packing and weight normalisation.
 
-use super::{Ops, RightOperand};
+use super::{Ops, RightOperand, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
@@ -59,12 +59,15 @@ impl Ops<'_> {
         scale: &Tensor,
         inverse: &Tensor,
     ) -> Result<()> {
+        let (lanes, ty) = lanes(v.cols);
         let call = Call::new("weight_norm", layer)
+            .define("V", lanes)
+            .define("T", ty)
             .bind("v", v)
             .bind("g", g)
             .bind("scale", scale)
             .bind("inverse", inverse)
-            .param("k", v.cols)
+            .param("k", v.cols / lanes)
             .flops(2 * v.len() as u64);
         p.dispatch(self.gpu, call, [v.rows, 1, 1])
     }
@@ -82,14 +85,17 @@ impl Ops<'_> {
         dv: &Tensor,
         dg: Option<&Tensor>,
     ) -> Result<()> {
+        let (lanes, ty) = lanes(v.cols);
         let mut call = Call::new("weight_norm_grad", layer)
+            .define("V", lanes)
+            .define("T", ty)
             .define("SCALE", u32::from(dg.is_some()))
             .bind("dw", dw)
             .bind("v", v)
             .bind("scale", scale)
             .bind("inverse", inverse)
             .bind("dv", dv)
-            .param("k", v.cols)
+            .param("k", v.cols / lanes)
             .flops(6 * v.len() as u64);
         if let Some(dg) = dg {
             call = call.bind("dg", dg);

@@ -59,14 +59,14 @@ pub const TABLE: &[Entry] = &[
     },
     entry("batch_norm_statistics", &[WG, ("RUNNING", OFF_ON)]),
     Entry { legal: |v| v.get("V") == 1, ..entry("col2im", &[WG, ACT, POOL]) },
-    entry("column_reduce", &[WG, ("MODE", &["0", "1", "2"])]),
+    entry("column_reduce", &[WG, ("MODE", &["0", "1", "2"]), LANES]),
     entry("column_sum", &[WG]),
     entry("copy", &[WG, ("CORRECT", OFF_ON)]),
     entry("data_init", &[WG, ("BIAS", OFF_ON)]),
     entry("dropout", &[WG]),
     entry("evaluate", &[WG]),
     entry("feature_matching", &[WG]),
-    entry("feature_matching_grad", &[WG]),
+    entry("feature_matching_grad", &[WG, LANES]),
     entry("gather_images", &[WG, ("SEQUENCE", OFF_ON), LANES]),
     Entry {
         legal: |v| gemm_legal(v) && subgroup_legal(v),
@@ -157,8 +157,8 @@ pub const TABLE: &[Entry] = &[
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),
     entry("split_k_sum", &[WG]),
-    entry("weight_norm", &[WG]),
-    entry("weight_norm_grad", &[WG, ("SCALE", OFF_ON)]),
+    entry("weight_norm", &[WG, LANES]),
+    entry("weight_norm_grad", &[WG, ("SCALE", OFF_ON), LANES]),
 ];
 
 /// What `Ops::gemm` may ask of any tile.
