@@ -224,7 +224,7 @@ impl Tiling {
             Tiling::Software { lanes, long } => {
                 let (row_groups, column_lanes, column_vecs) = match a {
                     Operand::Columns => (1, lanes, if n > 4 * lanes { 2 } else { 1 }),
-                    _ if n > 4 * lanes => (if long { 4 } else { 3 }, lanes, 2),
+                    _ if n > 4 * lanes => (3, lanes, 2),
                     _ if n > 2 * lanes => (6, lanes, 1),
                     _ => (8, lanes / 2, 1),
                 };
