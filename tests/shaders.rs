@@ -20,21 +20,22 @@ mod limits {
     pub const WORKGROUP_SIDE: [u32; 3] = [256, 256, 64];
 }
 
-/// The variants of `entry` that are walked. Address modes and epilogues of the GEMMs do not meet in the
-/// text, and the tables of both are long: each is walked at one value of the other.
+/// The variants of `entry` that are walked. Address modes and epilogues of the GEMMs do not meet in the text, and the
+/// tables of both are long: each is walked at one value of the other. Of the subgroup tiles the smallest is walked
+/// like that, the others, whose texts are long, with their widest reads.
 fn walked(entry: &Entry) -> Vec<Defines> {
     let mut all = entry.variants();
     if entry.kernel.starts_with("gemm") {
         all.retain(|d| {
             let v = Variant(d);
             let plain = v.get("BIAS") + v.get("ACT") + v.get("GRAD") == 0;
-            let small = v.get("SG") * v.get("RG") <= 8 && v.get("A") != 1;
-            // Read by columns, a lane holds four times the rows: of the large tiles one such variant.
-            let long = v.get("A") == 1 && v.get("SG") * v.get("RG") >= 24;
-            let one = v.get("VA") + v.get("VB") == 2 && v.get("SPLIT") == 0;
-            // 64-bit loads do not depend on how many lanes there are, nor on the epilogue.
-            let wide = v.get("L") == 0 || (v.get("SG") == 8 && plain);
-            v.get("WG") == 64 && (plain || small) && (!long || one) && wide
+            let smallest = entry.kernel == "gemm_workgroup"
+                || ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1];
+            let ends = v.get("L") == 0 && v.get("A") != 1;
+            let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
+            // Lanes are a number in the text, and no address mode needs another tile than the rest.
+            let told = v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8);
+            v.get("WG") == 64 && if smallest { plain || ends } else { plain && widest && told }
         });
     }
     all
