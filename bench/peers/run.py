@@ -84,7 +84,7 @@ def measure(args, model, folder):
     print(f"{'ssgan':24}" + "".join(f"{expected[n]:15.7f}" for n in LOSSES))
     same = True
     for peer in peers[1:]:
-        losses = peer.ask("check")["losses"]
+        losses = {n.removeprefix("loss."): v for n, v in peer.ask("check")["losses"].items()}
         good = all(abs(losses[n] - expected[n]) <= TOLERANCE * abs(expected[n]) for n in LOSSES)
         same &= good
         print(f"{peer.label:24}" + "".join(f"{losses[n]:15.7f}" for n in LOSSES) + ("" if good else "  DIFFER"))
