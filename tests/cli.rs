@@ -384,6 +384,11 @@ fn a_checkpoint_of_another_model_is_refused() {
     let mut bytes = fs::read(&path).unwrap();
     let at = bytes.windows(9).position(|w| w == b"units = 8").expect("the model's text in the file");
     bytes[at + 8] = b'9';
+    // As damage it would be noticed; a file without a checksum is another program's.
+    fs::write(b.path("damaged.safetensors"), &bytes).unwrap();
+    b.fails("eval damaged.safetensors --quiet", 7, &["damaged.safetensors", "checksum"]);
+    let at = bytes.windows(9).position(|w| w == b"\"sha256\":").expect("the checksum in the file");
+    bytes[at + 6] = b'7';
     fs::write(b.path("other.safetensors"), bytes).unwrap();
     b.fails("eval other.safetensors --quiet", 7, &["other.safetensors", "another model"]);
     b.fails("eval run --quiet --dataset mnist --data-dir none", 4, &["none"]);
