@@ -1,6 +1,7 @@
 // D's losses and their gradient, a row an invocation, everything from s = logsumexp(logits):
 //   labelled    s - l_y            d/dl_j = p_j - [j = y]
-//   unlabelled  softplus(-s)       d/dl_j = -sigmoid(-s) p_j       (-log D)
+//   unlabelled  softplus(-s)       d/dl_j = -sigmoid(-s) p_j       (-log D); with one-sided label smoothing
+//               a softplus(-s) + (1 - a) softplus(s), the cross entropy to the target a (section 3.4)
 //   generated   softplus(s)        d/dl_j = sigmoid(s) p_j         (-log(1 - D))
 // (Salimans et al. 2016, section 5.) logits, dlogits [rows, k], the rows in the order generated, labelled,
 // unlabelled; labels [labelled]; row_stats [rows] = (loss, right, D, -).
@@ -8,6 +9,7 @@
 struct Params {
     generated: u32, labelled: u32, unlabelled: u32, k: u32,
     weight_generated: f32, weight_labelled: f32, weight_unlabelled: f32,
+    real_target: f32,   // a
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -41,8 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         right = f32(r.best == y);
         factor = p.weight_labelled;
     } else {
-        loss = softplus(-s);
-        factor = -sigmoid(-s) * p.weight_unlabelled;
+        loss = p.real_target * softplus(-s) + (1.0 - p.real_target) * softplus(s);
+        factor = ((1.0 - p.real_target) * sigmoid(s) - p.real_target * sigmoid(-s)) * p.weight_unlabelled;
     }
     for (var j = 0u; j < p.k; j++) {
         var d = factor * (exp(logits[first + j] - r.top) / r.z);

@@ -126,6 +126,9 @@ pub struct SettingsArgs {
     /// Weight of the unlabelled and generated losses [default: 1]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
     pub unsupervised_weight: Option<f32>,
+    /// One-sided label smoothing: D(x) of unlabelled images is trained towards 1 minus this [default: 0]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
+    pub label_smoothing: Option<f32>,
     /// Reduction of the generator's loss over the features [default: mean]
     #[arg(long, value_enum, help_heading = "Training")]
     pub feature_matching: Option<FeatureMatchingArg>,
@@ -188,6 +191,7 @@ impl SettingsArgs {
         set(&mut s.epsilon, &self.epsilon);
         set(&mut s.epsilon_inside_root, &self.epsilon_inside_root);
         set(&mut s.unsupervised_weight, &self.unsupervised_weight);
+        set(&mut s.label_smoothing, &self.label_smoothing);
         match self.feature_matching {
             Some(FeatureMatchingArg::Mean) => s.feature_matching = FeatureMatching::Mean,
             Some(FeatureMatchingArg::Sum) => s.feature_matching = FeatureMatching::Sum,

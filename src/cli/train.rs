@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = [
         "out", "config", "model", "dataset", "method", "labels", "label_seed", "validation_split", "seed", "epochs",
         "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
-        "unsupervised_weight", "feature_matching", "ema_rate", "evaluate_every",
+        "unsupervised_weight", "label_smoothing", "feature_matching", "ema_rate", "evaluate_every",
     ])]
     resume: Option<PathBuf>,
     /// Stop after so many steps, for quick checks

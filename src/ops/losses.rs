@@ -20,7 +20,8 @@ pub struct HeadRows {
 
 impl Ops<'_> {
     /// Gradient of L_D by the logits `[rows, k]`, and the losses into `metrics` `[slots, METRICS]`.
-    /// `weight` is w of L_D = L_labelled + w (L_unlabelled + L_generated) / 2.
+    /// `weight` is w of L_D = L_labelled + w (L_unlabelled + L_generated) / 2; `real_target` what D(x) of an unlabelled
+    /// image should be, 1 without label smoothing.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -30,7 +31,7 @@ impl Ops<'_> {
         logits: &Tensor,
         labels: &Tensor,
         rows: HeadRows,
-        weight: f32,
+        (weight, real_target): (f32, f32),
         dlogits: &Tensor,
         metrics: &Tensor,
     ) -> Result<()> {
@@ -49,6 +50,7 @@ impl Ops<'_> {
             .param("weight_generated", share(0.5 * weight, generated))
             .param("weight_labelled", share(1.0, labelled))
             .param("weight_unlabelled", share(0.5 * weight, unlabelled))
+            .param("real_target", real_target)
             .flops(8 * logits.len() as u64);
         p.each(self.gpu, call, logits.rows.into())?;
         let call = Call::new("head_metrics", "losses")

@@ -294,7 +294,15 @@ impl Recorder<'_, '_> {
         let tape = d.net.forward(ops, p, &x, &mode, layers)?;
         let logits = tape.outputs.last().expect("a checked network has layers").clone();
         let dlogits = ops.gpu.tensor("logits gradient", logits.rows, logits.cols);
-        ops.head(p, &logits, &chosen.1, rows, s.unsupervised_weight, &dlogits, metrics)?;
+        ops.head(
+            p,
+            &logits,
+            &chosen.1,
+            rows,
+            (s.unsupervised_weight, 1.0 - s.label_smoothing),
+            &dlogits,
+            metrics,
+        )?;
         let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, Some(&d.grads), false)?;
         let weights = (&d.net.params.trained, &d.grads);
         ops.adam(p, &self.adam(), false, weights, (&d.moment1, &d.moment2), Some(average))?;

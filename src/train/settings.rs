@@ -79,6 +79,9 @@ pub struct Settings {
     pub epsilon_inside_root: bool,
     /// w in L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
     pub unsupervised_weight: f32,
+    /// One-sided label smoothing (Salimans et al. 2016, section 3.4): D(x) of unlabelled images is trained towards
+    /// 1 minus this.
+    pub label_smoothing: f32,
     /// Reduction of G's loss.
     pub feature_matching: FeatureMatching,
     /// Rate of the exponential moving average of D's parameters.
@@ -127,6 +130,7 @@ impl Settings {
             epsilon: 1e-8,
             epsilon_inside_root: false,
             unsupervised_weight: 1.0,
+            label_smoothing: 0.0,
             feature_matching: FeatureMatching::Mean,
             ema_rate: 1e-3,
             validation_split: 0.3,
@@ -160,6 +164,10 @@ impl Settings {
         }
         if !(self.unsupervised_weight.is_finite() && self.unsupervised_weight >= 0.0) {
             return bad("unsupervised_weight", self.unsupervised_weight.to_string(), "must not be negative");
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let v = self.label_smoothing.to_string();
+            return bad("label_smoothing", v, "must be at least 0 and below 1, such as 0.1");
         }
         if !(self.ema_rate > 0.0 && self.ema_rate <= 1.0) {
             return bad("ema_rate", self.ema_rate.to_string(), "must be above 0 and at most 1");

@@ -70,6 +70,7 @@ pub fn trace_step(
         ("epsilon", s.epsilon.to_string()),
         ("epsilon_inside_root", s.epsilon_inside_root.to_string()),
         ("unsupervised_weight", s.unsupervised_weight.to_string()),
+        ("label_smoothing", s.label_smoothing.to_string()),
         ("feature_matching", format!("{:?}", s.feature_matching).to_lowercase()),
     ];
     Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })

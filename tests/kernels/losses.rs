@@ -45,7 +45,7 @@ fn head() {
                 let stream = 100 + i as u32;
                 let n = (generated + labelled + unlabelled) * k;
                 let logits: Vec<f32> = numbers(stream, n).iter().map(|v| v * scale).collect();
-                check_head(gpu, rows, k, &logits, if i % 2 == 0 { 1.0 } else { 0.3 });
+                check_head(gpu, rows, k, &logits, if i % 2 == 0 { (1.0, 1.0) } else { (0.3, 0.9) });
             }
         }
     });
@@ -59,11 +59,12 @@ fn head_of_extreme_logits() {
         let kinds: [[f32; 3]; 5] =
             [[200.0; 3], [-200.0; 3], [0.0; 3], [200.0, -200.0, -200.0], [-200.0, 0.0, 200.0]];
         let logits = [kinds.concat(), kinds.concat(), kinds.concat()].concat();
-        check_head(gpu, rows, 3, &logits, 1.0);
+        check_head(gpu, rows, 3, &logits, (1.0, 1.0));
+        check_head(gpu, rows, 3, &logits, (1.0, 0.75));
     });
 }
 
-fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weight: f32) {
+fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], (weight, target): (f32, f32)) {
     let name = format!("head {rows:?} x {k}");
     let HeadRows { generated, labelled, unlabelled } = rows;
     let count = generated + labelled + unlabelled;
@@ -72,11 +73,11 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weight: f32) {
     let (tl, ty) = (input(gpu, count, k, logits), input(gpu, 1, bound.len() as u32, &bound));
     let dlogits = Output::new(gpu, count, k, Slack::None);
     let ring = metrics(gpu);
-    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weight, &dlogits.open, &ring.open));
+    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, (weight, target), &dlogits.open, &ring.open));
     // The twin stacks the generated rows last.
     let split = (generated * k) as usize;
     let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();
-    let settings = LossSettings { weight: weight.into(), alpha: 1.0 };
+    let settings = LossSettings { weight: weight.into(), alpha: target.into() };
     let (u, g) = (unlabelled as usize, generated as usize);
     let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, settings);
     let back = turned.len() - split;

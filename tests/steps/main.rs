@@ -211,6 +211,7 @@ fn dnn_runs_like_the_twin() {
         epsilon: 1e-3,
         epsilon_inside_root: true,
         unsupervised_weight: 0.7,
+        label_smoothing: 0.1,
         ..ssl()
     };
     whole_run("dnn, sum, epsilon inside", &dnn, &sum);

@@ -88,7 +88,10 @@ fn step_settings(s: &Settings) -> StepSettings {
     StepSettings {
         seed: s.seed,
         batch: s.batch_size,
-        loss: LossSettings { weight: f64::from(s.unsupervised_weight), alpha: 1.0 },
+        loss: LossSettings {
+            weight: f64::from(s.unsupervised_weight),
+            alpha: 1.0 - f64::from(s.label_smoothing),
+        },
         feature_matching: match s.feature_matching {
             settings::FeatureMatching::Mean => FeatureMatching::Mean,
             settings::FeatureMatching::Sum => FeatureMatching::Sum,
