@@ -1,11 +1,11 @@
-// dx = sum over the windows that hold a place of what they say of it, times act'(x) of the activation that made x
-// (ACT): the second half of a convolution's data gradient where the image has few channels.
-// windows [rows * oh * ow, kernel * kernel * c], x and dx [rows * h * w, c].
+// dx = sum over the windows that hold a pixel of their column matrix's values for it, times act'(x) of the activation
+// that made x (ACT): the second half of a convolution's data gradient where the image has few channels.
+// columns [rows * oh * ow, kernel * kernel * c], x and dx [rows * h * w, c].
 
 struct Params { rows: u32, slope: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> windows: array<f32>;
+@group(0) @binding(1) var<storage, read> columns: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 #if ACT
 @group(0) @binding(3) var<storage, read> x: array<f32>;
@@ -34,7 +34,7 @@ fn main(
         for (var ox = xs.x; ox < xs.y; ox++) {
             let kx = at.x + ${LEFT}u - ox * ${STRIDE}u;
             let window = (at.row * ${OH}u + oy) * ${OW}u + ox;
-            sum += windows[(window * ${KERNEL * KERNEL}u + ky * ${KERNEL}u + kx) * ${C}u + at.channel];
+            sum += columns[(window * ${KERNEL * KERNEL}u + ky * ${KERNEL}u + kx) * ${C}u + at.channel];
         }
     }
 #if ACT

@@ -1,7 +1,7 @@
 // C [M, N] = epilogue(A [M, K] B [K, N]), one subgroup per workgroup, no barriers.
 //
 // Each lane holds other rows of A and other columns of B; a row's value reaches the other lanes by
-// subgroupBroadcast. On llvmpipe a load is a loop over the lanes with two branches for every component, a broadcast
+// subgroupBroadcast, or, where they make other rows too, by subgroupShuffle. On llvmpipe a load is a loop over the lanes with two branches for every component, a broadcast
 // from a constant lane two instructions, and barriers are coroutine switches: few loads, many multiply-adds per load.
 // The rows are the outer loop of the unrolled block, so that each accumulator takes its four k-steps in
 // a row: the compiler spills in the order of the text.
@@ -342,7 +342,7 @@ fn main(
 #endfor
 #endif
 #endif
-    // Four rows of B. Rows beyond K meet zeros of A; those of a panel are zeros.
+    // Four rows of B. Rows beyond K, or beyond a tap, meet zeros of A.
 #for j in 0..4
 #if B == 2
             let at_b${j} = panel0 + (k + ${j}u) * ${COLS}u;

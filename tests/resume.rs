@@ -129,6 +129,16 @@ fn from_the_middle_of_an_epoch() {
         assert!(said.contains(&format!("going on after step {stop}")), "{said}");
         b.same("full", &run);
     }
+    // In the last epoch: what was saved there is older than the end.
+    b.good(&format!("train {SSL} --out late --max-steps {}", 9 * EPOCH + 3));
+    b.good("train --resume late");
+    b.same("full", "late");
+    let eval = |run: &str| {
+        let out = b.run(&format!("eval {run} --quiet --json --dataset mnist --data-dir d"));
+        String::from_utf8(out.stdout).unwrap().replace(run, "")
+    };
+    assert!(eval("full").contains("accuracy"), "{}", eval("full"));
+    assert_eq!(eval("full"), eval("late"), "eval takes another checkpoint");
     // From a checkpoint that is not the newest, and of a run that is at its end.
     b.good("train --resume stopped-3/checkpoints/epoch-01.safetensors");
     b.same("full", "stopped-3");
@@ -144,6 +154,13 @@ fn the_supervised_baseline() {
     b.good(&format!("{line} --out part --max-steps 17"));
     b.good("train --resume part");
     b.same("full", "part");
+    // An end after a whole epoch that is not evaluated: that evaluation is not the run's.
+    b.good(&format!("{line} --out between --max-steps 6"));
+    b.good("train --resume between");
+    for name in ["metrics.csv", "metrics.jsonl", "checkpoints/epoch-12.safetensors"] {
+        let read = |run: &str| fs::read(b.path(run).join(name)).unwrap();
+        assert!(read("full") == read("between"), "{name}");
+    }
 }
 
 /// SIGKILL at moments spread over a whole run, again and again on what the one before left. `SSGAN_KILLS` asks for
@@ -285,8 +302,12 @@ fn what_cannot_go_on_is_refused() {
     }
     // Other settings under the same checkpoints.
     let config = fs::read_to_string(b.path("run/config.toml")).unwrap();
-    fs::write(b.path("run/config.toml"), config.replace("\nseed = 1\n", "\nseed = 2\n")).unwrap();
-    let out = b.run("train --resume run");
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(out.status.code() == Some(7) && said.contains("another run"), "{said}");
+    for (from, to) in [("\nseed = 1\n", "\nseed = 2\n"), ("batch_size = 64", "batch_size = 32")] {
+        let other = config.replace(from, to);
+        assert_ne!(other, config);
+        fs::write(b.path("run/config.toml"), other).unwrap();
+        let out = b.run("train --resume run");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(7) && said.contains("another run"), "{said}");
+    }
 }

@@ -5,7 +5,8 @@
 
 First every peer computes the losses of one recorded step from its parameters and random draws: they must be those of
 ssgan, or it would not be the same work. Then the peers take turns, a step each per round. The ratio of medians is
-printed; a step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D, 1024 rows for G.
+printed; a step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D, 1024 rows for G. The
+peers leave out what is no part of the step's mathematics: the average of D's parameters and the draw of a minibatch.
 
 Peers: pytorch (eager), pytorch-compile; with CUDA pytorch-cuda, pytorch-cuda-compile, pytorch-cuda-graphs and the
 same with -tf32; burn-wgpu, burn-cpu where --burn names the program built in bench/peers/burn.

@@ -8,7 +8,6 @@
 // B: 0 rows    B[k, n] = b[k * N + n]
 //    1 window  b is x; k = (row, oy, ox), n = (ky, kx, c)
 //    2 panels  of as many columns as a tile has, each [rows, columns] and padded with zeros
-//    3 (with A scatter) rows of the taps of the class
 
 struct Class {
     py: u32,      // parity of the input row

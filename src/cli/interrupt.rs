@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
 static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 
 /// Installs the handler (also for SIGTERM and SIGHUP) and returns the flag that the trainer looks at.
@@ -14,9 +15,10 @@ static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 /// [`Error::Usage`] if the system refuses the handler.
 pub fn install() -> Result<&'static AtomicBool> {
     ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) {
+        if SIGNALLED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
+        STOP.store(true, Ordering::SeqCst);
         say("stopping: finishing the step and saving; press Ctrl-C again to leave at once");
     })
     .map_err(|e| Error::Usage(format!("cannot catch Ctrl-C: {e}")))?;
@@ -29,13 +31,12 @@ pub fn stop_after(seconds: f64) {
     let Ok(time) = Duration::try_from_secs_f64(seconds) else { return };
     std::thread::spawn(move || {
         std::thread::sleep(time);
-        if !STOP.swap(true, Ordering::SeqCst) {
-            TIME_IS_UP.store(true, Ordering::SeqCst);
-        }
+        TIME_IS_UP.store(true, Ordering::SeqCst);
+        STOP.store(true, Ordering::SeqCst);
     });
 }
 
-/// Whether it was [`stop_after`] that stopped the trainer.
+/// Whether it was [`stop_after`] alone that stopped the trainer.
 pub fn time_is_up() -> bool {
-    TIME_IS_UP.load(Ordering::SeqCst)
+    TIME_IS_UP.load(Ordering::SeqCst) && !SIGNALLED.load(Ordering::SeqCst)
 }

@@ -32,10 +32,10 @@ pub struct Args {
         "unsupervised_weight", "label_smoothing", "feature_matching", "ema_rate", "evaluate_every",
     ])]
     resume: Option<PathBuf>,
-    /// Stop after so many steps, for quick checks
+    /// End after so many steps of the whole run, for quick checks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_steps: Option<u32>,
-    /// Save and stop after so many seconds, with exit status 0; `--resume` goes on
+    /// Save and stop after so many seconds of training, with exit status 0; `--resume` goes on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     max_seconds: Option<f64>,
     #[command(flatten)]
@@ -54,7 +54,6 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     let stop = interrupt::install()?;
-    args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let (resolved, mut run, config_toml) = match &args.resume {
         Some(from) => reopen(args, from)?,
         None => create(args)?,
@@ -69,7 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = run.path().to_path_buf();
     progress.note(&format!("run folder {}", folder.display()));
     let history = match &args.resume {
-        Some(from) => restore(&trainer, from, &folder, &progress)?,
+        Some(from) => restore(&trainer, (from, &folder), [&config_toml, &resolved.model_toml], &progress)?,
         None => None,
     };
     if history.is_none() {
@@ -84,9 +83,10 @@ pub fn run(args: &Args) -> Result<()> {
     let known = history.clone().unwrap_or_default();
     let recorder = Recorder::new(&mut run, texts, known, trainer.steps_per_epoch())?;
     let mut both = Both { recorder, progress };
+    args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let result = trainer.run(&mut both, stop, args.max_steps, history.as_ref());
     // Whatever happened, what was measured is written; the first failure is the one to report.
-    let finished = both.recorder.finish();
+    let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
     drop(both);
     match result.map_err(|e| with_folder(e, &folder)) {
         Ok(summary) => {
@@ -118,11 +118,11 @@ fn create(args: &Args) -> Result<(Resolved, RunDir, String)> {
 
 /// The same of a run that was begun earlier. Where the data are and what computes may be said anew.
 fn reopen(args: &Args, from: &Path) -> Result<(Resolved, RunDir, String)> {
-    let folder = run_folder(from);
+    let folder = &run_folder(from)?;
     let run = RunDir::reopen(folder)?;
     let read = |name: &str| crate::text::read(&folder.join(name));
     let config_toml = read("config.toml")?;
-    if config_toml.trim().is_empty() {
+    if config_toml.trim().is_empty() || !folder.join("model.toml").is_file() {
         return Err(Error::Output(format!(
             "{}: the run ended before its settings were written; remove the folder and train anew",
             folder.display()
@@ -133,20 +133,23 @@ fn reopen(args: &Args, from: &Path) -> Result<(Resolved, RunDir, String)> {
 }
 
 /// A run folder, or that of one of its checkpoints.
-fn run_folder(from: &Path) -> &Path {
-    let of_checkpoint = || from.parent()?.parent();
-    match from.is_file() {
-        true => of_checkpoint().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
-        false => from,
+fn run_folder(from: &Path) -> Result<PathBuf> {
+    if !from.is_file() {
+        return Ok(from.into());
     }
+    let whole = from.canonicalize().map_err(Error::io("read", from))?;
+    let folder = whole.parent().and_then(Path::parent);
+    // As the user wrote it where that is enough.
+    let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
+    Ok(written.or(folder).unwrap_or(from).into())
 }
 
 /// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
 /// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
 fn restore(
     trainer: &Trainer<'_>,
-    from: &Path,
-    folder: &Path,
+    (from, folder): (&Path, &Path),
+    [config_toml, model_toml]: [&str; 2],
     progress: &Progress,
 ) -> Result<Option<History>> {
     let history = history::load(folder)?;
@@ -158,11 +161,18 @@ fn restore(
     let mut refused = None;
     for path in &candidates {
         let tried = Checkpoint::load(path).and_then(|c| {
+            for (key, text) in [("config_toml", config_toml), ("model_toml", model_toml)] {
+                if c.meta(key).map_err(in_file(path))? != text {
+                    let reason = format!("its {key} is not that of the folder: it belongs to another run");
+                    return Err(Error::Checkpoint { path: path.clone(), reason });
+                }
+            }
             let step = trainer.restore(&c).map_err(in_file(path))?;
-            let known = history.until(step, trainer.steps_per_epoch()).ok_or_else(|| Error::Checkpoint {
-                path: path.clone(),
-                reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
-            })?;
+            let known =
+                history.until(step, |s| trainer.evaluates_after(s)).ok_or_else(|| Error::Checkpoint {
+                    path: path.clone(),
+                    reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
+                })?;
             Ok((c, known))
         });
         match tried {
@@ -172,10 +182,12 @@ fn restore(
                 warn_of_changes(trainer, &c, progress);
                 return Ok(Some(known));
             }
-            Err(e) => {
+            // A device that failed is no fault of the checkpoint.
+            Err(e @ (Error::Checkpoint { .. } | Error::Io { .. })) if candidates.len() > 1 => {
                 progress.note(&format!("passed over: {e}"));
                 refused.get_or_insert(e);
             }
+            Err(e) => return Err(e),
         }
     }
     // There is at least one candidate, and none was taken.
@@ -196,7 +208,9 @@ fn warn_of_changes(trainer: &Trainer<'_>, from: &Checkpoint, progress: &Progress
 /// Ends a run that was interrupted before it began; its folder goes with it.
 fn go_on(stop: &AtomicBool) -> Result<()> {
     match stop.load(Ordering::SeqCst) {
-        true => Err(Error::Interrupted("nothing was trained yet, nothing is left behind".into())),
+        true => {
+            Err(Error::Interrupted("nothing was trained; a run that was begun earlier is as it was".into()))
+        }
         false => Ok(()),
     }
 }

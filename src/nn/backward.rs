@@ -16,8 +16,8 @@ pub struct Gradients {
     pub input: Option<Tensor>,
 }
 
-/// Bytes of windows that are made at a time.
-const MOST_WINDOWS: u64 = 64 << 20;
+/// Bytes of a column matrix that is made at a time.
+const MOST_COLUMNS: u64 = 64 << 20;
 
 /// The activation that an input gradient passes next: its derivative is multiplied in by the kernel above.
 struct Below {
@@ -211,8 +211,8 @@ impl Net {
         Ok(dx)
     }
 
-    /// What every window says of its places, one product; then the sum over the windows that hold a place. Some
-    /// images at a time, so that the windows stay within bounds.
+    /// The column matrix of the gradient, one product; then the sum over the windows that hold a pixel. Some images at
+    /// a time, so that the matrix stays within bounds.
     fn gradient_by_windows(
         &self,
         ops: &Ops<'_>,
@@ -230,29 +230,29 @@ impl Net {
         let n = conv.kernel * conv.kernel * conv.c;
         let bytes = u64::from(outputs) * u64::from(n) * 4;
         // Parts of tensors begin at multiples of ALIGN values.
-        let fits = (MOST_WINDOWS.min(ops.gpu.max_binding()) / bytes) as u32 / ALIGN as u32 * ALIGN as u32;
+        let fits = (MOST_COLUMNS.min(ops.gpu.max_binding()) / bytes) as u32 / ALIGN as u32 * ALIGN as u32;
         let most = fits.max(ALIGN as u32).min(rows);
-        let sums = ops.gpu.tensor(&label, most * outputs, n);
+        let columns = ops.gpu.tensor(&label, most * outputs, n);
         for start in (0..rows).step_by(most as usize) {
             let count = most.min(rows - start);
             let part = |t: &Tensor, pixels: u32| {
                 t.part(start as usize * pixels as usize * t.cols as usize, count * pixels, t.cols)
             };
-            let sums = sums.head(count * outputs);
+            let columns = columns.head(count * outputs);
             let g = Gemm {
-                m: sums.rows,
+                m: columns.rows,
                 n,
                 k: layer.output.channels,
                 a: (&part(d, outputs), Operand::Rows),
                 b,
                 conv: Default::default(),
-                out: &sums,
+                out: &columns,
                 epilogue: Epilogue::None,
             };
             ops.gemm(p, &label, g)?;
             let saved = below.map(|b| (part(&b.y, inputs), b.activation));
             let saved = saved.as_ref().map(|(y, activation)| (y, *activation));
-            ops.col2im(p, &label, &conv, &sums, saved, &part(dx, inputs))?;
+            ops.col2im(p, &label, &conv, &columns, saved, &part(dx, inputs))?;
         }
         Ok(())
     }

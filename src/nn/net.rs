@@ -2,7 +2,7 @@
 
 use super::params::{Layout, Params};
 use crate::error::{Error, Result};
-use crate::gpu::{Program, Tensor};
+use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
 use crate::ops::{Activation, BatchNorm, Conv, Epilogue, Gemm, Operand, Ops, Right, RightOperand};
@@ -133,7 +133,8 @@ impl Net {
                     .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
                 let from = if l.window.is_some() { Operand::Window } else { Operand::Rows };
                 // A product with so few columns would leave most of its tiles empty.
-                let by_windows = l.window.is_some() && c <= FEW_CHANNELS;
+                let bytes = ALIGN as u64 * u64::from(l.output.pixels() * taps * c) * 4;
+                let by_windows = l.window.is_some() && c <= FEW_CHANNELS && bytes <= gpu.max_binding();
                 let (back, k, n) = match l.window {
                     Some(_) if by_windows => (Operand::Rows, out, taps * c),
                     Some(_) => (Operand::Scatter, taps * out, c),

@@ -9,7 +9,8 @@
 //! | conv data gradient | dy, scattered | W packed `[k k out, in]` | dx |
 //! | conv weight gradient | dy, columns | x through the window | dW `[out, k k in]` |
 //!
-//! Packed operands lie in panels of as many columns as a tile has, where the tile asks for that. The window is never materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
+//! Packed operands lie in panels of as many columns as a tile has, where the tile asks for that. The window is never
+//! materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
 //! operands, so that adding one means one shader, a name in [`Tile`], and a line in [`Tile::of`] and [`Tiling`].
 
 use super::{Activation, Ops};

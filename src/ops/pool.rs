@@ -132,8 +132,8 @@ impl Ops<'_> {
         self.pool_grad(p, "avg_pool2d_grad", layer, at, &[("dy", dy)], below, dx)
     }
 
-    /// dx [rows * h * w, c] = sum over the windows that hold a place of what `sums` [rows * oh * ow, kernel * kernel *
-    /// c] says of it; `below` as for [`Ops::max_pool2d_grad`].
+    /// dx [rows * h * w, c] = sum over the windows that hold a pixel of its values in the column matrix `columns`
+    /// [rows * oh * ow, kernel * kernel * c]; `below` as for [`Ops::max_pool2d_grad`].
     ///
     /// # Errors
     /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
@@ -142,13 +142,13 @@ impl Ops<'_> {
         p: &mut Program,
         layer: &str,
         at: &Conv,
-        sums: &Tensor,
+        columns: &Tensor,
         below: Option<(&Tensor, Activation)>,
         dx: &Tensor,
     ) -> Result<()> {
         let (inputs, activation) = inputs(dx, below);
         let taps = at.kernel * at.kernel;
-        let call = windows("col2im", layer, at, (1, "f32"), (&[("windows", sums)], taps), &inputs)?
+        let call = windows("col2im", layer, at, (1, "f32"), (&[("columns", columns)], taps), &inputs)?
             .define("ACT", activation.number())
             .param("slope", activation.slope());
         p.each(self.gpu, call, dx.len() as u64)

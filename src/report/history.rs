@@ -36,7 +36,12 @@ pub fn load(folder: &Path) -> Result<History> {
         match row {
             _ if !line.ends_with('\n') => break,
             JsonRow::Step(s) if s.step as usize == history.steps.len() + 1 => history.steps.push(s),
-            JsonRow::Epoch(e) if e.step as usize == history.steps.len() => history.epochs.push(e),
+            JsonRow::Epoch(e)
+                if e.step as usize == history.steps.len()
+                    && history.epochs.last().is_none_or(|last| last.step < e.step) =>
+            {
+                history.epochs.push(e);
+            }
             _ => break,
         }
     }

@@ -48,9 +48,14 @@ impl<'a> Recorder<'a> {
         let mut csv = vec![CSV_COLUMNS.to_string()];
         let mut jsonl = vec![];
         let mut timing = vec![TIMING_COLUMNS.to_string()];
+        let mut waiting = None;
         for step in &history.steps {
             let epoch = history.epochs.iter().find(|e| e.step == step.step);
-            csv.push(csv_row(step, steps_per_epoch, epoch));
+            match epoch {
+                // It may still be evaluated.
+                None if step.step as usize == history.steps.len() => waiting = Some(*step),
+                _ => csv.push(csv_row(step, steps_per_epoch, epoch)),
+            }
             jsonl.push(json(&JsonRow::Step(*step))?);
             if let Some(e) = epoch {
                 jsonl.push(json(&JsonRow::Epoch(e.clone()))?);
@@ -65,7 +70,7 @@ impl<'a> Recorder<'a> {
             texts,
             steps_per_epoch,
             history,
-            waiting: None,
+            waiting,
         })
     }
 

@@ -51,10 +51,13 @@ pub struct EpochMetrics {
     /// Mean of the epoch's steps.
     pub mean: StepMetrics,
     /// Share of the test images classified rightly with D's parameters as they are.
+    #[serde(deserialize_with = "null_is_nan")]
     pub test_accuracy: f32,
     /// The same with the bias-corrected moving average of D's parameters.
+    #[serde(deserialize_with = "null_is_nan")]
     pub test_accuracy_ema: f32,
     /// Cross entropy on the test images, raw parameters.
+    #[serde(deserialize_with = "null_is_nan")]
     pub test_loss: f32,
     /// `supervised` with a validation split: share right on the held-out images.
     pub validation_accuracy: Option<f32>,
@@ -86,11 +89,12 @@ pub struct History {
 }
 
 impl History {
-    /// The part that a run still knows at `step`; `None` if steps before it are missing. An evaluation in the middle
-    /// of an epoch, where a run was told to end early, is no part of the run that goes on.
-    pub fn until(&self, step: u32, steps_per_epoch: u32) -> Option<History> {
+    /// The part that a run still knows at `step`; `None` if steps before it are missing. `evaluated` tells after which
+    /// steps the run evaluates: one more evaluation, where it was told to end early, is no part of the run that goes
+    /// on.
+    pub fn until(&self, step: u32, evaluated: impl Fn(u32) -> bool) -> Option<History> {
         let steps = self.steps.get(..step as usize)?.to_vec();
-        let of_the_run = |e: &&EpochMetrics| e.step <= step && e.step.is_multiple_of(steps_per_epoch.max(1));
+        let of_the_run = |e: &&EpochMetrics| e.step <= step && evaluated(e.step);
         Some(History { steps, epochs: self.epochs.iter().filter(of_the_run).cloned().collect() })
     }
 }

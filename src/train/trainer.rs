@@ -53,6 +53,8 @@ struct Progress {
     /// The last step that was evaluated.
     evaluated: u32,
     trained: Duration,
+    /// Steps that took that long; of a run that goes on, those up to its last evaluation.
+    timed_steps: u32,
     epoch_trained: Duration,
     epoch_steps: u32,
     sums: MetricSums,
@@ -160,6 +162,13 @@ impl<'g> Trainer<'g> {
         self.steps_per_epoch
     }
 
+    /// Whether the run is evaluated and saved after so many steps.
+    pub fn evaluates_after(&self, step: u32) -> bool {
+        let whole = step.is_multiple_of(self.steps_per_epoch)
+            && (step / self.steps_per_epoch).is_multiple_of(self.settings.evaluate_every);
+        whole || step == self.steps_per_epoch.saturating_mul(self.settings.epochs)
+    }
+
     /// The step constants of step `t`.
     pub(super) fn state(&self, t: u32) -> State {
         state_at(&self.settings, t, self.labelled.len() as u32, self.train.count)
@@ -231,7 +240,7 @@ impl<'g> Trainer<'g> {
     /// The steps from there on are those of the run that saved it, bit for bit on the same adapter and driver.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if it belongs to another model, other data or another seed, or has no optimiser state.
+    /// [`Error::Checkpoint`] if it belongs to another model, other data, another method or another seed, or has no optimiser state.
     pub fn restore(&self, from: &Checkpoint) -> Result<u32> {
         let bad = |reason: String| Error::Checkpoint { path: Default::default(), reason };
         for (key, mine) in [
@@ -279,6 +288,7 @@ impl<'g> Trainer<'g> {
             step: 0,
             evaluated: 0,
             trained: Duration::ZERO,
+            timed_steps: 0,
             epoch_trained: Duration::ZERO,
             epoch_steps: 0,
             sums: MetricSums::default(),
@@ -291,6 +301,7 @@ impl<'g> Trainer<'g> {
                 if let Some(e) = done.epochs.last() {
                     progress.evaluated = e.step;
                     progress.trained = Duration::try_from_secs_f64(e.time.seconds).unwrap_or_default();
+                    progress.timed_steps = if progress.trained.is_zero() { 0 } else { e.step };
                     last = Some((e.clone(), None));
                 }
                 done.steps[progress.evaluated as usize..].iter().for_each(|m| progress.sums.add(m));
@@ -299,9 +310,8 @@ impl<'g> Trainer<'g> {
         observer.on(Event::Started(&self.started(progress.step, steps)))?;
         loop {
             // A run that was stopped at an epoch's last step has this still to do.
-            let whole = progress.step.is_multiple_of(self.steps_per_epoch)
-                && (progress.step / self.steps_per_epoch).is_multiple_of(self.settings.evaluate_every);
-            if progress.step > progress.evaluated && (whole || progress.step >= steps) {
+            let due = self.evaluates_after(progress.step) || progress.step >= steps;
+            if progress.step > progress.evaluated && due {
                 let epoch = progress.step.div_ceil(self.steps_per_epoch);
                 let (metrics, test) = self.evaluate_epoch(observer, epoch, &mut progress)?;
                 last = Some((metrics, Some(test)));
@@ -314,8 +324,10 @@ impl<'g> Trainer<'g> {
             let begun = Instant::now();
             let first = progress.step;
             progress.step = self.epoch(observer, stop, first, end, &mut progress.sums)?;
-            progress.trained += begun.elapsed();
-            progress.epoch_trained += begun.elapsed();
+            let took = begun.elapsed();
+            progress.trained = progress.trained.saturating_add(took);
+            progress.epoch_trained += took;
+            progress.timed_steps += progress.step - first;
             progress.epoch_steps += progress.step - first;
             if stop.load(Ordering::Relaxed) && progress.step < steps {
                 self.snapshot(observer, epoch - 1, progress.step)?;
@@ -435,7 +447,7 @@ impl<'g> Trainer<'g> {
         let held_out = self.held_out.as_ref();
         let held_out = held_out.map(|h| self.evaluator.run(&self.ops, h, state, Weights::Raw)).transpose()?;
         let seconds = progress.epoch_trained.as_secs_f64();
-        let steps = f64::from(progress.epoch_steps.max(1));
+        let rate = per_step(seconds, progress.epoch_steps);
         let sums = std::mem::take(&mut progress.sums);
         let mean = |i: usize| (sums.sum[i] / f64::from(sums.count.max(1))) as f32;
         let metrics = EpochMetrics {
@@ -449,8 +461,8 @@ impl<'g> Trainer<'g> {
             validation_loss: held_out.as_ref().map(|h| h.loss),
             time: EpochTime {
                 seconds: progress.trained.as_secs_f64(),
-                ms_per_step: 1e3 * seconds / steps,
-                images_per_second: f64::from(self.images_per_step()) * steps / seconds.max(1e-9),
+                ms_per_step: rate.0,
+                images_per_second: rate.1 * f64::from(self.images_per_step()),
             },
         };
         progress.evaluated = step;
@@ -461,7 +473,7 @@ impl<'g> Trainer<'g> {
             let images = self.sampler.run(&self.ops, self.settings.seed)?;
             observer.on(Event::Samples { epoch, dims: self.model.data.image, images: &images })?;
         }
-        self.snapshot(observer, epoch, step)?;
+        self.snapshot(observer, step / self.steps_per_epoch, step)?;
         Ok((metrics, raw))
     }
 
@@ -534,7 +546,7 @@ impl<'g> Trainer<'g> {
     fn summary(&self, progress: &Progress, last: &EpochMetrics, test: Evaluation) -> Summary {
         let started = self.started(0, progress.step);
         let seconds = progress.trained.as_secs_f64();
-        let steps = f64::from(progress.step.max(1));
+        let rate = per_step(seconds, progress.timed_steps);
         Summary {
             method: self.settings.method.name().into(),
             model: self.model.name.clone(),
@@ -548,14 +560,22 @@ impl<'g> Trainer<'g> {
             test_accuracy: last.test_accuracy,
             test_accuracy_ema: last.test_accuracy_ema,
             seconds,
-            ms_per_step: 1e3 * seconds / steps,
-            images_per_second: f64::from(self.images_per_step()) * steps / seconds.max(1e-9),
+            ms_per_step: rate.0,
+            images_per_second: rate.1 * f64::from(self.images_per_step()),
             adapter: started.adapter,
             driver: started.driver,
             backend: started.backend,
             confusion: test.confusion,
         }
     }
+}
+
+/// Milliseconds per step and steps per second; zeros where nothing was timed.
+fn per_step(seconds: f64, steps: u32) -> (f64, f64) {
+    if steps == 0 || seconds <= 0.0 {
+        return (0.0, 0.0);
+    }
+    (1e3 * seconds / f64::from(steps), f64::from(steps) / seconds)
 }
 
 fn step_metrics(step: u32, value: impl Fn(usize) -> f32, ssl: bool) -> StepMetrics {
