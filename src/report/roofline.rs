@@ -90,10 +90,13 @@ where
     let beside = (ramp.0 + 40, ramp.1 - 8);
     text(&along, beside, ROOF)?;
     taken.push((beside.0, beside.0 + 9 * along.len() as i32, beside.1));
-    for (row, intensity, rate) in &points {
+    let circle = |(row, intensity, rate): &(&Row, f64, f64)| {
         let share = profile.share(row).unwrap_or(0.0);
         let radius = (WHOLE_STEP * share / std::f64::consts::PI).sqrt().max(3.0) as i32;
-        let at = pixel((*intensity, *rate));
+        (pixel((*intensity, *rate)), radius, share)
+    };
+    let circles: Vec<_> = points.iter().map(circle).collect();
+    for ((row, ..), &(at, radius, share)) in points.iter().zip(&circles) {
         area.draw(&Circle::new(at, radius, POINT.mix(0.35).filled()))?;
         area.draw(&Circle::new(at, radius, POINT.stroke_width(1)))?;
         let words = format!("{} {:.1} %", row.kernel, 100.0 * share);
@@ -104,7 +107,10 @@ where
             let clash = |&(a, b, c): &(i32, i32, i32)| (c - y).abs() < LABEL && left < b && a < left + wide;
             let inside =
                 left > 95 && left + wide < SIZE.0 as i32 - 20 && (50..SIZE.1 as i32 - 90).contains(&y);
-            inside && !taken.iter().any(clash)
+            let covers = |&((x, cy), r, _): &((i32, i32), i32, f64)| {
+                left < x + r && x - r < left + wide && y < cy + r && cy - r < y + LABEL
+            };
+            inside && !taken.iter().any(clash) && !circles.iter().any(covers)
         };
         let lines = (0..40).flat_map(|k| [k * LABEL, -k * LABEL]).map(|d| at.1 - 9 + d);
         let mut places = lines.flat_map(|y| sides.map(|left| (left, y)));

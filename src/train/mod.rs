@@ -11,6 +11,7 @@ mod gan;
 mod inference;
 mod sampler;
 pub mod settings;
+mod snapshot;
 mod trace;
 mod trainer;
 

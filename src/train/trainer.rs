@@ -1,16 +1,14 @@
 //! The training loop: submits recorded steps, collects metrics, evaluates, snapshots, tells observers.
 
-use super::checkpoint::Checkpoint;
 use super::device_data::DeviceData;
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 use super::event::{EpochMetrics, EpochTime, Event, History, Observer, Started, StepMetrics, Summary};
-use super::export::{export_arena, export_net, import_arena, import_net};
-use super::gan::{Gan, Pools, SLOTS, ema_scale, state_at};
+use super::gan::{Gan, Pools, SLOTS, state_at};
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program, Readback, Timer, Timing, shader_hash};
+use crate::gpu::{Gpu, Program, Readback, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
@@ -34,8 +32,8 @@ pub struct Trainer<'g> {
     pub(super) settings: Settings,
     pub(super) gan: Gan,
     pub(super) train: DeviceData,
-    dataset: String,
-    fingerprint: String,
+    pub(super) dataset: String,
+    pub(super) fingerprint: String,
     labelled: Vec<u32>,
     validation: Vec<u32>,
     evaluator: Evaluator,
@@ -234,39 +232,6 @@ impl<'g> Trainer<'g> {
         let index = gpu.submit(&self.gan.step, &[])?;
         gpu.wait(Some(index))?;
         Ok(begun.elapsed())
-    }
-
-    /// Sets everything that a step reads to what it was when `from` was saved, and says after which step that was.
-    /// The steps from there on are those of the run that saved it, bit for bit on the same adapter and driver.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] if it belongs to another model, other data, another method or another seed, or has no optimiser state.
-    pub fn restore(&self, from: &Checkpoint) -> Result<u32> {
-        let bad = |reason: String| Error::Checkpoint { path: Default::default(), reason };
-        for (key, mine) in [
-            ("data_sha256", self.fingerprint.clone()),
-            ("method", self.settings.method.name().to_string()),
-            ("seed", self.settings.seed.to_string()),
-        ] {
-            let theirs = from.meta(key)?;
-            if theirs != mine {
-                return Err(bad(format!("{key} is {theirs}, here it is {mine}: it belongs to another run")));
-            }
-        }
-        let step = from.meta("step")?;
-        let step = step.parse().map_err(|_| bad(format!("step {step:?} is no number")))?;
-        let gpu = self.ops.gpu;
-        for t in [&self.gan.d, &self.gan.g] {
-            let layout = &t.net.params.layout;
-            let moments = format!("optimizer.{}", t.net.shape.name);
-            import_net(gpu, &t.net, from)?;
-            import_arena(gpu, layout, &t.moment1, true, &moments, ".exp_avg", from)?;
-            import_arena(gpu, layout, &t.moment2, true, &moments, ".exp_avg_sq", from)?;
-        }
-        let layout = &self.gan.d.net.params.layout;
-        import_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "", from)?;
-        gpu.submit(&self.gan.repack, &[])?;
-        Ok(step)
     }
 
     /// Trains to the end, or until `stop` is set or `max_steps` are done; from the first step, or, after
@@ -480,48 +445,6 @@ impl<'g> Trainer<'g> {
     fn snapshot(&self, observer: &mut dyn Observer, epoch: u32, step: u32) -> Result<()> {
         let checkpoint = self.checkpoint(epoch, step)?;
         observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })
-    }
-
-    /// Everything needed to evaluate, sample or go on: parameters, statistics, averages, Adam's moments.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] if the device failed.
-    pub fn checkpoint(&self, epoch: u32, step: u32) -> Result<Checkpoint> {
-        let gpu = self.ops.gpu;
-        let mut tensors = Vec::new();
-        for t in [&self.gan.d, &self.gan.g] {
-            let layout = &t.net.params.layout;
-            let moments = format!("optimizer.{}", t.net.shape.name);
-            tensors.extend(export_net(gpu, &t.net)?);
-            tensors.extend(export_arena(gpu, layout, &t.moment1, true, &moments, ".exp_avg")?);
-            tensors.extend(export_arena(gpu, layout, &t.moment2, true, &moments, ".exp_avg_sq")?);
-        }
-        let layout = &self.gan.d.net.params.layout;
-        tensors.extend(export_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "")?);
-        let metadata = [
-            ("format", "ssgan-1".to_string()),
-            ("model", self.model.name.clone()),
-            ("dataset", self.dataset.clone()),
-            ("data_sha256", self.fingerprint.clone()),
-            ("classes", self.model.data.classes.to_string()),
-            ("image", self.model.data.image.to_string()),
-            ("method", self.settings.method.name().into()),
-            ("seed", self.settings.seed.to_string()),
-            ("epoch", epoch.to_string()),
-            ("step", step.to_string()),
-            ("average_scale", ema_scale(self.settings.ema_rate, step).to_string()),
-        ];
-        let metadata = metadata.into_iter().chain(self.identity()).map(|(k, v)| (k.to_string(), v)).collect();
-        Ok(Checkpoint { tensors, metadata })
-    }
-
-    /// What decides the last bits of a step.
-    pub fn identity(&self) -> [(&'static str, String); 2] {
-        let s = self.ops.gpu.summary();
-        [
-            ("adapter", format!("{}, {}, {}", s.name, s.backend, s.driver_text())),
-            ("program", format!("{}, shaders {}", env!("CARGO_PKG_VERSION"), shader_hash())),
-        ]
     }
 
     fn images_per_step(&self) -> u32 {
