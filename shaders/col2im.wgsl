@@ -13,7 +13,7 @@ struct Params { rows: u32, slope: f32 }
 
 #include "common/grid.wgsl"
 #include "common/pool.wgsl"
-#include "common/activation.wgsl"
+#include "common/activation_lanes.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(
@@ -38,7 +38,7 @@ fn main(
         }
     }
 #if ACT
-    sum *= activate_grad(vec4(x[i]), p.slope).x;
+    sum *= activate_grad_lanes(x[i], p.slope);
 #endif
     dx[i] = sum;
 }

@@ -75,18 +75,15 @@ struct Params {
 #if A == 3
 #include "common/operands.wgsl"
 #endif
+// Rows of a tile, and those that a lane makes of each row group.
 #if A == 1
 #define ROWS RG * SG * 4
-#else
-#define ROWS RG * SG
-#endif
-#define COLS CV * CL * 4
-// Rows that a lane makes of each row group.
-#if A == 1
 #define TALL CL * 4
 #else
+#define ROWS RG * SG
 #define TALL CL
 #endif
+#define COLS CV * CL * 4
 
 #if L
 fn floats(x: vec2<u64>) -> vec4<f32> {

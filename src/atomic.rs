@@ -111,23 +111,23 @@ pub(crate) mod fault {
 
     #[cfg(test)]
     thread_local! {
-        /// Operations until one fails, and how many there were.
-        static LEFT: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((u32::MAX, 0)) };
+        /// Operations until one fails; `u32::MAX`: none does.
+        static LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(u32::MAX) };
     }
 
-    /// Lets the `n`-th operation from now on fail (from 0), and all after it; says how many there were before.
+    /// Lets the `n`-th operation from now on fail (from 0), and all after it.
     #[cfg(test)]
-    pub fn after(n: u32) -> u32 {
-        LEFT.replace((n, 0)).1
+    pub fn after(n: u32) {
+        LEFT.set(n);
     }
 
     pub fn point() -> Result<()> {
         #[cfg(test)]
         {
-            let (left, seen) = LEFT.get();
-            LEFT.set((left.saturating_sub(u32::from(left < u32::MAX)), seen + 1));
-            if left == 0 {
-                return Err(std::io::ErrorKind::StorageFull.into());
+            match LEFT.get() {
+                0 => return Err(std::io::ErrorKind::StorageFull.into()),
+                u32::MAX => {}
+                left => LEFT.set(left - 1),
             }
         }
         Ok(())

@@ -89,10 +89,7 @@ pub fn run(args: &Args) -> Result<()> {
     let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
     drop(both);
     match result.map_err(|e| with_folder(e, &folder)) {
-        Ok(summary) => {
-            finished?;
-            report(args, &folder, &summary)
-        }
+        Ok(summary) => report(args, &folder, &summary),
         // Stopping was what was asked for.
         Err(Error::Interrupted(what)) if interrupt::time_is_up() => {
             finished?;

@@ -52,6 +52,11 @@ fn panel_rows(k: u32) -> u32 {
     (k + 3).next_multiple_of(4)
 }
 
+/// Rows and columns of the memory of B `[k, n]` in panels of so many columns; 0: row by row.
+fn packed_size(panel: u32, k: u32, n: u32) -> (u32, u32) {
+    if panel == 0 { (k, n) } else { (n.div_ceil(panel) * panel_rows(k), panel) }
+}
+
 /// B of a product as it is read.
 #[derive(Debug, Clone, Copy)]
 pub enum Right<'a> {
@@ -290,11 +295,8 @@ impl Ops<'_> {
     /// their tile reads best.
     pub fn right_operand(&self, label: &str, a: Operand, k: u32, n: u32) -> RightOperand {
         let panel = self.tiling.panel(a, n);
-        let tensor = match panel {
-            0 => self.gpu.tensor(label, k, n),
-            width => self.gpu.tensor(label, n.div_ceil(width) * panel_rows(k), width),
-        };
-        RightOperand { tensor, panel, k }
+        let (rows, cols) = packed_size(panel, k, n);
+        RightOperand { tensor: self.gpu.tensor(label, rows, cols), panel, k }
     }
 
     /// Records `g` on behalf of `layer`, in two passes where K is split.
@@ -449,10 +451,11 @@ impl Ops<'_> {
         };
         let b = match g.b {
             Right::Window(_) => images(k),
-            Right::Packed(p) if p.panel > 0 => {
-                g.n.div_ceil(p.panel) as usize * (panel_rows(g.k) * p.panel) as usize
+            Right::Packed(p) => {
+                let (rows, cols) = packed_size(p.panel, g.k, g.n);
+                rows as usize * cols as usize
             }
-            Right::Packed(_) | Right::Rows(_) => n * k,
+            Right::Rows(_) => n * k,
         };
         let saved = if let Epilogue::Backward { saved, .. } = g.epilogue { saved.len() } else { m * n };
         for (what, have, want) in [

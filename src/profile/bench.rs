@@ -89,9 +89,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
     let (a, b) = (numbers(1, m * k), numbers(2, k * n));
     let (a_rows, a_cols) = if product.columns { (k, m) } else { (m, k) };
     let (ta, tb) = (gpu.upload("bench a", a_rows, a_cols, &a), gpu.upload("bench b", k, n, &b));
-    let stored: Vec<f32> =
-        (0..n).flat_map(|j| (0..k).map(move |i| (i * n + j) as usize)).map(|at| b[at]).collect();
-    let weights = gpu.upload("bench weights", n, k, &stored);
+    let weights = gpu.upload("bench weights", n, k, &dense::transpose(&b, k as usize, n as usize));
     let out = gpu.tensor("bench c", m, n);
     let checked = checked_rows(product);
     let want = twin(product, &a, &b, &checked);

@@ -23,9 +23,9 @@ pub fn matmul(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
 ///
 /// # Panics
 /// Where `a` is not `m * n` long.
-pub fn transpose(a: &[f64], m: usize, n: usize) -> Vec<f64> {
+pub fn transpose<T: Copy + Default>(a: &[T], m: usize, n: usize) -> Vec<T> {
     assert_eq!(a.len(), m * n, "transpose: operand is not [{m}, {n}]");
-    let mut t = vec![0.0; m * n];
+    let mut t = vec![T::default(); m * n];
     for i in 0..m {
         for j in 0..n {
             t[j * m + i] = a[i * n + j];

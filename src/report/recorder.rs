@@ -181,17 +181,7 @@ fn cell32(v: f32) -> String {
 
 fn csv_row(m: &StepMetrics, steps_per_epoch: u32, epoch: Option<&EpochMetrics>) -> String {
     let mut cells = vec![m.step.to_string(), (m.step.saturating_sub(1) / steps_per_epoch + 1).to_string()];
-    let values = [
-        m.loss_supervised,
-        m.accuracy_labelled,
-        m.loss_discriminator,
-        m.loss_unlabelled,
-        m.loss_generated,
-        m.loss_generator,
-        m.d_unlabelled,
-        m.d_generated,
-    ];
-    cells.extend(values.map(cell32));
+    cells.extend(m.values().map(cell32));
     match epoch {
         Some(e) => {
             let some = |v: Option<f32>| v.map_or(String::new(), cell32);

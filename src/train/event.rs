@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::model::shape::Dims;
+use crate::ops::METRICS;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Numbers of one finished step. Losses are minibatch means in nats; rates are shares of 1.
@@ -34,6 +35,22 @@ pub struct StepMetrics {
     /// E_z [ D(G(z)) ].
     #[serde(deserialize_with = "null_is_nan")]
     pub d_generated: f32,
+}
+
+impl StepMetrics {
+    /// The numbers in the order of the metrics ring and of `metrics.csv`.
+    pub fn values(&self) -> [f32; METRICS as usize] {
+        [
+            self.loss_supervised,
+            self.accuracy_labelled,
+            self.loss_discriminator,
+            self.loss_unlabelled,
+            self.loss_generated,
+            self.loss_generator,
+            self.d_unlabelled,
+            self.d_generated,
+        ]
+    }
 }
 
 /// JSON has no NaN: it is written as null.

@@ -66,17 +66,7 @@ struct MetricSums {
 
 impl MetricSums {
     fn add(&mut self, m: &StepMetrics) {
-        let values = [
-            m.loss_supervised,
-            m.accuracy_labelled,
-            m.loss_discriminator,
-            m.loss_unlabelled,
-            m.loss_generated,
-            m.loss_generator,
-            m.d_unlabelled,
-            m.d_generated,
-        ];
-        self.sum.iter_mut().zip(values).for_each(|(s, v)| *s += f64::from(v));
+        self.sum.iter_mut().zip(m.values()).for_each(|(s, v)| *s += f64::from(v));
         self.count += 1;
     }
 }

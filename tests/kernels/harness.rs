@@ -3,6 +3,7 @@
 use crate::common::TABLE;
 use ssgan::gpu::{ALIGN, AdapterChoice, Gpu, Program, Tensor};
 use ssgan::ops::{Operand, Ops, RightOperand, State, Tile, Tiling};
+use ssgan::reference::dense::transpose;
 use ssgan::reference::{assert_close, assert_nmse};
 use ssgan::rng::{self, Counter};
 
@@ -109,8 +110,7 @@ impl Output {
 /// The right operand `[k, n]` of products with A read as `a`, packed by the tile's wish.
 pub fn packed(ops: &Ops<'_>, a: Operand, k: u32, n: u32, values: &[f32]) -> RightOperand {
     assert_eq!(values.len(), (k * n) as usize);
-    let stored: Vec<f32> =
-        (0..n).flat_map(|j| (0..k).map(move |i| (i * n + j) as usize)).map(|at| values[at]).collect();
+    let stored = transpose(values, k as usize, n as usize);
     let (v, right) = (input(ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
     let mut p = Program::new();
     ops.pack_weights(&mut p, "test", &v, 1, None, &right, None).unwrap_or_else(|e| panic!("{e}"));
