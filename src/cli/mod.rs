@@ -14,6 +14,7 @@ mod load;
 mod model;
 pub mod output;
 mod profile;
+mod run;
 mod sample;
 mod trace_step;
 mod train;

@@ -1,0 +1,290 @@
+//! A training run in its folder: made anew or gone on with, trained, recorded.
+
+use super::args::SettingsArgs;
+use super::config::{self, Resolved};
+use super::interrupt;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterSummary, Gpu, shader_hash};
+use crate::model::parse;
+use crate::report::history;
+use crate::report::progress::Progress;
+use crate::report::recorder::{Recorder, Texts};
+use crate::run_dir::{RunDir, checkpoints, timestamp};
+use crate::train::Trainer;
+use crate::train::checkpoint::{Checkpoint, in_file};
+use crate::train::event::{Event, History, Observer, Summary};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+/// A run that can be trained.
+pub struct Run {
+    /// Settings and model.
+    pub resolved: Resolved,
+    dir: RunDir,
+    config_toml: String,
+    /// A run folder or one of its checkpoints, where the run was begun earlier.
+    from: Option<PathBuf>,
+}
+
+/// When to end before the last step.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Steps of the whole run.
+    pub max_steps: Option<u32>,
+    /// Seconds of training in this process.
+    pub max_seconds: Option<f64>,
+}
+
+impl Run {
+    /// A new run in a new folder. One that cannot be used is known before the slow parts, and nothing stays of it if
+    /// they fail.
+    ///
+    /// # Errors
+    /// As [`RunDir::create`].
+    pub fn create(resolved: Resolved, out: Option<&Path>) -> Result<Run> {
+        let config_toml = resolved.config_toml()?;
+        let dataset = &resolved.settings.dataset;
+        let mut dir = RunDir::create(out, &resolved.spec.name, dataset, &config_toml)?;
+        dir.write("model.toml", resolved.model_toml.as_bytes())?;
+        Ok(Run { resolved, dir, config_toml, from: None })
+    }
+
+    /// A run that was begun earlier, by its folder or one of its checkpoints. Where the data are and what computes may
+    /// be said anew in `args`.
+    ///
+    /// # Errors
+    /// As [`RunDir::reopen`] and [`config::of_run`].
+    pub fn reopen(from: &Path, args: &SettingsArgs) -> Result<Run> {
+        let folder = &run_folder(from)?;
+        let dir = RunDir::reopen(folder)?;
+        let read = |name: &str| crate::text::read(&folder.join(name));
+        let config_toml = read("config.toml")?;
+        if config_toml.trim().is_empty() || !folder.join("model.toml").is_file() {
+            return Err(Error::Output(format!(
+                "{}: the run ended before its settings were written; remove the folder and train anew",
+                folder.display()
+            )));
+        }
+        let resolved = config::of_run(&config_toml, read("model.toml")?, folder, args)?;
+        Ok(Run { resolved, dir, config_toml, from: Some(from.into()) })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Trains to the end, or to `limits`, or until `stop` is set.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after saving, telling how to go on, if stopped or out of time; those of
+    /// [`Trainer::new`] and [`Trainer::run`]; [`Error::Io`] for a file that cannot be written.
+    pub fn train(
+        &mut self,
+        (gpu, set): (&Gpu, &Dataset),
+        limits: Limits,
+        progress: &mut Progress,
+        stop: &AtomicBool,
+    ) -> Result<Summary> {
+        let Resolved { settings, spec, model_toml } = &self.resolved;
+        let model = parse::check(spec, model_toml, &settings.model, set.shape)?;
+        let mut trainer = Trainer::new(gpu, &model, settings, set)?;
+        go_on(stop)?;
+        let folder = self.dir.path().to_path_buf();
+        progress.note(&format!("run folder {}", folder.display()));
+        let history = match &self.from {
+            Some(from) => restore(&trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
+            None => None,
+        };
+        if history.is_none() {
+            self.dir.write_json("env.json", &Environment::new(gpu.summary(), set))?;
+            let labelled = Labelled::new(&self.resolved, trainer.labelled(), trainer.validation());
+            self.dir.write_json("labelled.json", &labelled)?;
+        }
+        let texts = Texts::from([
+            ("model_toml".to_string(), model_toml.clone()),
+            ("config_toml".to_string(), self.config_toml.clone()),
+        ]);
+        let known = history.clone().unwrap_or_default();
+        let recorder = Recorder::new(&mut self.dir, texts, known, trainer.steps_per_epoch())?;
+        let mut both = Both { recorder, progress };
+        limits.max_seconds.into_iter().for_each(interrupt::stop_after);
+        let result = trainer.run(&mut both, stop, limits.max_steps, history.as_ref());
+        // Whatever happened, what was measured is written; the first failure is the one to report.
+        let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
+        match result {
+            // Being out of time is no failure that hides another.
+            Err(e) if interrupt::time_is_up() => finished.and(Err(with_folder(e, &folder))),
+            other => other.map_err(|e| with_folder(e, &folder)),
+        }
+    }
+}
+
+/// Ends a run that was interrupted before it began; its folder goes with it.
+///
+/// # Errors
+/// [`Error::Interrupted`] if `stop` is set.
+pub fn go_on(stop: &AtomicBool) -> Result<()> {
+    match stop.load(Ordering::SeqCst) {
+        true => {
+            Err(Error::Interrupted("nothing was trained; a run that was begun earlier is as it was".into()))
+        }
+        false => Ok(()),
+    }
+}
+
+/// A run folder, or that of one of its checkpoints.
+fn run_folder(from: &Path) -> Result<PathBuf> {
+    if !from.is_file() {
+        return Ok(from.into());
+    }
+    let whole = from.canonicalize().map_err(Error::io("read", from))?;
+    let folder = whole.parent().and_then(Path::parent);
+    // As the user wrote it where that is enough.
+    let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
+    Ok(written.or(folder).unwrap_or(from).into())
+}
+
+/// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
+/// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
+fn restore(
+    trainer: &Trainer<'_>,
+    (from, folder): (&Path, &Path),
+    [config_toml, model_toml]: [&str; 2],
+    progress: &Progress,
+) -> Result<Option<History>> {
+    let history = history::load(folder)?;
+    let candidates = if from.is_file() { vec![from.to_path_buf()] } else { checkpoints(folder)? };
+    if candidates.is_empty() {
+        progress.note("no checkpoint yet: from the first step");
+        return Ok(None);
+    }
+    let mut refused = None;
+    for path in &candidates {
+        let tried = Checkpoint::load(path).and_then(|c| {
+            for (key, text) in [("config_toml", config_toml), ("model_toml", model_toml)] {
+                if c.meta(key).map_err(in_file(path))? != text {
+                    let reason = format!("its {key} is not that of the folder: it belongs to another run");
+                    return Err(Error::Checkpoint { path: path.clone(), reason });
+                }
+            }
+            let step = trainer.restore(&c).map_err(in_file(path))?;
+            let known =
+                history.until(step, |s| trainer.evaluates_after(s)).ok_or_else(|| Error::Checkpoint {
+                    path: path.clone(),
+                    reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
+                })?;
+            Ok((c, known))
+        });
+        match tried {
+            Ok((c, known)) => {
+                let step = known.steps.len();
+                progress.note(&format!("going on after step {step}, from {}", path.display()));
+                warn_of_changes(trainer, &c, progress);
+                return Ok(Some(known));
+            }
+            // A device that failed is no fault of the checkpoint.
+            Err(e @ (Error::Checkpoint { .. } | Error::Io { .. })) if candidates.len() > 1 => {
+                progress.note(&format!("passed over: {e}"));
+                refused.get_or_insert(e);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    // There is at least one candidate, and none was taken.
+    refused.map_or(Ok(None), Err)
+}
+
+/// Bits are promised on the same adapter, driver and program alone.
+fn warn_of_changes(trainer: &Trainer<'_>, from: &Checkpoint, progress: &Progress) {
+    for (key, now) in trainer.identity() {
+        if let Some(then) = from.metadata.get(key).filter(|then| **then != now) {
+            progress.note(&format!(
+                "the {key} was {then}, now it is {now}: results will differ in their last bits"
+            ));
+        }
+    }
+}
+
+/// Tells where the saved state is.
+fn with_folder(e: Error, folder: &Path) -> Error {
+    match e {
+        Error::Interrupted(what) => {
+            let folder = folder.display();
+            Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
+        }
+        other => other,
+    }
+}
+
+/// Sends events to the run folder first, then to the screen.
+struct Both<'a> {
+    recorder: Recorder<'a>,
+    progress: &'a mut Progress,
+}
+
+impl Observer for Both<'_> {
+    fn on(&mut self, event: Event<'_>) -> Result<()> {
+        self.recorder.record(&event)?;
+        self.progress.show(&event);
+        Ok(())
+    }
+}
+
+/// `env.json`: where and with what the run was made.
+#[derive(Serialize)]
+struct Environment<'a> {
+    program: &'static str,
+    version: &'static str,
+    wgpu: &'static str,
+    shader_hash: String,
+    started: String,
+    os: &'static str,
+    arch: &'static str,
+    adapter: &'a AdapterSummary,
+    dataset: &'a str,
+    dataset_fingerprint: &'a str,
+}
+
+impl<'a> Environment<'a> {
+    fn new(adapter: &'a AdapterSummary, set: &'a Dataset) -> Environment<'a> {
+        Environment {
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            wgpu: wgpu_version(),
+            shader_hash: shader_hash(),
+            started: timestamp(SystemTime::now(), false),
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            adapter,
+            dataset: &set.name,
+            dataset_fingerprint: &set.fingerprint,
+        }
+    }
+}
+
+/// The version of wgpu that this program was built with, from the lock file; the crate does not tell.
+fn wgpu_version() -> &'static str {
+    let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
+    let mut lines = lock.lines().skip_while(|l| *l != "name = \"wgpu\"").skip(1);
+    lines.next().and_then(|l| l.strip_prefix("version = \"")?.strip_suffix('"')).unwrap_or("unknown")
+}
+
+/// `labelled.json`: which training images had a label, by index.
+#[derive(Serialize)]
+struct Labelled<'a> {
+    labels: u32,
+    label_seed: u64,
+    train: &'a [u32],
+    validation: &'a [u32],
+}
+
+impl<'a> Labelled<'a> {
+    fn new(resolved: &Resolved, train: &'a [u32], validation: &'a [u32]) -> Labelled<'a> {
+        let s = &resolved.settings;
+        Labelled { labels: s.labels, label_seed: s.label_seed, train, validation }
+    }
+}
