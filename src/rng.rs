@@ -49,6 +49,8 @@ pub mod streams {
     pub const LABEL_CHOICE: u32 = 0x0A00;
     /// Which labelled images are held out for validation (keyed by the label seed).
     pub const VALIDATION_CHOICE: u32 = 0x0A01;
+    /// Which images are unlabelled, where not all are (keyed by the label seed).
+    pub const UNLABELLED_CHOICE: u32 = 0x0A02;
     /// The synthetic digits: + purpose.
     pub const DIGITS: u32 = 0x0B00;
 }

@@ -89,6 +89,9 @@ pub struct SettingsArgs {
     /// Labelled images, the same number of each class [default: 100]
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub labels: Option<u32>,
+    /// Unlabelled images, chosen by the label seed [default: all training images]
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub unlabelled: Option<u32>,
     /// Which images are labelled [default: 1]
     #[arg(long, value_name = "SEED", value_parser = seed, help_heading = "Data")]
     pub label_seed: Option<u64>,
@@ -179,6 +182,7 @@ impl SettingsArgs {
             None => {}
         }
         set(&mut s.labels, &self.labels);
+        set_some(&mut s.unlabelled, &self.unlabelled);
         set(&mut s.label_seed, &self.label_seed);
         set(&mut s.validation_split, &self.validation_split);
         set(&mut s.seed, &self.seed);

@@ -128,6 +128,7 @@ fn known_keys() -> Vec<String> {
     all.data_dir = Some(PathBuf::new());
     all.adapter = Some(String::new());
     all.backend = Some(String::new());
+    all.unlabelled = Some(1);
     table_of(&all).map(|t| t.keys().cloned().collect()).unwrap_or_default()
 }
 

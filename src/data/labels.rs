@@ -54,6 +54,21 @@ pub fn choose(labels: &[u8], classes: u32, n: usize, label_seed: u64) -> Result<
     Ok(chosen)
 }
 
+/// Chooses `n` of `total` images to learn from without their labels: the first ones of a pseudo-random order, so that
+/// fewer of the same seed are among the more.
+///
+/// # Errors
+/// [`Error::Usage`] if there are not that many.
+pub fn choose_unlabelled(total: u32, n: u32, label_seed: u64) -> Result<Vec<u32>> {
+    if n == 0 || n > total {
+        return Err(Error::Usage(format!(
+            "unlabelled = {n}: there are {total} training images; use 1 to {total}"
+        )));
+    }
+    let at = Counter { stream: streams::UNLABELLED_CHOICE, step: 0 };
+    Ok((0..n).map(|i| permute(label_seed, at, i, total)).collect())
+}
+
 /// Splits labelled images into those to train on and those to validate on; `fraction` of them, rounded to
 /// the nearest whole number, are held out. Both keep the order of `indices`.
 ///
@@ -120,6 +135,18 @@ mod tests {
         assert_eq!(choose(&labels, 10, 300, 1).unwrap().len(), 300);
         assert!(matches!(choose(&labels, 9, 9, 1), Err(Error::Data(_))));
         assert!(matches!(choose(&[], 10, 10, 1), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn unlabelled_images_are_distinct_and_nested() {
+        let many = choose_unlabelled(100, 60, 3).unwrap();
+        let mut sorted = many.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert!(sorted.len() == 60 && sorted.iter().all(|&i| i < 100));
+        assert_eq!(choose_unlabelled(100, 20, 3).unwrap(), many[..20]);
+        assert_ne!(choose_unlabelled(100, 60, 4).unwrap(), many);
+        assert!(choose_unlabelled(100, 0, 3).is_err() && choose_unlabelled(100, 101, 3).is_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::model::shape::{DataShape, Dims};
 
 pub use catalog::{DIGITS, NAMES};
-pub use labels::{choose, split_validation};
+pub use labels::{choose, choose_unlabelled, split_validation};
 pub use summary::{Counts, FileStatus, Info, MAX_SIDE, Preview, info, preview, status};
 
 /// Images and their labels.

@@ -118,6 +118,8 @@ pub struct Pools<'a> {
     pub train: &'a DeviceData,
     /// Numbers of the labelled images.
     pub labelled: &'a [u32],
+    /// Numbers of the unlabelled images, where they are not all.
+    pub unlabelled: Option<&'a [u32]>,
 }
 
 struct Recorder<'a, 'g> {
@@ -125,7 +127,15 @@ struct Recorder<'a, 'g> {
     model: &'a ModelShape,
     settings: &'a Settings,
     pools: &'a Pools<'a>,
-    pool: Tensor,
+    labelled_pool: Tensor,
+    unlabelled_pool: Option<Tensor>,
+}
+
+impl Pools<'_> {
+    /// How many unlabelled images there are.
+    pub fn unlabelled_count(&self) -> u32 {
+        self.unlabelled.map_or(self.train.count, |u| u.len() as u32)
+    }
 }
 
 impl Gan {
@@ -144,8 +154,10 @@ impl Gan {
         let g = make(&model.generator, streams::INIT_G);
         let average = gpu.vector("average", d.net.params.layout.trained as u32);
         let metrics = gpu.tensor("metrics", SLOTS, METRICS);
-        let pool = gpu.upload("labelled pool", 1, pools.labelled.len() as u32, pools.labelled);
-        let r = Recorder { ops, model, settings, pools, pool };
+        let pool = |label, numbers: &[u32]| gpu.upload(label, 1, numbers.len() as u32, numbers);
+        let labelled_pool = pool("labelled pool", pools.labelled);
+        let unlabelled_pool = pools.unlabelled.map(|u| pool("unlabelled pool", u));
+        let r = Recorder { ops, model, settings, pools, labelled_pool, unlabelled_pool };
         let init = r.init(&d.net, &g.net)?;
         let mut repack = Program::new();
         d.net.pack(ops, &mut repack)?;
@@ -188,17 +200,18 @@ impl Recorder<'_, '_> {
         let (indices, labels) = (self.ops.gpu.vector("labelled", rows), self.ops.gpu.vector("labels", rows));
         let train = self.pools.train;
         let walk = (0, streams::ORDER_LABELLED, self.pools.labelled.len() as u32);
-        self.ops.minibatch(p, walk, Some(&self.pool), Some((&train.labels, &labels)), &indices)?;
+        self.ops.minibatch(p, walk, Some(&self.labelled_pool), Some((&train.labels, &labels)), &indices)?;
         self.ops.gather_images(p, (&train.images, train.count), Some(&indices), x, (start, rows))?;
         Ok((indices, labels))
     }
 
-    /// A minibatch of all images as rows `start..` of x; returns their numbers.
+    /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
     fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
         let indices = self.ops.gpu.vector("unlabelled", rows);
         let train = self.pools.train;
         let stream = streams::ORDER_LABELLED + order;
-        self.ops.minibatch(p, (order, stream, train.count), None, None, &indices)?;
+        let walk = (order, stream, self.pools.unlabelled_count());
+        self.ops.minibatch(p, walk, self.unlabelled_pool.as_ref(), None, &indices)?;
         self.ops.gather_images(p, (&train.images, train.count), Some(&indices), x, (start, rows))?;
         Ok(indices)
     }
@@ -235,16 +248,15 @@ impl Recorder<'_, '_> {
         let mut p = Program::new();
         let ops = self.ops;
         let pixels = self.model.data.image.len();
-        let pool = match self.settings.method {
-            Method::Ssl => self.pools.train.count,
-            Method::Supervised => self.pools.labelled.len() as u32,
+        let (pool, count) = match self.settings.method {
+            Method::Ssl => (self.unlabelled_pool.as_ref(), self.pools.unlabelled_count()),
+            Method::Supervised => (Some(&self.labelled_pool), self.pools.labelled.len() as u32),
         };
-        let rows = INIT_ROWS.min(pool);
+        let rows = INIT_ROWS.min(count);
         let train = self.pools.train;
         let x = ops.gpu.tensor("initialisation images", rows, pixels);
         let indices = ops.gpu.vector("initialisation", rows);
-        let subset = (self.settings.method == Method::Supervised).then_some(&self.pool);
-        ops.minibatch(&mut p, (3, streams::ORDER_INIT, pool), subset, None, &indices)?;
+        ops.minibatch(&mut p, (3, streams::ORDER_INIT, count), pool, None, &indices)?;
         ops.gather_images(&mut p, (&train.images, train.count), Some(&indices), &x, (0, rows))?;
         let groups = vec![Group { rows, update_running: false }];
         let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
@@ -351,7 +363,7 @@ impl Recorder<'_, '_> {
 }
 
 /// The step constants of step `t` (from 0).
-pub fn state_at(settings: &Settings, t: u32, labelled: u32, train: u32) -> State {
+pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> State {
     let walk = |batch: u32, n: u32| {
         let at = u64::from(t) * u64::from(batch);
         ((at / u64::from(n)) as u32, (at % u64::from(n)) as u32)
@@ -361,7 +373,7 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, train: u32) -> State
         Method::Ssl => walk(s.batch_size.min(labelled), labelled),
         Method::Supervised => walk(s.batch_size, labelled),
     };
-    let (ue, up) = walk(s.batch_size, train);
+    let (ue, up) = walk(s.batch_size, unlabelled);
     let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(t) + 1.0))) as f32;
     State {
         seed_lo: s.seed as u32,

@@ -57,6 +57,10 @@ pub struct Settings {
     pub method: Method,
     /// Number of labelled images, the same number of each class.
     pub labels: u32,
+    /// Unlabelled images of `ssl`, chosen by the label seed; all training images, the labelled ones included, where
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<u32>,
     /// Which images are labelled.
     pub label_seed: u64,
     /// Initial weights, noise, z and data order.
@@ -115,6 +119,7 @@ impl Settings {
             offline: false,
             method,
             labels: 100,
+            unlabelled: None,
             label_seed: 1,
             seed: 1,
             epochs: match (supervised, convolutional) {

@@ -31,10 +31,10 @@ pub struct Trainer<'g> {
     pub(super) model: ModelShape,
     pub(super) settings: Settings,
     pub(super) gan: Gan,
-    pub(super) train: DeviceData,
     pub(super) dataset: String,
     pub(super) fingerprint: String,
     labelled: Vec<u32>,
+    unlabelled_count: u32,
     validation: Vec<u32>,
     evaluator: Evaluator,
     test: SplitEvaluator,
@@ -79,10 +79,16 @@ impl<'g> Trainer<'g> {
     /// the device.
     pub fn new(gpu: &'g Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer<'g>> {
         settings.validate()?;
-        let n = data.train.len();
+        let unlabelled = match settings.unlabelled {
+            Some(n) if settings.method == Method::Ssl => {
+                Some(data::choose_unlabelled(data.train.len() as u32, n, settings.label_seed)?)
+            }
+            _ => None,
+        };
+        let n = unlabelled.as_ref().map_or(data.train.len(), Vec::len);
         if settings.method == Method::Ssl && settings.batch_size as usize > n {
             return Err(Error::Usage(format!(
-                "batch_size = {}: larger than the {n} training images of {}; use at most {n}",
+                "batch_size = {}: larger than the {n} unlabelled images of {}; use at most {n}",
                 settings.batch_size, data.name
             )));
         }
@@ -102,7 +108,8 @@ impl<'g> Trainer<'g> {
         let pixels = model.data.image.len();
         let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
-        let gan = Gan::new(&ops, model, settings, &Pools { train: &train, labelled: &labelled })?;
+        let pools = Pools { train: &train, labelled: &labelled, unlabelled: unlabelled.as_deref() };
+        let gan = Gan::new(&ops, model, settings, &pools)?;
         let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
         let test = evaluator.split(&ops, &test)?;
         let held_out = if validation.is_empty() {
@@ -121,10 +128,10 @@ impl<'g> Trainer<'g> {
             model: model.clone(),
             settings: settings.clone(),
             gan,
-            train,
             dataset: data.name.clone(),
             fingerprint: data.fingerprint.clone(),
             labelled,
+            unlabelled_count: n as u32,
             validation,
             evaluator,
             test,
@@ -159,7 +166,7 @@ impl<'g> Trainer<'g> {
 
     /// The step constants of step `t`.
     pub(super) fn state(&self, t: u32) -> State {
-        state_at(&self.settings, t, self.labelled.len() as u32, self.train.count)
+        state_at(&self.settings, t, self.labelled.len() as u32, self.unlabelled_count)
     }
 
     /// Initialises the parameters from the data; before the first step.
