@@ -13,6 +13,7 @@ pub mod atomic;
 pub mod cli;
 pub mod data;
 pub mod error;
+pub mod experiment;
 pub mod gpu;
 pub mod model;
 pub mod nn;

@@ -228,6 +228,11 @@ pub fn checkpoint_name(epoch: u32, partial: bool) -> String {
     format!("checkpoints/epoch-{epoch:02}{}.safetensors", if partial { "-interrupted" } else { "" })
 }
 
+/// File name of the images generated after an epoch.
+pub fn sample_name(epoch: u32) -> String {
+    format!("samples/epoch-{epoch:02}.png")
+}
+
 /// Epochs and whether it is later than a whole epoch: the order of checkpoints.
 fn checkpoint_age(name: &str) -> Option<(u32, bool)> {
     let middle = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?;

@@ -14,6 +14,7 @@ mod load;
 mod model;
 pub mod output;
 mod profile;
+mod reproduce;
 mod run;
 mod sample;
 mod trace_step;
@@ -53,6 +54,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Train a model and write a run folder
     Train(train::Args),
+    /// Train the report's four models over several label seeds, and write a page beside its numbers
+    Reproduce(reproduce::Args),
     /// Test a trained model: accuracy, classes, confusion matrix
     Eval(eval::Args),
     /// Draw images with a trained generator
@@ -80,6 +83,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Adapters(a) => adapters::run(&a),
         Command::Doctor(a) => doctor::run(&a),
         Command::Train(a) => train::run(&a),
+        Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run(&a),
         Command::Sample(a) => sample::run(&a),
         Command::Model(a) => model::run(&a),

@@ -29,13 +29,15 @@ pub struct Run {
     from: Option<PathBuf>,
 }
 
-/// When to end before the last step.
+/// What does not change a run's results.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
+pub struct Options {
     /// Steps of the whole run.
     pub max_steps: Option<u32>,
     /// Seconds of training in this process.
     pub max_seconds: Option<f64>,
+    /// How many checkpoints to keep, the newest; all if not given.
+    pub keep: Option<usize>,
 }
 
 impl Run {
@@ -77,15 +79,15 @@ impl Run {
         self.dir.path()
     }
 
-    /// Trains to the end, or to `limits`, or until `stop` is set.
+    /// Trains to the end, or as far as `options` say, or until `stop` is set.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after saving, telling how to go on, if stopped or out of time; those of
+    /// [`Error::Interrupted`] after saving, if stopped or out of time; those of
     /// [`Trainer::new`] and [`Trainer::run`]; [`Error::Io`] for a file that cannot be written.
     pub fn train(
         &mut self,
         (gpu, set): (&Gpu, &Dataset),
-        limits: Limits,
+        options: Options,
         progress: &mut Progress,
         stop: &AtomicBool,
     ) -> Result<Summary> {
@@ -109,16 +111,17 @@ impl Run {
             ("config_toml".to_string(), self.config_toml.clone()),
         ]);
         let known = history.clone().unwrap_or_default();
-        let recorder = Recorder::new(&mut self.dir, texts, known, trainer.steps_per_epoch())?;
+        let mut recorder = Recorder::new(&mut self.dir, texts, known, trainer.steps_per_epoch())?;
+        recorder.keep(options.keep);
         let mut both = Both { recorder, progress };
-        limits.max_seconds.into_iter().for_each(interrupt::stop_after);
-        let result = trainer.run(&mut both, stop, limits.max_steps, history.as_ref());
+        options.max_seconds.into_iter().for_each(interrupt::stop_after);
+        let result = trainer.run(&mut both, stop, options.max_steps, history.as_ref());
         // Whatever happened, what was measured is written; the first failure is the one to report.
         let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
         match result {
             // Being out of time is no failure that hides another.
-            Err(e) if interrupt::time_is_up() => finished.and(Err(with_folder(e, &folder))),
-            other => other.map_err(|e| with_folder(e, &folder)),
+            Err(e) if interrupt::time_is_up() => finished.and(Err(e)),
+            other => other,
         }
     }
 }
@@ -206,17 +209,6 @@ fn warn_of_changes(trainer: &Trainer<'_>, from: &Checkpoint, progress: &Progress
                 "the {key} was {then}, now it is {now}: results will differ in their last bits"
             ));
         }
-    }
-}
-
-/// Tells where the saved state is.
-fn with_folder(e: Error, folder: &Path) -> Error {
-    match e {
-        Error::Interrupted(what) => {
-            let folder = folder.display();
-            Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
-        }
-        other => other,
     }
 }
 

@@ -1,11 +1,12 @@
 //! `ssgan train`.
 
 use super::args::{SettingsArgs, SpeechArgs};
-use super::run::{Limits, Run, go_on};
+use super::run::{Options, Run, go_on};
 use super::{config, interrupt, load, output};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::report::confusion;
+use crate::run_dir::sample_name;
 use crate::train::event::Summary;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,16 +29,26 @@ pub struct Args {
     /// Save and stop after so many seconds of training, with exit status 0; `--resume` goes on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     max_seconds: Option<f64>,
+    /// Keep this many checkpoints, the newest [default: all]
+    #[arg(long, value_name = "N", value_parser = keep)]
+    keep: Option<usize>,
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
     speech: SpeechArgs,
 }
 
-fn seconds(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn seconds(text: &str) -> std::result::Result<f64, String> {
     match text.parse() {
         Ok(s) if s > 0.0 => Ok(s),
         _ => Err("write a number of seconds above 0".into()),
+    }
+}
+
+fn keep(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("write how many, at least 1".into()),
     }
 }
 
@@ -51,10 +62,10 @@ pub fn run(args: &Args) -> Result<()> {
     let set = load::dataset(&run.resolved.settings, &mut progress)?;
     go_on(stop)?;
     let gpu = Gpu::open(&run.resolved.settings.adapter_choice())?;
-    let limits = Limits { max_steps: args.max_steps, max_seconds: args.max_seconds };
-    let result = run.train((&gpu, &set), limits, &mut progress, stop);
+    let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
+    let result = run.train((&gpu, &set), options, &mut progress, stop);
     drop(progress);
-    match result {
+    match result.map_err(|e| with_folder(e, run.folder())) {
         Ok(summary) => report(args, run.folder(), &summary),
         // Stopping was what was asked for.
         Err(Error::Interrupted(what)) if interrupt::time_is_up() => match args.speech.json {
@@ -65,13 +76,24 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// Tells where the saved state is.
+fn with_folder(e: Error, folder: &Path) -> Error {
+    match e {
+        Error::Interrupted(what) => {
+            let folder = folder.display();
+            Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
+        }
+        other => other,
+    }
+}
+
 fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
     if args.speech.json {
         return output::print_json(&Report { run: folder, summary: s });
     }
     let file = |name: &str| folder.join(name);
     let pictures: Vec<String> = [
-        file(&format!("samples/epoch-{:02}.png", s.epochs)),
+        file(&sample_name(s.epochs)),
         file("plots/losses.png"),
         file("plots/accuracy.png"),
         file("confusion.png"),

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Request, Split, cache_dir, catalog, fetch};
 use crate::error::{Error, Result};
 
 /// Facts about one split.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Images.
     pub images: usize,
@@ -21,7 +21,7 @@ pub struct Counts {
 }
 
 /// Facts about a data set.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Info {
     /// Its name.
     pub name: String,

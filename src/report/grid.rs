@@ -14,7 +14,7 @@ pub fn grid(images: &[f32], dims: Dims) -> Picture {
     let count = (images.len() / len).max(1) as u32;
     let columns = (f64::from(count).sqrt().ceil() as u32).max(1);
     let rows = count.div_ceil(columns);
-    let zoom = 56u32.div_ceil(dims.width.max(1)).max(1);
+    let zoom = zoom(dims);
     let (cell_w, cell_h) = (dims.width * zoom + 1, dims.height * zoom + 1);
     let shown = if dims.channels >= 3 { 3 } else { 1 };
     let mut out = Picture::filled(columns * cell_w + 1, rows * cell_h + 1, shown, GAP);
@@ -32,6 +32,15 @@ pub fn grid(images: &[f32], dims: Dims) -> Picture {
         }
     }
     out
+}
+
+fn zoom(dims: Dims) -> u32 {
+    56u32.div_ceil(dims.width.max(1)).max(1)
+}
+
+/// Pixels that the first row of a grid takes, the lines above and below it included.
+pub fn first_row(dims: Dims) -> u32 {
+    dims.height * zoom(dims) + 2
 }
 
 #[cfg(test)]

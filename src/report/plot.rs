@@ -23,12 +23,14 @@ const MAX_POINTS: usize = 400;
 
 /// One line: a name for the legend, and (x, y) points with x rising. Points with a NaN or infinity are left
 /// out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Line {
     /// For the legend.
     pub name: String,
     /// x, y.
     pub points: Vec<(f64, f64)>,
+    /// The single runs that the line is the mean of, drawn thin.
+    pub members: Vec<Vec<(f64, f64)>>,
 }
 
 /// Axes with lines.
@@ -60,17 +62,32 @@ pub fn draw(panels: &[Panel]) -> Picture {
     picture
 }
 
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+/// One panel as SVG, `size` in pixels: small enough for its text to be legible on a phone.
+pub fn draw_svg(panel: &Panel, size: (u32, u32)) -> String {
+    let mut text = String::new();
+    let _ = draw_panel(&SVGBackend::with_string(&mut text, size).into_drawing_area(), panel);
+    text
+}
 
-fn draw_panel(area: &Canvas<'_>, panel: &Panel) -> Result<(), Box<dyn std::error::Error>> {
+fn draw_panel<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    panel: &Panel,
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
     let lines: Vec<Line> = panel.lines.iter().map(reduced).filter(|l| !l.points.is_empty()).collect();
-    let all = || lines.iter().flat_map(|l| &l.points);
+    let all = || lines.iter().flat_map(|l| l.members.iter().chain([&l.points])).flatten();
     let (x0, x1) = span(all().map(|p| p.0), 0.0);
     let (y0, y1) = span(all().map(|p| p.1).chain(panel.include.iter().copied()), 0.05);
     // Steps and epochs are whole: no tick between two of them.
     let whole_ticks = (x1 - x0 + 1.0).clamp(2.0, 10.0) as usize;
-    let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, font::text(24, INK))
+    let mut builder = ChartBuilder::on(area);
+    // A page has the title beside the picture.
+    if !panel.title.is_empty() {
+        builder.caption(&panel.title, font::text(24, INK));
+    }
+    let mut chart = builder
         .margin(14)
         .margin_right(28)
         .x_label_area_size(52)
@@ -93,6 +110,10 @@ fn draw_panel(area: &Canvas<'_>, panel: &Panel) -> Result<(), Box<dyn std::error
     for (line, color) in lines.iter().zip(COLORS.iter().cycle()) {
         let color = *color;
         let few = line.points.len() <= 40;
+        for member in &line.members {
+            let thin = color.mix(0.3).stroke_width(1);
+            chart.draw_series(LineSeries::new(member.iter().copied(), thin))?;
+        }
         chart
             .draw_series(
                 LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(if few {
@@ -128,14 +149,20 @@ fn corner(lines: &[Line], x: (f64, f64), y: (f64, f64)) -> SeriesLabelPosition {
 
 /// Finite points only, averaged in groups where there are very many.
 fn reduced(line: &Line) -> Line {
-    let finite: Vec<(f64, f64)> =
-        line.points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
-    let group = finite.len().div_ceil(MAX_POINTS).max(1);
     let mean = |part: &[(f64, f64)]| {
         let n = part.len() as f64;
         (part.iter().map(|p| p.0).sum::<f64>() / n, part.iter().map(|p| p.1).sum::<f64>() / n)
     };
-    Line { name: line.name.clone(), points: finite.chunks(group).map(mean).collect() }
+    let fewer = |points: &Vec<(f64, f64)>| -> Vec<(f64, f64)> {
+        let finite: Vec<(f64, f64)> =
+            points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
+        finite.chunks(finite.len().div_ceil(MAX_POINTS).max(1)).map(mean).collect()
+    };
+    Line {
+        name: line.name.clone(),
+        points: fewer(&line.points),
+        members: line.members.iter().map(fewer).collect(),
+    }
 }
 
 /// Smallest and largest value, widened by `margin` of their distance; never empty.

@@ -1,7 +1,11 @@
 use super::*;
 
 fn line(name: &str, f: impl Fn(f64) -> f64, n: u32) -> Line {
-    Line { name: name.into(), points: (1..=n).map(|i| (f64::from(i), f(f64::from(i)))).collect() }
+    Line {
+        name: name.into(),
+        points: (1..=n).map(|i| (f64::from(i), f(f64::from(i)))).collect(),
+        ..Line::default()
+    }
 }
 
 fn panel(lines: Vec<Line>) -> Panel {
@@ -47,7 +51,7 @@ fn odd_values_do_not_stop_the_drawing() {
         vec![(1.0, 1e300), (2.0, -1e300)],
         vec![(1.0, 1e-300), (2.0, 2e-300)],
     ] {
-        draw(&[panel(vec![Line { name: "a".into(), points }])]);
+        draw(&[panel(vec![Line { name: "a".into(), points, ..Line::default() }])]);
     }
 }
 

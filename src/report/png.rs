@@ -1,7 +1,12 @@
 //! Pictures in memory, and PNG files of them.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{BufReader, Write};
 use std::path::Path;
+
+/// Largest picture that is read, in bytes of pixels.
+const MAX_BYTES: usize = 1 << 26;
 
 /// 8-bit pixels, row-major, channels innermost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,20 +32,56 @@ impl Picture {
     /// Writes a PNG file atomically.
     ///
     /// # Errors
-    /// [`crate::error::Error::Io`] naming the file.
+    /// [`Error::Io`] naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        crate::atomic::write_with(path, |w| {
-            let mut encoder = png::Encoder::new(w, self.width, self.height);
-            encoder.set_color(if self.channels == 3 {
-                png::ColorType::Rgb
-            } else {
-                png::ColorType::Grayscale
-            });
-            encoder.set_depth(png::BitDepth::Eight);
-            let mut writer = encoder.write_header().map_err(to_io)?;
-            writer.write_image_data(&self.pixels).map_err(to_io)?;
-            writer.finish().map_err(to_io)
-        })
+        crate::atomic::write_with(path, |w| self.encode_to(w))
+    }
+
+    /// The bytes of a PNG file.
+    ///
+    /// # Errors
+    /// [`Error::Output`] for a picture that no file can hold.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes).map_err(|e| Error::Output(format!("a picture cannot be encoded: {e}")))?;
+        Ok(bytes)
+    }
+
+    fn encode_to(&self, w: impl Write) -> std::io::Result<()> {
+        let mut encoder = png::Encoder::new(w, self.width, self.height);
+        encoder.set_color(if self.channels == 3 { png::ColorType::Rgb } else { png::ColorType::Grayscale });
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(to_io)?;
+        writer.write_image_data(&self.pixels).map_err(to_io)?;
+        writer.finish().map_err(to_io)
+    }
+
+    /// Reads a PNG file such as [`Picture::save`] writes: 8 bits, grey or red, green, blue.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file, if it cannot be read or is no such picture.
+    pub fn load(path: &Path) -> Result<Picture> {
+        let broken = |reason: String| Error::io("read", path)(std::io::Error::other(reason));
+        let file = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
+        let limits = png::Limits { bytes: MAX_BYTES };
+        let mut reader =
+            png::Decoder::new_with_limits(file, limits).read_info().map_err(|e| broken(e.to_string()))?;
+        let size = reader.output_buffer_size().filter(|s| *s <= MAX_BYTES);
+        let mut pixels = vec![0; size.ok_or_else(|| broken("too large a picture".into()))?];
+        let info = reader.next_frame(&mut pixels).map_err(|e| broken(e.to_string()))?;
+        let channels = match (info.color_type, info.bit_depth) {
+            (png::ColorType::Grayscale, png::BitDepth::Eight) => 1,
+            (png::ColorType::Rgb, png::BitDepth::Eight) => 3,
+            other => return Err(broken(format!("{other:?} is not a picture that this program writes"))),
+        };
+        Ok(Picture { width: info.width, height: info.height, channels, pixels })
+    }
+
+    /// Its upper `height` rows of pixels.
+    pub fn top(&self, height: u32) -> Picture {
+        let height = height.min(self.height);
+        let len = height as usize * self.width as usize * self.channels as usize;
+        Picture { height, pixels: self.pixels[..len].to_vec(), ..*self }
     }
 }
 
@@ -58,16 +99,21 @@ mod tests {
     #[test]
     fn files_decode_to_the_same_pixels() {
         let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
         for channels in [1, 3] {
             let mut p = Picture::filled(5, 3, channels, 0);
             p.pixels.iter_mut().enumerate().for_each(|(i, v)| *v = i as u8 * 5);
-            let path = dir.path().join("a.png");
             p.save(&path).unwrap();
-            let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
-            let mut reader = png::Decoder::new(file).read_info().unwrap();
-            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-            let info = reader.next_frame(&mut pixels).unwrap();
-            assert_eq!((info.width, info.height, &pixels), (5, 3, &p.pixels));
+            assert_eq!(Picture::load(&path).unwrap(), p);
+            assert_eq!(std::fs::read(&path).unwrap(), p.encode().unwrap());
+            let top = p.top(2);
+            assert_eq!((top.height, top.pixels.as_slice()), (2, &p.pixels[..10 * channels as usize]));
+        }
+        // Cut anywhere, it is an error and no panic.
+        let whole = std::fs::read(&path).unwrap();
+        for n in 0..whole.len() - 12 {
+            std::fs::write(&path, &whole[..n]).unwrap();
+            assert!(Picture::load(&path).is_err(), "{n} of {} bytes", whole.len());
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Progress {
     images_per_second: f64,
     last: Option<StepMetrics>,
     accuracy: Option<f32>,
+    /// Said before everything on the bar.
+    context: String,
 }
 
 impl Progress {
@@ -63,7 +65,15 @@ impl Progress {
             images_per_second: 0.0,
             last: None,
             accuracy: None,
+            context: String::new(),
         }
+    }
+
+    /// What the bar says first from now on: which run of many this is.
+    pub fn set_context(&mut self, context: &str) {
+        self.context = format!("{context}  ");
+        // Nothing of the run before is true of the next.
+        (self.last, self.accuracy) = (None, None);
     }
 
     /// A line above the bar, or a plain one; nothing if quiet.
@@ -125,7 +135,8 @@ impl Progress {
             let epoch = last.step.saturating_sub(1) / started.steps_per_epoch.max(1) + 1;
             let test = self.accuracy.map_or(String::new(), |a| format!(" test {a:.4}"));
             bar.set_message(format!(
-                "epoch {epoch}/{}  {}{test}  {:.0} img/s ",
+                "{}epoch {epoch}/{}  {}{test}  {:.0} img/s ",
+                self.context,
                 started.epochs,
                 losses(last),
                 self.images_per_second
@@ -212,8 +223,8 @@ fn losses(m: &StepMetrics) -> String {
     text + &format!(" acc {:.3}", m.accuracy_labelled)
 }
 
-/// `42s`, `3m05s`, `2h07m`.
-fn duration(seconds: f64) -> String {
+/// Seconds as `42s`, `3m05s`, `2h07m`.
+pub fn duration(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
     match s {
         0..60 => format!("{s}s"),

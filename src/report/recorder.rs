@@ -5,7 +5,7 @@ use super::plot::{Line, Panel, draw};
 use super::{confusion, grid};
 use crate::atomic::LogFile;
 use crate::error::{Error, Result};
-use crate::run_dir::{RunDir, checkpoint_name};
+use crate::run_dir::{RunDir, checkpoint_name, checkpoints, sample_name};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary};
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ pub struct Recorder<'a> {
     timing: LogFile,
     steps_per_epoch: u32,
     history: History,
+    /// Checkpoints that stay; all if `None`.
+    keep: Option<usize>,
     /// The newest step, whose row waits for the numbers of an epoch that it may have ended.
     waiting: Option<StepMetrics>,
 }
@@ -70,8 +72,14 @@ impl<'a> Recorder<'a> {
             texts,
             steps_per_epoch,
             history,
+            keep: None,
             waiting,
         })
+    }
+
+    /// From now on, after each save, the older checkpoints than the `keep` newest are removed; with `None` all stay.
+    pub fn keep(&mut self, keep: Option<usize>) {
+        self.keep = keep;
     }
 
     /// [`Observer::on`] for an event that others see too.
@@ -84,7 +92,7 @@ impl<'a> Recorder<'a> {
             Event::Steps(steps) => self.on_steps(steps),
             Event::Epoch(epoch) => self.on_epoch(epoch),
             Event::Samples { epoch, dims, images } => {
-                let path = self.run.file(&format!("samples/epoch-{epoch:02}.png"))?;
+                let path = self.run.file(&sample_name(epoch))?;
                 grid::grid(images, dims).save(&path)
             }
             Event::Checkpoint { epoch, checkpoint } => self.on_checkpoint(epoch, checkpoint),
@@ -142,7 +150,12 @@ impl<'a> Recorder<'a> {
         let step: Option<u64> = checkpoint.metadata.get("step").and_then(|s| s.parse().ok());
         let partial = step.is_some_and(|s| s != u64::from(epoch) * u64::from(self.steps_per_epoch));
         let path = self.run.file(&checkpoint_name(epoch, partial))?;
-        checkpoint.save_with(&path, &self.texts)
+        checkpoint.save_with(&path, &self.texts)?;
+        let Some(keep) = self.keep else { return Ok(()) };
+        for old in checkpoints(self.run.path())?.into_iter().skip(keep) {
+            std::fs::remove_file(&old).map_err(Error::io("remove", old))?;
+        }
+        Ok(())
     }
 
     fn on_finished(&mut self, summary: &Summary) -> Result<()> {
@@ -198,6 +211,7 @@ fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
     let line = |(name, of): (&str, Of)| Line {
         name: name.into(),
         points: steps.iter().map(|m| (f64::from(m.step), f64::from(of(m)))).collect(),
+        members: vec![],
     };
     let there = |l: &Line| l.points.iter().any(|p| p.1.is_finite());
     let panel = |title: &str, y: &str, lines: Vec<(&str, Of)>| Panel {
@@ -231,6 +245,7 @@ fn accuracy_panel(epochs: &[EpochMetrics]) -> Panel {
     let line = |(name, of): (&str, Of)| Line {
         name: name.into(),
         points: epochs.iter().map(|e| (f64::from(e.epoch), f64::from(of(e)))).collect(),
+        members: vec![],
     };
     let there = |l: &Line| l.points.iter().any(|p| p.1.is_finite());
     Panel {

@@ -138,7 +138,7 @@ pub struct Started {
 }
 
 /// The end of a run: what `summary.json` holds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// `ssl` or `supervised`.
     pub method: String,

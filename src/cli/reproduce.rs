@@ -1,0 +1,333 @@
+//! `ssgan reproduce`.
+
+use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs};
+use super::config::{self, Resolved};
+use super::run::{Options, Run, go_on};
+use super::{interrupt, load, output};
+use crate::data::{self, Dataset, Info};
+use crate::error::{Error, Result};
+use crate::experiment::plan::{GROUPS, Planned, Scope, plan, shard};
+use crate::experiment::results::{Results, RunResult, Stat};
+use crate::experiment::{markdown, page};
+use crate::gpu::Gpu;
+use crate::report::grid;
+use crate::report::png::Picture;
+use crate::report::progress::{Progress, duration};
+use crate::report::table::{Align, Table};
+use crate::train::settings::Settings;
+use clap::Parser;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Checkpoints that each run keeps: the newest, and one to fall back to.
+const KEEP: usize = 2;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of the report and its runs; made, or gone on with
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    out: PathBuf,
+    /// Label seeds 1 to N for each model [default: 5; --quick: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    label_seeds: Option<u64>,
+    /// A short version in minutes, on the embedded digits unless --dataset says otherwise
+    #[arg(long)]
+    quick: bool,
+    /// Train only the I-th of N parts of the runs, to spread them over machines
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    shard: Option<(usize, usize)>,
+    /// Train nothing: make the report of --out from runs in these folders
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "data_dir", "adapter", "backend"])]
+    merge: Vec<PathBuf>,
+    /// Save and stop after so many seconds, with exit status 0; the same command goes on
+    #[arg(long, value_name = "SECONDS", value_parser = super::train::seconds)]
+    max_seconds: Option<f64>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+fn part(text: &str) -> std::result::Result<(usize, usize), String> {
+    let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
+        _ => Err("write I/N, such as 2/5, with I from 1 to N".into()),
+    }
+}
+
+/// The flags of a planned run, as `ssgan train` reads them.
+#[derive(Debug, Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut progress = args.speech.progress();
+    let named = args.data.dataset.clone();
+    let scope = Scope {
+        dataset: named.unwrap_or_else(|| if args.quick { "digits" } else { "mnist" }.into()),
+        label_seeds: args.label_seeds.unwrap_or(if args.quick { 2 } else { 5 }),
+        quick: args.quick,
+    };
+    let all = plan(&scope);
+    if !args.merge.is_empty() {
+        return merge(args, &all, &progress);
+    }
+    let stop = interrupt::install()?;
+    let mine = match args.shard {
+        Some(which) => shard(all.clone(), which),
+        None => all.clone(),
+    };
+    // What cannot be resolved is known before hours are spent.
+    let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
+    std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    let set = load::dataset(&args.settings(&scope.dataset), &mut progress)?;
+    let info = args.claim(&set)?;
+    go_on(stop)?;
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    args.max_seconds.into_iter().for_each(interrupt::stop_after);
+    for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
+        let folder = args.folder(&args.out, planned);
+        if RunResult::load(planned, &folder)?.is_some() {
+            args.same_settings(&folder, &resolved.settings)?;
+            continue;
+        }
+        let results = args.results(&all, &[&args.out], &info)?;
+        let left = time_left(&results, &mine[i..]);
+        progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
+        progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
+        let mut run = if folder.join("config.toml").is_file() {
+            args.same_settings(&folder, &resolved.settings)?;
+            Run::reopen(&folder, &args.settings_args())?
+        } else {
+            Run::create(resolved, Some(&folder))?
+        };
+        let options = Options { keep: Some(KEEP), ..Options::default() };
+        match run.train((&gpu, &set), options, &mut progress, stop) {
+            Ok(_) => write(&args.results(&all, &[&args.out], &info)?, &args.out)?,
+            Err(Error::Interrupted(what)) => {
+                write(&args.results(&all, &[&args.out], &info)?, &args.out)?;
+                let what = format!("{}: {what}; the same command goes on", planned.id);
+                if !interrupt::time_is_up() {
+                    return Err(Error::Interrupted(what));
+                }
+                return match args.speech.json {
+                    true => output::print_json(&serde_json::json!({ "report": args.out, "stopped": what })),
+                    false => output::print(&format!("time is up; {what}\n")),
+                };
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    drop(progress);
+    let results = args.results(&all, &[&args.out], &info)?;
+    write(&results, &args.out)?;
+    report(args, &results)
+}
+
+impl Args {
+    fn folder(&self, root: &Path, planned: &Planned) -> PathBuf {
+        root.join("runs").join(&planned.id)
+    }
+
+    /// Where the data are and what computes: said here, not in the plan.
+    fn settings_args(&self) -> SettingsArgs {
+        let data = DataArgs { dataset: None, ..self.data.clone() };
+        SettingsArgs { data, adapter: self.adapter.clone(), ..SettingsArgs::default() }
+    }
+
+    fn settings(&self, dataset: &str) -> Settings {
+        let mut s = Settings::defaults(Default::default(), false);
+        self.settings_args().apply(&mut s);
+        s.dataset = dataset.into();
+        s
+    }
+
+    fn resolve(&self, planned: &Planned) -> Result<Resolved> {
+        let words = std::iter::once("train").chain(planned.flags.iter().map(String::as_str));
+        let mut flags = Flags::try_parse_from(words).map_err(|e| Error::Usage(e.to_string()))?.settings;
+        let here = self.settings_args();
+        flags.data = DataArgs { dataset: flags.data.dataset, ..here.data };
+        flags.adapter = here.adapter;
+        config::resolve(&flags)
+    }
+
+    /// The report's folder belongs to one data set, whose facts and images it holds.
+    fn claim(&self, set: &Dataset) -> Result<Info> {
+        let info = data::info(set);
+        let path = self.out.join("data.json");
+        if path.is_file() && read_info(&self.out)?.fingerprint != info.fingerprint {
+            return Err(Error::Output(format!(
+                "{} is of other data than {}: name another --out",
+                self.out.display(),
+                info.name
+            )));
+        }
+        data_picture(set).save(&self.out.join("data.png"))?;
+        write_json(&path, &info)?;
+        Ok(info)
+    }
+
+    /// Refuses a run of other settings; where its data were and what computed it may differ.
+    fn same_settings(&self, folder: &Path, wanted: &Settings) -> Result<()> {
+        let read = |name: &str| crate::text::read(&folder.join(name));
+        let theirs =
+            config::of_run(&read("config.toml")?, read("model.toml")?, folder, &self.settings_args())?;
+        let plain = |s: &Settings| Settings {
+            adapter: None,
+            backend: None,
+            data_dir: None,
+            offline: false,
+            ..s.clone()
+        };
+        if plain(&theirs.settings) == plain(wanted) {
+            return Ok(());
+        }
+        Err(Error::Output(format!(
+            "{} was trained with other settings than this plan's: name another --out, or remove it",
+            folder.display()
+        )))
+    }
+
+    /// What is finished in the roots.
+    fn results(&self, all: &[Planned], roots: &[&Path], info: &Info) -> Result<Results> {
+        let mut runs = Vec::new();
+        let mut missing = Vec::new();
+        for planned in all {
+            let found =
+                roots.iter().find_map(|r| RunResult::load(planned, &self.folder(r, planned)).transpose());
+            match found.transpose()? {
+                Some(run) => runs.push(run),
+                None => missing.push(planned.id.clone()),
+            }
+        }
+        Ok(Results { data: info.clone(), quick: self.quick, planned: all.len(), runs, missing })
+    }
+}
+
+/// The report of runs that were made elsewhere.
+fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
+    let roots: Vec<&Path> = args.merge.iter().map(PathBuf::as_path).collect();
+    let info = read_info(roots[0])?;
+    for root in &roots[1..] {
+        if read_info(root)?.fingerprint != info.fingerprint {
+            let (a, b) = (roots[0].display(), root.display());
+            return Err(Error::Usage(format!("{a} and {b} are of different data: they cannot be merged")));
+        }
+    }
+    let results = args.results(all, &roots, &info)?;
+    if results.runs.is_empty() {
+        return Err(Error::Usage(format!(
+            "no finished run of this plan ({}, ...) in the folders to merge; give the flags that they were made with",
+            all[0].id
+        )));
+    }
+    for run in &results.runs {
+        if let Some(planned) = all.iter().find(|p| p.id == run.id) {
+            args.same_settings(&run.folder, &args.resolve(planned)?.settings)?;
+        }
+    }
+    std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    let picture =
+        std::fs::read(roots[0].join("data.png")).map_err(Error::io("read", roots[0].join("data.png")))?;
+    crate::atomic::write(&args.out.join("data.png"), &picture)?;
+    write_json(&args.out.join("data.json"), &info)?;
+    write(&results, &args.out)?;
+    if !results.missing.is_empty() {
+        progress.note(&format!("not finished in any folder: {}", results.missing.join(", ")));
+    }
+    report(args, &results)
+}
+
+fn read_info(root: &Path) -> Result<Info> {
+    let path = root.join("data.json");
+    serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
+        Error::Output(format!("{}: {e}: not a folder that `ssgan reproduce` made", path.display()))
+    })
+}
+
+/// Ten images of each class.
+fn data_picture(set: &Dataset) -> Picture {
+    let pixels = set.shape.image.len() as usize;
+    let of = |class: u32| {
+        let matching = set.train.labels.iter().enumerate().filter(move |(_, l)| u32::from(**l) == class);
+        matching.take(10).map(|(i, _)| &set.train.images[i * pixels..][..pixels])
+    };
+    let images: Vec<f32> =
+        (0..set.shape.classes).flat_map(of).flatten().map(|&b| f32::from(b) / 255.0).collect();
+    grid::grid(&images, set.shape.image)
+}
+
+/// `; about 12m left`, from the finished runs of each group.
+fn time_left(results: &Results, left: &[Planned]) -> String {
+    let mut seconds = 0.0;
+    let mut unknown = false;
+    for planned in left {
+        let known: Vec<f64> = results.of(&planned.group).iter().map(|r| r.summary.seconds).collect();
+        match Stat::of(&known) {
+            Some(s) => seconds += s.mean,
+            None => unknown = true,
+        }
+    }
+    match (seconds > 0.0, unknown) {
+        (true, false) => format!("; about {} left", duration(seconds)),
+        (true, true) => format!("; more than {} left", duration(seconds)),
+        (false, _) => String::new(),
+    }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::Output(format!("{} cannot be written as JSON: {e}", path.display())))?;
+    crate::atomic::write(path, (text + "\n").as_bytes())
+}
+
+fn write(results: &Results, out: &Path) -> Result<()> {
+    crate::atomic::write(&out.join("index.html"), page(results, &out.join("data.png"))?.as_bytes())?;
+    crate::atomic::write(&out.join("report.md"), markdown(results).as_bytes())?;
+    write_json(&out.join("results.json"), results)
+}
+
+fn report(args: &Args, results: &Results) -> Result<()> {
+    if args.speech.json {
+        let page = args.out.join("index.html");
+        let accuracies: BTreeMap<&str, Vec<f32>> = GROUPS
+            .iter()
+            .map(|g| (g.key, results.of(g).iter().map(|r| r.summary.test_accuracy).collect()))
+            .collect();
+        return output::print_json(&serde_json::json!({
+            "page": page, "planned": results.planned, "finished": results.runs.len(), "test_accuracy": accuracies,
+        }));
+    }
+    let mut table = Table::new(&[
+        ("model", Align::Left),
+        ("report", Align::Right),
+        ("ours", Align::Right),
+        ("averaged", Align::Right),
+        ("runs", Align::Right),
+    ]);
+    for group in &GROUPS {
+        let runs = results.of(group);
+        let stat = |of: fn(&RunResult) -> f32| {
+            let values: Vec<f64> = runs.iter().map(|r| f64::from(of(r))).collect();
+            Stat::of(&values).map_or(String::new(), |s| s.to_string())
+        };
+        table.row([
+            group.key.to_string(),
+            format!("{:.4}", group.report),
+            stat(|r| r.summary.test_accuracy),
+            stat(|r| r.summary.test_accuracy_ema),
+            runs.len().to_string(),
+        ]);
+    }
+    let note = match results.runs.len() {
+        n if n == results.planned => String::new(),
+        n => format!("{n} of {} runs are finished\n", results.planned),
+    };
+    output::print(&format!("{table}{note}\n{}\n", args.out.join("index.html").display()))
+}

@@ -1,0 +1,49 @@
+//! The report's experiment as a plan of training runs, and the page that shows them beside the report.
+//!
+//! The report: "Projet Deep Learning: Salimans 16" (January 2021), a student's implementation of Salimans et al. 2016
+//! with a dense and a convolutional discriminator. Its published numbers are in [`plan`], with the settings they were
+//! made with.
+
+mod figures;
+mod markdown;
+mod page;
+pub mod plan;
+pub mod results;
+mod tables;
+
+pub use markdown::markdown;
+pub use page::page;
+use results::Results;
+
+/// Head of the page.
+fn title(results: &Results) -> String {
+    format!("{} with few labels: the report's experiment", results.data.name)
+}
+
+/// What the reader looks at: data, size, machines.
+fn lead(results: &Results) -> String {
+    let mut machines: Vec<String> = Vec::new();
+    for r in &results.runs {
+        let machine = format!("{} ({}, {})", r.summary.adapter, r.summary.backend, r.summary.driver);
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    let short = if results.quick {
+        " This is the short version: its numbers show that everything works, no more."
+    } else {
+        ""
+    };
+    format!(
+        "Supervised baselines and semi-supervised GANs (Salimans et al. 2016) on {}, {} training and {} test images. {} \
+         of {} runs are finished, trained with ssgan {} on {}. Accuracies are shares of the test images; mean ± standard \
+         deviation over label seeds.{short}",
+        results.data.name,
+        results.data.train.images,
+        results.data.test.images,
+        results.runs.len(),
+        results.planned,
+        env!("CARGO_PKG_VERSION"),
+        if machines.is_empty() { "no machine yet".into() } else { machines.join("; ") },
+    )
+}

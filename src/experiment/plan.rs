@@ -1,0 +1,148 @@
+//! Which runs the experiment is made of. A run is the flags of `ssgan train` that make it, so that each can be
+//! repeated alone.
+
+/// What a group of runs belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Supervised alone, on the labelled images.
+    Baselines,
+    /// The GAN with the report's settings.
+    SemiSupervised,
+}
+
+/// Runs that differ in their seeds alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Names its runs' folders, such as `ssl-cnn`.
+    pub key: &'static str,
+    /// What its runs show.
+    pub section: Section,
+    /// The network, as tables call it.
+    pub network: &'static str,
+    /// Test accuracy in the report.
+    pub report: f64,
+    flags: &'static [&'static str],
+    /// Flags of the short version, in their place where they say the same thing.
+    quick: &'static [&'static str],
+}
+
+const QUICK_SUPERVISED: &[&str] = &["--epochs", "20"];
+const QUICK_SSL: &[&str] = &["--epochs", "3", "--unlabelled", "5120"];
+const SUPERVISED: &[&str] = &["--method", "supervised", "--evaluate-every", "5"];
+
+/// The report's four models, in the order of its tables.
+pub const GROUPS: [Group; 4] = [
+    Group {
+        key: "supervised-cnn",
+        section: Section::Baselines,
+        network: "cnn",
+        report: 0.8339,
+        flags: SUPERVISED,
+        quick: QUICK_SUPERVISED,
+    },
+    Group {
+        key: "supervised-dnn",
+        section: Section::Baselines,
+        network: "dnn",
+        report: 0.6946,
+        flags: SUPERVISED,
+        quick: QUICK_SUPERVISED,
+    },
+    Group {
+        key: "ssl-cnn",
+        section: Section::SemiSupervised,
+        network: "cnn",
+        report: 0.9509,
+        flags: &[],
+        quick: QUICK_SSL,
+    },
+    Group {
+        key: "ssl-dnn",
+        section: Section::SemiSupervised,
+        network: "dnn",
+        report: 0.7794,
+        flags: &[],
+        quick: QUICK_SSL,
+    },
+];
+
+/// One training run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Names the run's folder: `ssl-cnn-seed3`.
+    pub id: String,
+    /// Whose run it is.
+    pub group: Group,
+    /// Seed of the choice of labelled images, and of everything else in the run.
+    pub seed: u64,
+    /// Flags of `ssgan train`.
+    pub flags: Vec<String>,
+}
+
+/// How much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Data set.
+    pub dataset: String,
+    /// Label seeds 1 to this.
+    pub label_seeds: u64,
+    /// A few minutes in place of hours.
+    pub quick: bool,
+}
+
+/// The plan: every group with every label seed, the first seed of all groups first, so that a table with one column
+/// is there early.
+pub fn plan(scope: &Scope) -> Vec<Planned> {
+    let run = |group: &Group, seed: u64| {
+        let seeds = seed.to_string();
+        let mut flags = vec!["--dataset", &scope.dataset, "--model", group.network];
+        flags.extend(["--label-seed", &seeds, "--seed", &seeds]);
+        flags.extend(group.flags);
+        if scope.quick {
+            flags.extend(group.quick);
+        }
+        Planned {
+            id: format!("{}-seed{seed}", group.key),
+            group: group.clone(),
+            seed,
+            flags: flags.into_iter().map(str::to_string).collect(),
+        }
+    };
+    (1..=scope.label_seeds).flat_map(|seed| GROUPS.iter().map(move |g| run(g, seed))).collect()
+}
+
+/// The runs of shard `i` of `n`, counted from 1: every n-th, so that all shards have some of each kind.
+pub fn shard(plan: Vec<Planned>, (i, n): (usize, usize)) -> Vec<Planned> {
+    plan.into_iter().skip(i - 1).step_by(n.max(1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn scope(quick: bool) -> Scope {
+        Scope { dataset: "mnist".into(), label_seeds: 5, quick }
+    }
+
+    #[test]
+    fn every_run_has_its_own_name_and_flags() {
+        let runs = plan(&scope(false));
+        assert_eq!(runs.len(), 20);
+        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 20);
+        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 20);
+        assert_eq!(runs[6].id, "ssl-cnn-seed2");
+        let line = "--dataset mnist --model cnn --label-seed 2 --seed 2";
+        assert_eq!(runs[6].flags.join(" "), line);
+    }
+
+    #[test]
+    fn shards_are_a_partition() {
+        for n in 1..8 {
+            let all: Vec<Planned> = (1..=n).flat_map(|i| shard(plan(&scope(true)), (i, n))).collect();
+            let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
+            assert_eq!((all.len(), ids.len()), (20, 20), "{n}");
+        }
+        assert!(shard(plan(&scope(true)), (30, 30)).is_empty());
+    }
+}
