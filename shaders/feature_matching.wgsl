@@ -24,6 +24,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = workgroup_sum(local, sum);
     if (local == 0u) {
-        metrics[state.slot * 8u + 5u] = p.norm * total.x;
+        metrics[state.slot * METRICS + 5u] = p.norm * total.x;
     }
 }

@@ -100,6 +100,12 @@ pub fn normal(seed: u64, at: Counter, index: u32) -> f64 {
     radius * if index.is_multiple_of(2) { libm::cos(angle) } else { libm::sin(angle) }
 }
 
+/// Rows and columns that image `row` moves by, each uniform on `-most..=most`.
+pub fn shift(seed: u64, at: Counter, row: u32, most: u32) -> [i32; 2] {
+    let b = block(seed, at, row);
+    [b[0], b[1]].map(|bits| ((bits >> 16) * (2 * most + 1) >> 16) as i32 - most as i32)
+}
+
 /// Number of Feistel rounds of [`permute`].
 pub const FEISTEL_ROUNDS: u32 = 4;
 

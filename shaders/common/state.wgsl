@@ -12,5 +12,9 @@ struct State {
     correction1: f32,      // 1 / (1 - beta1^t)
     correction2: f32,      // 1 / (1 - beta2^t)
     ema_scale: f32,        // 1 / (1 - (1 - rate)^t)
-    pad0: u32, pad1: u32, pad2: u32,
+    ramp: f32,             // 0 to 1: how much of the entropy and consistency weights holds
+    pad0: u32, pad1: u32,
 }
+
+// Numbers in a row of the metrics ring.
+const METRICS = 10u;

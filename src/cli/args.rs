@@ -132,6 +132,18 @@ pub struct SettingsArgs {
     /// One-sided label smoothing: D(x) of unlabelled images is trained towards 1 minus this [default: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
     pub label_smoothing: Option<f32>,
+    /// Weight of the entropy of predictions for unlabelled images [default: 0]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
+    pub entropy_weight: Option<f32>,
+    /// Weight of the consistency of predictions under noise: each unlabelled image is seen twice [default: 0]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
+    pub consistency_weight: Option<f32>,
+    /// Epochs over which the entropy and consistency weights rise from 0 [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub ramp_epochs: Option<u32>,
+    /// Share of the run, its end, over which the learning rates fall to 0 [default: 0]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
+    pub lr_decay: Option<f32>,
     /// Reduction of the generator's loss over the features [default: mean]
     #[arg(long, value_enum, help_heading = "Training")]
     pub feature_matching: Option<FeatureMatchingArg>,
@@ -196,6 +208,10 @@ impl SettingsArgs {
         set(&mut s.epsilon_inside_root, &self.epsilon_inside_root);
         set(&mut s.unsupervised_weight, &self.unsupervised_weight);
         set(&mut s.label_smoothing, &self.label_smoothing);
+        set(&mut s.entropy_weight, &self.entropy_weight);
+        set(&mut s.consistency_weight, &self.consistency_weight);
+        set(&mut s.ramp_epochs, &self.ramp_epochs);
+        set(&mut s.learning_rate_decay, &self.lr_decay);
         match self.feature_matching {
             Some(FeatureMatchingArg::Mean) => s.feature_matching = FeatureMatching::Mean,
             Some(FeatureMatchingArg::Sum) => s.feature_matching = FeatureMatching::Sum,

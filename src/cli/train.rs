@@ -20,7 +20,8 @@ pub struct Args {
     #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = [
         "out", "config", "model", "dataset", "method", "labels", "unlabelled", "label_seed", "validation_split", "seed", "epochs",
         "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
-        "unsupervised_weight", "label_smoothing", "feature_matching", "ema_rate", "evaluate_every",
+        "unsupervised_weight", "label_smoothing", "entropy_weight", "consistency_weight", "ramp_epochs", "lr_decay",
+        "feature_matching", "ema_rate", "evaluate_every",
     ])]
     resume: Option<PathBuf>,
     /// End after so many steps of the whole run, for quick checks

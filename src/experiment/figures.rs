@@ -44,6 +44,7 @@ pub fn losses(results: &Results) -> Vec<(&'static str, Panel)> {
         ("supervised", |e| e.metrics.mean.loss_supervised),
         ("unlabelled", |e| e.metrics.mean.loss_unlabelled),
         ("generated", |e| e.metrics.mean.loss_generated),
+        ("consistency", |e| e.metrics.mean.loss_consistency),
         ("feature matching (G)", |e| e.metrics.mean.loss_generator),
     ];
     panels(results, Section::SemiSupervised, lines, ("nats; features", 0.0))
@@ -112,6 +113,7 @@ fn block(layer: &LayerShape) -> Block {
         LayerOp::BatchNorm { .. } => ("norm", String::new()),
         LayerOp::GaussianNoise { sigma } => ("noise", format!(" σ {sigma}")),
         LayerOp::Dropout { rate } => ("noise", format!(" {rate}")),
+        LayerOp::RandomShift { pixels } => ("noise", format!(" ±{pixels} pixels")),
         LayerOp::LeakyRelu { slope } => ("activation", format!(" {slope}")),
         LayerOp::MaxPool2d { kernel, stride, padding } | LayerOp::AvgPool2d { kernel, stride, padding } => {
             ("shape", window(*kernel, stride.unwrap_or(*kernel), *padding))

@@ -64,6 +64,7 @@ sources![
     "noise.wgsl",
     "pack_weights.wgsl",
     "random_fill.wgsl",
+    "random_shift.wgsl",
     "roof_copy.wgsl",
     "roof_fma.wgsl",
     "split_k_sum.wgsl",

@@ -168,6 +168,15 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
             }
             input
         }
+        LayerOp::RandomShift { pixels } => {
+            if *pixels > 64 {
+                return Err(format!("pixels {pixels} may be at most 64"));
+            }
+            if *pixels >= input.height.min(input.width) {
+                return Err(format!("pixels {pixels} must be less than the sides of {input}"));
+            }
+            input
+        }
         LayerOp::LeakyRelu { slope } => {
             if !slope.is_finite() || *slope <= 0.0 || *slope >= 1.0 {
                 return Err(format!("slope {slope} must be between 0 and 1 (use relu for 0)"));

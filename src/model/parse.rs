@@ -203,6 +203,7 @@ fn keys_of(op: &str) -> &'static [&'static str] {
         "batch_norm" => &["eps", "momentum", "scale", "bias", "statistics"],
         "gaussian_noise" => &["sigma"],
         "dropout" => &["rate"],
+        "random_shift" => &["pixels"],
         "leaky_relu" => &["slope"],
         _ => &[],
     }

@@ -110,6 +110,10 @@ fn windows_of_convolutions_and_pooling() {
     fails(&pool("kernel = 2, padding = 2"), 4, "smaller than kernel");
     fails(&pool("channels = 2, kernel = 2"), 4, "unknown key of max_pool2d");
     fails(&pool("stride = 2"), 4, "missing field `kernel`");
+    let shift = |pixels: &str| model(&format!("{{ op = \"random_shift\", pixels = {pixels} }},\n{GOOD}"));
+    fails(&shift("28"), 4, "less than the sides");
+    fails(&shift("65"), 4, "at most 64");
+    fails(&shift("-1"), 4, "random_shift");
 }
 
 #[test]
@@ -120,6 +124,7 @@ fn known_keys_are_the_structs_fields() {
             "conv2d" => "channels = 1\nkernel = 1",
             "gaussian_noise" => "sigma = 1.0",
             "dropout" => "rate = 0.5",
+            "random_shift" => "pixels = 2",
             "max_pool2d" | "avg_pool2d" => "kernel = 2\nstride = 2",
             _ => "",
         };

@@ -222,6 +222,13 @@ pub enum LayerOp {
         /// Probability of zero.
         rate: f32,
     },
+    /// Moves each image by up to `pixels` rows and columns, drawn anew each time, zeros coming in from outside; the
+    /// identity in evaluation. At the start of a discriminator it moves real and generated images alike (Zhao et al.
+    /// 2020, "Differentiable Augmentation", translation).
+    RandomShift {
+        /// Most rows, and most columns.
+        pixels: u32,
+    },
     /// max(x, 0)
     Relu {},
     /// x > 0 ? x : slope x
@@ -273,6 +280,7 @@ impl LayerOp {
             LayerOp::BatchNorm { .. } => "batch_norm",
             LayerOp::GaussianNoise { .. } => "gaussian_noise",
             LayerOp::Dropout { .. } => "dropout",
+            LayerOp::RandomShift { .. } => "random_shift",
             LayerOp::Relu {} => "relu",
             LayerOp::LeakyRelu { .. } => "leaky_relu",
             LayerOp::Softplus {} => "softplus",
@@ -293,6 +301,7 @@ pub const LAYER_NAMES: &[&str] = &[
     "batch_norm",
     "gaussian_noise",
     "dropout",
+    "random_shift",
     "relu",
     "leaky_relu",
     "softplus",

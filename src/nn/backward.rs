@@ -80,6 +80,20 @@ impl Net {
                         d = dx;
                     }
                 }
+                LayerOp::RandomShift { pixels } => {
+                    if let Some(base) = tape.noise_base.filter(|_| *pixels > 0) {
+                        let dx = ops.gpu.tensor(&label, d.rows, d.cols);
+                        ops.random_shift(
+                            p,
+                            &label,
+                            (base + i as u32, *pixels),
+                            layer.input,
+                            true,
+                            (&d, &dx),
+                        )?;
+                        d = dx;
+                    }
+                }
                 LayerOp::MaxPool2d { .. } | LayerOp::AvgPool2d { .. } => {
                     let below = self.activation_below(i, tape, rows);
                     let saved = below.as_ref().map(|b| (&b.y, b.activation));

@@ -321,6 +321,15 @@ impl Net {
                 }
                 _ => Ok(x.clone()),
             },
+            LayerOp::RandomShift { pixels } => match tape.noise_base {
+                Some(base) if *pixels > 0 => {
+                    let y = out()?;
+                    let draw = (base + i as u32, *pixels);
+                    ops.random_shift(p, &label, draw, layer.input, false, (x, &y))?;
+                    Ok(y)
+                }
+                _ => Ok(x.clone()),
+            },
             LayerOp::MaxPool2d { .. } => {
                 let y = out()?;
                 // Only a backward pass asks where the values came from.

@@ -4,8 +4,8 @@ use super::{Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
-/// Values per step in the metrics ring; their order is in `head_metrics.wgsl`.
-pub const METRICS: u32 = 8;
+/// Values per step in the metrics ring, as in `common/state.wgsl`; their order is in `head_metrics.wgsl`.
+pub const METRICS: u32 = 10;
 
 /// Rows of D's stacked batch, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +16,33 @@ pub struct HeadRows {
     pub labelled: u32,
     /// Rows without.
     pub unlabelled: u32,
+    /// The unlabelled images again, under other noise: none, or as many.
+    pub second: u32,
+}
+
+impl HeadRows {
+    /// All of them.
+    pub fn total(&self) -> u32 {
+        self.generated + self.labelled + self.unlabelled + self.second
+    }
+}
+
+/// Weights of L_D = L_labelled + w (L_unlabelled + L_generated) / 2 + ramp (entropy + consistency), whose ramp is the
+/// state's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadWeights {
+    /// w
+    pub unsupervised: f32,
+    /// What D(x) of an unlabelled image should be: 1 without label smoothing.
+    pub real_target: f32,
+    /// Of the entropy of unlabelled predictions.
+    pub entropy: f32,
+    /// Of the squared distance between the predictions of the two views.
+    pub consistency: f32,
 }
 
 impl Ops<'_> {
     /// Gradient of L_D by the logits `[rows, k]`, and the losses into `metrics` `[slots, METRICS]`.
-    /// `weight` is w of L_D = L_labelled + w (L_unlabelled + L_generated) / 2; `real_target` what D(x) of an unlabelled
-    /// image should be, 1 without label smoothing.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -31,11 +52,13 @@ impl Ops<'_> {
         logits: &Tensor,
         labels: &Tensor,
         rows: HeadRows,
-        (weight, real_target): (f32, f32),
+        weights: HeadWeights,
         dlogits: &Tensor,
         metrics: &Tensor,
     ) -> Result<()> {
-        let HeadRows { generated, labelled, unlabelled } = rows;
+        let HeadRows { generated, labelled, unlabelled, second } = rows;
+        debug_assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
+        let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
         let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
         let row_stats = self.gpu.tensor("row statistics", logits.rows, 4);
         let call = Call::new("head", "losses")
@@ -43,14 +66,18 @@ impl Ops<'_> {
             .bind("labels", labels)
             .bind("dlogits", dlogits)
             .bind("row_stats", &row_stats)
+            .bind("state", &self.state)
             .param("generated", generated)
             .param("labelled", labelled)
             .param("unlabelled", unlabelled)
+            .param("second", second)
             .param("k", logits.cols)
-            .param("weight_generated", share(0.5 * weight, generated))
+            .param("weight_generated", share(0.5 * unsupervised, generated))
             .param("weight_labelled", share(1.0, labelled))
-            .param("weight_unlabelled", share(0.5 * weight, unlabelled))
+            .param("weight_unlabelled", share(0.5 * unsupervised, unlabelled))
             .param("real_target", real_target)
+            .param("weight_entropy", share(entropy, unlabelled))
+            .param("weight_consistency", share(consistency, second))
             .flops(8 * logits.len() as u64);
         p.each(self.gpu, call, logits.rows.into())?;
         let call = Call::new("head_metrics", "losses")
@@ -60,7 +87,10 @@ impl Ops<'_> {
             .param("generated", generated)
             .param("labelled", labelled)
             .param("unlabelled", unlabelled)
-            .param("weight", weight);
+            .param("second", second)
+            .param("weight", unsupervised)
+            .param("entropy", entropy)
+            .param("consistency", consistency);
         p.dispatch(self.gpu, call, [1, 1, 1])
     }
 

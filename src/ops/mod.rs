@@ -15,7 +15,7 @@ mod state;
 mod weights;
 
 pub use gemm::{Conv, Epilogue, Gemm, Operand, Right, RightOperand, Tile, Tiling};
-pub use losses::{HeadRows, METRICS};
+pub use losses::{HeadRows, HeadWeights, METRICS};
 pub use norm::BatchNorm;
 pub use optimizer::Adam;
 pub use pointwise::{Activation, Fill};

@@ -3,6 +3,7 @@
 use super::Ops;
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
+use crate::model::shape::Dims;
 
 /// An activation function. The numbers are those of `shaders/common/activation.wgsl`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -147,6 +148,36 @@ impl Ops<'_> {
             .param("rate", rate)
             .flops(x.len() as u64);
         p.each(self.gpu, call, x.vec4s().into())
+    }
+
+    /// Each image of x `[rows * pixels, channels]` moved by up to `most` pixels, drawn from `stream` at the state's step;
+    /// `inverse` moves a gradient back by the same draw.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn random_shift(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        (stream, most): (u32, u32),
+        image: Dims,
+        inverse: bool,
+        (x, y): (&Tensor, &Tensor),
+    ) -> Result<()> {
+        debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
+        let lines = y.len() as u64 / u64::from(image.width * image.channels);
+        let call = Call::new("random_shift", layer)
+            .define("INVERSE", u32::from(inverse))
+            .bind("state", &self.state)
+            .bind("x", x)
+            .bind("y", y)
+            .param("lines", lines as u32)
+            .param("height", image.height)
+            .param("width", image.width)
+            .param("channels", image.channels)
+            .param("stream", stream)
+            .param("most", most);
+        p.each(self.gpu, call, lines)
     }
 
     /// Fills y from `stream` at the state's step.

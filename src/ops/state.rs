@@ -26,8 +26,10 @@ pub struct State {
     pub correction2: f32,
     /// 1 / (1 - (1 - rate)^t)
     pub ema_scale: f32,
+    /// 0 to 1: how much of the entropy and consistency weights holds.
+    pub ramp: f32,
     /// Padding to a multiple of 16 bytes.
-    pub pad: [u32; 3],
+    pub pad: [u32; 2],
 }
 
 impl State {
@@ -60,6 +62,7 @@ mod tests {
             ("correction1", offset_of!(State, correction1)),
             ("correction2", offset_of!(State, correction2)),
             ("ema_scale", offset_of!(State, ema_scale)),
+            ("ramp", offset_of!(State, ramp)),
         ];
         let shader: Vec<_> = members
             .iter()

@@ -106,7 +106,7 @@ pub fn dnn() -> ModelShape {
 }
 
 /// A small convolutional model on 5x6x2 images with three classes: strides 1 and 2, all paddings, batch norm,
-/// leaky ReLU, dropout, pooling; a normal prior.
+/// leaky ReLU, dropout, pooling, shifts; a normal prior.
 pub fn cnn() -> ModelShape {
     model(
         r#"
@@ -127,6 +127,7 @@ pub fn cnn() -> ModelShape {
             { op = "conv2d", channels = 4, kernel = 2, padding = "valid", feature = true },
             { op = "batch_norm" },
             { op = "tanh" },
+            { op = "random_shift", pixels = 1 },
             { op = "global_avg_pool" },
             { op = "dense", units = "classes" },
         ]

@@ -34,18 +34,24 @@ pub struct LossSettings {
     pub weight: f64,
     /// Target of real images, alpha of one-sided label smoothing; 1 is none.
     pub alpha: f64,
+    /// Of the mean entropy of the unlabelled rows' predictions.
+    pub entropy: f64,
+    /// Of the mean squared distance between the predictions of an unlabelled image in its two views.
+    pub consistency: f64,
+    /// The unlabelled rows are followed by as many rows of the same images.
+    pub second_view: bool,
 }
 
 impl Default for LossSettings {
     fn default() -> Self {
-        LossSettings { weight: 1.0, alpha: 1.0 }
+        LossSettings { weight: 1.0, alpha: 1.0, entropy: 0.0, consistency: 0.0, second_view: false }
     }
 }
 
 /// The discriminator's loss with its parts and its gradient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiscriminatorLoss {
-    /// `L_D = supervised + weight (real + fake) / 2`
+    /// `L_D = supervised + weight (real + fake) / 2 + entropy weight x entropy + consistency weight x consistency`
     pub total: f64,
     /// Mean cross entropy of the labelled rows.
     pub supervised: f64,
@@ -59,12 +65,16 @@ pub struct DiscriminatorLoss {
     pub d_real: f64,
     /// Mean D(x) of the generated rows.
     pub d_fake: f64,
+    /// Mean entropy of the unlabelled rows' predictions, in nats.
+    pub entropy: f64,
+    /// Mean squared distance between the two views' predictions.
+    pub consistency: f64,
     /// dL_D/dlogits `[rows, classes]`.
     pub d_logits: Vec<f64>,
 }
 
-/// L_D on stacked logits `[labels.len() + unlabelled + generated, classes]`, in that order. The mean over no
-/// rows counts as 0.
+/// L_D on stacked logits `[labels.len() + unlabelled + second view + generated, classes]`, in that order; the second
+/// view only where the settings say so. The mean over no rows counts as 0.
 ///
 /// # Panics
 /// Where the logits are not that many rows, or a label is not below `classes`.
@@ -76,12 +86,16 @@ pub fn discriminator_loss(
     generated: usize,
     settings: LossSettings,
 ) -> DiscriminatorLoss {
-    let rows = labels.len() + unlabelled + generated;
+    let second = if settings.second_view { unlabelled } else { 0 };
+    let rows = labels.len() + unlabelled + second + generated;
     assert_eq!(logits.len(), rows * classes, "discriminator_loss: logits are not [{rows}, {classes}]");
-    let LossSettings { weight, alpha } = settings;
+    let LossSettings { weight, alpha, .. } = settings;
     let (mut supervised, mut real, mut fake) = (0.0, 0.0, 0.0);
     let (mut correct, mut d_real, mut d_fake) = (0, 0.0, 0.0);
+    let (mut entropy, mut consistency) = (0.0, 0.0);
     let mut d_logits = Vec::with_capacity(logits.len());
+    let first = labels.len()..labels.len() + unlabelled;
+    let again = first.end..first.end + second;
     for (row, l) in logits.chunks_exact(classes).enumerate() {
         let s = logsumexp(l);
         if row < labels.len() {
@@ -90,24 +104,57 @@ pub fn discriminator_loss(
             supervised += loss / n;
             correct += usize::from(argmax(l) == labels[row] as usize);
             d_logits.extend(d.iter().map(|d| d / n));
-        } else {
-            // ds/dl_j = p_j
-            let ds = if row < labels.len() + unlabelled {
-                let n = unlabelled as f64;
+        } else if first.contains(&row) || again.contains(&row) {
+            let n = unlabelled as f64;
+            let p = softmax(l);
+            let mut d = vec![0.0; classes];
+            if first.contains(&row) {
                 real += (alpha * softplus(-s) + (1.0 - alpha) * softplus(s)) / n;
                 d_real += sigmoid(s) / n;
-                (-alpha * sigmoid(-s) + (1.0 - alpha) * sigmoid(s)) / n
-            } else {
-                let n = generated as f64;
-                fake += softplus(s) / n;
-                d_fake += sigmoid(s) / n;
-                sigmoid(s) / n
-            };
-            d_logits.extend(softmax(l).iter().map(|p| weight / 2.0 * ds * p));
+                let h = -p.iter().zip(l).map(|(p, l)| p * (l - s)).sum::<f64>();
+                entropy += h / n;
+                // ds/dl_j = p_j
+                let ds = -alpha * sigmoid(-s) + (1.0 - alpha) * sigmoid(s);
+                for ((d, p), l) in d.iter_mut().zip(&p).zip(l) {
+                    *d += weight / 2.0 * ds * p / n - settings.entropy * p * (l - s + h) / n;
+                }
+            }
+            if second > 0 {
+                let other = if first.contains(&row) { row + second } else { row - second };
+                let q = softmax(&logits[other * classes..][..classes]);
+                let distance: Vec<f64> = p.iter().zip(&q).map(|(p, q)| p - q).collect();
+                let mean: f64 = p.iter().zip(&distance).map(|(p, d)| p * d).sum();
+                for ((d, p), difference) in d.iter_mut().zip(&p).zip(&distance) {
+                    *d += settings.consistency * 2.0 * p * (difference - mean) / n;
+                }
+                if again.contains(&row) {
+                    consistency += distance.iter().map(|d| d * d).sum::<f64>() / n;
+                }
+            }
+            d_logits.extend(d);
+        } else {
+            let n = generated as f64;
+            fake += softplus(s) / n;
+            d_fake += sigmoid(s) / n;
+            d_logits.extend(softmax(l).iter().map(|p| weight / 2.0 * sigmoid(s) / n * p));
         }
     }
-    let total = supervised + weight * (real + fake) / 2.0;
-    DiscriminatorLoss { total, supervised, real, fake, correct, d_real, d_fake, d_logits }
+    let total = supervised
+        + weight * (real + fake) / 2.0
+        + settings.entropy * entropy
+        + settings.consistency * consistency;
+    DiscriminatorLoss {
+        total,
+        supervised,
+        real,
+        fake,
+        correct,
+        d_real,
+        d_fake,
+        entropy,
+        consistency,
+        d_logits,
+    }
 }
 
 /// Index of the largest value, the first of equals.
@@ -188,7 +235,8 @@ mod tests {
     #[test]
     fn huge_logits_stay_finite() {
         let logits = [1e4, 0.0, -1e4, -1e4, 1e4, 1e4, -1e4, -1e4];
-        let loss = discriminator_loss(&logits, 2, &[0], 2, 1, LossSettings { weight: 1.0, alpha: 0.9 });
+        let settings = LossSettings { alpha: 0.9, entropy: 1.0, ..LossSettings::default() };
+        let loss = discriminator_loss(&logits, 2, &[0], 2, 1, settings);
         assert!(loss.total.is_finite() && loss.d_logits.iter().all(|d| d.is_finite()), "{loss:?}");
         assert_eq!((loss.supervised, loss.correct), (0.0, 1));
     }
@@ -197,10 +245,33 @@ mod tests {
     fn gradients_of_discriminator_loss() {
         let logits: Vec<f64> = numbers(1, 9 * 4).iter().map(|x| 2.0 * x - 1.0).collect();
         for (weight, alpha) in [(1.0, 1.0), (0.7, 0.9), (0.0, 1.0)] {
-            let settings = LossSettings { weight, alpha };
+            let settings = LossSettings { weight, alpha, ..LossSettings::default() };
             let loss = |l: &[f64]| discriminator_loss(l, 4, &[0, 3], 4, 3, settings);
             check_gradient("d_logits", &logits, &loss(&logits).d_logits, |l| loss(l).total);
         }
+    }
+
+    /// Rows: 2 labelled, 3 unlabelled and again, 1 generated.
+    #[test]
+    fn gradients_of_entropy_and_consistency() {
+        let logits: Vec<f64> = numbers(3, 9 * 4).iter().map(|x| 2.0 * x - 1.0).collect();
+        for (weight, entropy, consistency) in [(0.0, 0.0, 1.0), (0.7, 0.3, 2.0)] {
+            let settings = LossSettings { weight, alpha: 0.9, entropy, consistency, second_view: true };
+            let loss = |l: &[f64]| discriminator_loss(l, 4, &[0, 3], 3, 1, settings);
+            check_gradient("d_logits", &logits, &loss(&logits).d_logits, |l| loss(l).total);
+        }
+        let settings = LossSettings { weight: 0.0, entropy: 1.0, ..LossSettings::default() };
+        let loss = |l: &[f64]| discriminator_loss(l, 4, &[], 9, 0, settings);
+        check_gradient("entropy alone", &logits, &loss(&logits).d_logits, |l| loss(l).total);
+    }
+
+    #[test]
+    fn known_entropy_and_distance() {
+        // Predictions (1/2, 1/2) and (3/4, 1/4) of one image.
+        let settings = LossSettings { weight: 0.0, second_view: true, ..LossSettings::default() };
+        let loss = discriminator_loss(&[0.0, 0.0, 3f64.ln(), 0.0], 2, &[], 1, 0, settings);
+        let expected = [2f64.ln(), 2.0 / 16.0];
+        assert_close("entropy, distance", &expected, &[loss.entropy, loss.consistency], 1e-14, 0.0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod optimizer;
 pub mod pointwise;
 pub mod pool;
 pub mod roof;
+pub mod shift;
 pub mod step;
 pub mod weight_norm;
 

@@ -5,7 +5,7 @@ use super::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_g
 use super::dense::{add_bias, bias_grad, dense_data_grad, dense_forward, dense_weight_grad};
 use super::optimizer::zeros;
 use super::weight_norm::{weight_norm, weight_norm_grad};
-use super::{LayerParams, NetParams, pointwise, pool};
+use super::{LayerParams, NetParams, pointwise, pool, shift};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics};
 use crate::rng::Counter;
@@ -72,6 +72,8 @@ pub enum Saved {
     Normalised(Vec<Normalised>),
     /// Dropout: the factor of every value.
     Factors(Vec<f64>),
+    /// Random shifts: rows and columns of every image.
+    Offsets(Vec<[i32; 2]>),
     /// Max pooling: which place of its window every output came from.
     Taps(Vec<u32>),
 }
@@ -170,6 +172,13 @@ pub fn layer_forward(
                 None => vec![1.0; x.len()],
             };
             (multiply(x, &factors), Saved::Factors(factors))
+        }
+        LayerOp::RandomShift { pixels } => {
+            let offsets = match draws {
+                Some((seed, at)) => shift::offsets(rows(groups), *pixels, seed, at),
+                None => vec![[0, 0]; rows(groups)],
+            };
+            (shift::shift(x, layer.input, &offsets), Saved::Offsets(offsets))
         }
         LayerOp::Relu {} => map(&pointwise::relu),
         LayerOp::LeakyRelu { slope } => map(&|v| pointwise::leaky_relu(v, f64::from(*slope))),
@@ -329,6 +338,7 @@ fn layer_backward(
             normalise_backward(layer, params, x, dy, parts, grads)
         }
         (LayerOp::Dropout { .. }, Saved::Factors(factors)) => multiply(dy, factors),
+        (LayerOp::RandomShift { .. }, Saved::Offsets(offsets)) => shift::shift_grad(dy, layer.input, offsets),
         (LayerOp::GaussianNoise { .. } | LayerOp::Flatten {}, _) => dy.to_vec(),
         (LayerOp::Relu {}, _) => map(&pointwise::relu_grad),
         (LayerOp::LeakyRelu { slope }, _) => map(&|v| pointwise::leaky_relu_grad(v, f64::from(*slope))),

@@ -1,8 +1,8 @@
 //! The whole training step. A `*_pass` computes losses and gradients and changes nothing; a `*_step` runs
 //! it and applies running statistics, Adam and the moving average.
 //!
-//! D sees one stacked batch, generated rows first: `[generated | labelled | unlabelled]` in its own step,
-//! `[generated | unlabelled]` in G's. Noise and dropout number the values of the stacked batch row by row.
+//! D sees one stacked batch, generated rows first: `[generated | labelled | unlabelled]` in its own step (and with a
+//! consistency weight the unlabelled images a second time), `[generated | unlabelled]` in G's. Noise and dropout number the values of the stacked batch row by row.
 
 use super::NetParams;
 use super::init::{data_init, init_params};
@@ -141,7 +141,7 @@ pub struct DiscriminatorPass {
     pub unlabelled: Vec<u32>,
     /// G's pass on z; its output are the generated rows.
     pub generator: Tape,
-    /// D's pass on `[generated | labelled | unlabelled]`.
+    /// D's pass on `[generated | labelled | unlabelled | second view]`.
     pub tape: Tape,
     /// L_D; its `d_logits` in the row order of `tape`.
     pub loss: DiscriminatorLoss,
@@ -163,16 +163,19 @@ pub fn discriminator_pass(
     let n = data.unlabelled_len(net);
     let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_D, step, batch, n);
     let generator = generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
+    let second = if settings.loss.second_view { &unlabelled[..] } else { &[][..] };
     let input = [
         generator.output().to_vec(),
         gather(data.labelled, &labelled, values),
         gather(data.unlabelled, &unlabelled, values),
+        gather(data.unlabelled, second, values),
     ]
     .concat();
     let groups = [
         Group { rows: batch as usize, update_running: false },
         Group { rows: labelled.len(), update_running: true },
         Group { rows: unlabelled.len(), update_running: true },
+        Group { rows: second.len(), update_running: false },
     ];
     let mode = Mode::Train { seed, noise_base: streams::NOISE_D_STEP, step };
     let tape = forward(net, &state.d, &input, &groups, mode);

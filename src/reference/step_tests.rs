@@ -12,7 +12,7 @@ const ADAM: AdamSettings =
 const SETTINGS: StepSettings = StepSettings {
     seed: 21,
     batch: 6,
-    loss: LossSettings { weight: 1.0, alpha: 0.9 },
+    loss: LossSettings { weight: 1.0, alpha: 0.9, entropy: 0.0, consistency: 0.0, second_view: false },
     feature_matching: FeatureMatching::Sum,
     d_adam: ADAM,
     g_adam: AdamSettings { lr: 0.003, placement: EpsPlacement::Outside, ..ADAM },
@@ -213,6 +213,10 @@ fn draws_come_from_their_streams() {
                         let factors = pointwise::dropout_factors(x.len(), f64::from(rate), seed, at);
                         x.iter().zip(factors).map(|(x, f)| x * f).collect()
                     }
+                    LayerOp::RandomShift { pixels } => {
+                        let offsets = shift::offsets(tape.rows(), pixels, seed, at);
+                        shift::shift(x, layer.input, &offsets)
+                    }
                     _ => continue,
                 };
                 assert_eq!(y, expected, "{} {} layer {i}", model.name, net.name);
@@ -230,7 +234,7 @@ fn batches_are_stacked_in_groups() {
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         let group = |rows, update_running| Group { rows, update_running };
-        assert_eq!(d.tape.groups, [group(6, false), group(4, true), group(6, true)]);
+        assert_eq!(d.tape.groups, [group(6, false), group(4, true), group(6, true), group(0, false)]);
         assert_eq!(d.generator.groups, [group(6, true)]);
         assert_eq!(g.discriminator.groups, [group(6, false), group(6, false)]);
         assert_eq!(g.generator.groups, [group(6, true)]);

@@ -215,7 +215,12 @@ impl data::Progress for Progress {
 /// The losses that there are: `supervised` has no others.
 fn losses(m: &StepMetrics) -> String {
     let mut text = format!("loss {:.3}", m.loss_supervised);
-    for (name, v) in [("unl", m.loss_unlabelled), ("gen", m.loss_generated), ("fm", m.loss_generator)] {
+    for (name, v) in [
+        ("unl", m.loss_unlabelled),
+        ("gen", m.loss_generated),
+        ("fm", m.loss_generator),
+        ("con", m.loss_consistency),
+    ] {
         if v.is_finite() {
             text += &format!(" {name} {v:.3}");
         }
@@ -258,6 +263,8 @@ mod tests {
             loss_generator: 0.1,
             d_unlabelled: nan,
             d_generated: nan,
+            entropy_unlabelled: nan,
+            loss_consistency: nan,
         };
         assert_eq!(losses(&m), "loss 0.500 fm 0.100 acc 0.750");
     }

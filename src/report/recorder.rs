@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
 pub const CSV_COLUMNS: &str = "step,epoch,loss_supervised,accuracy_labelled,loss_discriminator,loss_unlabelled,\
-loss_generated,loss_generator,d_unlabelled,d_generated,test_accuracy,test_accuracy_ema,test_loss,\
+loss_generated,loss_generator,d_unlabelled,d_generated,entropy_unlabelled,loss_consistency,test_accuracy,test_accuracy_ema,test_loss,\
 validation_accuracy,validation_loss";
 
 /// What every checkpoint of a run carries besides the trainer's metadata: the texts that make it
@@ -225,6 +225,7 @@ fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
         ("supervised", |m| m.loss_supervised),
         ("unlabelled", |m| m.loss_unlabelled),
         ("generated", |m| m.loss_generated),
+        ("consistency", |m| m.loss_consistency),
     ];
     let mut panels = vec![panel("Discriminator losses", "nats", d)];
     let g = panel("Generator loss", "feature matching", vec![("feature matching", |m| m.loss_generator)]);

@@ -35,6 +35,17 @@ pub struct StepMetrics {
     /// E_z [ D(G(z)) ].
     #[serde(deserialize_with = "null_is_nan")]
     pub d_generated: f32,
+    /// Mean entropy of the predictions for unlabelled images.
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
+    pub entropy_unlabelled: f32,
+    /// Mean squared distance between the predictions of their two views.
+    #[serde(default = "nan", deserialize_with = "null_is_nan")]
+    pub loss_consistency: f32,
+}
+
+/// Of a run that was begun before the number was recorded.
+fn nan() -> f32 {
+    f32::NAN
 }
 
 impl StepMetrics {
@@ -49,6 +60,8 @@ impl StepMetrics {
             self.loss_generator,
             self.d_unlabelled,
             self.d_generated,
+            self.entropy_unlabelled,
+            self.loss_consistency,
         ]
     }
 }

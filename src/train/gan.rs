@@ -7,7 +7,7 @@ use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::ModelShape;
 use crate::model::spec::Prior;
 use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, initial_net};
-use crate::ops::{Adam, Fill, HeadRows, METRICS, Ops, State};
+use crate::ops::{Adam, Fill, HeadRows, HeadWeights, METRICS, Ops, State};
 use crate::rng::streams;
 
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
@@ -57,7 +57,7 @@ pub struct DStep {
     pub z: Option<Tensor>,
     /// G's activations.
     pub generator: Option<Tape>,
-    /// D's input, the rows in the order generated, labelled, unlabelled.
+    /// D's input, the rows in the order generated, labelled, unlabelled, the unlabelled ones again.
     pub images: Tensor,
     /// Image numbers of the labelled rows (within the training set) and their labels.
     pub labelled: (Tensor, Tensor),
@@ -280,12 +280,16 @@ impl Recorder<'_, '_> {
         let (ops, s) = (self.ops, self.settings);
         let labelled = s.batch_size.min(self.pools.labelled.len() as u32);
         let rows = match s.method {
-            Method::Ssl => HeadRows { generated: s.batch_size, labelled, unlabelled: s.batch_size },
+            Method::Ssl => HeadRows {
+                generated: s.batch_size,
+                labelled,
+                unlabelled: s.batch_size,
+                second: if s.consistency_weight > 0.0 { s.batch_size } else { 0 },
+            },
             // A walk, not a pass: a batch larger than the labelled set goes round it.
-            Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0 },
+            Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0, second: 0 },
         };
-        let total = rows.generated + rows.labelled + rows.unlabelled;
-        let x = ops.gpu.tensor("images", total, self.model.data.image.len());
+        let x = ops.gpu.tensor("images", rows.total(), self.model.data.image.len());
         let (mut z, mut generator, mut unlabelled) = (None, None, None);
         if rows.generated > 0 {
             let base = streams::NOISE_G_IN_D_STEP;
@@ -294,12 +298,19 @@ impl Recorder<'_, '_> {
         }
         let chosen = self.labelled(p, &x, rows.generated, rows.labelled)?;
         if rows.unlabelled > 0 {
-            unlabelled = Some(self.unlabelled(p, 1, &x, rows.generated + rows.labelled, rows.unlabelled)?);
+            let start = rows.generated + rows.labelled;
+            let indices = self.unlabelled(p, 1, &x, start, rows.unlabelled)?;
+            if rows.second > 0 {
+                let train = (&self.pools.train.images, self.pools.train.count);
+                ops.gather_images(p, train, Some(&indices), &x, (start + rows.unlabelled, rows.second))?;
+            }
+            unlabelled = Some(indices);
         }
         let groups = vec![
             Group { rows: rows.generated, update_running: false },
             Group { rows: rows.labelled, update_running: true },
             Group { rows: rows.unlabelled, update_running: true },
+            Group { rows: rows.second, update_running: false },
         ];
         let mode = Mode::Train { noise_base: streams::NOISE_D_STEP, groups };
         let layers = d.net.shape.layers.len();
@@ -311,7 +322,12 @@ impl Recorder<'_, '_> {
             &logits,
             &chosen.1,
             rows,
-            (s.unsupervised_weight, 1.0 - s.label_smoothing),
+            HeadWeights {
+                unsupervised: s.unsupervised_weight,
+                real_target: 1.0 - s.label_smoothing,
+                entropy: s.entropy_weight,
+                consistency: s.consistency_weight,
+            },
             &dlogits,
             metrics,
         )?;
@@ -374,6 +390,8 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> 
         Method::Supervised => walk(s.batch_size, labelled),
     };
     let (ue, up) = walk(s.batch_size, unlabelled);
+    let steps_per_epoch = s.steps_per_epoch(labelled, unlabelled);
+    let factor = s.learning_rate_factor(t, steps_per_epoch.saturating_mul(s.epochs));
     let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(t) + 1.0))) as f32;
     State {
         seed_lo: s.seed as u32,
@@ -382,12 +400,13 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> 
         slot: t % SLOTS,
         epoch: [le, ue, ue, 0],
         position: [lp, up, up, 0],
-        learning_rate_d: s.learning_rate,
-        learning_rate_g: s.generator_learning_rate,
+        learning_rate_d: (f64::from(s.learning_rate) * factor) as f32,
+        learning_rate_g: (f64::from(s.generator_learning_rate) * factor) as f32,
         correction1: correction(s.beta1),
         correction2: correction(s.beta2),
         ema_scale: ema_scale(s.ema_rate, t + 1),
-        pad: [0; 3],
+        ramp: s.ramp(t, steps_per_epoch) as f32,
+        pad: [0; 2],
     }
 }
 

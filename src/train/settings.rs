@@ -86,8 +86,18 @@ pub struct Settings {
     /// One-sided label smoothing (Salimans et al. 2016, section 3.4): D(x) of unlabelled images is trained towards
     /// 1 minus this.
     pub label_smoothing: f32,
+    /// Weight of the mean entropy of D's predictions for unlabelled images in L_D (Springenberg 2016, "CatGAN").
+    pub entropy_weight: f32,
+    /// Weight of the consistency of D's predictions in L_D: where not 0, D sees each unlabelled image twice, under other
+    /// noise, dropout and shifts, and pays the squared distance of the two predictions (Laine & Aila 2017, the
+    /// pi-model).
+    pub consistency_weight: f32,
+    /// Epochs over which both weights rise linearly from 0.
+    pub ramp_epochs: u32,
     /// Reduction of G's loss.
     pub feature_matching: FeatureMatching,
+    /// Share of the run, its end, over which both learning rates fall linearly to 0.
+    pub learning_rate_decay: f32,
     /// Rate of the exponential moving average of D's parameters.
     pub ema_rate: f32,
     /// Share of the labelled images held out by `supervised`.
@@ -136,13 +146,37 @@ impl Settings {
             epsilon_inside_root: false,
             unsupervised_weight: 1.0,
             label_smoothing: 0.0,
+            entropy_weight: 0.0,
+            consistency_weight: 0.0,
+            ramp_epochs: 2,
             feature_matching: FeatureMatching::Mean,
+            learning_rate_decay: 0.0,
             ema_rate: 1e-3,
             validation_split: 0.3,
             evaluate_every: if supervised { 10 } else { 1 },
             adapter: None,
             backend: None,
         }
+    }
+
+    /// Steps of an epoch with so many labelled and unlabelled images.
+    pub fn steps_per_epoch(&self, labelled: u32, unlabelled: u32) -> u32 {
+        match self.method {
+            Method::Ssl => unlabelled / self.batch_size,
+            Method::Supervised => labelled.div_ceil(self.batch_size),
+        }
+    }
+
+    /// Factor of the learning rates of step `t` (from 0) of `steps`: 1, then falling to 0 after the last one.
+    pub fn learning_rate_factor(&self, t: u32, steps: u32) -> f64 {
+        let falling = f64::from(self.learning_rate_decay) * f64::from(steps);
+        if falling > 0.0 { (f64::from(steps.saturating_sub(t)) / falling).min(1.0) } else { 1.0 }
+    }
+
+    /// How much of the entropy and consistency weights holds at step `t` (from 0), 0 to 1.
+    pub fn ramp(&self, t: u32, steps_per_epoch: u32) -> f64 {
+        let rising = f64::from(self.ramp_epochs) * f64::from(steps_per_epoch);
+        if rising > 0.0 { (f64::from(t) / rising).min(1.0) } else { 1.0 }
     }
 
     /// Checks every value alone; sizes against the data are checked when training starts.
@@ -167,8 +201,18 @@ impl Settings {
         if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
             return bad("epsilon", self.epsilon.to_string(), "must be positive, such as 1e-8");
         }
-        if !(self.unsupervised_weight.is_finite() && self.unsupervised_weight >= 0.0) {
-            return bad("unsupervised_weight", self.unsupervised_weight.to_string(), "must not be negative");
+        for (name, v) in [
+            ("unsupervised_weight", self.unsupervised_weight),
+            ("entropy_weight", self.entropy_weight),
+            ("consistency_weight", self.consistency_weight),
+        ] {
+            if !(v.is_finite() && v >= 0.0) {
+                return bad(name, v.to_string(), "must not be negative");
+            }
+        }
+        if !(0.0..=1.0).contains(&self.learning_rate_decay) {
+            let v = self.learning_rate_decay.to_string();
+            return bad("learning_rate_decay", v, "must be at least 0 and at most 1, such as 0.5");
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             let v = self.label_smoothing.to_string();
@@ -198,5 +242,36 @@ impl Settings {
             return bad("batch_size", self.batch_size.to_string(), "must be at most 65536");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules() {
+        let mut s = Settings::defaults(Method::Ssl, false);
+        assert_eq!([0, 5, 99].map(|t| s.learning_rate_factor(t, 100)), [1.0; 3]);
+        s.learning_rate_decay = 0.5;
+        assert_eq!([0, 50, 75, 99, 100].map(|t| s.learning_rate_factor(t, 100)), [1.0, 1.0, 0.5, 0.02, 0.0]);
+        s.learning_rate_decay = 1.0;
+        assert_eq!([0, 25, 99].map(|t| s.learning_rate_factor(t, 100)), [1.0, 0.75, 0.01]);
+        assert_eq!([0, 10, 20, 30].map(|t| s.ramp(t, 10)), [0.0, 0.5, 1.0, 1.0]);
+        s.ramp_epochs = 0;
+        assert_eq!(s.ramp(0, 10), 1.0);
+    }
+
+    #[test]
+    fn weights_and_shares_have_bounds() {
+        let with = |change: fn(&mut Settings)| {
+            let mut s = Settings::defaults(Method::Ssl, false);
+            change(&mut s);
+            s.validate()
+        };
+        assert!(with(|s| s.entropy_weight = -1.0).is_err());
+        assert!(with(|s| s.consistency_weight = f32::NAN).is_err());
+        assert!(with(|s| s.learning_rate_decay = 1.5).is_err());
+        assert!(with(|s| (s.consistency_weight, s.learning_rate_decay) = (10.0, 1.0)).is_ok());
     }
 }

@@ -12,7 +12,7 @@ use crate::model::shape::{Dims, ModelShape, NetShape};
 use crate::model::spec::LayerOp;
 use crate::nn::Tape;
 use crate::ops::Ops;
-use crate::rng::streams;
+use crate::rng::{self, Counter, streams};
 
 /// Trains `step` steps, then records step `step` (from 0) with everything it read and made.
 ///
@@ -52,7 +52,8 @@ pub fn trace_step(
             tensors.push(TensorData { name: format!("loss.{name}"), shape: vec![], values: vec![row[i]] });
         }
     }
-    let mut w = Writer { ops: &trainer.ops, model: &trainer.model, tensors: &mut tensors };
+    let (ops, model) = (&trainer.ops, &trainer.model);
+    let mut w = Writer { ops, model, tensors: &mut tensors, seed: settings.seed, step };
     w.d_step(&trainer.gan.d, &trainer.gan.d_step)?;
     if let Some(g_step) = &trainer.gan.g_step {
         w.g_step(g_step)?;
@@ -63,14 +64,16 @@ pub fn trace_step(
         ("model", model.name.clone()),
         ("method", s.method.name().into()),
         ("step", step.to_string()),
-        ("learning_rate", s.learning_rate.to_string()),
-        ("generator_learning_rate", s.generator_learning_rate.to_string()),
+        ("learning_rate", state.learning_rate_d.to_string()),
+        ("generator_learning_rate", state.learning_rate_g.to_string()),
         ("beta1", s.beta1.to_string()),
         ("beta2", s.beta2.to_string()),
         ("epsilon", s.epsilon.to_string()),
         ("epsilon_inside_root", s.epsilon_inside_root.to_string()),
         ("unsupervised_weight", s.unsupervised_weight.to_string()),
         ("label_smoothing", s.label_smoothing.to_string()),
+        ("entropy_weight", (s.entropy_weight * state.ramp).to_string()),
+        ("consistency_weight", (s.consistency_weight * state.ramp).to_string()),
         ("feature_matching", format!("{:?}", s.feature_matching).to_lowercase()),
     ];
     Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
@@ -96,6 +99,8 @@ struct Writer<'a, 'g> {
     ops: &'a Ops<'g>,
     model: &'a ModelShape,
     tensors: &'a mut Vec<TensorData>,
+    seed: u64,
+    step: u32,
 }
 
 impl Writer<'_, '_> {
@@ -132,10 +137,18 @@ impl Writer<'_, '_> {
     }
 
     /// The numbers that noise and dropout layers drew, made again by the same kernels: normals, and the
-    /// factor (0 or 1 / (1 - rate)) of dropout.
+    /// factor (0 or 1 / (1 - rate)) of dropout. Of shifts the rows and columns of each image.
     fn draws(&mut self, step: &str, net: &NetShape, tape: &Tape, base: u32) -> Result<()> {
         for (i, x) in tape.inputs.iter().enumerate() {
             let stream = base + i as u32;
+            if let LayerOp::RandomShift { pixels } = net.layers[i].op {
+                let at = Counter { stream, step: self.step };
+                let of = |row: u32| rng::shift(self.seed, at, row, pixels);
+                let values = (0..tape.rows).flat_map(of).map(|v| v as f32).collect();
+                let (name, shape) = (format!("{step}.{}.{i}.shift", net.name), vec![tape.rows as usize, 2]);
+                self.tensors.push(TensorData { name, shape, values });
+                continue;
+            }
             let y = self.ops.gpu.tensor("draws", x.rows, x.cols);
             let mut p = Program::new();
             let what = match net.layers[i].op {
@@ -169,8 +182,9 @@ impl Writer<'_, '_> {
     fn d_step(&mut self, d: &Trained, s: &DStep) -> Result<()> {
         let model = self.model;
         self.push_rows("d_step.images".into(), &s.images, model.data.image)?;
-        let rows = [s.rows.generated, s.rows.labelled, s.rows.unlabelled].map(|r| r as f32);
-        self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![3], values: rows.into() });
+        let r = s.rows;
+        let rows = [r.generated, r.labelled, r.unlabelled, r.second].map(|r| r as f32);
+        self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![4], values: rows.into() });
         self.push_integers("d_step.labelled.index".into(), &s.labelled.0)?;
         self.push_integers("d_step.labelled.label".into(), &s.labelled.1)?;
         if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {

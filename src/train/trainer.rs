@@ -119,10 +119,7 @@ impl<'g> Trainer<'g> {
             Some(evaluator.split(&ops, &held_out)?)
         };
         let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
-        let steps_per_epoch = match settings.method {
-            Method::Ssl => n as u32 / settings.batch_size,
-            Method::Supervised => (labelled.len() as u32).div_ceil(settings.batch_size),
-        };
+        let steps_per_epoch = settings.steps_per_epoch(labelled.len() as u32, n as u32);
         Ok(Trainer {
             ops,
             model: model.clone(),
@@ -371,7 +368,7 @@ impl<'g> Trainer<'g> {
         for t in from..to {
             let at = (t % SLOTS * METRICS) as usize;
             let row = &ring[at..at + METRICS as usize];
-            let step = step_metrics(t + 1, |i| row[i], ssl);
+            let step = step_metrics(t + 1, |i| row[i], &self.settings);
             sums.add(&step);
             steps.push(step);
         }
@@ -415,7 +412,7 @@ impl<'g> Trainer<'g> {
         let metrics = EpochMetrics {
             epoch,
             step,
-            mean: step_metrics(step, mean, self.settings.method == Method::Ssl),
+            mean: step_metrics(step, mean, &self.settings),
             test_accuracy: raw.accuracy,
             test_accuracy_ema: averaged.accuracy,
             test_loss: raw.loss,
@@ -445,8 +442,7 @@ impl<'g> Trainer<'g> {
     }
 
     fn images_per_step(&self) -> u32 {
-        let r = self.gan.d_step.rows;
-        r.generated + r.labelled + r.unlabelled
+        self.gan.d_step.rows.total()
     }
 
     fn started(&self, done: u32, steps: u32) -> Started {
@@ -498,8 +494,10 @@ fn per_step(seconds: f64, steps: u32) -> (f64, f64) {
     (1e3 * seconds / f64::from(steps), f64::from(steps) / seconds)
 }
 
-fn step_metrics(step: u32, value: impl Fn(usize) -> f32, ssl: bool) -> StepMetrics {
+fn step_metrics(step: u32, value: impl Fn(usize) -> f32, settings: &Settings) -> StepMetrics {
+    let ssl = settings.method == Method::Ssl;
     let gan = |i| if ssl { value(i) } else { f32::NAN };
+    let twice = ssl && settings.consistency_weight > 0.0;
     StepMetrics {
         step,
         loss_supervised: value(0),
@@ -510,5 +508,7 @@ fn step_metrics(step: u32, value: impl Fn(usize) -> f32, ssl: bool) -> StepMetri
         loss_generator: gan(5),
         d_unlabelled: gan(6),
         d_generated: gan(7),
+        entropy_unlabelled: gan(8),
+        loss_consistency: if twice { value(9) } else { f32::NAN },
     }
 }

@@ -154,6 +154,7 @@ pub const TABLE: &[Entry] = &[
         )
     },
     entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
+    entry("random_shift", &[WG, ("INVERSE", OFF_ON)]),
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),
     entry("split_k_sum", &[WG]),

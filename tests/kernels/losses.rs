@@ -2,7 +2,7 @@
 
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
 use ssgan::gpu::Gpu;
-use ssgan::ops::{HeadRows, METRICS, State};
+use ssgan::ops::{HeadRows, HeadWeights, METRICS, State};
 use ssgan::reference::loss::{self, FeatureMatching, LossSettings};
 
 /// Step's row in a metrics ring of three.
@@ -12,8 +12,14 @@ fn metrics(gpu: &Gpu) -> Output {
     Output::new(gpu, 3, METRICS, Slack::None)
 }
 
+/// Share of the entropy and consistency weights.
+const RAMP: f32 = 0.625;
+
+const PLAIN: HeadWeights =
+    HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 };
+
 fn state() -> State {
-    State { slot: SLOT, ..State::default() }
+    State { slot: SLOT, ramp: RAMP, ..State::default() }
 }
 
 /// The step's row; the others must not have been written.
@@ -40,12 +46,17 @@ fn head() {
             (512, 100, 512),
         ];
         for (i, (generated, labelled, unlabelled)) in counts.into_iter().enumerate() {
-            let rows = HeadRows { generated, labelled, unlabelled };
             for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0)] {
+                let second = if i % 3 == 0 { unlabelled } else { 0 };
+                let rows = HeadRows { generated, labelled, unlabelled, second };
                 let stream = 100 + i as u32;
-                let n = (generated + labelled + unlabelled) * k;
-                let logits: Vec<f32> = numbers(stream, n).iter().map(|v| v * scale).collect();
-                check_head(gpu, rows, k, &logits, if i % 2 == 0 { (1.0, 1.0) } else { (0.3, 0.9) });
+                let logits: Vec<f32> = numbers(stream, rows.total() * k).iter().map(|v| v * scale).collect();
+                let consistency = if second > 0 { 2.0 } else { 0.0 };
+                let weights = match i % 2 {
+                    0 => HeadWeights { consistency, ..PLAIN },
+                    _ => HeadWeights { unsupervised: 0.3, real_target: 0.9, entropy: 0.7, consistency },
+                };
+                check_head(gpu, rows, k, &logits, weights);
             }
         }
     });
@@ -55,29 +66,38 @@ fn head() {
 #[test]
 fn head_of_extreme_logits() {
     both_ways(|gpu| {
-        let rows = HeadRows { generated: 5, labelled: 5, unlabelled: 5 };
+        let rows = HeadRows { generated: 5, labelled: 5, unlabelled: 5, second: 5 };
         let kinds: [[f32; 3]; 5] =
             [[200.0; 3], [-200.0; 3], [0.0; 3], [200.0, -200.0, -200.0], [-200.0, 0.0, 200.0]];
-        let logits = [kinds.concat(), kinds.concat(), kinds.concat()].concat();
-        check_head(gpu, rows, 3, &logits, (1.0, 1.0));
-        check_head(gpu, rows, 3, &logits, (1.0, 0.75));
+        let mut turned = kinds;
+        turned.rotate_left(1);
+        let logits = [kinds.concat(), kinds.concat(), kinds.concat(), turned.concat()].concat();
+        check_head(gpu, rows, 3, &logits, HeadWeights { consistency: 1.0, ..PLAIN });
+        let weights = HeadWeights { real_target: 0.75, entropy: 1.0, consistency: 1.0, ..PLAIN };
+        check_head(gpu, rows, 3, &logits, weights);
     });
 }
 
-fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], (weight, target): (f32, f32)) {
+fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWeights) {
     let name = format!("head {rows:?} x {k}");
-    let HeadRows { generated, labelled, unlabelled } = rows;
-    let count = generated + labelled + unlabelled;
+    let HeadRows { generated, labelled, unlabelled, .. } = rows;
+    let count = rows.total();
     let labels: Vec<u32> = (0..labelled).map(|i| (i * 7 + 1) % k).collect();
     let bound = if labels.is_empty() { vec![0] } else { labels.clone() };
     let (tl, ty) = (input(gpu, count, k, logits), input(gpu, 1, bound.len() as u32, &bound));
     let dlogits = Output::new(gpu, count, k, Slack::None);
     let ring = metrics(gpu);
-    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, (weight, target), &dlogits.open, &ring.open));
+    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weights, &dlogits.open, &ring.open));
     // The twin stacks the generated rows last.
     let split = (generated * k) as usize;
     let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();
-    let settings = LossSettings { weight: weight.into(), alpha: target.into() };
+    let settings = LossSettings {
+        weight: weights.unsupervised.into(),
+        alpha: weights.real_target.into(),
+        entropy: f64::from(RAMP * weights.entropy),
+        consistency: f64::from(RAMP * weights.consistency),
+        second_view: rows.second > 0,
+    };
     let (u, g) = (unlabelled as usize, generated as usize);
     let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, settings);
     let back = turned.len() - split;
@@ -95,7 +115,7 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], (weight, target
     let spacing = logits.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs()))) * 2e-7;
     values(&name, &losses, &m[..5], spacing);
     assert!(m[5].is_nan(), "{name}: L_G was written");
-    values(&name, &[want.d_real, want.d_fake], &m[6..], 1e-7);
+    values(&name, &[want.d_real, want.d_fake, want.entropy, want.consistency], &m[6..], 1e-7 + spacing);
 }
 
 #[test]

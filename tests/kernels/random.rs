@@ -1,8 +1,9 @@
 //! Philox's numbers and what is made of them: noise, dropout, minibatches; images gathered from bytes.
 
 use crate::harness::{Output, RTOL, Slack, both_ways, input, numbers, run, values, wide};
+use ssgan::model::shape::Dims;
 use ssgan::ops::{Fill, State};
-use ssgan::reference::{assert_close, minibatch, pointwise as twin};
+use ssgan::reference::{assert_close, minibatch, pointwise as twin, shift};
 use ssgan::rng::{self, Counter};
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
@@ -67,6 +68,34 @@ fn dropout() {
                 let factors = twin::dropout_factors(n as usize, rate.into(), SEED, at);
                 let want: Vec<f64> = factors.iter().zip(&x).map(|(f, x)| f * f64::from(*x)).collect();
                 assert_close(&format!("dropout {rate}"), &want, &y.read::<f32>(gpu, "dropout"), RTOL, 0.0);
+            }
+        }
+    });
+}
+
+#[test]
+fn random_shift() {
+    both_ways(|gpu| {
+        for (rows, h, w, c) in [(1, 2, 2, 1), (3, 5, 7, 1), (7, 4, 3, 3), (130, 28, 28, 1), (5, 9, 8, 16)] {
+            for most in [0, 1, h.min(w) - 1] {
+                let image = Dims { height: h, width: w, channels: c };
+                let x = numbers(143, rows * image.len());
+                let tx = input(gpu, rows * image.pixels(), c, &x);
+                let [y, dx] = [0; 2].map(|_| Output::new(gpu, rows * image.pixels(), c, Slack::None));
+                run(gpu, state(5), |ops, p| {
+                    let draw = (STREAM, most);
+                    ops.random_shift(p, "test", draw, image, false, (&tx, &y.tensor))?;
+                    ops.random_shift(p, "test", draw, image, true, (&tx, &dx.tensor))
+                });
+                let at = Counter { stream: STREAM, step: 5 };
+                let offsets = shift::offsets(rows as usize, most, SEED, at);
+                let name = format!("random_shift {rows} {h}x{w}x{c}, {most}");
+                for (out, want) in [
+                    (&y, shift::shift(&wide(&x), image, &offsets)),
+                    (&dx, shift::shift_grad(&wide(&x), image, &offsets)),
+                ] {
+                    assert_close(&name, &want, &out.read::<f32>(gpu, &name), 0.0, 0.0);
+                }
             }
         }
     });

@@ -10,7 +10,7 @@ use ssgan::error::Result;
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
-use ssgan::reference::{NetParams, Tape, check_close, nmse};
+use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{FeatureMatching, Method, Settings};
@@ -96,6 +96,8 @@ fn metrics(m: &StepMetrics, method: Method) -> Vec<f32> {
     let mut values = vec![m.loss_supervised, m.accuracy_labelled, m.loss_discriminator];
     if method == Method::Ssl {
         values.extend([m.loss_unlabelled, m.loss_generated, m.loss_generator, m.d_unlabelled, m.d_generated]);
+        values.push(m.entropy_unlabelled);
+        values.extend(Some(m.loss_consistency).filter(|c| c.is_finite()));
     }
     values
 }
@@ -232,6 +234,23 @@ fn cnn_with_joined_statistics_runs_like_the_twin() {
     whole_run("cnn 8x8x3, joined", &model(CNN_JOINED, 8, 3), &three);
 }
 
+/// Entropy and consistency rise over the first epoch, the learning rates fall over the second half of the run.
+#[test]
+fn regularised_runs_are_like_the_twin() {
+    let settings = Settings {
+        entropy_weight: 0.3,
+        consistency_weight: 2.0,
+        ramp_epochs: 1,
+        learning_rate_decay: 0.5,
+        label_smoothing: 0.1,
+        ..ssl()
+    };
+    whole_run("dnn, regularised", &model(DNN, 6, 1), &settings);
+    let settings = Settings { epsilon: 1e-3, ..settings };
+    whole_run("cnn 8x8x3, regularised", &model(CNN_SEPARATE, 8, 3), &settings);
+    whole_run("cnn 8x8x1, joined, regularised", &model(CNN_JOINED, 8, 1), &settings);
+}
+
 #[test]
 fn the_baselines_run_like_the_twin() {
     whole_run("dnn, supervised", &model(DNN, 6, 1), &supervised());
@@ -296,6 +315,14 @@ fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], 
         LayerOp::GaussianNoise { sigma } => {
             let n: Vec<f64> = x.iter().zip(y).map(|(x, y)| (y - x) / f64::from(sigma)).collect();
             c.tensor(prefix, &n, values(trace, &format!("{prefix}.noise")), STEP_TOLERANCE);
+        }
+        LayerOp::RandomShift { pixels } => {
+            let got = values(trace, &format!("{prefix}.shift"));
+            let offsets: Vec<[i32; 2]> = got.chunks(2).map(|o| [o[0] as i32, o[1] as i32]).collect();
+            assert!(offsets.iter().flatten().all(|o| o.unsigned_abs() <= pixels));
+            let shifted: Vec<f32> =
+                shift::shift(x, layer.input, &offsets).into_iter().map(|v| v as f32).collect();
+            c.tensor(prefix, y, &shifted, STEP_TOLERANCE);
         }
         LayerOp::Dropout { rate } => {
             // What dropped out of a value that is 0 cannot be told from its output.

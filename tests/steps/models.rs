@@ -43,11 +43,12 @@ layers = [
 "#;
 
 /// Convolutions of stride 1 and 2, batch norm with statistics of each input alone, dropout, leaky ReLU, largest
-/// values of windows, global average pooling, a normal prior.
+/// values of windows, global average pooling, shifted images, a normal prior.
 pub const CNN_SEPARATE: &str = r#"
 name = "small-cnn"
 [discriminator]
 layers = [
+    { op = "random_shift", pixels = 1 },
     { op = "gaussian_noise", sigma = 0.1 },
     { op = "conv2d", channels = 6, kernel = 3, bias = false },
     { op = "batch_norm", eps = 1e-3, momentum = 0.25 },

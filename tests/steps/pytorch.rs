@@ -15,7 +15,14 @@ const TOLERANCE: f64 = 5e-5;
 /// Name of the fixture, model file, side and channels of the images, settings.
 fn cases() -> [(&'static str, &'static str, (u32, u32), Settings); 4] {
     let small = |s: Settings| Settings { batch_size: 4, labels: 3, ..s };
-    let sum = Settings { feature_matching: FeatureMatching::Sum, epsilon_inside_root: true, ..small(ssl()) };
+    let sum = Settings {
+        feature_matching: FeatureMatching::Sum,
+        epsilon_inside_root: true,
+        entropy_weight: 0.3,
+        consistency_weight: 2.0,
+        ramp_epochs: 1,
+        ..small(ssl())
+    };
     let alone = Settings { batch_size: 4, ..supervised() };
     [
         ("step-dnn", DNN, (6, 1), small(ssl())),

@@ -27,6 +27,9 @@ pub struct Twin {
     pub labelled: Vec<u32>,
     method: Method,
     settings: StepSettings,
+    /// What the step's settings follow.
+    schedule: Settings,
+    steps_per_epoch: u32,
     labels: Vec<u32>,
     labelled_images: Vec<f64>,
     images: Vec<f64>,
@@ -53,6 +56,8 @@ impl Twin {
             state,
             method: s.method,
             settings: step_settings(s),
+            schedule: s.clone(),
+            steps_per_epoch: s.steps_per_epoch(labelled.len() as u32, set.train.len() as u32),
             labels: labelled.iter().map(|&i| u32::from(set.train.labels[i as usize])).collect(),
             labelled,
             labelled_images,
@@ -61,6 +66,15 @@ impl Twin {
     }
 
     pub fn step(&mut self) -> Pass {
+        let (s, t) = (&self.schedule, self.state.step);
+        let ramp = s.ramp(t, self.steps_per_epoch);
+        // In f32, as the GPU gets it.
+        let weight = |w: f32| f64::from(w * ramp as f32);
+        self.settings.loss.entropy = weight(s.entropy_weight);
+        self.settings.loss.consistency = weight(s.consistency_weight);
+        let factor = s.learning_rate_factor(t, self.steps_per_epoch * s.epochs);
+        self.settings.d_adam.lr = f64::from((f64::from(s.learning_rate) * factor) as f32);
+        self.settings.g_adam.lr = f64::from((f64::from(s.generator_learning_rate) * factor) as f32);
         let data =
             step::Dataset { labelled: &self.labelled_images, labels: &self.labels, unlabelled: &self.images };
         match self.method {
@@ -91,6 +105,9 @@ fn step_settings(s: &Settings) -> StepSettings {
         loss: LossSettings {
             weight: f64::from(s.unsupervised_weight),
             alpha: 1.0 - f64::from(s.label_smoothing),
+            entropy: 0.0,
+            consistency: 0.0,
+            second_view: s.consistency_weight > 0.0,
         },
         feature_matching: match s.feature_matching {
             settings::FeatureMatching::Mean => FeatureMatching::Mean,
@@ -135,7 +152,10 @@ impl Pass {
         };
         let mut metrics = vec![loss.supervised, loss.correct as f64 / labelled as f64, loss.total];
         if let Pass::Ssl(pass) = self {
-            metrics.extend([loss.real, loss.fake, pass.1.loss, loss.d_real, loss.d_fake]);
+            metrics.extend([loss.real, loss.fake, pass.1.loss, loss.d_real, loss.d_fake, loss.entropy]);
+            if pass.0.tape.groups[3].rows > 0 {
+                metrics.push(loss.consistency);
+            }
         }
         metrics
     }
