@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+use super::config::RECIPES;
 use crate::data::NAMES;
 use crate::gpu::AdapterChoice;
 use crate::report::progress::{Mode, Progress};
@@ -78,6 +79,9 @@ pub struct SettingsArgs {
     /// TOML file of settings; flags win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Settings that belong together: paper (the paper's own), best (lowest error); --config and flags win over them
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
+    pub recipe: Option<String>,
     /// dnn, cnn, or the path of a model file [default: dnn]
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,

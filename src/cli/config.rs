@@ -1,4 +1,4 @@
-//! Settings from defaults, a `--config` file, and flags, each over the one before.
+//! Settings from defaults, a recipe, a `--config` file, and flags, each over the one before.
 
 use super::args::SettingsArgs;
 use crate::error::{Error, Result};
@@ -10,6 +10,12 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Table;
 use toml::de::DeTable;
+
+/// The recipes that come with the program: names and configuration files.
+pub const RECIPES: [(&str, &str); 2] = [
+    ("paper", include_str!("../../assets/recipes/paper.toml")),
+    ("best", include_str!("../../assets/recipes/best.toml")),
+];
 
 /// Settings and the model that they name.
 #[derive(Debug)]
@@ -39,9 +45,11 @@ impl Resolved {
 /// [`Error::Text`] for a mistake in the configuration or model file, [`Error::Usage`] for a value that makes
 /// no sense, [`Error::Io`] for a file that cannot be read.
 pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
+    let recipe = RECIPES.iter().find(|(name, _)| args.recipe.as_deref() == Some(name));
+    let recipe = recipe.map(|(name, text)| ConfigFile::parse(name, (*text).into())).transpose()?;
     let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
     let over = |mut settings: Settings| -> Result<Settings> {
-        if let Some(file) = &file {
+        for file in recipe.iter().chain(&file) {
             settings = file.over(&settings)?;
         }
         args.apply(&mut settings);
@@ -173,6 +181,18 @@ mod tests {
         let s = resolve(&args).unwrap().settings;
         assert_eq!((s.epochs, s.seed, s.batch_size, s.beta1), (3, 9, 32, 0.9));
         assert_eq!((s.method, s.model.as_str()), (Method::Supervised, "cnn"));
+    }
+
+    #[test]
+    fn recipes_are_between_defaults_and_flags() {
+        for (name, _) in RECIPES {
+            let args = SettingsArgs { recipe: Some(name.into()), seed: Some(9), ..Default::default() };
+            assert_eq!(resolve(&args).unwrap().settings.seed, 9, "{name}");
+        }
+        let args = SettingsArgs { recipe: Some("paper".into()), epochs: Some(20), ..Default::default() };
+        let s = resolve(&args).unwrap().settings;
+        assert_eq!((s.epochs, s.batch_size, s.learning_rate, s.ema_rate), (20, 100, 0.003, 1e-4));
+        assert!(s.epsilon_inside_root && s.model == "dnn");
     }
 
     #[test]

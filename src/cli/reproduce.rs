@@ -34,6 +34,9 @@ pub struct Args {
     /// A short version in minutes, on the embedded digits unless --dataset says otherwise
     #[arg(long)]
     quick: bool,
+    /// With the paper's own recipe: 180,000 steps for each label seed
+    #[arg(long)]
+    paper: bool,
     /// Train only the I-th of N parts of the runs, to spread them over machines
     #[arg(long, value_name = "I/N", value_parser = part)]
     shard: Option<(usize, usize)>,
@@ -73,6 +76,7 @@ pub fn run(args: &Args) -> Result<()> {
         dataset: named.unwrap_or_else(|| if args.quick { "digits" } else { "mnist" }.into()),
         label_seeds: args.label_seeds.unwrap_or(if args.quick { 2 } else { 5 }),
         quick: args.quick,
+        paper: args.paper,
     };
     let all = plan(&scope);
     if !args.merge.is_empty() {
@@ -313,13 +317,16 @@ fn report(args: &Args, results: &Results) -> Result<()> {
     ]);
     for group in &GROUPS {
         let runs = results.of(group);
+        if runs.is_empty() {
+            continue;
+        }
         let stat = |of: fn(&RunResult) -> f32| {
             let values: Vec<f64> = runs.iter().map(|r| f64::from(of(r))).collect();
             Stat::of(&values).map_or(String::new(), |s| s.to_string())
         };
         table.row([
             group.key.to_string(),
-            format!("{:.4}", group.report),
+            group.reference.map_or(String::new(), |r| format!("{r:.4}")),
             stat(|r| r.summary.test_accuracy),
             stat(|r| r.summary.test_accuracy_ema),
             runs.len().to_string(),

@@ -21,6 +21,11 @@ pub fn sheets(results: &Results) -> Vec<Sheet> {
         accuracy(results, Section::Baselines, "Table 2. The supervised baselines: test accuracy."),
         settings(results, Section::SemiSupervised, "Table 3. The semi-supervised models: settings."),
         accuracy(results, Section::SemiSupervised, "Table 4. The semi-supervised models: test accuracy."),
+        accuracy(
+            results,
+            Section::Recipes,
+            "Table 5. Beyond the report: recipes of this program (recipe-paper beside the paper's own number).",
+        ),
     ]
 }
 
@@ -83,24 +88,31 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
 }
 
 fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
-    let ssl = section == Section::SemiSupervised;
+    let ssl = section != Section::Baselines;
+    let recipes = section == Section::Recipes;
     let row = |g: &'static Group| {
         let runs = results.of(g);
         let raw = values(&runs, |r| r.summary.test_accuracy);
         let averaged = values(&runs, |r| r.summary.test_accuracy_ema);
-        let mut cells = vec![g.network.into(), number(g.report), stat(&raw)];
-        cells.push(Stat::of(&raw).map_or(String::new(), |s| format!("{:+.4}", s.mean - g.report)));
+        let name = if recipes { g.key } else { g.network };
+        let reference = g.reference.map_or(String::new(), number);
+        let mut cells = vec![name.into(), reference, stat(&raw)];
+        let difference = Stat::of(&raw).zip(g.reference).map(|(s, r)| format!("{:+.4}", s.mean - r));
+        cells.push(difference.unwrap_or_default());
         cells.push(list(&raw));
         if ssl {
             cells.extend([stat(&averaged), list(&averaged)]);
         }
         cells
     };
-    let mut heads = vec!["network", "report", "ours", "difference", "by label seed"];
+    let (name, reference) = if recipes { ("recipe", "paper") } else { ("network", "report") };
+    let mut heads = vec![name, reference, "ours", "difference", "by label seed"];
     if ssl {
         heads.extend(["ours, averaged parameters", "by label seed"]);
     }
-    Sheet { caption: caption.into(), heads, rows: groups(section).map(row).collect() }
+    // Nobody asked for a recipe that was not run.
+    let shown = groups(section).filter(|g| !recipes || !results.of(g).is_empty());
+    Sheet { caption: caption.into(), heads, rows: shown.map(row).collect() }
 }
 
 fn values(runs: &[&RunResult], of: impl Fn(&RunResult) -> f32) -> Vec<f64> {
