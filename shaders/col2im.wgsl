@@ -1,14 +1,18 @@
-// dx = sum over the windows that hold a pixel of their column matrix's values for it, times act'(x) of the activation
-// that made x (ACT): the second half of a convolution's data gradient where the image has few channels.
-// columns [rows * oh * ow, kernel * kernel * c], x and dx [rows * h * w, c].
+// dx = sum over the windows that hold a pixel of their column matrix's values for it. The second half of a convolution's
+// data gradient where the image has few channels; GRAD: times act'(x) of the activation that made x. And of a transposed
+// convolution: act(sum + bias), BIAS: there is one.
+// columns [rows * oh * ow, kernel * kernel * c], x and dx [rows * h * w, c], bias [c].
 
 struct Params { rows: u32, slope: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> columns: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
-#if ACT
+#if GRAD
 @group(0) @binding(3) var<storage, read> x: array<f32>;
+#endif
+#if BIAS
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
 #endif
 
 #include "common/grid.wgsl"
@@ -37,8 +41,12 @@ fn main(
             sum += columns[(window * ${KERNEL * KERNEL}u + ky * ${KERNEL}u + kx) * ${C}u + at.channel];
         }
     }
-#if ACT
-    sum *= activate_grad_lanes(x[i], p.slope);
+#if BIAS
+    sum += bias[at.channel];
 #endif
-    dx[i] = sum;
+#if GRAD
+    dx[i] = sum * activate_grad_lanes(x[i], p.slope);
+#else
+    dx[i] = activate_lanes(sum, p.slope);
+#endif
 }

@@ -4,7 +4,7 @@ use super::config::RECIPES;
 use crate::data::NAMES;
 use crate::gpu::AdapterChoice;
 use crate::report::progress::{Mode, Progress};
-use crate::train::settings::{FeatureMatching, Method, Settings};
+use crate::train::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -148,7 +148,10 @@ pub struct SettingsArgs {
     /// Share of the run, its end, over which the learning rates fall to 0 [default: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
     pub lr_decay: Option<f32>,
-    /// Reduction of the generator's loss over the features [default: mean]
+    /// The generator's loss [default: feature-matching]
+    #[arg(long, value_enum, help_heading = "Training")]
+    pub generator_loss: Option<GeneratorLossArg>,
+    /// Reduction of feature matching over the features [default: mean]
     #[arg(long, value_enum, help_heading = "Training")]
     pub feature_matching: Option<FeatureMatchingArg>,
     /// Rate of the moving average of the discriminator's parameters [default: 0.001]
@@ -166,6 +169,13 @@ pub struct SettingsArgs {
 pub enum MethodArg {
     Ssl,
     Supervised,
+}
+
+/// [`GeneratorLoss`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum GeneratorLossArg {
+    FeatureMatching,
+    NonSaturating,
 }
 
 /// [`FeatureMatching`] for clap.
@@ -216,6 +226,11 @@ impl SettingsArgs {
         set(&mut s.consistency_weight, &self.consistency_weight);
         set(&mut s.ramp_epochs, &self.ramp_epochs);
         set(&mut s.learning_rate_decay, &self.lr_decay);
+        match self.generator_loss {
+            Some(GeneratorLossArg::FeatureMatching) => s.generator_loss = GeneratorLoss::FeatureMatching,
+            Some(GeneratorLossArg::NonSaturating) => s.generator_loss = GeneratorLoss::NonSaturating,
+            None => {}
+        }
         match self.feature_matching {
             Some(FeatureMatchingArg::Mean) => s.feature_matching = FeatureMatching::Mean,
             Some(FeatureMatchingArg::Sum) => s.feature_matching = FeatureMatching::Sum,

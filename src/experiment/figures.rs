@@ -110,15 +110,23 @@ fn block(layer: &LayerShape) -> Block {
         LayerOp::Conv2d { kernel, stride, padding, weight_norm, .. } => {
             ("weights", format!("{}{}", window(*kernel, *stride, *padding), normalised(*weight_norm)))
         }
+        LayerOp::ConvTranspose2d { kernel, stride, padding, .. } => {
+            ("weights", window(*kernel, *stride, *padding))
+        }
         LayerOp::BatchNorm { .. } => ("norm", String::new()),
         LayerOp::GaussianNoise { sigma } => ("noise", format!(" σ {sigma}")),
         LayerOp::Dropout { rate } => ("noise", format!(" {rate}")),
+        LayerOp::MinibatchDiscrimination { kernels, dims, .. } => {
+            ("weights", format!(" {kernels} kernels of {dims}"))
+        }
         LayerOp::RandomShift { pixels } => ("noise", format!(" ±{pixels} pixels")),
         LayerOp::LeakyRelu { slope } => ("activation", format!(" {slope}")),
         LayerOp::MaxPool2d { kernel, stride, padding } | LayerOp::AvgPool2d { kernel, stride, padding } => {
             ("shape", window(*kernel, stride.unwrap_or(*kernel), *padding))
         }
-        LayerOp::GlobalAvgPool {} | LayerOp::Flatten {} => ("shape", String::new()),
+        LayerOp::GlobalAvgPool {} | LayerOp::Flatten {} | LayerOp::Unflatten { .. } => {
+            ("shape", String::new())
+        }
         LayerOp::Relu {} | LayerOp::Softplus {} | LayerOp::Sigmoid {} | LayerOp::Tanh {} => {
             ("activation", String::new())
         }

@@ -111,7 +111,9 @@ fn infer_net(
         at = shape.output;
         out.push(shape);
     }
-    if !out.iter().any(|l| matches!(l.op, LayerOp::Dense { .. } | LayerOp::Conv2d { .. })) {
+    if !out.iter().any(|l| {
+        matches!(l.op, LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::ConvTranspose2d { .. })
+    }) {
         return Err(ShapeError { net, layer: None, reason: "has no dense or conv2d layer".into() });
     }
     Ok(NetShape { name: net, input, layers: out })
@@ -139,6 +141,14 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
                 return Err("channels must be at least 1".into());
             }
             let (at, [h, w]) = window_over(input, *kernel, *stride, *padding)?;
+            window = Some(at);
+            Dims { height: h, width: w, channels: *channels }
+        }
+        LayerOp::ConvTranspose2d { channels, kernel, stride, padding, .. } => {
+            if *channels == 0 {
+                return Err("channels must be at least 1".into());
+            }
+            let (at, [h, w]) = window_under(input, *kernel, *stride, *padding)?;
             window = Some(at);
             Dims { height: h, width: w, channels: *channels }
         }
@@ -177,6 +187,15 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
             }
             input
         }
+        LayerOp::MinibatchDiscrimination { kernels, dims, .. } => {
+            if !input.is_flat() {
+                return Err(format!("input is {input}; put a flatten or global_avg_pool layer before it"));
+            }
+            if *kernels == 0 || !(1..=64).contains(dims) {
+                return Err("kernels must be at least 1 and dims 1 to 64".into());
+            }
+            Dims::flat(input.channels.saturating_add(*kernels))
+        }
         LayerOp::LeakyRelu { slope } => {
             if !slope.is_finite() || *slope <= 0.0 || *slope >= 1.0 {
                 return Err(format!("slope {slope} must be between 0 and 1 (use relu for 0)"));
@@ -186,9 +205,21 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
         LayerOp::Relu {} | LayerOp::Softplus {} | LayerOp::Sigmoid {} | LayerOp::Tanh {} => input,
         LayerOp::GlobalAvgPool {} => Dims::flat(input.channels),
         LayerOp::Flatten {} => Dims::flat(input.len()),
+        LayerOp::Unflatten { height, width } => {
+            let pixels = u64::from(*height) * u64::from(*width);
+            if pixels == 0 {
+                return Err("height and width must be at least 1".into());
+            }
+            if !u64::from(input.len()).is_multiple_of(pixels) {
+                return Err(format!("{} values are no whole channels of {height}x{width}", input.len()));
+            }
+            Dims { height: *height, width: *width, channels: (u64::from(input.len()) / pixels) as u32 }
+        }
     };
-    if let LayerOp::Dense { init: Init::Normal(s), .. } | LayerOp::Conv2d { init: Init::Normal(s), .. } =
-        &layer.op
+    if let LayerOp::Dense { init: Init::Normal(s), .. }
+    | LayerOp::Conv2d { init: Init::Normal(s), .. }
+    | LayerOp::ConvTranspose2d { init: Init::Normal(s), .. }
+    | LayerOp::MinibatchDiscrimination { init: Init::Normal(s), .. } = &layer.op
         && !(s.is_finite() && *s > 0.0)
     {
         return Err(format!("init standard deviation {s} must be positive"));
@@ -198,6 +229,37 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
         return Err(format!("{values} values per image; at most {MAX_VALUES} are supported"));
     }
     Ok(LayerShape { op: layer.op.clone(), feature: layer.feature, input, output, window })
+}
+
+/// The window of the convolution that makes `input` of what a transposed one makes of it, and the height and width of
+/// that.
+fn window_under(
+    input: Dims,
+    kernel: u32,
+    stride: u32,
+    padding: Padding,
+) -> std::result::Result<(Window, [u32; 2]), String> {
+    let around = match padding {
+        Padding::Count(p) => 2 * u64::from(p.min(kernel)),
+        Padding::Named(_) => 0,
+    };
+    let side = |n: u32| -> u32 {
+        let out = match padding {
+            Padding::Named(NamedPadding::Same) => u64::from(n) * u64::from(stride),
+            _ => (u64::from(n.max(1) - 1) * u64::from(stride) + u64::from(kernel)).saturating_sub(around),
+        };
+        // Too large a side is refused below, by the number of values.
+        out.min(1 << 14) as u32
+    };
+    let output = Dims { height: side(input.height), width: side(input.width), ..input };
+    let (window, back) = window_over(output, kernel, stride, padding)?;
+    match back == [input.height, input.width] {
+        true => Ok((window, [output.height, output.width])),
+        false => Err(format!(
+            "{input} has no image of at most {0}x{0} pixels with this kernel and stride",
+            1 << 14
+        )),
+    }
 }
 
 /// The window over `input`, and the height and width of what it gives. Every position of the window has

@@ -199,11 +199,14 @@ fn keys_of(op: &str) -> &'static [&'static str] {
     match op {
         "dense" => &["units", "bias", "weight_norm", "init"],
         "conv2d" => &["channels", "kernel", "stride", "padding", "bias", "weight_norm", "init"],
+        "conv_transpose2d" => &["channels", "kernel", "stride", "padding", "bias", "init"],
+        "unflatten" => &["height", "width"],
         "max_pool2d" | "avg_pool2d" => &["kernel", "stride", "padding"],
         "batch_norm" => &["eps", "momentum", "scale", "bias", "statistics"],
         "gaussian_noise" => &["sigma"],
         "dropout" => &["rate"],
         "random_shift" => &["pixels"],
+        "minibatch_discrimination" => &["kernels", "dims", "init"],
         "leaky_relu" => &["slope"],
         _ => &[],
     }

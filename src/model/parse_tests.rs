@@ -110,6 +110,22 @@ fn windows_of_convolutions_and_pooling() {
     fails(&pool("kernel = 2, padding = 2"), 4, "smaller than kernel");
     fails(&pool("channels = 2, kernel = 2"), 4, "unknown key of max_pool2d");
     fails(&pool("stride = 2"), 4, "missing field `kernel`");
+    let put = |layers: &str| model(&format!("{layers},\n{GOOD}"));
+    let up = |rest: &str| put(&format!("{{ op = \"conv_transpose2d\", channels = 2, {rest} }}"));
+    fails(&up("kernel = 0"), 4, "at least 1");
+    fails(&up("kernel = 3, stride = 4096"), 4, "at most 64");
+    fails(&up("kernel = 2, padding = 2"), 4, "smaller than kernel");
+    fails(&up("kernel = 2, weight_norm = \"fixed\""), 4, "unknown key of conv_transpose2d");
+    assert_eq!(first_output(r#"op = "conv_transpose2d", channels = 2, kernel = 4, stride = 2"#), "2x56x56");
+    assert_eq!(first_output(r#"op = "conv_transpose2d", channels = 2, kernel = 2, stride = 3"#), "2x84x84");
+    let valid = r#"op = "conv_transpose2d", channels = 2, kernel = 5, stride = 2, padding = "valid""#;
+    assert_eq!(first_output(valid), "2x59x59");
+    let one = r#"op = "conv_transpose2d", channels = 2, kernel = 5, stride = 2, padding = 1"#;
+    assert_eq!(first_output(one), "2x57x57");
+    let fold = |h: u32, w: u32| put(&format!("{{ op = \"unflatten\", height = {h}, width = {w} }}"));
+    fails(&fold(0, 2), 4, "at least 1");
+    fails(&fold(5, 3), 4, "784 values");
+    fails(&fold(65536, 65536), 4, "784 values");
     let shift = |pixels: &str| model(&format!("{{ op = \"random_shift\", pixels = {pixels} }},\n{GOOD}"));
     fails(&shift("28"), 4, "less than the sides");
     fails(&shift("65"), 4, "at most 64");
@@ -121,10 +137,12 @@ fn known_keys_are_the_structs_fields() {
     for name in LAYER_NAMES {
         let needed = match *name {
             "dense" => "units = 1",
-            "conv2d" => "channels = 1\nkernel = 1",
+            "unflatten" => "height = 2\nwidth = 2",
+            "conv2d" | "conv_transpose2d" => "channels = 1\nkernel = 1",
             "gaussian_noise" => "sigma = 1.0",
             "dropout" => "rate = 0.5",
             "random_shift" => "pixels = 2",
+            "minibatch_discrimination" => "kernels = 3",
             "max_pool2d" | "avg_pool2d" => "kernel = 2\nstride = 2",
             _ => "",
         };

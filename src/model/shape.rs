@@ -69,7 +69,8 @@ pub struct LayerShape {
     pub input: Dims,
     /// Output of one row.
     pub output: Dims,
-    /// For convolutions and pooling: the window.
+    /// For convolutions and pooling: the window; of a transposed convolution that of the convolution from its output to
+    /// its input.
     pub window: Option<Window>,
 }
 
@@ -130,6 +131,17 @@ impl LayerShape {
             LayerOp::Conv2d { bias, weight_norm, kernel, .. } => {
                 affine(*bias, *weight_norm, vec![self.output.channels, self.input.channels, *kernel, *kernel])
             }
+            LayerOp::ConvTranspose2d { bias, kernel, .. } => {
+                let (from, to) = (self.input.channels, self.output.channels);
+                let mut v = vec![p("weight", vec![from, to, *kernel, *kernel], true)];
+                if *bias {
+                    v.push(p("bias", vec![to], true));
+                }
+                v
+            }
+            LayerOp::MinibatchDiscrimination { .. } => {
+                vec![p("weight", vec![self.product_columns(), self.input.len()], true)]
+            }
             LayerOp::BatchNorm { scale, bias, .. } => {
                 let c = vec![self.output.channels];
                 let mut v = vec![];
@@ -147,18 +159,32 @@ impl LayerShape {
         }
     }
 
+    /// Columns of the layer's matrix product: its output channels, or what minibatch discrimination compares.
+    pub fn product_columns(&self) -> u32 {
+        match self.op {
+            LayerOp::MinibatchDiscrimination { kernels, dims, .. } => kernels * dims,
+            _ => self.output.channels,
+        }
+    }
+
     /// Multiply-adds and other arithmetic of one row's forward pass, counted as floating-point operations:
     /// 2 per multiply-add of a dense or convolution layer, 1 per value read elsewhere.
     pub fn flops(&self) -> u64 {
         match &self.op {
-            LayerOp::Dense { .. } => 2 * self.input.len() as u64 * self.output.channels as u64,
+            // The distances, which grow with the minibatch, are not counted.
+            LayerOp::Dense { .. } | LayerOp::MinibatchDiscrimination { .. } => {
+                2 * self.input.len() as u64 * self.product_columns() as u64
+            }
             LayerOp::Conv2d { kernel, .. } => {
                 2 * (kernel * kernel * self.input.channels) as u64 * self.output.len() as u64
+            }
+            LayerOp::ConvTranspose2d { kernel, .. } => {
+                2 * (kernel * kernel * self.output.channels) as u64 * self.input.len() as u64
             }
             LayerOp::MaxPool2d { kernel, .. } | LayerOp::AvgPool2d { kernel, .. } => {
                 (kernel * kernel) as u64 * self.output.len() as u64
             }
-            LayerOp::Flatten {} => 0,
+            LayerOp::Flatten {} | LayerOp::Unflatten { .. } => 0,
             _ => self.input.len() as u64,
         }
     }

@@ -194,6 +194,26 @@ pub enum LayerOp {
         #[serde(default)]
         init: Init,
     },
+    /// Transposed 2-D convolution: what [`LayerOp::Conv2d`] does to gradients, `[rows, h, w, in]` to
+    /// `[rows, oh, ow, channels]`. W `[in, channels, k, k]`, as PyTorch has it.
+    ConvTranspose2d {
+        /// Output channels.
+        channels: u32,
+        /// Side of the square kernel.
+        kernel: u32,
+        /// Step between the windows in the output.
+        #[serde(default = "one")]
+        stride: u32,
+        /// `"same"`: output = stride x input; else output = (input - 1) stride + kernel - 2 padding.
+        #[serde(default = "same")]
+        padding: Padding,
+        /// Adds b.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// Initial weights.
+        #[serde(default)]
+        init: Init,
+    },
     /// Batch normalisation over rows (and pixels), one statistic per channel (Ioffe & Szegedy 2015).
     BatchNorm {
         /// Added to the variance.
@@ -228,6 +248,18 @@ pub enum LayerOp {
     RandomShift {
         /// Most rows, and most columns.
         pixels: u32,
+    },
+    /// Minibatch discrimination (Salimans et al. 2016, section 3.2): `[rows, in]` to `[rows, in + kernels]`, beside each
+    /// row how near it is to the rows of its minibatch. T `[kernels * dims, in]`.
+    MinibatchDiscrimination {
+        /// B, the numbers that are added.
+        kernels: u32,
+        /// C, the values that a distance runs over.
+        #[serde(default = "minibatch_dims")]
+        dims: u32,
+        /// Initial T.
+        #[serde(default)]
+        init: Init,
     },
     /// max(x, 0)
     Relu {},
@@ -269,6 +301,13 @@ pub enum LayerOp {
     GlobalAvgPool {},
     /// `[rows, h, w, c]` to `[rows, h*w*c]`; the order of the values does not change.
     Flatten {},
+    /// `[rows, n]` to `[rows, height, width, n / (height*width)]`; the order of the values does not change.
+    Unflatten {
+        /// Rows of pixels.
+        height: u32,
+        /// Columns of pixels.
+        width: u32,
+    },
 }
 
 impl LayerOp {
@@ -277,10 +316,12 @@ impl LayerOp {
         match self {
             LayerOp::Dense { .. } => "dense",
             LayerOp::Conv2d { .. } => "conv2d",
+            LayerOp::ConvTranspose2d { .. } => "conv_transpose2d",
             LayerOp::BatchNorm { .. } => "batch_norm",
             LayerOp::GaussianNoise { .. } => "gaussian_noise",
             LayerOp::Dropout { .. } => "dropout",
             LayerOp::RandomShift { .. } => "random_shift",
+            LayerOp::MinibatchDiscrimination { .. } => "minibatch_discrimination",
             LayerOp::Relu {} => "relu",
             LayerOp::LeakyRelu { .. } => "leaky_relu",
             LayerOp::Softplus {} => "softplus",
@@ -290,6 +331,7 @@ impl LayerOp {
             LayerOp::AvgPool2d { .. } => "avg_pool2d",
             LayerOp::GlobalAvgPool {} => "global_avg_pool",
             LayerOp::Flatten {} => "flatten",
+            LayerOp::Unflatten { .. } => "unflatten",
         }
     }
 }
@@ -298,10 +340,12 @@ impl LayerOp {
 pub const LAYER_NAMES: &[&str] = &[
     "dense",
     "conv2d",
+    "conv_transpose2d",
     "batch_norm",
     "gaussian_noise",
     "dropout",
     "random_shift",
+    "minibatch_discrimination",
     "relu",
     "leaky_relu",
     "softplus",
@@ -311,6 +355,7 @@ pub const LAYER_NAMES: &[&str] = &[
     "avg_pool2d",
     "global_avg_pool",
     "flatten",
+    "unflatten",
 ];
 
 fn yes() -> bool {
@@ -330,6 +375,9 @@ fn bn_eps() -> f32 {
 }
 fn bn_momentum() -> f32 {
     0.1
+}
+fn minibatch_dims() -> u32 {
+    5
 }
 fn leaky_slope() -> f32 {
     0.2

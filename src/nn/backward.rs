@@ -1,10 +1,10 @@
 //! The recording of a network's backward pass.
 
-use super::net::{Net, Tape, activation, as_matrix, conv, weight_norm};
+use super::net::{Net, Tape, activation, as_matrix, closeness, conv, transposed, weight_norm};
 use crate::error::Result;
 use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::spec::LayerOp;
-use crate::ops::{Activation, Epilogue, Gemm, Operand, Ops, Right};
+use crate::ops::{Activation, Conv, Epilogue, Gemm, Operand, Ops, Right};
 
 /// Gradients by activations that a backward pass leaves: `[layer]` = gradient by that layer's output, for
 /// the layers it reached, and by the input if asked for.
@@ -18,6 +18,14 @@ pub struct Gradients {
 
 /// Bytes of a column matrix that is made at a time.
 const MOST_COLUMNS: u64 = 64 << 20;
+
+/// The epilogue that multiplies it in.
+fn epilogue(below: Option<&Below>) -> Epilogue<'_> {
+    match below {
+        Some(b) => Epilogue::Backward { saved: &b.y, activation: b.activation },
+        None => Epilogue::None,
+    }
+}
 
 /// The activation that an input gradient passes next: its derivative is multiplied in by the kernel above.
 struct Below {
@@ -69,6 +77,20 @@ impl Net {
                         applied = below.map(|b| b.layer);
                     }
                 }
+                LayerOp::ConvTranspose2d { .. } => {
+                    result.outputs.push((i, d.clone()));
+                    if let Some(grads) = grads {
+                        self.weight_gradients(ops, p, i, tape, &d, grads)?;
+                    }
+                    if need_input {
+                        let below = self.activation_below(i, tape, rows);
+                        let label = self.label(i, "data gradient");
+                        let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
+                        self.product(ops, p, i, &label, &d, &dx, epilogue(below.as_ref()))?;
+                        d = dx;
+                        applied = below.map(|b| b.layer);
+                    }
+                }
                 LayerOp::BatchNorm { .. } => {
                     result.outputs.push((i, d.clone()));
                     d = self.batch_norm_backward(ops, p, i, tape, &d, grads)?;
@@ -79,6 +101,9 @@ impl Net {
                         ops.dropout(p, &label, base + i as u32, *rate, &d, &dx)?;
                         d = dx;
                     }
+                }
+                LayerOp::MinibatchDiscrimination { .. } => {
+                    d = self.minibatch_discrimination_backward(ops, p, i, tape, &d, grads)?;
                 }
                 LayerOp::RandomShift { pixels } => {
                     if let Some(base) = tape.noise_base.filter(|_| *pixels > 0) {
@@ -99,7 +124,7 @@ impl Net {
                     let saved = below.as_ref().map(|b| (&b.y, b.activation));
                     let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
                     if matches!(layer.op, LayerOp::MaxPool2d { .. }) {
-                        let taps = tape.taps[i].as_ref().expect("a training pass keeps the places");
+                        let taps = tape.saved[i].as_ref().expect("a training pass keeps the places");
                         ops.max_pool2d_grad(p, &label, &conv(layer), (&d, &taps.head(d.rows)), saved, &dx)?;
                     } else {
                         ops.avg_pool2d_grad(p, &label, &conv(layer), &d, saved, &dx)?;
@@ -112,7 +137,7 @@ impl Net {
                     ops.global_avg_pool_grad(p, &label, &d, &dx)?;
                     d = dx;
                 }
-                LayerOp::GaussianNoise { .. } | LayerOp::Flatten {} => {}
+                LayerOp::GaussianNoise { .. } | LayerOp::Flatten {} | LayerOp::Unflatten { .. } => {}
                 op => {
                     if applied != Some(i) {
                         let dx = ops.gpu.tensor(&label, d.rows, d.cols);
@@ -131,9 +156,10 @@ impl Net {
     /// Of its output, that of the first `rows` images: those that carry a gradient.
     fn activation_below(&self, i: usize, tape: &Tape, rows: u32) -> Option<Below> {
         let layers = &self.shape.layers;
-        let below = (0..i)
-            .rev()
-            .find(|&j| !matches!(layers[j].op, LayerOp::GaussianNoise { .. } | LayerOp::Flatten {}))?;
+        let below = (0..i).rev().find(|&j| {
+            use LayerOp::{Flatten, GaussianNoise, Unflatten};
+            !matches!(layers[j].op, GaussianNoise { .. } | Flatten {} | Unflatten { .. })
+        })?;
         let activation = activation(&layers[below].op)?;
         let y = as_matrix(&tape.outputs[below], tape.rows, layers[i].input);
         Some(Below { layer: below, y: y.head(rows * layers[i].input.pixels()), activation })
@@ -160,16 +186,15 @@ impl Net {
         } else {
             self.grad(grads, i, "weight").expect("plain weights are trained")
         };
+        // Of a transposed convolution the gradient is the image and the input lies behind the windows.
+        let x = tape.inputs[i].head(d.rows / layer.output.pixels() * layer.input.pixels());
+        let (behind, image) = if transposed(layer) { (&x, d) } else { (d, &tape.inputs[i]) };
         let g = Gemm {
             m: v.rows,
             n: v.cols,
-            k: d.rows,
-            a: (d, Operand::Columns),
-            b: if layer.window.is_some() {
-                Right::Window(&tape.inputs[i])
-            } else {
-                Right::Rows(&tape.inputs[i])
-            },
+            k: behind.rows,
+            a: (behind, Operand::Columns),
+            b: if layer.window.is_some() { Right::Window(image) } else { Right::Rows(image) },
             conv: conv(layer),
             out: &dw,
             epilogue: Epilogue::None,
@@ -196,79 +221,37 @@ impl Net {
     ) -> Result<Tensor> {
         let layer = &self.shape.layers[i];
         let label = self.label(i, "data gradient");
-        let packed = self.packed[i].as_ref().expect("dense and conv2d layers are packed");
-        let stored = self.stored_weights(i);
-        let b = packed.backward.as_ref().map_or(Right::Rows(&stored), Right::Packed);
         let dx = ops.gpu.tensor(&label, rows * layer.input.pixels(), layer.input.channels);
-        if packed.by_windows {
-            self.gradient_by_windows(ops, p, i, (d, b), rows, below, &dx)?;
-            return Ok(dx);
-        }
-        let (a, k) = match layer.window {
-            Some(w) => (Operand::Scatter, w.kernel * w.kernel * layer.output.channels),
-            None => (Operand::Rows, layer.output.channels),
-        };
-        let g = Gemm {
-            m: dx.rows,
-            n: layer.input.channels,
-            k,
-            a: (d, a),
-            b,
-            conv: conv(layer),
-            out: &dx,
-            epilogue: match below {
-                Some(b) => Epilogue::Backward { saved: &b.y, activation: b.activation },
-                None => Epilogue::None,
-            },
-        };
-        ops.gemm(p, &label, g)?;
+        self.transposed_product(ops, p, i, &label, d, rows, epilogue(below), &dx)?;
         Ok(dx)
     }
 
-    /// The column matrix of the gradient, one product; then the sum over the windows that hold a pixel. Some images at
-    /// a time, so that the matrix stays within bounds.
-    fn gradient_by_windows(
+    /// The product with the transposed weights: the data gradient of a dense or convolution layer, or a transposed
+    /// convolution.
+    pub(super) fn transposed_product(
         &self,
         ops: &Ops<'_>,
         p: &mut Program,
         i: usize,
-        (d, b): (&Tensor, Right<'_>),
+        label: &str,
+        d: &Tensor,
         rows: u32,
-        below: Option<&Below>,
-        dx: &Tensor,
+        epilogue: Epilogue<'_>,
+        out: &Tensor,
     ) -> Result<()> {
         let layer = &self.shape.layers[i];
-        let label = self.label(i, "data gradient");
         let conv = conv(layer);
-        let (outputs, inputs) = (layer.output.pixels(), layer.input.pixels());
-        let n = conv.kernel * conv.kernel * conv.c;
-        let bytes = u64::from(outputs) * u64::from(n) * 4;
-        // Parts of tensors begin at multiples of ALIGN values.
-        let fits = (MOST_COLUMNS.min(ops.gpu.max_binding()) / bytes) as u32 / ALIGN as u32 * ALIGN as u32;
-        let most = fits.max(ALIGN as u32).min(rows);
-        let columns = ops.gpu.tensor(&label, most * outputs, n);
-        for start in (0..rows).step_by(most as usize) {
-            let count = most.min(rows - start);
-            let part = |t: &Tensor, pixels: u32| {
-                t.part(start as usize * pixels as usize * t.cols as usize, count * pixels, t.cols)
-            };
-            let columns = columns.head(count * outputs);
-            let g = Gemm {
-                m: columns.rows,
-                n,
-                k: layer.output.channels,
-                a: (&part(d, outputs), Operand::Rows),
-                b,
-                conv: Default::default(),
-                out: &columns,
-                epilogue: Epilogue::None,
-            };
-            ops.gemm(p, &label, g)?;
-            let saved = below.map(|b| (part(&b.y, inputs), b.activation));
-            let saved = saved.as_ref().map(|(y, activation)| (y, *activation));
-            ops.col2im(p, &label, &conv, &columns, saved, &part(dx, inputs))?;
+        let packed = self.packed[i].as_ref().expect("layers with weights are packed");
+        let stored = self.stored_weights(i);
+        let b = packed.backward.as_ref().map_or(Right::Rows(&stored), Right::Packed);
+        if packed.by_windows {
+            return by_windows(ops, p, label, &conv, (d, b), rows, epilogue, out);
         }
-        Ok(())
+        let (a, k, n) = match layer.window {
+            Some(w) => (Operand::Scatter, w.kernel * w.kernel * conv.oc, conv.c),
+            None => (Operand::Rows, layer.product_columns(), layer.input.channels),
+        };
+        ops.gemm(p, label, Gemm { m: out.rows, n, k, a: (d, a), b, conv, out, epilogue })
     }
 
     fn batch_norm_backward(
@@ -302,9 +285,83 @@ impl Net {
         Ok(dx)
     }
 
+    fn minibatch_discrimination_backward(
+        &self,
+        ops: &Ops<'_>,
+        p: &mut Program,
+        i: usize,
+        tape: &Tape,
+        d: &Tensor,
+        grads: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let label = self.label(i, "backward");
+        let at = closeness(&self.shape.layers[i]);
+        let m = tape.saved[i].as_ref().expect("the forward pass keeps the product");
+        let dm = ops.gpu.tensor(&label, d.rows, m.cols);
+        // Inputs are whole: none has rows with a gradient and rows without.
+        for group in tape.groups.iter().filter(|g| g.0 < d.rows) {
+            ops.minibatch_discrimination_grad(p, &label, at, *group, (m, d), &dm)?;
+        }
+        if let Some(grads) = grads {
+            self.weight_gradients(ops, p, i, tape, &dm, grads)?;
+        }
+        let dx = self.data_gradient(ops, p, i, &dm, d.rows, None)?;
+        ops.add_columns(p, &label, d, &dx)?;
+        Ok(dx)
+    }
+
     /// Whether gradients of some rows reach others: batch norm over the joined batch does that.
     pub fn joins_rows(&self) -> bool {
         use crate::model::spec::Statistics::Joined;
         self.shape.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm { statistics: Joined, .. }))
     }
+}
+
+/// A product with transposed weights where the image has few channels: its column matrix, one product; then the sum over
+/// the windows that hold a pixel. Some images at a time, so that the matrix stays within bounds.
+fn by_windows(
+    ops: &Ops<'_>,
+    p: &mut Program,
+    label: &str,
+    conv: &Conv,
+    (d, b): (&Tensor, Right<'_>),
+    rows: u32,
+    epilogue: Epilogue<'_>,
+    out: &Tensor,
+) -> Result<()> {
+    let (windows, pixels) = (conv.oh * conv.ow, conv.h * conv.w);
+    let n = conv.kernel * conv.kernel * conv.c;
+    let bytes = u64::from(windows) * u64::from(n) * 4;
+    // Parts of tensors begin at multiples of ALIGN values.
+    let fits = (MOST_COLUMNS.min(ops.gpu.max_binding()) / bytes) as u32 / ALIGN as u32 * ALIGN as u32;
+    let most = fits.max(ALIGN as u32).min(rows);
+    let columns = ops.gpu.tensor(label, most * windows, n);
+    for start in (0..rows).step_by(most as usize) {
+        let count = most.min(rows - start);
+        let part = |t: &Tensor, pixels: u32| {
+            t.part(start as usize * pixels as usize * t.cols as usize, count * pixels, t.cols)
+        };
+        let columns = columns.head(count * windows);
+        let g = Gemm {
+            m: columns.rows,
+            n,
+            k: conv.oc,
+            a: (&part(d, windows), Operand::Rows),
+            b,
+            conv: Default::default(),
+            out: &columns,
+            epilogue: Epilogue::None,
+        };
+        ops.gemm(p, label, g)?;
+        let saved = match epilogue {
+            Epilogue::Backward { saved, .. } => Some(part(saved, pixels)),
+            _ => None,
+        };
+        let epilogue = match (&saved, epilogue) {
+            (Some(saved), Epilogue::Backward { activation, .. }) => Epilogue::Backward { saved, activation },
+            (_, other) => other,
+        };
+        ops.col2im(p, label, conv, &columns, epilogue, &part(out, pixels))?;
+    }
+    Ok(())
 }

@@ -14,11 +14,14 @@ pub fn initial(layer: &LayerShape, name: &str, len: usize, seed: u64, stream: u3
     }
     let (init, taps) = match &layer.op {
         LayerOp::Dense { init, .. } => (*init, 1),
-        LayerOp::Conv2d { init, kernel, .. } => (*init, kernel * kernel),
+        LayerOp::MinibatchDiscrimination { init, .. } => (*init, 1),
+        LayerOp::Conv2d { init, kernel, .. } | LayerOp::ConvTranspose2d { init, kernel, .. } => {
+            (*init, kernel * kernel)
+        }
         _ => return vec![1.0; len],
     };
     let fan_in = f64::from(taps * layer.input.channels);
-    let fan_out = f64::from(taps * layer.output.channels);
+    let fan_out = f64::from(taps * layer.product_columns());
     let at = Counter { stream, step: 0 };
     let draw = |e: u32| match init {
         Init::GlorotUniform => (2.0 * rng::uniform(seed, at, e) - 1.0) * (6.0 / (fan_in + fan_out)).sqrt(),

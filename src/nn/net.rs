@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
-use crate::ops::{Activation, BatchNorm, Conv, Epilogue, Gemm, Operand, Ops, Right, RightOperand};
+use crate::ops::{Activation, BatchNorm, Closeness, Conv, Epilogue, Gemm, Operand, Ops, Right, RightOperand};
 
 /// Rows of a stacked batch that came from one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,10 @@ pub struct Tape {
     /// Output of each layer; of a layer whose activation was fused into it, the activation's output.
     pub outputs: Vec<Tensor>,
     pub(super) statistics: Vec<Vec<GroupStatistics>>,
-    /// Of max pooling layers: which place of its window every output came from.
-    pub(super) taps: Vec<Option<Tensor>>,
+    /// Of max pooling layers which place of its window every output came from, of minibatch discrimination the product.
+    pub(super) saved: Vec<Option<Tensor>>,
+    /// Rows of each stacked input that has any: (first, count).
+    pub(super) groups: Vec<(u32, u32)>,
     pub(super) noise_base: Option<u32>,
 }
 
@@ -56,8 +58,10 @@ pub(super) struct GroupStatistics {
 /// A dense or convolution layer's weights as the GEMMs read them.
 #[derive(Debug, Clone)]
 pub(super) struct Packed {
+    /// For a product of rows, or of windows, with the weights: the forward pass, of a transposed convolution the data
+    /// gradient.
     pub forward: RightOperand,
-    /// For the data gradient; `None` where the stored weights serve as they are.
+    /// For the other direction; `None` where the stored weights serve as they are.
     pub backward: Option<RightOperand>,
     /// Whether that goes through [`Ops::col2im`].
     pub by_windows: bool,
@@ -97,21 +101,48 @@ pub(super) fn weight_norm(op: &LayerOp) -> WeightNorm {
     }
 }
 
-/// Geometry of a convolution or pooling layer; all zeros for others.
+/// Whether a layer does to images what a convolution does to gradients.
+pub(super) fn transposed(layer: &LayerShape) -> bool {
+    matches!(layer.op, LayerOp::ConvTranspose2d { .. })
+}
+
+/// Geometry of a convolution or pooling layer, of a transposed one that of the convolution which it transposes; all zeros
+/// for others.
 pub(super) fn conv(layer: &LayerShape) -> Conv {
     let Some(w) = layer.window else { return Conv::default() };
+    let (image, windows) =
+        if transposed(layer) { (layer.output, layer.input) } else { (layer.input, layer.output) };
     Conv {
-        h: layer.input.height,
-        w: layer.input.width,
-        c: layer.input.channels,
-        oh: layer.output.height,
-        ow: layer.output.width,
-        oc: layer.output.channels,
+        h: image.height,
+        w: image.width,
+        c: image.channels,
+        oh: windows.height,
+        ow: windows.width,
+        oc: windows.channels,
         kernel: w.kernel,
         stride: w.stride,
         pad_top: w.pad_top,
         pad_left: w.pad_left,
     }
+}
+
+/// Rows of the stacked inputs; in evaluation one input.
+fn group_rows(mode: &Mode, rows: u32) -> Vec<(u32, u32)> {
+    let Mode::Train { groups, .. } = mode else { return vec![(0, rows)] };
+    let mut start = 0;
+    let mut place = |g: &Group| {
+        start += g.rows;
+        (start - g.rows, g.rows)
+    };
+    groups.iter().map(&mut place).filter(|(_, count)| *count > 0).collect()
+}
+
+/// Sizes of a minibatch discrimination layer.
+pub(super) fn closeness(layer: &LayerShape) -> Closeness {
+    let LayerOp::MinibatchDiscrimination { kernels, dims, .. } = layer.op else {
+        unreachable!("only called for minibatch discrimination")
+    };
+    Closeness { features: layer.input.channels, kernels, dims }
 }
 
 impl Net {
@@ -123,17 +154,22 @@ impl Net {
             .iter()
             .map(|l| {
                 let taps = match &l.op {
-                    LayerOp::Dense { .. } => 1,
-                    LayerOp::Conv2d { kernel, .. } => kernel * kernel,
+                    LayerOp::Dense { .. } | LayerOp::MinibatchDiscrimination { .. } => 1,
+                    LayerOp::Conv2d { kernel, .. } | LayerOp::ConvTranspose2d { kernel, .. } => {
+                        kernel * kernel
+                    }
                     _ => return None,
                 };
-                let (out, c) = (l.output.channels, l.input.channels);
+                let (out, c, windows) = match l.window {
+                    Some(_) => (conv(l).oc, conv(l).c, conv(l).oh * conv(l).ow),
+                    None => (l.product_columns(), l.input.channels, 1),
+                };
                 let norm = weight_norm(&l.op)
                     .is_on()
                     .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
                 let from = if l.window.is_some() { Operand::Window } else { Operand::Rows };
                 // A product with so few columns would leave most of its tiles empty.
-                let bytes = ALIGN as u64 * u64::from(l.output.pixels() * taps * c) * 4;
+                let bytes = ALIGN as u64 * u64::from(windows * taps * c) * 4;
                 let by_windows = l.window.is_some() && c <= FEW_CHANNELS && bytes <= gpu.max_binding();
                 let (back, k, n) = match l.window {
                     Some(_) if by_windows => (Operand::Rows, out, taps * c),
@@ -232,7 +268,8 @@ impl Net {
             inputs: vec![],
             outputs: vec![],
             statistics: vec![vec![]; count],
-            taps: vec![None; count],
+            saved: vec![None; count],
+            groups: group_rows(mode, rows),
             noise_base,
         };
         let mut at = as_matrix(x, rows, self.shape.input);
@@ -245,7 +282,10 @@ impl Net {
             let next = self.shape.layers.get(i + 1).filter(|_| i + 1 < upto && !layer.feature);
             let fusable = matches!(
                 layer.op,
-                LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::BatchNorm { .. }
+                LayerOp::Dense { .. }
+                    | LayerOp::Conv2d { .. }
+                    | LayerOp::ConvTranspose2d { .. }
+                    | LayerOp::BatchNorm { .. }
             );
             let fused = next.and_then(|n| activation(&n.op)).filter(|_| fusable);
             if data_init && weight_norm(&layer.op).data_dependent() {
@@ -300,6 +340,13 @@ impl Net {
                 self.product(ops, p, i, &label, x, &y, epilogue)?;
                 Ok(y)
             }
+            LayerOp::ConvTranspose2d { .. } => {
+                let y = out()?;
+                let bias = self.params.get(i, "bias");
+                let epilogue = Epilogue::Forward { bias: bias.as_ref(), activation: act };
+                self.transposed_product(ops, p, i, &label, x, tape.rows, epilogue, &y)?;
+                Ok(y)
+            }
             LayerOp::BatchNorm { statistics, .. } => {
                 let y = out()?;
                 tape.statistics[i] = self.batch_norm(ops, p, i, &label, x, act, mode, *statistics, &y)?;
@@ -330,12 +377,23 @@ impl Net {
                 }
                 _ => Ok(x.clone()),
             },
+            LayerOp::MinibatchDiscrimination { .. } => {
+                let y = out()?;
+                let m = ops.gpu.tensor(&label, x.rows, layer.product_columns());
+                self.product(ops, p, i, &label, x, &m, Epilogue::None)?;
+                let at = closeness(layer);
+                for group in &tape.groups {
+                    ops.minibatch_discrimination(p, &label, at, *group, (x, &m), &y)?;
+                }
+                tape.saved[i] = Some(m);
+                Ok(y)
+            }
             LayerOp::MaxPool2d { .. } => {
                 let y = out()?;
                 // Only a backward pass asks where the values came from.
                 let taps = (*mode != Mode::Eval).then(|| ops.gpu.tensor(&label, y.rows, y.cols));
                 ops.max_pool2d(p, &label, &conv(layer), x, (&y, taps.as_ref()))?;
-                tape.taps[i] = taps;
+                tape.saved[i] = taps;
                 Ok(y)
             }
             LayerOp::AvgPool2d { .. } => {
@@ -348,7 +406,7 @@ impl Net {
                 ops.global_avg_pool(p, &label, x, &y)?;
                 Ok(y)
             }
-            LayerOp::Flatten {} => Ok(as_matrix(x, tape.rows, layer.output)),
+            LayerOp::Flatten {} | LayerOp::Unflatten { .. } => Ok(as_matrix(x, tape.rows, layer.output)),
             other => {
                 let y = out()?;
                 let act = activation(other).unwrap_or_default();
@@ -358,8 +416,9 @@ impl Net {
         }
     }
 
-    /// The GEMM of a dense or convolution layer.
-    fn product(
+    /// Rows or windows times weights: the GEMM of a dense or convolution layer, or of a transposed convolution's data
+    /// gradient.
+    pub(super) fn product(
         &self,
         ops: &Ops<'_>,
         p: &mut Program,
@@ -371,20 +430,13 @@ impl Net {
     ) -> Result<()> {
         let layer = &self.shape.layers[i];
         let packed = self.packed[i].as_ref().expect("dense and conv2d layers are packed");
-        let (a, k) = match layer.window {
-            Some(w) => (Operand::Window, w.kernel * w.kernel * layer.input.channels),
-            None => (Operand::Rows, layer.input.channels),
+        let conv = conv(layer);
+        let (a, k, n) = match layer.window {
+            Some(w) => (Operand::Window, w.kernel * w.kernel * conv.c, conv.oc),
+            None => (Operand::Rows, layer.input.channels, layer.product_columns()),
         };
-        let g = Gemm {
-            m: y.rows,
-            n: layer.output.channels,
-            k,
-            a: (x, a),
-            b: Right::Packed(&packed.forward),
-            conv: conv(layer),
-            out: y,
-            epilogue,
-        };
+        let g =
+            Gemm { m: y.rows, n, k, a: (x, a), b: Right::Packed(&packed.forward), conv, out: y, epilogue };
         ops.gemm(p, label, g)
     }
 

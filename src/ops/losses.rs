@@ -139,6 +139,28 @@ impl Ops<'_> {
         p.dispatch(self.gpu, call, [self.column_groups(f.cols / v), df.rows, 1])
     }
 
+    /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn generator_loss(
+        &self,
+        p: &mut Program,
+        logits: &Tensor,
+        dlogits: &Tensor,
+        metrics: &Tensor,
+    ) -> Result<()> {
+        let call = Call::new("generator_loss", "losses")
+            .bind("state", &self.state)
+            .bind("logits", logits)
+            .bind("dlogits", dlogits)
+            .bind("metrics", metrics)
+            .param("rows", logits.rows)
+            .param("k", logits.cols)
+            .flops(6 * logits.len() as u64);
+        p.dispatch(self.gpu, call, [1, 1, 1])
+    }
+
     /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 mod batch;
 mod gemm;
 mod losses;
+mod minibatch_discrimination;
 mod norm;
 mod optimizer;
 mod pointwise;
@@ -16,6 +17,7 @@ mod weights;
 
 pub use gemm::{Conv, Epilogue, Gemm, Operand, Right, RightOperand, Tile, Tiling};
 pub use losses::{HeadRows, HeadWeights, METRICS};
+pub use minibatch_discrimination::Closeness;
 pub use norm::BatchNorm;
 pub use optimizer::Adam;
 pub use pointwise::{Activation, Fill};

@@ -1,6 +1,6 @@
 //! Windows: pooling to their largest value or mean, to the mean of the whole image, and sums over windows.
 
-use super::{Activation, Conv, Ops, lanes};
+use super::{Activation, Conv, Epilogue, Ops, lanes};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Program, Tensor};
 
@@ -133,7 +133,7 @@ impl Ops<'_> {
     }
 
     /// dx [rows * h * w, c] = sum over the windows that hold a pixel of its values in the column matrix `columns`
-    /// [rows * oh * ow, kernel * kernel * c]; `below` as for [`Ops::max_pool2d_grad`].
+    /// [rows * oh * ow, kernel * kernel * c], and what the epilogue makes of it.
     ///
     /// # Errors
     /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
@@ -143,14 +143,27 @@ impl Ops<'_> {
         layer: &str,
         at: &Conv,
         columns: &Tensor,
-        below: Option<(&Tensor, Activation)>,
+        epilogue: Epilogue<'_>,
         dx: &Tensor,
     ) -> Result<()> {
-        let (inputs, activation) = inputs(dx, below);
+        let mut tensors = vec![("dx", dx)];
+        let (grad, bias, activation) = match epilogue {
+            Epilogue::None => (false, None, Activation::None),
+            Epilogue::Forward { bias, activation } => (false, bias, activation),
+            Epilogue::Backward { saved, activation } => {
+                tensors.push(("x", saved));
+                (true, None, activation)
+            }
+        };
         let taps = at.kernel * at.kernel;
-        let call = windows("col2im", layer, at, (1, "f32"), (&[("columns", columns)], taps), &inputs)?
+        let mut call = windows("col2im", layer, at, (1, "f32"), (&[("columns", columns)], taps), &tensors)?
             .define("ACT", activation.number())
+            .define("GRAD", u32::from(grad))
+            .define("BIAS", u32::from(bias.is_some()))
             .param("slope", activation.slope());
+        if let Some(bias) = bias {
+            call = call.bind("bias", bias);
+        }
         p.each(self.gpu, call, dx.len() as u64)
     }
 

@@ -1,6 +1,7 @@
 //! 2-D convolution (cross-correlation): x `[rows, h, w, in]`, W `[out, k, k, in]`, y `[rows, oh, ow, out]`.
 
 use crate::model::shape::{Dims, LayerShape, Window};
+use crate::model::spec::LayerOp;
 
 /// Sizes of one convolution, or pooling, over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +17,14 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    /// The sizes of a convolution or pooling layer on `rows` images; `None` for other layers.
+    /// The sizes of a convolution or pooling layer on `rows` images, of a transposed convolution those of the
+    /// convolution which it transposes; `None` for other layers.
     pub fn of(layer: &LayerShape, rows: usize) -> Option<ConvShape> {
-        layer.window.map(|window| ConvShape { rows, input: layer.input, output: layer.output, window })
+        let (input, output) = match layer.op {
+            LayerOp::ConvTranspose2d { .. } => (layer.output, layer.input),
+            _ => (layer.input, layer.output),
+        };
+        layer.window.map(|window| ConvShape { rows, input, output, window })
     }
 
     /// Values of the weight tensor.

@@ -70,7 +70,7 @@ pub fn check_params(
 }
 
 /// A small fully connected model on 2x3x1 images with three classes: every weight normalisation, noise,
-/// batch norm with and without scale, separate and joined.
+/// batch norm with and without scale, separate and joined, minibatch discrimination.
 pub fn dnn() -> ModelShape {
     model(
         r#"
@@ -86,6 +86,7 @@ pub fn dnn() -> ModelShape {
             { op = "tanh", feature = true },
             { op = "batch_norm", eps = 1e-3 },
             { op = "gaussian_noise", sigma = 0.5 },
+            { op = "minibatch_discrimination", kernels = 3, dims = 2 },
             { op = "dense", units = "classes", weight_norm = "trained" },
         ]
         [generator]
@@ -106,7 +107,8 @@ pub fn dnn() -> ModelShape {
 }
 
 /// A small convolutional model on 5x6x2 images with three classes: strides 1 and 2, all paddings, batch norm,
-/// leaky ReLU, dropout, pooling, shifts; a normal prior.
+/// leaky ReLU, dropout, pooling, shifts, a generator with transposed
+/// convolutions; a normal prior.
 pub fn cnn() -> ModelShape {
     model(
         r#"
@@ -135,10 +137,15 @@ pub fn cnn() -> ModelShape {
         latent = 3
         prior = "normal"
         layers = [
-            { op = "dense", units = 5 },
+            { op = "dense", units = 18 },
             { op = "batch_norm" },
             { op = "softplus" },
             { op = "dropout", rate = 0.25 },
+            { op = "unflatten", height = 3, width = 3 },
+            { op = "conv_transpose2d", channels = 3, kernel = 2, padding = 1, bias = false },
+            { op = "conv_transpose2d", channels = 2, kernel = 4, stride = 2, init = "he_normal" },
+            { op = "tanh" },
+            { op = "flatten" },
             { op = "dense", units = "pixels" },
             { op = "sigmoid" },
         ]

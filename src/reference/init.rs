@@ -24,12 +24,15 @@ fn init_tensor(layer: &LayerShape, name: &str, len: usize, seed: u64, at: Counte
     // Inputs and outputs that one weight tensor connects per tap, and its taps.
     let (init, inputs, taps) = match &layer.op {
         LayerOp::Dense { init, .. } => (Some(*init), layer.input.len(), 1),
-        LayerOp::Conv2d { init, kernel, .. } => (Some(*init), layer.input.channels, kernel * kernel),
+        LayerOp::MinibatchDiscrimination { init, .. } => (Some(*init), layer.input.len(), 1),
+        LayerOp::Conv2d { init, kernel, .. } | LayerOp::ConvTranspose2d { init, kernel, .. } => {
+            (Some(*init), layer.input.channels, kernel * kernel)
+        }
         _ => (None, 0, 0),
     };
     match (name, init) {
         ("weight" | "weight_v", Some(init)) => {
-            let (fan_in, fan_out) = (f64::from(taps * inputs), f64::from(taps * layer.output.channels));
+            let (fan_in, fan_out) = (f64::from(taps * inputs), f64::from(taps * layer.product_columns()));
             (0..len).map(|e| draw(init, fan_in, fan_out, seed, at, e as u32)).collect()
         }
         ("bias" | "running_mean", _) => vec![0.0; len],

@@ -157,6 +157,19 @@ pub fn discriminator_loss(
     }
 }
 
+/// The plain loss of G, -mean log D over the logits `[rows, classes]` of its images, and its gradient.
+pub fn generator_loss(logits: &[f64], classes: usize) -> (f64, Vec<f64>) {
+    let n = (logits.len() / classes) as f64;
+    let mut loss = 0.0;
+    let mut d = Vec::with_capacity(logits.len());
+    for l in logits.chunks_exact(classes) {
+        let s = logsumexp(l);
+        loss += softplus(-s) / n;
+        d.extend(softmax(l).iter().map(|p| -sigmoid(-s) * p / n));
+    }
+    (loss, d)
+}
+
 /// Index of the largest value, the first of equals.
 pub fn argmax(values: &[f64]) -> usize {
     let mut best = 0;
@@ -176,6 +189,15 @@ pub enum FeatureMatching {
     Mean,
     /// Sum, the squared norm of the paper's text: F times as large.
     Sum,
+}
+
+/// What G is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GeneratorLoss {
+    /// The distance of feature means.
+    FeatureMatching(FeatureMatching),
+    /// -log D(G(z)).
+    NonSaturating,
 }
 
 /// L_G = `c || mean_real f - mean_generated f ||^2`, c = 1/F or 1, and dL_G/df. f is
@@ -272,6 +294,14 @@ mod tests {
         let loss = discriminator_loss(&[0.0, 0.0, 3f64.ln(), 0.0], 2, &[], 1, 0, settings);
         let expected = [2f64.ln(), 2.0 / 16.0];
         assert_close("entropy, distance", &expected, &[loss.entropy, loss.consistency], 1e-14, 0.0);
+    }
+
+    #[test]
+    fn gradients_of_the_generator_loss() {
+        let logits: Vec<f64> = numbers(5, 6 * 4).iter().map(|x| 2.0 * x - 1.0).collect();
+        check_gradient("generator", &logits, &generator_loss(&logits, 4).1, |l| generator_loss(l, 4).0);
+        // D = 3/4.
+        assert_close("value", &[-0.75f64.ln()], &[generator_loss(&[0.0; 3], 3).0], 1e-14, 0.0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod conv2d;
 pub mod dense;
 pub mod init;
 pub mod loss;
+pub mod minibatch_discrimination;
 pub mod net;
 pub mod optimizer;
 pub mod pointwise;
@@ -22,7 +23,9 @@ pub mod weight_norm;
 
 pub use compare::{assert_close, assert_nmse, check_close, nmse};
 pub use init::{data_init, init_params};
-pub use loss::{DiscriminatorLoss, FeatureMatching, LossSettings, discriminator_loss, feature_matching};
+pub use loss::{
+    DiscriminatorLoss, FeatureMatching, GeneratorLoss, LossSettings, discriminator_loss, feature_matching,
+};
 pub use net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 pub use optimizer::{AdamSettings, EpsPlacement, Moments};
 pub use step::{Dataset, GanState, StepSettings, gan_step, initialise, minibatch, supervised_step};

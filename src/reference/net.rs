@@ -5,7 +5,7 @@ use super::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_g
 use super::dense::{add_bias, bias_grad, dense_data_grad, dense_forward, dense_weight_grad};
 use super::optimizer::zeros;
 use super::weight_norm::{weight_norm, weight_norm_grad};
-use super::{LayerParams, NetParams, pointwise, pool, shift};
+use super::{LayerParams, NetParams, minibatch_discrimination, pointwise, pool, shift};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics};
 use crate::rng::Counter;
@@ -72,6 +72,8 @@ pub enum Saved {
     Normalised(Vec<Normalised>),
     /// Dropout: the factor of every value.
     Factors(Vec<f64>),
+    /// Minibatch discrimination: the product, and the rows that were compared with one another.
+    Product(Vec<f64>, Vec<Group>),
     /// Random shifts: rows and columns of every image.
     Offsets(Vec<[i32; 2]>),
     /// Max pooling: which place of its window every output came from.
@@ -160,7 +162,9 @@ pub fn layer_forward(
 ) -> (Vec<f64>, Saved) {
     let map = |f: &dyn Fn(f64) -> f64| (x.iter().map(|&v| f(v)).collect(), Saved::Nothing);
     match &layer.op {
-        LayerOp::Dense { .. } | LayerOp::Conv2d { .. } => affine_forward(layer, params, x, rows(groups)),
+        LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::ConvTranspose2d { .. } => {
+            affine_forward(layer, params, x, rows(groups))
+        }
         LayerOp::BatchNorm { .. } => normalise(layer, params, x, groups, draws.is_some()),
         LayerOp::GaussianNoise { sigma } => match draws {
             Some((seed, at)) => (pointwise::gaussian_noise(x, f64::from(*sigma), seed, at), Saved::Nothing),
@@ -172,6 +176,14 @@ pub fn layer_forward(
                 None => vec![1.0; x.len()],
             };
             (multiply(x, &factors), Saved::Factors(factors))
+        }
+        LayerOp::MinibatchDiscrimination { .. } => {
+            let (n, m) = (layer.input.len() as usize, layer.product_columns() as usize);
+            let product = dense_forward(x, &effective_weight(layer, params), rows(groups), n, m);
+            let one = [Group { rows: rows(groups), update_running: false }];
+            let compared = if draws.is_some() { groups } else { &one };
+            let y = minibatch_discrimination::forward(x, &product, closeness(layer), compared);
+            (y, Saved::Product(product, compared.to_vec()))
         }
         LayerOp::RandomShift { pixels } => {
             let offsets = match draws {
@@ -194,7 +206,7 @@ pub fn layer_forward(
             let (pixels, channels) = (layer.input.pixels() as usize, layer.input.channels as usize);
             (pool::global_avg_pool(x, rows(groups), pixels, channels), Saved::Nothing)
         }
-        LayerOp::Flatten {} => (x.to_vec(), Saved::Nothing),
+        LayerOp::Flatten {} | LayerOp::Unflatten { .. } => (x.to_vec(), Saved::Nothing),
     }
 }
 
@@ -211,13 +223,29 @@ pub fn effective_weight(layer: &LayerShape, params: &LayerParams) -> Vec<f64> {
     }
 }
 
+fn closeness(layer: &LayerShape) -> minibatch_discrimination::Sizes {
+    let LayerOp::MinibatchDiscrimination { kernels, dims, .. } = layer.op else {
+        unreachable!("called on minibatch discrimination only")
+    };
+    minibatch_discrimination::Sizes {
+        features: layer.input.len() as usize,
+        kernels: kernels as usize,
+        dims: dims as usize,
+    }
+}
+
 fn window(layer: &LayerShape, rows: usize) -> ConvShape {
     ConvShape::of(layer, rows).expect("pooling layers have a window")
+}
+
+fn transposed(layer: &LayerShape) -> bool {
+    matches!(layer.op, LayerOp::ConvTranspose2d { .. })
 }
 
 fn affine_forward(layer: &LayerShape, params: &LayerParams, x: &[f64], rows: usize) -> (Vec<f64>, Saved) {
     let w = effective_weight(layer, params);
     let mut y = match ConvShape::of(layer, rows) {
+        Some(shape) if transposed(layer) => conv2d_data_grad(x, &w, &shape),
         Some(shape) => conv2d_forward(x, &w, &shape),
         None => dense_forward(x, &w, rows, layer.input.len() as usize, layer.output.len() as usize),
     };
@@ -331,15 +359,29 @@ fn layer_backward(
 ) -> Vec<f64> {
     let map = |slope: &dyn Fn(f64) -> f64| x.iter().zip(dy).map(|(&x, d)| slope(x) * d).collect();
     match (&layer.op, saved) {
-        (LayerOp::Dense { .. } | LayerOp::Conv2d { .. }, Saved::Weight(w)) => {
-            affine_backward(layer, params, x, dy, w, rows, grads)
-        }
+        (
+            LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::ConvTranspose2d { .. },
+            Saved::Weight(w),
+        ) => affine_backward(layer, params, x, dy, w, rows, grads),
         (LayerOp::BatchNorm { .. }, Saved::Normalised(parts)) => {
             normalise_backward(layer, params, x, dy, parts, grads)
         }
         (LayerOp::Dropout { .. }, Saved::Factors(factors)) => multiply(dy, factors),
+        (LayerOp::MinibatchDiscrimination { .. }, Saved::Product(product, compared)) => {
+            let s = closeness(layer);
+            let dm = minibatch_discrimination::backward(product, dy, s, compared);
+            let (n, m) = (s.features, s.kernels * s.dims);
+            if let Some(weight) = param_mut(layer, grads, "weight") {
+                *weight = dense_weight_grad(&dm, x, rows, n, m);
+            }
+            let mut dx = dense_data_grad(&dm, &effective_weight(layer, params), rows, n, m);
+            for (dx, dy) in dx.chunks_exact_mut(n).zip(dy.chunks_exact(n + s.kernels)) {
+                dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy);
+            }
+            dx
+        }
         (LayerOp::RandomShift { .. }, Saved::Offsets(offsets)) => shift::shift_grad(dy, layer.input, offsets),
-        (LayerOp::GaussianNoise { .. } | LayerOp::Flatten {}, _) => dy.to_vec(),
+        (LayerOp::GaussianNoise { .. } | LayerOp::Flatten {} | LayerOp::Unflatten { .. }, _) => dy.to_vec(),
         (LayerOp::Relu {}, _) => map(&pointwise::relu_grad),
         (LayerOp::LeakyRelu { slope }, _) => map(&|v| pointwise::leaky_relu_grad(v, f64::from(*slope))),
         (LayerOp::Softplus {}, _) => map(&pointwise::softplus_grad),
@@ -368,6 +410,9 @@ fn affine_backward(
 ) -> Vec<f64> {
     let (inputs, outputs) = (layer.input.len() as usize, layer.output.len() as usize);
     let (dx, dw) = match ConvShape::of(layer, rows) {
+        Some(shape) if transposed(layer) => {
+            (conv2d_forward(dy, w, &shape), conv2d_weight_grad(x, dy, &shape))
+        }
         Some(shape) => (conv2d_data_grad(dy, w, &shape), conv2d_weight_grad(dy, x, &shape)),
         None => {
             (dense_data_grad(dy, w, rows, inputs, outputs), dense_weight_grad(dy, x, rows, inputs, outputs))

@@ -7,7 +7,8 @@
 use super::NetParams;
 use super::init::{data_init, init_params};
 use super::loss::{
-    DiscriminatorLoss, FeatureMatching, LossSettings, discriminator_loss, feature_matching as matching_loss,
+    DiscriminatorLoss, GeneratorLoss, LossSettings, discriminator_loss, feature_matching as matching_loss,
+    generator_loss,
 };
 use super::net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 use super::optimizer::{AdamSettings, Moments, adam, ema, zeros};
@@ -75,8 +76,8 @@ pub struct StepSettings {
     pub batch: u32,
     /// Weights of D's loss.
     pub loss: LossSettings,
-    /// Reduction of G's loss.
-    pub feature_matching: FeatureMatching,
+    /// G's loss.
+    pub generator_loss: GeneratorLoss,
     /// D's optimiser.
     pub d_adam: AdamSettings,
     /// G's optimiser.
@@ -233,7 +234,7 @@ pub struct GeneratorPass {
     pub unlabelled: Vec<u32>,
     /// G's pass on z.
     pub generator: Tape,
-    /// D's pass on `[generated | unlabelled]`.
+    /// D's pass on `[generated | unlabelled]`; of the plain loss on the generated rows alone.
     pub discriminator: Tape,
     /// L_G.
     pub loss: f64,
@@ -258,21 +259,43 @@ pub fn generator_pass(
     let n = data.unlabelled_len(net);
     let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
     let generator = generate(model, state, settings, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP);
-    let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
     let rows = batch as usize;
-    let groups = [Group { rows, update_running: false }; 2];
+    let group = Group { rows, update_running: false };
     let mode = Mode::Train { seed, noise_base: streams::NOISE_G_STEP, step };
-    let discriminator = forward(net, &state.d, &input, &groups, mode);
+    let through_g = |discriminator: Tape, loss, discriminator_gradients: Gradients| {
+        let d_images = &discriminator_gradients.d_input[..rows * values];
+        let gradients = backward(&model.generator, &state.g, &generator, Some(d_images), None);
+        (discriminator, loss, discriminator_gradients, gradients)
+    };
+    let reduction = match settings.generator_loss {
+        GeneratorLoss::FeatureMatching(reduction) => reduction,
+        GeneratorLoss::NonSaturating => {
+            let tape = forward(net, &state.d, generator.output(), &[group], mode);
+            let (loss, d_logits) = generator_loss(tape.output(), model.data.classes as usize);
+            let gradients = backward(net, &state.d, &tape, Some(&d_logits), None);
+            let (discriminator, loss, discriminator_gradients, gradients) = through_g(tape, loss, gradients);
+            let unlabelled = vec![];
+            return GeneratorPass {
+                unlabelled,
+                generator,
+                discriminator,
+                loss,
+                discriminator_gradients,
+                gradients,
+            };
+        }
+    };
+    let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
+    let discriminator = forward(net, &state.d, &input, &[group; 2], mode);
     let Some(layer) = net.feature() else { panic!("{}: no feature layer", net.name) };
     let features = net.layers[layer].output.len() as usize;
     // The loss wants the real rows first.
     let mut f = discriminator.layer_output(layer).to_vec();
     f.rotate_left(rows * features);
-    let (loss, mut d_feature) = matching_loss(&f, rows, rows, features, settings.feature_matching);
+    let (loss, mut d_feature) = matching_loss(&f, rows, rows, features, reduction);
     d_feature.rotate_right(rows * features);
-    let discriminator_gradients = backward(net, &state.d, &discriminator, None, Some(&d_feature));
-    let d_images = &discriminator_gradients.d_input[..rows * values];
-    let gradients = backward(&model.generator, &state.g, &generator, Some(d_images), None);
+    let gradients = backward(net, &state.d, &discriminator, None, Some(&d_feature));
+    let (discriminator, loss, discriminator_gradients, gradients) = through_g(discriminator, loss, gradients);
     GeneratorPass { unlabelled, generator, discriminator, loss, discriminator_gradients, gradients }
 }
 

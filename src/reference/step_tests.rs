@@ -13,7 +13,7 @@ const SETTINGS: StepSettings = StepSettings {
     seed: 21,
     batch: 6,
     loss: LossSettings { weight: 1.0, alpha: 0.9, entropy: 0.0, consistency: 0.0, second_view: false },
-    feature_matching: FeatureMatching::Sum,
+    generator_loss: GeneratorLoss::FeatureMatching(FeatureMatching::Sum),
     d_adam: ADAM,
     g_adam: AdamSettings { lr: 0.003, placement: EpsPlacement::Outside, ..ADAM },
     ema_rate: 0.1,
@@ -66,10 +66,11 @@ fn gradients_of_the_discriminator_step() {
 
 #[test]
 fn gradients_of_the_generator_step_run_through_the_discriminator() {
-    for feature_matching in [FeatureMatching::Sum, FeatureMatching::Mean] {
+    for reduction in [FeatureMatching::Sum, FeatureMatching::Mean] {
         with_models(|model, mut state, data| {
             state.step = 3;
-            let settings = StepSettings { feature_matching, ..SETTINGS };
+            let generator_loss = GeneratorLoss::FeatureMatching(reduction);
+            let settings = StepSettings { generator_loss, ..SETTINGS };
             let pass = generator_pass(model, &state, &settings, data);
             // The real moment is a constant of the step, even where joined batch norm makes it depend on G.
             check_params(&model.name, &model.generator, &state.g, &pass.gradients.params, |g| {
@@ -79,7 +80,7 @@ fn gradients_of_the_generator_step_run_through_the_discriminator() {
                 let f = model.discriminator.layers[layer].output.len() as usize;
                 let real = &pass.discriminator.layer_output(layer)[6 * f..];
                 let generated = &at.discriminator.layer_output(layer)[..6 * f];
-                super::feature_matching(&[real, generated].concat(), 6, 6, f, feature_matching).0
+                super::feature_matching(&[real, generated].concat(), 6, 6, f, reduction).0
             });
         });
     }

@@ -1,7 +1,7 @@
 //! The recorded training step: everything that happens on the GPU, in order, with its memory.
 
 use super::device_data::DeviceData;
-use super::settings::{FeatureMatching, Method, Settings};
+use super::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
 use crate::error::Result;
 use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::ModelShape;
@@ -76,13 +76,13 @@ pub struct DStep {
 pub struct GStep {
     /// z `[batch, latent]`
     pub z: Tensor,
-    /// D's input, generated rows first, then unlabelled.
+    /// D's input, generated rows first, then unlabelled; of the plain loss only generated ones.
     pub images: Tensor,
     /// Image numbers of the unlabelled rows.
-    pub unlabelled: Tensor,
-    /// D's pass, to the feature layer.
+    pub unlabelled: Option<Tensor>,
+    /// D's pass, to the feature layer or to the logits.
     pub d: Pass,
-    /// Gradient by the features.
+    /// Gradient by the features or by the logits.
     pub df: Tensor,
     /// G's pass.
     pub g: Pass,
@@ -342,22 +342,31 @@ impl Recorder<'_, '_> {
     fn g_step(&self, p: &mut Program, d: &Net, g: &Trained, metrics: &Tensor) -> Result<GStep> {
         let (ops, s) = (self.ops, self.settings);
         let rows = s.batch_size;
-        let x = ops.gpu.tensor("images", 2 * rows, self.model.data.image.len());
+        let matching = s.generator_loss == GeneratorLoss::FeatureMatching;
+        let groups = vec![Group { rows, update_running: false }; if matching { 2 } else { 1 }];
+        let all = rows * groups.len() as u32;
+        let x = ops.gpu.tensor("images", all, self.model.data.image.len());
         let (z, g_tape) =
             self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
-        let unlabelled = self.unlabelled(p, 2, &x, rows, rows)?;
-        let groups = vec![Group { rows, update_running: false }; 2];
+        let unlabelled = matching.then(|| self.unlabelled(p, 2, &x, rows, rows)).transpose()?;
         let mode = Mode::Train { noise_base: streams::NOISE_G_STEP, groups };
-        let feature = d.shape.feature().expect("a checked discriminator has a feature layer");
-        let d_tape = d.forward(ops, p, &x, &mode, feature + 1)?;
-        let width = d.shape.layers[feature].output.len();
-        let f = d_tape.outputs[feature].reshape(2 * rows, width);
+        let last = match matching {
+            true => d.shape.feature().expect("a checked discriminator has a feature layer"),
+            false => d.shape.layers.len() - 1,
+        };
+        let d_tape = d.forward(ops, p, &x, &mode, last + 1)?;
+        let width = d.shape.layers[last].output.len();
+        let f = d_tape.outputs[last].reshape(all, width);
         // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
-        let reached = if d.joins_rows() { 2 * rows } else { rows };
+        let reached = if d.joins_rows() { all } else { rows };
         let df = ops.gpu.tensor("feature gradient", reached, width);
-        let mean = s.feature_matching == FeatureMatching::Mean;
-        ops.feature_matching(p, &f, rows, mean, &df, metrics)?;
-        let d_gradients = d.backward(ops, p, &d_tape, feature, &df, None, true)?;
+        if matching {
+            let mean = s.feature_matching == FeatureMatching::Mean;
+            ops.feature_matching(p, &f, rows, mean, &df, metrics)?;
+        } else {
+            ops.generator_loss(p, &f, &df, metrics)?;
+        }
+        let d_gradients = d.backward(ops, p, &d_tape, last, &df, None, true)?;
         let dx = d_gradients.input.as_ref().expect("asked for").clone();
         let image = self.model.data.image;
         let out = self.model.generator.output();

@@ -40,6 +40,17 @@ pub enum FeatureMatching {
     Sum,
 }
 
+/// What the generator is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratorLoss {
+    /// The features of its images should have the mean of real images' (Salimans et al. 2016, section 3.1).
+    #[default]
+    FeatureMatching,
+    /// -log D(G(z)) (Goodfellow et al. 2014).
+    NonSaturating,
+}
+
 /// Settings of one run. Sizes are counts, rates are per step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,7 +105,9 @@ pub struct Settings {
     pub consistency_weight: f32,
     /// Epochs over which both weights rise linearly from 0.
     pub ramp_epochs: u32,
-    /// Reduction of G's loss.
+    /// G's loss.
+    pub generator_loss: GeneratorLoss,
+    /// Reduction of feature matching.
     pub feature_matching: FeatureMatching,
     /// Share of the run, its end, over which both learning rates fall linearly to 0.
     pub learning_rate_decay: f32,
@@ -149,6 +162,7 @@ impl Settings {
             entropy_weight: 0.0,
             consistency_weight: 0.0,
             ramp_epochs: 2,
+            generator_loss: GeneratorLoss::FeatureMatching,
             feature_matching: FeatureMatching::Mean,
             learning_rate_decay: 0.0,
             ema_rate: 1e-3,

@@ -74,6 +74,7 @@ pub fn trace_step(
         ("label_smoothing", s.label_smoothing.to_string()),
         ("entropy_weight", (s.entropy_weight * state.ramp).to_string()),
         ("consistency_weight", (s.consistency_weight * state.ramp).to_string()),
+        ("generator_loss", format!("{:?}", s.generator_loss)),
         ("feature_matching", format!("{:?}", s.feature_matching).to_lowercase()),
     ];
     Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
@@ -200,12 +201,14 @@ impl Writer<'_, '_> {
     fn g_step(&mut self, s: &GStep) -> Result<()> {
         let model = self.model;
         self.push_rows("g_step.images".into(), &s.images, model.data.image)?;
-        self.push_integers("g_step.unlabelled.index".into(), &s.unlabelled)?;
+        if let Some(index) = &s.unlabelled {
+            self.push_integers("g_step.unlabelled.index".into(), index)?;
+        }
         self.push_rows("g_step.z".into(), &s.z, model.generator.input)?;
         self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP)?;
-        let feature = model.discriminator.feature().expect("a checked discriminator has a feature layer");
-        let dims = model.discriminator.layers[feature].output;
-        self.push_rows("g_step.grad.features".into(), &s.df, dims)?;
+        let last = s.d.tape.outputs.len() - 1;
+        let name = if s.unlabelled.is_some() { "features" } else { "logits" };
+        self.push_rows(format!("g_step.grad.{name}"), &s.df, model.discriminator.layers[last].output)?;
         self.pass("g_step", &model.generator, &s.g, streams::NOISE_G_IN_G_STEP)
     }
 }

@@ -38,6 +38,8 @@ const POOL: (&str, &[&str]) = (
     "V T H W C OH OW KERNEL STRIDE TOP LEFT",
     &["4 vec4<f32> 14 14 48 4 4 4 3 0 0", "1 f32 7 5 3 4 3 3 2 1 1", "4 vec4<f32> 6 8 4 3 4 2 2 0 0"],
 );
+/// Values that a distance of minibatch discrimination runs over.
+const DIMS: (&str, &[&str]) = ("DIMS", &["1", "2", "3", "5", "16"]);
 /// Invocations of a workgroup: software adapters, GPUs.
 const WG: (&str, &[&str]) = ("WG", &["32", "64"]);
 
@@ -50,6 +52,7 @@ pub const TABLE: &[Entry] = &[
     entry("activation", &[WG, ACT]),
     entry("activation_grad", &[WG, ACT]),
     entry("adam", &[WG, ("ROLE", OFF_ON), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
+    entry("add_columns", &[WG]),
     entry("avg_pool2d", &[WG, POOL]),
     entry("avg_pool2d_grad", &[WG, ACT, POOL]),
     entry("batch_norm", &[WG, ACT, ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES]),
@@ -58,7 +61,10 @@ pub const TABLE: &[Entry] = &[
         ..entry("batch_norm_grad", &[WG, ("PASS", OFF_ON), ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES])
     },
     entry("batch_norm_statistics", &[WG, ("RUNNING", OFF_ON)]),
-    Entry { legal: |v| v.get("V") == 1, ..entry("col2im", &[WG, ACT, POOL]) },
+    Entry {
+        legal: |v| v.get("V") == 1 && (v.get("GRAD") == 0 || v.get("BIAS") == 0),
+        ..entry("col2im", &[WG, ACT, POOL, ("GRAD", OFF_ON), ("BIAS", OFF_ON)])
+    },
     entry("column_reduce", &[WG, ("MODE", &["0", "1", "2"]), LANES]),
     entry("column_sum", &[WG]),
     entry("copy", &[WG, ("CORRECT", OFF_ON)]),
@@ -138,6 +144,7 @@ pub const TABLE: &[Entry] = &[
             ],
         )
     },
+    entry("generator_loss", &[WG]),
     entry("global_avg_pool", &[WG]),
     entry("global_avg_pool_grad", &[WG]),
     entry("head", &[WG]),
@@ -145,6 +152,8 @@ pub const TABLE: &[Entry] = &[
     entry("max_pool2d", &[WG, ("TAP", OFF_ON), POOL]),
     entry("max_pool2d_grad", &[WG, ACT, POOL]),
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
+    entry("minibatch_discrimination", &[WG, DIMS]),
+    entry("minibatch_discrimination_grad", &[WG, DIMS]),
     entry("noise", &[WG]),
     Entry {
         legal: |v| v.get("BACKWARD") == 1 || v.get("BP") == 0,

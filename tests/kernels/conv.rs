@@ -237,6 +237,19 @@ fn the_sizes_of_the_cnn() {
     }
 }
 
+/// Transposed convolutions: the product of the data gradient with the epilogue of a forward pass.
+#[test]
+fn transposed() {
+    let gpu = open(false);
+    for tiling in tilings(&gpu).into_iter().take(2) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        for (i, case) in CASES.iter().enumerate() {
+            let act = if i % 2 == 0 { Activation::LeakyRelu(0.2) } else { Activation::Sigmoid };
+            passes(&ops, case, (End::Plain, End::Bias(act)), false);
+        }
+    }
+}
+
 /// With the bounds checks of WGSL.
 #[test]
 fn checked() {

@@ -119,6 +119,29 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
 }
 
 #[test]
+fn generator_loss() {
+    both_ways(|gpu| {
+        for (rows, k, scale) in [(1, 2, 1.0), (31, 3, 8.0), (33, 10, 200.0), (512, 10, 1.0)] {
+            let name = format!("generator loss {rows} x {k}");
+            let logits: Vec<f32> = numbers(123, rows * k).iter().map(|v| v * scale).collect();
+            let tl = input(gpu, rows, k, &logits);
+            let dlogits = Output::new(gpu, rows, k, Slack::None);
+            let ring = metrics(gpu);
+            run(gpu, state(), |ops, p| ops.generator_loss(p, &tl, &dlogits.open, &ring.open));
+            let (loss, d) = loss::generator_loss(&wide(&logits), k as usize);
+            let got: Vec<f32> = dlogits.read(gpu, &name);
+            if d.iter().any(|v| v.abs() > 1e-30) {
+                sums(&name, &d, &got);
+            }
+            values(&name, &d, &got, 1e-30);
+            let m = slot_of(gpu, &ring, &name);
+            values(&name, &[loss], &m[5..6], 1e-6 * f64::from(scale));
+            assert!([&m[..5], &m[6..]].concat().iter().all(|v| v.is_nan()), "{name}: other metrics");
+        }
+    });
+}
+
+#[test]
 fn feature_matching() {
     both_ways(|gpu| {
         for (generated, real, n) in [(1, 1, 1), (3, 5, 31), (33, 31, 32), (100, 64, 250), (7, 9, 1009)] {

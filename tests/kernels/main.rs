@@ -11,6 +11,7 @@ mod conv;
 mod gemm;
 mod harness;
 mod losses;
+mod minibatch_discrimination;
 mod norm;
 mod optimizer;
 mod pointwise;

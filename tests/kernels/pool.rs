@@ -5,7 +5,7 @@ use crate::gemm::{ACTIVATIONS, activate, slope_at};
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
 use ssgan::gpu::Gpu;
 use ssgan::model::shape::{Dims, Window};
-use ssgan::ops::{Activation, State};
+use ssgan::ops::{Activation, Epilogue, State};
 use ssgan::reference::conv2d::ConvShape;
 use ssgan::reference::pool as twin;
 
@@ -145,9 +145,15 @@ fn windows(gpu: &Gpu, s: &ConvShape, act: Activation) {
     let n = s.window.kernel * s.window.kernel * c;
     let said = numbers(78, out_pixels * n);
     let (tx, tsaid) = (input(gpu, pixels, c, &x), input(gpu, out_pixels, n, &said));
-    let dx = Output::new(gpu, pixels, c, Slack::None);
+    let bias = numbers(79, c);
+    let tbias = input(gpu, 1, c, &bias);
+    let [dx, y, plain] = [0; 3].map(|_| Output::new(gpu, pixels, c, Slack::None));
     run(gpu, State::default(), |ops, p| {
-        ops.col2im(p, "test", &geometry(s), &tsaid, Some((&tx, act)), &dx.tensor)
+        let mut with =
+            |epilogue, out: &Output| ops.col2im(p, "test", &geometry(s), &tsaid, epilogue, &out.tensor);
+        with(Epilogue::Backward { saved: &tx, activation: act }, &dx)?;
+        with(Epilogue::Forward { bias: Some(&tbias), activation: act }, &y)?;
+        with(Epilogue::None, &plain)
     });
     let mut want = vec![0.0; (pixels * c) as usize];
     let (c, n) = (c as usize, n as usize);
@@ -156,6 +162,9 @@ fn windows(gpu: &Gpu, s: &ConvShape, act: Activation) {
             want[inp * c + channel] += f64::from(said[out * n + tap * c + channel]);
         }
     });
+    values(&name, &want, &plain.read(gpu, &name), 1e-6);
+    let ends = want.iter().enumerate().map(|(i, v)| activate(act, v + f64::from(bias[i % c])));
+    values(&format!("{name}, with bias"), &ends.collect::<Vec<_>>(), &y.read(gpu, &name), 2e-6);
     values(&name, &times(want, &slopes), &dx.read(gpu, &name), 1e-6);
 }
 

@@ -13,7 +13,7 @@ use ssgan::model::spec::LayerOp;
 use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
-use ssgan::train::settings::{FeatureMatching, Method, Settings};
+use ssgan::train::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
 use ssgan::train::{Trainer, permute_weights, trace_step};
 use std::sync::atomic::AtomicBool;
 use twin::{Pass, Twin};
@@ -246,6 +246,8 @@ fn regularised_runs_are_like_the_twin() {
         ..ssl()
     };
     whole_run("dnn, regularised", &model(DNN, 6, 1), &settings);
+    let plain = Settings { generator_loss: GeneratorLoss::NonSaturating, ..settings.clone() };
+    whole_run("dnn, plain generator loss", &model(DNN, 6, 1), &plain);
     let settings = Settings { epsilon: 1e-3, ..settings };
     whole_run("cnn 8x8x3, regularised", &model(CNN_SEPARATE, 8, 3), &settings);
     whole_run("cnn 8x8x1, joined, regularised", &model(CNN_JOINED, 8, 1), &settings);
@@ -296,7 +298,10 @@ fn fused(net: &NetShape, i: usize) -> bool {
     let activation = matches!(next, Some(Relu {} | LeakyRelu { .. } | Softplus {} | Sigmoid {} | Tanh {}));
     activation
         && !net.layers[i].feature
-        && matches!(net.layers[i].op, Dense { .. } | Conv2d { .. } | BatchNorm { .. })
+        && matches!(
+            net.layers[i].op,
+            Dense { .. } | Conv2d { .. } | ConvTranspose2d { .. } | BatchNorm { .. }
+        )
 }
 
 /// Input, activations and random numbers of one pass through a network.

@@ -9,7 +9,7 @@ use ssgan::rng::{self, Counter};
 pub const CLASSES: u32 = 3;
 
 /// Dense layers only: every weight normalisation with and without bias, noise after every activation, batch
-/// norm without scale, a generator with data-dependent initialisation, a uniform prior.
+/// norm without scale, minibatch discrimination within the features, a generator with data-dependent initialisation, a uniform prior.
 pub const DNN: &str = r#"
 name = "small-dnn"
 [discriminator]
@@ -23,8 +23,9 @@ layers = [
     { op = "softplus" },
     { op = "gaussian_noise", sigma = 0.5 },
     { op = "dense", units = 9, weight_norm = "plain" },
-    { op = "tanh", feature = true },
-    { op = "gaussian_noise", sigma = 0.5 },
+    { op = "tanh" },
+    { op = "minibatch_discrimination", kernels = 2, dims = 2, init = "he_normal" },
+    { op = "gaussian_noise", sigma = 0.5, feature = true },
     { op = "dense", units = "classes", weight_norm = "trained", init = { normal = 0.1 } },
 ]
 [generator]
@@ -43,7 +44,8 @@ layers = [
 "#;
 
 /// Convolutions of stride 1 and 2, batch norm with statistics of each input alone, dropout, leaky ReLU, largest
-/// values of windows, global average pooling, shifted images, a normal prior.
+/// values of windows, global average pooling, shifted images, a generator of transposed
+/// convolutions with few and with many channels, a normal prior.
 pub const CNN_SEPARATE: &str = r#"
 name = "small-cnn"
 [discriminator]
@@ -71,6 +73,15 @@ layers = [
     { op = "batch_norm", eps = 1e-3 },
     { op = "leaky_relu" },
     { op = "dropout", rate = 0.2 },
+    { op = "unflatten", height = 2, width = 2 },
+    { op = "conv_transpose2d", channels = 7, kernel = 3, stride = 2, bias = false },
+    { op = "batch_norm", eps = 1e-3 },
+    { op = "softplus" },
+    { op = "conv_transpose2d", channels = 5, kernel = 2, padding = "valid" },
+    { op = "tanh" },
+    { op = "conv_transpose2d", channels = 3, kernel = 4, stride = 2, padding = 1 },
+    { op = "softplus" },
+    { op = "flatten" },
     { op = "dense", units = "pixels", init = "he_normal" },
     { op = "sigmoid" },
 ]

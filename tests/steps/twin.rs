@@ -4,10 +4,11 @@ use ssgan::data;
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
 use ssgan::reference::conv2d::ConvShape;
+use ssgan::reference::net::Saved;
 use ssgan::reference::pool::max_pool2d;
 use ssgan::reference::{
-    AdamSettings, EpsPlacement, FeatureMatching, GanState, LossSettings, NetParams, StepSettings, Tape,
-    initialise, step,
+    AdamSettings, EpsPlacement, FeatureMatching, GanState, GeneratorLoss, Group, LossSettings, NetParams,
+    StepSettings, Tape, initialise, step,
 };
 use ssgan::train::settings::{self, Method, Settings};
 
@@ -109,9 +110,10 @@ fn step_settings(s: &Settings) -> StepSettings {
             consistency: 0.0,
             second_view: s.consistency_weight > 0.0,
         },
-        feature_matching: match s.feature_matching {
-            settings::FeatureMatching::Mean => FeatureMatching::Mean,
-            settings::FeatureMatching::Sum => FeatureMatching::Sum,
+        generator_loss: match (s.generator_loss, s.feature_matching) {
+            (settings::GeneratorLoss::NonSaturating, _) => GeneratorLoss::NonSaturating,
+            (_, settings::FeatureMatching::Mean) => GeneratorLoss::FeatureMatching(FeatureMatching::Mean),
+            (_, settings::FeatureMatching::Sum) => GeneratorLoss::FeatureMatching(FeatureMatching::Sum),
         },
         d_adam: adam(s.learning_rate),
         g_adam: adam(s.generator_learning_rate),
@@ -161,7 +163,8 @@ impl Pass {
     }
 
     /// How near the pass came to a kink: distance from zero of the value nearest to it that a ReLU or leaky
-    /// ReLU was given, or between the two largest values of a pooling window. Nearer than f32 resolves, GPU
+    /// ReLU was given, between the two largest values of a pooling window, or of two rows that minibatch
+    /// discrimination compares. Nearer than f32 resolves, GPU
     /// and twin may take different sides and nothing can be compared.
     pub fn margin(&self, model: &ModelShape) -> f64 {
         let nets = |name| if name == "generator" { &model.generator } else { &model.discriminator };
@@ -175,7 +178,24 @@ fn margin(net: &NetShape, tape: &Tape) -> f64 {
         LayerOp::MaxPool2d { .. } => leads(layer, x, tape.rows()),
         _ => vec![],
     });
-    kinks.fold(f64::INFINITY, f64::min)
+    let distances = tape.saved.iter().zip(&net.layers).flat_map(|(saved, layer)| match saved {
+        Saved::Product(product, groups) => apart(product, layer.product_columns() as usize, groups),
+        _ => vec![],
+    });
+    kinks.chain(distances).fold(f64::INFINITY, f64::min)
+}
+
+/// Differences between rows of a group, column by column: where minibatch discrimination turns.
+fn apart(product: &[f64], columns: usize, groups: &[Group]) -> Vec<f64> {
+    let mut rows = product.chunks_exact(columns);
+    let mut all = vec![];
+    for group in groups {
+        let of: Vec<&[f64]> = rows.by_ref().take(group.rows).collect();
+        for (i, a) in of.iter().enumerate() {
+            all.extend(of[..i].iter().flat_map(|b| a.iter().zip(*b).map(|(a, b)| (a - b).abs())));
+        }
+    }
+    all
 }
 
 /// By how much the largest value of each window leads the next.
