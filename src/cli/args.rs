@@ -82,9 +82,12 @@ pub struct SettingsArgs {
     /// Settings that belong together: paper (the paper's own), best (lowest error); --config and flags win over them
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
     pub recipe: Option<String>,
-    /// dnn, cnn, or the path of a model file [default: dnn]
+    /// dnn, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file [default: dnn]
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
+    /// Generator in place of the model's own: conv (28x28 images), or that of another model
+    #[arg(long, value_name = "NAME|PATH")]
+    pub generator: Option<String>,
     #[command(flatten)]
     pub data: DataArgs,
     /// ssl: the GAN; supervised: the same network on the labelled images alone [default: ssl]
@@ -199,6 +202,7 @@ impl SettingsArgs {
             }
         }
         set(&mut s.model, &self.model);
+        set_some(&mut s.generator, &self.generator);
         set(&mut s.dataset, &self.data.dataset);
         set_some(&mut s.data_dir, &self.data.data_dir);
         s.offline |= self.data.offline;

@@ -61,6 +61,10 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d { .. }));
     let settings = over(Settings::defaults(first.method, convolutional))?;
     settings.validate()?;
+    let (spec, model_toml) = match &settings.generator {
+        Some(name) => parse::with_generator(&spec, name)?,
+        None => (spec, model_toml),
+    };
     Ok(Resolved { settings, spec, model_toml })
 }
 
@@ -137,6 +141,7 @@ fn known_keys() -> Vec<String> {
     all.adapter = Some(String::new());
     all.backend = Some(String::new());
     all.unlabelled = Some(1);
+    all.generator = Some(String::new());
     table_of(&all).map(|t| t.keys().cloned().collect()).unwrap_or_default()
 }
 

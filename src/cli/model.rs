@@ -9,9 +9,12 @@ use crate::report::table::{Align, Table};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// dnn, cnn, or the path of a model file
+    /// dnn, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file
     #[arg(value_name = "NAME|PATH")]
     model: String,
+    /// Generator in place of the model's own: conv (28x28 images), or that of another model
+    #[arg(long, value_name = "NAME|PATH")]
+    generator: Option<String>,
     /// Shape of one image: channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]
     image: String,
@@ -26,6 +29,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let data = DataShape { image: image(&args.image)?, classes: args.classes };
     let (spec, source) = parse::load(&args.model)?;
+    let (spec, source) = match &args.generator {
+        Some(name) => parse::with_generator(&spec, name)?,
+        None => (spec, source),
+    };
     let summary = ModelSummary::new(&parse::check(&spec, &source, &args.model, data)?);
     if args.json { output::print_json(&summary) } else { output::print(&text(&summary)) }
 }

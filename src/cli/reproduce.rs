@@ -37,6 +37,9 @@ pub struct Args {
     /// With the paper's own recipe: 180,000 steps for each label seed
     #[arg(long)]
     paper: bool,
+    /// With the ablations: one thing changed at a time in the semi-supervised cnn, and other numbers of labels
+    #[arg(long)]
+    ablate: bool,
     /// Train only the I-th of N parts of the runs, to spread them over machines
     #[arg(long, value_name = "I/N", value_parser = part)]
     shard: Option<(usize, usize)>,
@@ -77,6 +80,7 @@ pub fn run(args: &Args) -> Result<()> {
         label_seeds: args.label_seeds.unwrap_or(if args.quick { 2 } else { 5 }),
         quick: args.quick,
         paper: args.paper,
+        ablate: args.ablate,
     };
     let all = plan(&scope);
     if !args.merge.is_empty() {

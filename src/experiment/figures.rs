@@ -1,10 +1,11 @@
 //! The figures of the report, drawn from our runs.
 
 use super::plan::{GROUPS, Group, Section};
-use super::results::{Epoch, Results, RunResult};
+use super::results::{Epoch, Results, RunResult, Stat};
+use super::tables::{base, effects};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
-use crate::report::plot::{Line, Panel};
+use crate::report::plot::{Dot, Line, Panel};
 
 type Value = fn(&Epoch) -> f32;
 
@@ -82,6 +83,19 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
     let mean = |i: usize| (members[0][i].0, members.iter().map(|m| m[i].1).sum::<f64>() / n);
     let points = (0..shortest).map(mean).collect();
     Line { name: name.into(), points, members: if runs.len() > 1 { members } else { vec![] } }
+}
+
+/// Figure 13: the base first, then what each change gave.
+pub fn ablations(results: &Results) -> Vec<Dot> {
+    let effects = effects(results);
+    let dot =
+        |name: &str, s: Stat| Dot { name: name.into(), mean: s.mean, deviation: s.deviation.unwrap_or(0.0) };
+    match base(results) {
+        Some(b) if !effects.is_empty() => std::iter::once(dot("the cnn as it is", b))
+            .chain(effects.iter().map(|e| dot(e.group.label, e.accuracy)))
+            .collect(),
+        _ => vec![],
+    }
 }
 
 /// A layer in the drawing of a network.

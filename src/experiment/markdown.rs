@@ -1,14 +1,17 @@
 //! `report.md`: the tables as text.
 
 use super::results::Results;
-use super::tables::{Sheet, runs, sheets};
+use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 
 /// The tables, and every run with its command.
 pub fn markdown(results: &Results) -> String {
     let mut text = format!("# {}\n\n{}\n", super::title(results), super::lead(results));
-    for sheet in sheets(results).iter().chain([&runs(results)]) {
-        text += &table(sheet);
+    sheets(results).iter().for_each(|sheet| text += &table(sheet));
+    let answer = answer(results);
+    if !answer.is_empty() {
+        text += &format!("\n{QUESTION} {}\n", answer.join(" "));
     }
+    text += &table(&runs(results));
     text
 }
 

@@ -47,3 +47,6 @@ fn lead(results: &Results) -> String {
         if machines.is_empty() { "no machine yet".into() } else { machines.join("; ") },
     )
 }
+
+#[cfg(test)]
+mod tests;

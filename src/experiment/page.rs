@@ -3,12 +3,12 @@
 use super::figures::{self, Block};
 use super::plan::{GROUPS, Section};
 use super::results::{Results, RunResult};
-use super::tables::{Sheet, runs, sheets};
+use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
 use crate::report::grid::first_row;
-use crate::report::plot::{Panel, draw_svg};
+use crate::report::plot::{Panel, draw_dots_svg, draw_svg};
 use crate::report::png::Picture;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +27,10 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
         format!("<h1>{}</h1>\n<p>{}</p>\n", escape(&super::title(results)), escape(&super::lead(results)));
     body += "<h2>Tables</h2>\n";
     sheets(results).iter().for_each(|s| body += &table(s));
+    let answer = answer(results);
+    if !answer.is_empty() {
+        body += &format!("<p><b>{QUESTION}</b> {}</p>\n", escape(&answer.join(" ")));
+    }
     body += "<h2>Figures</h2>\n";
     let [height, width, channels] = results.data.image;
     let image = Dims { height, width, channels };
@@ -49,6 +53,13 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
         if let Some(run) = results.of(group).first() {
             body += &samples(number, group.network, run, image)?;
         }
+    }
+    let dots = figures::ablations(results);
+    if !dots.is_empty() {
+        let chart = format!("<div class=\"chart\">{}</div>", draw_dots_svg(&dots, "share right", CHART.0));
+        let caption = "Figure 13. One thing changed in the semi-supervised cnn: mean and standard deviation over \
+                       the label seeds; the line is the cnn as it is.";
+        body += &figure(caption, &chart);
     }
     body += "<h2>Runs</h2>\n";
     body += &table(&runs(results));

@@ -10,7 +10,26 @@ pub enum Section {
     SemiSupervised,
     /// Beyond the report.
     Recipes,
+    /// The report's closing question: improve the discriminator, the generator, or both? One thing changed at a time in
+    /// the semi-supervised cnn.
+    Ablations(Part),
 }
+
+/// What an ablation changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// D's network or loss.
+    Discriminator,
+    /// G's network or loss.
+    Generator,
+    /// Both.
+    Both,
+    /// How many images have labels.
+    Labels,
+}
+
+/// The group that ablations change.
+pub const BASE: &str = "ssl-cnn";
 
 /// Runs that differ in their seeds alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +38,9 @@ pub struct Group {
     pub key: &'static str,
     /// What its runs show.
     pub section: Section,
-    /// The network, as tables call it.
+    /// As tables call it.
+    pub label: &'static str,
+    /// The network.
     pub network: &'static str,
     /// Test accuracy in the report; of `recipe-paper` that of the paper.
     pub reference: Option<f64>,
@@ -33,10 +54,11 @@ const QUICK_SSL: &[&str] = &["--epochs", "3", "--unlabelled", "5120"];
 const SUPERVISED: &[&str] = &["--method", "supervised", "--evaluate-every", "5"];
 
 /// The report's four models, in the order of its tables, and recipes.
-pub const GROUPS: [Group; 6] = [
+pub const GROUPS: [Group; 16] = [
     Group {
         key: "supervised-cnn",
         section: Section::Baselines,
+        label: "cnn",
         network: "cnn",
         reference: Some(0.8339),
         flags: SUPERVISED,
@@ -45,14 +67,16 @@ pub const GROUPS: [Group; 6] = [
     Group {
         key: "supervised-dnn",
         section: Section::Baselines,
+        label: "dnn",
         network: "dnn",
         reference: Some(0.6946),
         flags: SUPERVISED,
         quick: QUICK_SUPERVISED,
     },
     Group {
-        key: "ssl-cnn",
+        key: BASE,
         section: Section::SemiSupervised,
+        label: "cnn",
         network: "cnn",
         reference: Some(0.9509),
         flags: &[],
@@ -61,6 +85,7 @@ pub const GROUPS: [Group; 6] = [
     Group {
         key: "ssl-dnn",
         section: Section::SemiSupervised,
+        label: "dnn",
         network: "dnn",
         reference: Some(0.7794),
         flags: &[],
@@ -69,6 +94,7 @@ pub const GROUPS: [Group; 6] = [
     Group {
         key: "recipe-best",
         section: Section::Recipes,
+        label: "best, cnn",
         network: "cnn",
         reference: None,
         flags: &["--recipe", "best"],
@@ -77,13 +103,58 @@ pub const GROUPS: [Group; 6] = [
     Group {
         key: PAPER,
         section: Section::Recipes,
+        label: "paper, dnn",
         network: "dnn",
         // 93 of 10,000 wrong.
         reference: Some(0.9907),
         flags: &["--recipe", "paper", "--evaluate-every", "5"],
         quick: &["--epochs", "5", "--unlabelled", "1000"],
     },
+    ablation(Part::Discriminator, "minibatch", "minibatch discrimination", "cnn-minibatch", &[]),
+    ablation(
+        Part::Discriminator,
+        "label-smoothing",
+        "label smoothing 0.1",
+        "cnn",
+        &["--label-smoothing", "0.1"],
+    ),
+    ablation(
+        Part::Discriminator,
+        "batch-norm",
+        "batch norm for weight norm, data-dependent start and noise",
+        "cnn-batch-norm",
+        &[],
+    ),
+    ablation(
+        Part::Generator,
+        "plain-loss",
+        "-log D(G(z)) for feature matching",
+        "cnn",
+        &["--generator-loss", "non-saturating"],
+    ),
+    ablation(Part::Generator, "conv-generator", "convolutional generator", "cnn", &["--generator", "conv"]),
+    ablation(
+        Part::Both,
+        "both",
+        "minibatch discrimination, convolutional generator",
+        "cnn-minibatch",
+        &["--generator", "conv"],
+    ),
+    ablation(Part::Labels, "labels-20", "20 labels", "cnn", &["--labels", "20"]),
+    ablation(Part::Labels, "labels-50", "50 labels", "cnn", &["--labels", "50"]),
+    ablation(Part::Labels, "labels-200", "200 labels", "cnn", &["--labels", "200"]),
+    ablation(Part::Labels, "labels-1000", "1000 labels", "cnn", &["--labels", "1000"]),
 ];
+
+const fn ablation(
+    part: Part,
+    key: &'static str,
+    label: &'static str,
+    network: &'static str,
+    flags: &'static [&'static str],
+) -> Group {
+    Group { key, section: Section::Ablations(part), label, network, reference: None, flags, quick: QUICK_SSL }
+}
 
 /// Key of the group that takes longer than all others.
 const PAPER: &str = "recipe-paper";
@@ -112,6 +183,17 @@ pub struct Scope {
     pub quick: bool,
     /// With the paper's own recipe, 180,000 steps a run.
     pub paper: bool,
+    /// With the ablations.
+    pub ablate: bool,
+}
+
+impl Scope {
+    fn has(&self, group: &Group) -> bool {
+        match group.section {
+            Section::Ablations(_) => self.ablate,
+            _ => self.paper || group.key != PAPER,
+        }
+    }
 }
 
 /// The plan: every group with every label seed, the first seed of all groups first, so that a table with one column
@@ -132,7 +214,7 @@ pub fn plan(scope: &Scope) -> Vec<Planned> {
             flags: flags.into_iter().map(str::to_string).collect(),
         }
     };
-    let groups = || GROUPS.iter().filter(|g| scope.paper || g.key != PAPER);
+    let groups = || GROUPS.iter().filter(|g| scope.has(g));
     (1..=scope.label_seeds).flat_map(|seed| groups().map(move |g| run(g, seed))).collect()
 }
 
@@ -147,18 +229,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn scope(quick: bool) -> Scope {
-        Scope { dataset: "mnist".into(), label_seeds: 5, quick, paper: true }
+        Scope { dataset: "mnist".into(), label_seeds: 5, quick, paper: true, ablate: true }
     }
 
     #[test]
     fn every_run_has_its_own_name_and_flags() {
         let runs = plan(&scope(false));
-        assert_eq!(runs.len(), 30);
-        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 30);
-        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 30);
-        assert_eq!(runs[8].id, "ssl-cnn-seed2");
+        assert_eq!(runs.len(), 80);
+        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 80);
+        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 80);
+        assert_eq!(runs[18].id, "ssl-cnn-seed2");
         let line = "--dataset mnist --model cnn --label-seed 2 --seed 2";
-        assert_eq!(runs[8].flags.join(" "), line);
+        assert_eq!(runs[18].flags.join(" "), line);
     }
 
     #[test]
@@ -166,8 +248,8 @@ mod tests {
         for n in 1..8 {
             let all: Vec<Planned> = (1..=n).flat_map(|i| shard(plan(&scope(true)), (i, n))).collect();
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
-            assert_eq!((all.len(), ids.len()), (30, 30), "{n}");
+            assert_eq!((all.len(), ids.len()), (80, 80), "{n}");
         }
-        assert!(shard(plan(&scope(true)), (31, 31)).is_empty());
+        assert!(shard(plan(&scope(true)), (81, 81)).is_empty());
     }
 }

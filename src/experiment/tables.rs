@@ -1,6 +1,6 @@
 //! The tables of the report with our numbers beside its own; text and page draw them alike.
 
-use super::plan::{GROUPS, Group, Section};
+use super::plan::{BASE, GROUPS, Group, Part, Section};
 use super::results::{Results, RunResult, Stat};
 
 /// A table.
@@ -16,7 +16,7 @@ pub struct Sheet {
 
 /// Tables 1 to 4 of the report.
 pub fn sheets(results: &Results) -> Vec<Sheet> {
-    vec![
+    let mut sheets = vec![
         settings(results, Section::Baselines, "Table 1. The supervised baselines: settings."),
         accuracy(results, Section::Baselines, "Table 2. The supervised baselines: test accuracy."),
         settings(results, Section::SemiSupervised, "Table 3. The semi-supervised models: settings."),
@@ -24,9 +24,15 @@ pub fn sheets(results: &Results) -> Vec<Sheet> {
         accuracy(
             results,
             Section::Recipes,
-            "Table 5. Beyond the report: recipes of this program (recipe-paper beside the paper's own number).",
+            "Table 5. Beyond the report: recipes of this program, the paper's beside the paper's own number.",
         ),
-    ]
+    ];
+    if !effects(results).is_empty() {
+        sheets.push(ablations(results));
+    }
+    // Nobody asked for what was not run.
+    sheets.retain(|s| !s.rows.is_empty());
+    sheets
 }
 
 /// Every run with the command that repeats it.
@@ -55,7 +61,7 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
     let supervised = section == Section::Baselines;
     let row = |g: &'static Group| {
         let runs = results.of(g);
-        let mut cells = vec![g.network.to_string()];
+        let mut cells = vec![g.label.to_string()];
         let Some(s) = runs.first().map(|r| &r.settings) else {
             cells.resize(6, "not run".into());
             return cells;
@@ -94,9 +100,8 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
         let runs = results.of(g);
         let raw = values(&runs, |r| r.summary.test_accuracy);
         let averaged = values(&runs, |r| r.summary.test_accuracy_ema);
-        let name = if recipes { g.key } else { g.network };
         let reference = g.reference.map_or(String::new(), number);
-        let mut cells = vec![name.into(), reference, stat(&raw)];
+        let mut cells = vec![g.label.into(), reference, stat(&raw)];
         let difference = Stat::of(&raw).zip(g.reference).map(|(s, r)| format!("{:+.4}", s.mean - r));
         cells.push(difference.unwrap_or_default());
         cells.push(list(&raw));
@@ -110,9 +115,126 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
     if ssl {
         heads.extend(["ours, averaged parameters", "by label seed"]);
     }
-    // Nobody asked for a recipe that was not run.
     let shown = groups(section).filter(|g| !recipes || !results.of(g).is_empty());
     Sheet { caption: caption.into(), heads, rows: shown.map(row).collect() }
+}
+
+/// What a change to the base gave.
+pub struct Effect {
+    /// The changed group.
+    pub group: &'static Group,
+    /// What it changes.
+    pub part: Part,
+    /// Its accuracies.
+    pub accuracy: Stat,
+    /// Difference of the means.
+    pub difference: f64,
+    /// Standard error of the difference; `None` where one side is a single run.
+    pub error: Option<f64>,
+}
+
+/// The base's accuracies; `None` if it was not run.
+pub fn base(results: &Results) -> Option<Stat> {
+    let group = GROUPS.iter().find(|g| g.key == BASE)?;
+    Stat::of(&values(&results.of(group), |r| r.summary.test_accuracy))
+}
+
+/// The ablations that were run, in the plan's order.
+pub fn effects(results: &Results) -> Vec<Effect> {
+    let Some(base_group) = GROUPS.iter().find(|g| g.key == BASE) else { return vec![] };
+    let Some(base) = base(results) else { return vec![] };
+    let of = |group: &'static Group| {
+        let Section::Ablations(part) = group.section else { return None };
+        let runs = results.of(group);
+        let accuracy = Stat::of(&values(&runs, |r| r.summary.test_accuracy))?;
+        let squared = |s: Stat, n: usize| s.deviation.map(|d| d * d / n as f64);
+        let error = squared(accuracy, runs.len()).zip(squared(base, results.of(base_group).len()));
+        Some(Effect {
+            group,
+            part,
+            accuracy,
+            difference: accuracy.mean - base.mean,
+            error: error.map(|(a, b)| (a + b).sqrt()),
+        })
+    };
+    GROUPS.iter().filter_map(of).collect()
+}
+
+fn ablations(results: &Results) -> Sheet {
+    let mut rows = Vec::new();
+    for group in GROUPS.iter().filter(|g| g.key == BASE) {
+        let runs = results.of(group);
+        let raw = values(&runs, |r| r.summary.test_accuracy);
+        let averaged = values(&runs, |r| r.summary.test_accuracy_ema);
+        rows.push(vec![
+            String::new(),
+            "the cnn as it is".into(),
+            stat(&raw),
+            String::new(),
+            list(&raw),
+            stat(&averaged),
+        ]);
+    }
+    for e in effects(results) {
+        let runs = results.of(e.group);
+        let error = e.error.map_or(String::new(), |d| format!(" ± {d:.4}"));
+        rows.push(vec![
+            part(e.part).into(),
+            e.group.label.into(),
+            e.accuracy.to_string(),
+            format!("{:+.4}{error}", e.difference),
+            list(&values(&runs, |r| r.summary.test_accuracy)),
+            stat(&values(&runs, |r| r.summary.test_accuracy_ema)),
+        ]);
+    }
+    Sheet {
+        caption: "Table 6. One thing changed in the semi-supervised cnn (difference ± its standard error)."
+            .into(),
+        heads: vec!["changed", "how", "ours", "difference", "by label seed", "ours, averaged parameters"],
+        rows,
+    }
+}
+
+fn part(part: Part) -> &'static str {
+    match part {
+        Part::Discriminator => "discriminator",
+        Part::Generator => "generator",
+        Part::Both => "both",
+        Part::Labels => "labels",
+    }
+}
+
+/// The report's closing question.
+pub const QUESTION: &str = "Should one improve the discriminator, the generator, or both?";
+
+/// The report's closing question, as far as the ablations answer it: a sentence for each part.
+pub fn answer(results: &Results) -> Vec<String> {
+    let effects = effects(results);
+    let best = |p: Part| {
+        let of = effects.iter().filter(|e| e.part == p);
+        of.max_by(|a, b| a.difference.total_cmp(&b.difference))
+    };
+    let sentence = |p: Part| {
+        let e = best(p)?;
+        let verdict = match e.error {
+            None => "one run, which says little",
+            Some(d) if e.difference > 2.0 * d => "better than chance",
+            Some(d) if e.difference < -2.0 * d => "worse",
+            Some(_) => "within what label seeds differ by",
+        };
+        let error = e.error.map_or(String::new(), |d| format!(" ± {d:.4}"));
+        Some(format!(
+            "The best change to {} was {}: {:+.4}{error}, {verdict}.",
+            match p {
+                Part::Both => "both at once",
+                Part::Generator => "the generator",
+                _ => "the discriminator",
+            },
+            e.group.label,
+            e.difference
+        ))
+    };
+    [Part::Discriminator, Part::Generator, Part::Both].into_iter().filter_map(sentence).collect()
 }
 
 fn values(runs: &[&RunResult], of: impl Fn(&RunResult) -> f32) -> Vec<f64> {

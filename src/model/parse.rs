@@ -16,10 +16,37 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The models that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 2] = [
+pub const BUILT_IN: [(&str, &str); 4] = [
     ("dnn", include_str!("../../assets/models/dnn.toml")),
     ("cnn", include_str!("../../assets/models/cnn.toml")),
+    ("cnn-batch-norm", include_str!("../../assets/models/cnn-batch-norm.toml")),
+    ("cnn-minibatch", include_str!("../../assets/models/cnn-minibatch.toml")),
 ];
+
+/// Generators that come with the program beside those of its models.
+pub const GENERATORS: [(&str, &str); 1] = [("conv", include_str!("../../assets/generators/conv.toml"))];
+
+/// `spec` with another generator: a built-in one by name, or that of another model; with the text of the whole.
+///
+/// # Errors
+/// As [`load`].
+pub fn with_generator(spec: &ModelSpec, name_or_path: &str) -> Result<(ModelSpec, String)> {
+    let generator = match GENERATORS.iter().find(|(name, _)| *name == name_or_path) {
+        Some((name, source)) => parse_generator(source, &format!("{name}.toml (built in)"))?,
+        None => load(name_or_path)?.0.generator,
+    };
+    let spec = ModelSpec { generator, ..spec.clone() };
+    let text = toml::to_string(&spec)
+        .map_err(|e| Error::Usage(format!("the model cannot be written as TOML: {e}")))?;
+    // Places of mistakes are those of this text.
+    Ok((parse(&text, "model.toml")?, text))
+}
+
+fn parse_generator(source: &str, file: &str) -> Result<GeneratorSpec> {
+    let document = Document { source, file };
+    let root = DeTable::parse(source).map_err(|e| text::toml_error(source, file, 0, &e))?;
+    document.generator(root.get_ref(), &(0..0))
+}
 
 /// A built-in model by name, or a model file by path; with its text, which checkpoints carry.
 ///
@@ -69,12 +96,7 @@ pub fn parse(source: &str, file: &str) -> Result<ModelSpec> {
     let discriminator = DiscriminatorSpec { layers: document.layers(d, &d_at)? };
 
     let (g, g_at) = document.table(table, "generator")?;
-    document.keys(g, "key of [generator]", &["latent", "prior", "layers"])?;
-    let generator = GeneratorSpec {
-        latent: document.value(g, "latent", &g_at)?,
-        prior: if g.contains_key("prior") { document.value(g, "prior", &g_at)? } else { Default::default() },
-        layers: document.layers(g, &g_at)?,
-    };
+    let generator = document.generator(g, &g_at)?;
     Ok(ModelSpec { name, discriminator, generator })
 }
 
@@ -154,6 +176,15 @@ impl Document<'_> {
     ) -> std::result::Result<T, (Range<usize>, String)> {
         T::deserialize(ValueDeserializer::from(value.clone()).into_deserializer())
             .map_err(|e| (e.span().unwrap_or(value.span()), e.message().replace('\n', "; ")))
+    }
+
+    fn generator(&self, g: &DeTable<'_>, at: &Range<usize>) -> Result<GeneratorSpec> {
+        self.keys(g, "key of [generator]", &["latent", "prior", "layers"])?;
+        Ok(GeneratorSpec {
+            latent: self.value(g, "latent", at)?,
+            prior: if g.contains_key("prior") { self.value(g, "prior", at)? } else { Default::default() },
+            layers: self.layers(g, at)?,
+        })
     }
 
     fn layers(&self, table: &DeTable<'_>, at: &Range<usize>) -> Result<Vec<LayerSpec>> {

@@ -69,6 +69,64 @@ pub fn draw_svg(panel: &Panel, size: (u32, u32)) -> String {
     text
 }
 
+/// A value with its spread.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dot {
+    /// Written above it.
+    pub name: String,
+    /// Where it is.
+    pub mean: f64,
+    /// Half the length of its bar.
+    pub deviation: f64,
+}
+
+/// Dots below one another as SVG, `width` pixels wide; a line goes down from the first.
+pub fn draw_dots_svg(dots: &[Dot], x_label: &str, width: u32) -> String {
+    let mut text = String::new();
+    let size = (width, 80 + 46 * dots.len() as u32);
+    let _ = draw_dots(&SVGBackend::with_string(&mut text, size).into_drawing_area(), dots, x_label);
+    text
+}
+
+fn draw_dots<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    dots: &[Dot],
+    x_label: &str,
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
+    let Some(first) = dots.first() else { return Ok(()) };
+    let ends = dots.iter().flat_map(|d| [d.mean - d.deviation, d.mean + d.deviation]);
+    let (x0, x1) = span(ends, 0.08);
+    let bottom = -(dots.len() as f64);
+    let mut chart =
+        ChartBuilder::on(area).margin(14).x_label_area_size(52).build_cartesian_2d(x0..x1, bottom..0.2)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(PALE)
+        .axis_style(INK)
+        .label_style(font::text(17, INK))
+        .axis_desc_style(font::text(19, INK))
+        .x_desc(x_label)
+        .x_labels(5)
+        .x_label_formatter(&|v| short(*v))
+        .draw()?;
+    let down = [(first.mean, 0.2), (first.mean, bottom)];
+    chart.draw_series(LineSeries::new(down, COLORS[1].mix(0.6).stroke_width(1)))?;
+    for (i, dot) in dots.iter().enumerate() {
+        let y = -(i as f64) - 0.7;
+        let bar = [(dot.mean - dot.deviation, y), (dot.mean + dot.deviation, y)];
+        chart.draw_series(LineSeries::new(bar, COLORS[0].stroke_width(2)))?;
+        chart.draw_series([Circle::new((dot.mean, y), 5, COLORS[0].filled())])?;
+        chart.draw_series([Text::new(dot.name.clone(), (x0, -(i as f64) - 0.05), font::text(16, INK))])?;
+    }
+    Ok(())
+}
+
 fn draw_panel<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     panel: &Panel,

@@ -57,6 +57,9 @@ pub enum GeneratorLoss {
 pub struct Settings {
     /// `dnn`, `cnn` or the path of a model file.
     pub model: String,
+    /// Generator in place of the model's own: `conv`, or that of another model by name or path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
     /// `digits`, `mnist` or `fashion-mnist`.
     pub dataset: String,
     /// Folder of IDX files; the cache directory, then a download, where absent.
@@ -137,6 +140,7 @@ impl Settings {
         let supervised = method == Method::Supervised;
         Settings {
             model: "dnn".into(),
+            generator: None,
             dataset: "digits".into(),
             data_dir: None,
             offline: false,

@@ -1,0 +1,146 @@
+//! The page of made-up results.
+
+use super::plan::{Scope, plan};
+use super::results::{Epoch, Results, RunResult};
+use super::tables::{answer, effects};
+use super::*;
+use crate::data::{Counts, Info};
+use crate::model::parse;
+use crate::report::png::Picture;
+use crate::train::event::{EpochMetrics, StepMetrics, Summary};
+use crate::train::settings::{Method, Settings};
+
+fn info() -> Info {
+    let counts = |images| Counts { images, per_class: vec![images / 10; 10], mean: 0.1, std: 0.3 };
+    Info {
+        name: "digits".into(),
+        image: [28, 28, 1],
+        classes: 10,
+        train: counts(60_000),
+        test: counts(10_000),
+        fingerprint: "f".into(),
+    }
+}
+
+/// Every run of a plan with ablations, its accuracy by its place in the groups and its seed.
+fn results(ablate: bool) -> Results {
+    let scope = Scope { dataset: "digits".into(), label_seeds: 3, quick: false, paper: true, ablate };
+    let runs = plan(&scope);
+    let made = runs.iter().enumerate().map(|(i, p)| {
+        let of_seed = runs.iter().filter(|q| q.seed == p.seed).count();
+        let accuracy = 0.9 + 0.002 * (i % of_seed) as f32 + 0.001 * p.seed as f32;
+        let supervised = p.flags.contains(&"supervised".to_string());
+        let method = if supervised { Method::Supervised } else { Method::Ssl };
+        let text = |s: &str| s.to_string();
+        let step = |step| StepMetrics {
+            step,
+            loss_supervised: 0.5,
+            accuracy_labelled: 0.8,
+            loss_discriminator: 1.0,
+            loss_unlabelled: 0.4,
+            loss_generated: f32::NAN,
+            loss_generator: 0.1,
+            d_unlabelled: 0.6,
+            d_generated: 0.4,
+            entropy_unlabelled: 0.2,
+            loss_consistency: f32::NAN,
+        };
+        let epoch = |epoch| Epoch {
+            metrics: EpochMetrics {
+                epoch,
+                step: 10 * epoch,
+                mean: step(10 * epoch),
+                test_accuracy: accuracy,
+                test_accuracy_ema: accuracy - 0.01,
+                test_loss: 0.3,
+                validation_accuracy: supervised.then_some(0.7),
+                validation_loss: supervised.then_some(0.9),
+                time: Default::default(),
+            },
+            seconds: f64::from(epoch),
+        };
+        RunResult {
+            id: p.id.clone(),
+            group: p.group.key,
+            seed: p.seed,
+            command: format!("ssgan train {}", p.flags.join(" ")),
+            settings: Settings::defaults(method, p.group.network != "dnn"),
+            summary: Summary {
+                method: method.name().into(),
+                model: p.group.network.into(),
+                dataset: text("digits"),
+                labels: 100,
+                seed: p.seed,
+                label_seed: p.seed,
+                epochs: 2,
+                steps: 20,
+                batch_size: 512,
+                test_accuracy: accuracy,
+                test_accuracy_ema: accuracy - 0.01,
+                seconds: 1.0,
+                ms_per_step: 1.0,
+                images_per_second: 1.0,
+                adapter: text("an <adapter>"),
+                driver: text("driver"),
+                backend: text("Vulkan"),
+                confusion: vec![],
+            },
+            epochs: (1..=2).map(epoch).collect(),
+            model_toml: parse::load(p.group.network).unwrap().1,
+            folder: "nowhere".into(),
+        }
+    });
+    let mut made: Vec<RunResult> = made.collect();
+    let missing = vec![made.pop().unwrap().id];
+    Results { data: info(), quick: false, planned: runs.len(), runs: made, missing }
+}
+
+#[test]
+fn the_page_has_all_tables_and_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = dir.path().join("data.png");
+    Picture::filled(4, 4, 1, 0).save(&picture).unwrap();
+    let r = results(true);
+    let html = page(&r, &picture).unwrap();
+    for n in 1..=6 {
+        assert!(html.contains(&format!("Table {n}.")), "table {n}");
+    }
+    for n in 1..=13 {
+        assert!(html.contains(&format!("Figure {n}.")), "figure {n}");
+    }
+    assert!(html.contains("an &lt;adapter&gt;") && !html.contains("<adapter>"), "unescaped text");
+    assert!(html.contains(&format!("Not finished: {}", r.missing[0])));
+    // Nothing is fetched from elsewhere.
+    assert!(!html.contains("src=\"http") && !html.contains("href="));
+    if let Some(dir) = std::env::var_os("SSGAN_TEST_PICTURES") {
+        std::fs::write(std::path::Path::new(&dir).join("report.html"), &html).unwrap();
+    }
+    let plain = page(&results(false), &picture).unwrap();
+    assert!(plain.contains("Table 5.") && !plain.contains("Table 6.") && !plain.contains("Figure 13."));
+}
+
+#[test]
+fn the_text_has_every_run_and_an_answer() {
+    let r = results(true);
+    let text = markdown(&r);
+    for run in &r.runs {
+        assert!(text.contains(&format!("| {} |", run.id)), "{}", run.id);
+    }
+    // Means over seeds 1 to 3 of the first group: 0.901, 0.902, 0.903.
+    assert!(text.contains("0.9020 ± 0.0010"), "{text}");
+    let sentences = answer(&r);
+    assert_eq!(sentences.len(), 3);
+    assert!(sentences[2].contains("both at once") && sentences[2].contains("better than chance"));
+    // The base is the third group, minibatch discrimination the seventh.
+    let first = &effects(&r)[0];
+    assert!((first.difference - 0.008).abs() < 1e-6, "{}", first.difference);
+    assert!((first.error.unwrap() - (2.0f64 * 1e-6 / 3.0).sqrt()).abs() < 1e-6);
+    assert!(answer(&results(false)).is_empty());
+}
+
+#[test]
+fn a_report_without_runs_is_a_report() {
+    let mut r = results(false);
+    r.missing = r.runs.drain(..).map(|run| run.id).collect();
+    assert!(markdown(&r).contains("not run"));
+}
