@@ -466,6 +466,62 @@ fn profiles_are_measured_written_and_compared() {
 }
 
 #[test]
+fn plans_that_cannot_be_run() {
+    let b = Bench::new();
+    b.fails("reproduce --shard 3/2", 2, &["I/N", "2/5"]);
+    b.fails("reproduce --shard 0/2", 2, &["I/N"]);
+    b.fails("reproduce --merge a --shard 1/2", 2, &["--shard"]);
+    b.fails("reproduce --label-seeds 0", 2, &["--label-seeds"]);
+    b.fails("reproduce --merge nowhere", 6, &["nowhere"]);
+    b.fails("reproduce --data-dir nowhere", 4, &["nowhere"]);
+    fs::create_dir(b.path("foreign")).unwrap();
+    b.file("foreign/data.json", "{}");
+    b.fails("reproduce --merge foreign", 6, &["data.json", "not a folder that `ssgan reproduce` made"]);
+}
+
+/// Out of time after the first second, gone on with, refused for other data, merged.
+#[test]
+fn a_report_is_gone_on_with() {
+    let b = Bench::new();
+    let line = "reproduce --quick --label-seeds 1 --out r --adapter software --json";
+    let out = b.run(&format!("{line} --max-seconds 1.5"));
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(has_key(&stdout(&out), "stopped"), "{}", stdout(&out));
+    assert!(fs::read_to_string(b.path("r/index.html")).unwrap().contains("Not finished"));
+    // The first run is 60 steps of a small network.
+    let out = b.run(&format!("{line} --max-seconds 30 --shard 1/5"));
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(stdout(&out).contains("\"finished\": 1"), "{}", stdout(&out));
+    let summary = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap();
+    let kept = fs::read_dir(b.path("r/runs/supervised-cnn-seed1/checkpoints")).unwrap().count();
+    assert_eq!(kept, 2, "checkpoints");
+    // Finished runs stay as they are.
+    let again = b.run(&format!("{line} --shard 1/5"));
+    assert_eq!(stdout(&again), stdout(&out));
+    assert_eq!(fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap(), summary);
+
+    let out = b.run("reproduce --quick --label-seeds 1 --merge r --out m");
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let (table, notes) = (stdout(&out), String::from_utf8_lossy(&out.stderr));
+    assert!(table.contains("supervised-cnn") && table.contains("1 of 5 runs"), "{table}");
+    assert!(notes.contains("ssl-dnn-seed1"), "{notes}");
+    for file in ["m/index.html", "m/report.md", "m/results.json"] {
+        assert!(fs::read_to_string(b.path(file)).unwrap().contains("supervised-cnn-seed1"), "{file}");
+    }
+    // Not quick is another plan: the same run with other settings.
+    b.fails("reproduce --dataset digits --label-seeds 1 --merge r --out n", 6, &["other settings"]);
+    b.fails("reproduce --dataset digits --label-seeds 1 --out r", 6, &["other settings"]);
+    let other = fs::read_to_string(b.path("r/data.json")).unwrap().replacen(
+        "\"fingerprint\": \"",
+        "\"fingerprint\": \"0",
+        1,
+    );
+    b.file("r/data.json", other);
+    b.fails(line, 6, &["other data"]);
+    b.fails("reproduce --quick --label-seeds 1 --merge m r", 2, &["different data"]);
+}
+
+#[test]
 fn benchmarks_verify_and_time() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
