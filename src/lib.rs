@@ -4,6 +4,7 @@
 //! ```text
 //! cli -> train -> { nn -> ops -> gpu, data }
 //! report, run_dir   read the trainer's events
+//! experiment        plans of many runs, and the page that shows them
 //! profile           times the trainer's step, dispatch by dispatch
 //! model             layers and shapes; knows no device
 //! reference         the float64 CPU twin that the kernels are tested against
