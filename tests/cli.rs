@@ -465,6 +465,19 @@ fn profiles_are_measured_written_and_compared() {
     assert!(other.contains("not the same batch size: 32 before, 16 now"), "{other}");
 }
 
+/// A step size that no float survives: its own exit code, the tensor that broke, and checkpoints that are finite.
+#[test]
+fn divergence_names_the_tensor_that_broke() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let line = "train --quiet --dataset digits --model m.toml --adapter software --out run --unlabelled 1024 \
+                --batch-size 128";
+    let said = b.fails(&format!("{line} --lr 1e37"), 8, &["diverged", "--lr", "First not finite: in step"]);
+    assert!(said.contains("of the discriminator") || said.contains("of the generator"), "{said}");
+    let saved = fs::read_dir(b.path("run/checkpoints")).map_or(0, |d| d.count());
+    assert_eq!(saved, 0, "a checkpoint that is not finite");
+}
+
 #[test]
 fn plans_that_cannot_be_run() {
     let b = Bench::new();

@@ -7,13 +7,15 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Gpu, shader_hash};
 use crate::model::parse;
+use crate::model::shape::ModelShape;
 use crate::report::history;
 use crate::report::progress::Progress;
 use crate::report::recorder::{Recorder, Texts};
 use crate::run_dir::{RunDir, checkpoints, timestamp};
-use crate::train::Trainer;
 use crate::train::checkpoint::{Checkpoint, in_file};
-use crate::train::event::{Event, History, Observer, Summary};
+use crate::train::event::{Event, History, Observer, StepMetrics, Summary};
+use crate::train::settings::Method;
+use crate::train::{NotFinite, Trainer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,11 +120,44 @@ impl Run {
         let result = trainer.run(&mut both, stop, options.max_steps, history.as_ref());
         // Whatever happened, what was measured is written; the first failure is the one to report.
         let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
+        drop(trainer);
+        let result = match result {
+            Err(Error::Diverged(what)) => {
+                let culprit = self.culprit(gpu, set, &model);
+                Err(Error::Diverged(
+                    culprit.map_or(what.clone(), |c| format!("{what}. First not finite: {c}")),
+                ))
+            }
+            other => other,
+        };
         match result {
             // Being out of time is no failure that hides another.
             Err(e) if interrupt::time_is_up() => finished.and(Err(e)),
             other => other,
         }
+    }
+
+    /// What went wrong first, from a replay of the steps since the last checkpoint; `None` where nothing is found, as
+    /// when another failure comes in between.
+    fn culprit(&self, gpu: &Gpu, set: &Dataset, model: &ModelShape) -> Option<NotFinite> {
+        let folder = self.dir.path();
+        let steps = history::load(folder).ok()?.steps;
+        let ssl = self.resolved.settings.method == Method::Ssl;
+        let finite =
+            |m: &StepMetrics| m.loss_discriminator.is_finite() && (!ssl || m.loss_generator.is_finite());
+        // Parameters that broke after the last step are found in that step.
+        let diverged = steps.iter().find(|m| !finite(m)).or(steps.last())?.step;
+        let trainer = Trainer::new(gpu, model, &self.resolved.settings, set).ok()?;
+        let saved = checkpoints(folder).unwrap_or_default();
+        let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());
+        let done = match restored.into_iter().find(|step| *step < diverged) {
+            Some(step) => step,
+            None => {
+                trainer.initialise().ok()?;
+                0
+            }
+        };
+        trainer.first_not_finite(done, diverged).ok()?
     }
 }
 

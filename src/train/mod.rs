@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 mod device_data;
+mod diagnosis;
 mod evaluator;
 pub mod event;
 mod export;
@@ -16,6 +17,7 @@ mod trace;
 mod trainer;
 
 pub use device_data::DeviceData;
+pub use diagnosis::NotFinite;
 pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
 pub use gan::{DStep, GStep, Gan, Pass, Pools, SLOTS, Trained, ema_scale, state_at};

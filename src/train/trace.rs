@@ -28,36 +28,10 @@ pub fn trace_step(
     let trainer = Trainer::new(gpu, model, settings, data)?;
     trainer.initialise()?;
     for t in 0..step {
-        gpu.write(&trainer.ops.state, &[trainer.state(t)]);
-        let index = gpu.submit(&trainer.gan.step, &[])?;
-        gpu.wait(Some(index))?;
+        trainer.untimed_step(t)?;
     }
-    let mut tensors = Vec::new();
-    parameters(&mut tensors, &trainer, "before")?;
+    let tensors = trainer.traced_step(step)?;
     let state = trainer.state(step);
-    gpu.write(&trainer.ops.state, &[state]);
-    let index = gpu.submit(&trainer.gan.step, &[])?;
-    gpu.wait(Some(index))?;
-    parameters(&mut tensors, &trainer, "after")?;
-    for t in [&trainer.gan.d, &trainer.gan.g] {
-        let prefix = format!("grad.{}", t.net.shape.name);
-        tensors.extend(export_arena(gpu, &t.net.params.layout, &t.grads, true, &prefix, "")?);
-    }
-    let metrics: Vec<f32> = gpu.read(&trainer.gan.metrics)?;
-    let row = &metrics[(state.slot * crate::ops::METRICS) as usize..];
-    for (i, name) in
-        [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")]
-    {
-        if i < 3 || trainer.gan.g_step.is_some() {
-            tensors.push(TensorData { name: format!("loss.{name}"), shape: vec![], values: vec![row[i]] });
-        }
-    }
-    let (ops, model) = (&trainer.ops, &trainer.model);
-    let mut w = Writer { ops, model, tensors: &mut tensors, seed: settings.seed, step };
-    w.d_step(&trainer.gan.d, &trainer.gan.d_step)?;
-    if let Some(g_step) = &trainer.gan.g_step {
-        w.g_step(g_step)?;
-    }
     let s = settings;
     let metadata = [
         ("format", "ssgan-trace-1".to_string()),
@@ -78,6 +52,44 @@ pub fn trace_step(
         ("feature_matching", format!("{:?}", s.feature_matching).to_lowercase()),
     ];
     Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
+}
+
+impl Trainer<'_> {
+    /// Runs step `step` (from 0) and reads back everything that it read and made.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Gpu`] if the device failed.
+    pub(super) fn traced_step(&self, step: u32) -> Result<Vec<TensorData>> {
+        let gpu = self.ops.gpu;
+        let mut tensors = Vec::new();
+        parameters(&mut tensors, self, "before")?;
+        self.untimed_step(step)?;
+        parameters(&mut tensors, self, "after")?;
+        for t in [&self.gan.d, &self.gan.g] {
+            let prefix = format!("grad.{}", t.net.shape.name);
+            tensors.extend(export_arena(gpu, &t.net.params.layout, &t.grads, true, &prefix, "")?);
+        }
+        let metrics: Vec<f32> = gpu.read(&self.gan.metrics)?;
+        let row = &metrics[(self.state(step).slot * crate::ops::METRICS) as usize..];
+        for (i, name) in
+            [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")]
+        {
+            if i < 3 || self.gan.g_step.is_some() {
+                tensors.push(TensorData {
+                    name: format!("loss.{name}"),
+                    shape: vec![],
+                    values: vec![row[i]],
+                });
+            }
+        }
+        let (ops, model) = (&self.ops, &self.model);
+        let mut w = Writer { ops, model, tensors: &mut tensors, seed: self.settings.seed, step };
+        w.d_step(&self.gan.d, &self.gan.d_step)?;
+        if let Some(g_step) = &self.gan.g_step {
+            w.g_step(g_step)?;
+        }
+        Ok(tensors)
+    }
 }
 
 /// Parameters, statistics and moments of both networks under `prefix`.

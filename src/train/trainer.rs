@@ -372,17 +372,14 @@ impl<'g> Trainer<'g> {
             sums.add(&step);
             steps.push(step);
         }
-        let diverged = steps
+        let failed = steps
             .iter()
             .find(|m| !m.loss_discriminator.is_finite() || (ssl && !m.loss_generator.is_finite()));
-        let diverged = diverged.map(|m| {
-            Error::Diverged(format!(
-                "step {}: L_D = {}, L_G = {}: training has diverged; use a smaller --lr or another --seed",
-                m.step, m.loss_discriminator, m.loss_generator
-            ))
+        let failed = failed.map(|m| {
+            diverged(m.step, &format!("L_D = {}, L_G = {}", m.loss_discriminator, m.loss_generator))
         });
         observer.on(Event::Steps(&steps))?;
-        diverged.map_or(Ok(()), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Evaluates D on the test images.
@@ -438,6 +435,10 @@ impl<'g> Trainer<'g> {
 
     fn snapshot(&self, observer: &mut dyn Observer, epoch: u32, step: u32) -> Result<()> {
         let checkpoint = self.checkpoint(epoch, step)?;
+        // The last update may have broken what no loss has seen yet; the checkpoint before it stays the newest.
+        if let Some(t) = checkpoint.tensors.iter().find(|t| t.values.iter().any(|v| !v.is_finite())) {
+            return Err(diverged(step, &format!("{} is not finite", t.name)));
+        }
         observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })
     }
 
@@ -484,6 +485,12 @@ impl<'g> Trainer<'g> {
             confusion: test.confusion,
         }
     }
+}
+
+fn diverged(step: u32, what: &str) -> Error {
+    Error::Diverged(format!(
+        "step {step}: {what}: training has diverged; use a smaller --lr or another --seed"
+    ))
 }
 
 /// Milliseconds per step and steps per second; zeros where nothing was timed.
