@@ -6,7 +6,7 @@ use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::report::progress::Progress;
 use crate::run_dir;
-use crate::train::checkpoint::{Checkpoint, in_file};
+use crate::train::checkpoint::{Checkpoint, FORMAT, in_file};
 use crate::train::settings::Settings;
 use std::path::{Path, PathBuf};
 
@@ -68,9 +68,9 @@ impl Trained {
 fn model_of(checkpoint: &Checkpoint) -> Result<(ModelShape, String)> {
     let bad = |reason: String| Error::Checkpoint { path: PathBuf::new(), reason };
     let format = checkpoint.meta("format")?;
-    if format != "ssgan-1" {
+    if format != FORMAT {
         return Err(bad(format!(
-            "format {format:?} is not \"ssgan-1\": use the program version that wrote it"
+            "format {format:?} is not {FORMAT:?}: use the program version that wrote it"
         )));
     }
     let data =

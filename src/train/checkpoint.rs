@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// Largest file that is loaded, in bytes: far above any model of this program, far below an accident.
 const MAX_FILE: u64 = 8 << 30;
 
+/// `format` in the metadata of a run's checkpoints.
+pub const FORMAT: &str = "ssgan-1";
+
 /// Key of the SHA-256 of everything else in the file.
 const CHECKSUM: &str = "sha256";
 
@@ -168,11 +171,15 @@ impl Checkpoint {
         }
         let mut metadata: BTreeMap<_, _> =
             header.metadata().clone().unwrap_or_default().into_iter().collect();
-        // Files of other programs have none.
-        if let Some(said) = metadata.remove(CHECKSUM)
-            && said != checksum(&tensors, &metadata)
-        {
-            return Err("is damaged: its checksum is another; use another checkpoint of the run".into());
+        match metadata.remove(CHECKSUM) {
+            Some(said) if said != checksum(&tensors, &metadata) => {
+                return Err("is damaged: its checksum is another; use another checkpoint of the run".into());
+            }
+            // Files of other programs have none.
+            None if metadata.get("format").is_some_and(|f| f == FORMAT) => {
+                return Err("is damaged: its checksum is missing; use another checkpoint of the run".into());
+            }
+            _ => {}
         }
         Ok(Checkpoint { tensors, metadata })
     }

@@ -1,7 +1,7 @@
 //! A run's state as a checkpoint, and back: what makes a run that goes on exact.
 
 use super::Trainer;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, FORMAT};
 use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::ema_scale;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ impl Trainer<'_> {
         let layout = &self.gan.d.net.params.layout;
         tensors.extend(export_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "")?);
         let metadata = [
-            ("format", "ssgan-1".to_string()),
+            ("format", FORMAT.to_string()),
             ("model", self.model.name.clone()),
             ("dataset", self.dataset.clone()),
             ("data_sha256", self.fingerprint.clone()),
