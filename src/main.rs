@@ -23,7 +23,13 @@ fn main() -> ExitCode {
 fn quiet_mesa() {
     let unset = |name| std::env::var_os(name).is_none();
     if cfg!(target_os = "linux") && unset("XDG_RUNTIME_DIR") && unset("MESA_VK_DEVICE_SELECT") {
+        #[expect(
+            unsafe_code,
+            reason = "the standard library's mark for a variable that other threads might read"
+        )]
         // SAFETY: the first statement of main; no other thread exists that could read the environment.
-        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+        unsafe {
+            std::env::set_var("NODEVICE_SELECT", "1")
+        };
     }
 }

@@ -484,6 +484,8 @@ fn plans_that_cannot_be_run() {
     b.fails("reproduce --shard 3/2", 2, &["I/N", "2/5"]);
     b.fails("reproduce --shard 0/2", 2, &["I/N"]);
     b.fails("reproduce --merge a --shard 1/2", 2, &["--shard"]);
+    b.fails("reproduce --only ssl-rnn", 2, &["ssl-cnn"]);
+    b.fails("reproduce --only both", 2, &["both", "--ablate"]);
     b.fails("reproduce --label-seeds 0", 2, &["--label-seeds"]);
     b.fails("reproduce --merge nowhere", 6, &["nowhere"]);
     b.fails("reproduce --data-dir nowhere", 4, &["nowhere"]);

@@ -16,6 +16,7 @@ use crate::report::progress::{Progress, duration};
 use crate::report::table::{Align, Table};
 use crate::train::settings::Settings;
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,8 +44,11 @@ pub struct Args {
     /// Train only the I-th of N parts of the runs, to spread them over machines
     #[arg(long, value_name = "I/N", value_parser = part)]
     shard: Option<(usize, usize)>,
+    /// Train only these models, such as ssl-cnn
+    #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(GROUPS.map(|g| g.key)))]
+    only: Vec<String>,
     /// Train nothing: make the report of --out from runs in these folders
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "data_dir", "adapter", "backend"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "data_dir", "adapter", "backend"])]
     merge: Vec<PathBuf>,
     /// Save and stop after so many seconds, with exit status 0; the same command goes on
     #[arg(long, value_name = "SECONDS", value_parser = super::train::seconds)]
@@ -87,9 +91,16 @@ pub fn run(args: &Args) -> Result<()> {
         return merge(args, &all, &progress);
     }
     let stop = interrupt::install()?;
+    let wanted = |p: &Planned| args.only.is_empty() || args.only.iter().any(|key| key == p.group.key);
+    let mine: Vec<Planned> = all.iter().filter(|p| wanted(p)).cloned().collect();
+    if mine.is_empty() {
+        let only = args.only.join(", ");
+        return Err(Error::Usage(format!("{only}: not in this plan; add --ablate or --paper")));
+    }
+    // More shards than runs leave some with nothing to do, which is no mistake of a job array.
     let mine = match args.shard {
-        Some(which) => shard(all.clone(), which),
-        None => all.clone(),
+        Some(which) => shard(mine, which),
+        None => mine,
     };
     // What cannot be resolved is known before hours are spent.
     let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;

@@ -54,9 +54,12 @@ impl Gpu {
         let module = if self.checked {
             self.device.create_shader_module(desc)
         } else {
+            #[expect(unsafe_code, reason = "wgpu's mark for shaders without bounds checks")]
             // SAFETY: every index is below the length of its buffer and every loop ends, for all shapes the
             // host passes; the test suite runs all kernels with the checks on and guard values around outputs.
-            unsafe { self.device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked()) }
+            unsafe {
+                self.device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
+            }
         };
         let entries: Vec<_> = reflection
             .bindings
