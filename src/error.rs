@@ -34,6 +34,9 @@ pub enum Error {
     /// The GPU or its driver failed while working (exit code 5).
     #[error("gpu: {0}")]
     Gpu(String),
+    /// The device is gone: a driver that was reset, a GPU that was unplugged. A new one may work (exit code 5).
+    #[error("gpu: device lost: {0}")]
+    DeviceLost(String),
     /// A file or folder that cannot be read or written (exit code 6).
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -70,7 +73,7 @@ impl Error {
             Error::Usage(_) => 2,
             Error::Text { .. } => 3,
             Error::Data(_) | Error::Download(_) => 4,
-            Error::Adapter(_) | Error::Gpu(_) => 5,
+            Error::Adapter(_) | Error::Gpu(_) | Error::DeviceLost(_) => 5,
             Error::Io { .. } | Error::Output(_) => 6,
             Error::Checkpoint { .. } => 7,
             Error::Diverged(_) => 8,

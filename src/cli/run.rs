@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+/// Losses of the device in a row, without a checkpoint in between, that a run survives.
+const MOST_LOSSES: u32 = 3;
+
 /// A run that can be trained.
 pub struct Run {
     /// Settings and model.
@@ -84,9 +87,39 @@ impl Run {
     /// Trains to the end, or as far as `options` say, or until `stop` is set.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after saving, if stopped or out of time; those of
+    /// [`Error::DeviceLost`] after a few losses in a row; [`Error::Interrupted`] after saving, if stopped or out of time; those of
     /// [`Trainer::new`] and [`Trainer::run`]; [`Error::Io`] for a file that cannot be written.
     pub fn train(
+        &mut self,
+        (gpu, set): (&Gpu, &Dataset),
+        mut options: Options,
+        progress: &mut Progress,
+        stop: &AtomicBool,
+    ) -> Result<Summary> {
+        let mut opened: Option<Gpu> = None;
+        let mut losses = 0;
+        loop {
+            let newest = |run: &Run| checkpoints(run.dir.path()).ok()?.into_iter().next();
+            let before = newest(self);
+            let gpu = opened.as_ref().unwrap_or(gpu);
+            let result = self.attempt((gpu, set), options, progress, stop);
+            let Err(Error::DeviceLost(why)) = result else { return result };
+            // A run that gets on between losses may have many.
+            losses = if newest(self) == before { losses + 1 } else { 1 };
+            if losses > MOST_LOSSES {
+                return Err(Error::DeviceLost(why));
+            }
+            progress
+                .note(&format!("the device was lost ({why}); opening it again, {losses} of {MOST_LOSSES}"));
+            self.from = Some(self.dir.path().into());
+            // The clock is running.
+            options.max_seconds = None;
+            opened = Some(Gpu::open(&self.resolved.settings.adapter_choice())?);
+        }
+    }
+
+    /// From the newest checkpoint, or from the first step, with one device.
+    fn attempt(
         &mut self,
         (gpu, set): (&Gpu, &Dataset),
         options: Options,
@@ -315,3 +348,7 @@ impl<'a> Labelled<'a> {
         Labelled { labels: s.labels, label_seed: s.label_seed, train, validation }
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// An open device with its caches. One thread owns it: submitting and polling from two threads at once
 /// races inside wgpu-core.
@@ -35,6 +36,8 @@ pub struct Gpu {
     elementwise_group: u32,
     kernels: RefCell<HashMap<String, Rc<Kernel>>>,
     failure: Arc<Mutex<Option<String>>>,
+    /// Why the device is gone.
+    lost: Arc<Mutex<Option<String>>>,
     allocated: Cell<u64>,
     staging: RefCell<Option<Readback>>,
 }
@@ -73,12 +76,12 @@ impl Gpu {
                 slot.get_or_insert_with(|| e.to_string());
             }
         }));
-        let sink = failure.clone();
+        let lost = Arc::new(Mutex::new(None));
+        let sink = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed
-                && let Ok(mut slot) = sink.lock()
-            {
-                slot.get_or_insert_with(|| format!("device lost: {message}"));
+            // Dropping a device destroys it too, but then nobody is left to ask.
+            if let Ok(mut slot) = sink.lock() {
+                slot.get_or_insert_with(|| format!("{reason:?}: {message}"));
             }
         });
         // llvmpipe runs a workgroup's subgroups one after another: small groups spread over its threads.
@@ -91,6 +94,7 @@ impl Gpu {
             elementwise_group,
             kernels: RefCell::default(),
             failure,
+            lost,
             allocated: Cell::new(0),
             staging: RefCell::default(),
         })
@@ -161,6 +165,10 @@ impl Gpu {
         program: &Program,
         copies: &[(&Tensor, &Readback)],
     ) -> Result<wgpu::SubmissionIndex> {
+        #[cfg(test)]
+        if fault::point() {
+            self.device.destroy();
+        }
         let index = self.queue.submit([self.encode(program, 0..program.dispatches.len(), copies)]);
         self.check()?;
         Ok(index)
@@ -187,7 +195,7 @@ impl Gpu {
     pub fn wait(&self, index: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.device
             .poll(wgpu::PollType::Wait { submission_index: index, timeout: None })
-            .map_err(|e| Error::Gpu(e.to_string()))?;
+            .map_err(|e| self.failed(e.to_string()))?;
         self.check()
     }
 
@@ -196,15 +204,65 @@ impl Gpu {
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
     pub fn poll(&self) -> Result<()> {
-        self.device.poll(wgpu::PollType::Poll).map_err(|e| Error::Gpu(e.to_string()))?;
+        self.device.poll(wgpu::PollType::Poll).map_err(|e| self.failed(e.to_string()))?;
         self.check()
     }
 
     fn check(&self) -> Result<()> {
         let failed = self.failure.lock().ok().and_then(|mut slot| slot.take());
         match failed {
-            Some(message) => Err(Error::Gpu(format!("{message} (adapter {})", self.summary.name))),
+            Some(message) => Err(self.failed(message)),
+            None if self.is_lost() => Err(self.failed(String::new())),
             None => Ok(()),
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost.lock().is_ok_and(|slot| slot.is_some())
+    }
+
+    /// The error for a failure with this message; of a device that is gone, everything fails.
+    fn failed(&self, message: String) -> Error {
+        let name = &self.summary.name;
+        // The news of a loss comes when the work before it is done.
+        let timeout = Some(Duration::from_secs(5));
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
+        match self.lost.lock().ok().and_then(|slot| slot.clone()) {
+            Some(why) => Error::DeviceLost(format!("{why} (adapter {name})")),
+            None => Error::Gpu(format!("{message} (adapter {name})")),
+        }
+    }
+}
+
+/// Where tests lose a device: at the `n`-th submission of this thread.
+#[cfg(test)]
+pub(crate) mod fault {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    thread_local! {
+        /// Submissions until the next loss, and from each loss to the one after.
+        static LEFT: RefCell<VecDeque<u32>> = const { RefCell::new(VecDeque::new()) };
+    }
+
+    /// Loses the device at these submissions from now on, each counted from the loss before.
+    pub fn at(submissions: impl IntoIterator<Item = u32>) {
+        LEFT.set(submissions.into_iter().collect());
+    }
+
+    /// Losses that are still to come.
+    pub fn left() -> usize {
+        LEFT.with_borrow(VecDeque::len)
+    }
+
+    pub(super) fn point() -> bool {
+        LEFT.with_borrow_mut(|left| match left.front_mut() {
+            Some(0) => left.pop_front().is_some(),
+            Some(n) => {
+                *n -= 1;
+                false
+            }
+            None => false,
+        })
     }
 }

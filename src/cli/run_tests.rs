@@ -1,0 +1,97 @@
+use super::*;
+use crate::data::Split;
+use crate::gpu::fault;
+use crate::model::shape::{DataShape, Dims};
+use crate::report::progress::Mode;
+use std::collections::BTreeMap;
+
+const MODEL: &str = r#"
+name = "m"
+[discriminator]
+layers = [
+    { op = "flatten" },
+    { op = "gaussian_noise", sigma = 0.3 },
+    { op = "dense", units = 8, weight_norm = "fixed" },
+    { op = "relu", feature = true },
+    { op = "dense", units = "classes" },
+]
+[generator]
+latent = 4
+layers = [
+    { op = "dense", units = 6, bias = false },
+    { op = "batch_norm" },
+    { op = "relu" },
+    { op = "dense", units = "pixels" },
+    { op = "sigmoid" },
+]
+"#;
+
+fn data() -> Dataset {
+    let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
+    let split = |n: usize| Split {
+        images: (0..n * 12).map(|i| (i * 37 % 251) as u8).collect(),
+        labels: (0..n).map(|i| (i % 3) as u8).collect(),
+    };
+    Dataset::new("tiny", shape, split(64), split(9)).unwrap()
+}
+
+/// Trains three epochs of four steps in `folder`, the device lost at these submissions; what the folder then holds.
+fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
+    let model = folder.with_file_name("m.toml");
+    std::fs::write(&model, MODEL).unwrap();
+    let args = SettingsArgs {
+        model: Some(model.display().to_string()),
+        labels: Some(9),
+        batch_size: Some(16),
+        epochs: Some(3),
+        ..SettingsArgs::default()
+    };
+    let resolved = config::resolve(&args)?;
+    let gpu = Gpu::open(&resolved.settings.adapter_choice())?;
+    let mut run = Run::create(resolved, Some(folder))?;
+    fault::at(lost_at.iter().copied());
+    let mut progress = Progress::new(Mode::Quiet);
+    let result = run.train((&gpu, &data()), Options::default(), &mut progress, &AtomicBool::new(false));
+    let unused = fault::left();
+    fault::at([]);
+    result?;
+    assert_eq!(unused, 0, "{lost_at:?}: the run was over before");
+    let mut files = BTreeMap::new();
+    for name in ["checkpoints", "samples", "."] {
+        for entry in std::fs::read_dir(folder.join(name)).unwrap().map(|e| e.unwrap()) {
+            let file = entry.file_name().into_string().unwrap();
+            if entry.path().is_file() && !["timing.csv", "summary.json", "env.json"].contains(&file.as_str())
+            {
+                files.insert(file, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// A device that is destroyed at any submission of a run, also several times: the run ends in the same bytes.
+#[test]
+fn a_lost_device_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = train(&dir.path().join("whole"), &[]).unwrap();
+    assert!(whole.len() > 8, "{:?}", whole.keys());
+    // The first submission initialises; an epoch has four steps, evaluations, samples. At last five losses, no more than
+    // three without a checkpoint in between.
+    let mut cases: Vec<Vec<u32>> = [0, 1, 4, 5, 6, 7, 8, 9, 10, 17].map(|n| vec![n]).into();
+    cases.extend([vec![0, 0, 0], vec![2, 2, 24, 2, 2]]);
+    for (i, lost_at) in cases.iter().enumerate() {
+        let files =
+            train(&dir.path().join(i.to_string()), lost_at).unwrap_or_else(|e| panic!("{lost_at:?}: {e}"));
+        for (name, bytes) in &whole {
+            let same = files.get(name) == Some(bytes);
+            assert!(same, "lost at {lost_at:?}: {name} differs");
+        }
+    }
+}
+
+#[test]
+fn a_device_that_is_always_lost_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let e = train(&dir.path().join("run"), &[1, 1, 1, 1, 1]).unwrap_err();
+    assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
+}
