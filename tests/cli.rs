@@ -1,6 +1,7 @@
 //! Runs the program as a user does, mostly with bad input: each time the exit code, a message that says what
 //! to do, and nothing lost or left behind.
 
+use ssgan::train::checkpoint::Checkpoint;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -384,12 +385,17 @@ fn a_checkpoint_of_another_model_is_refused() {
     let mut bytes = fs::read(&path).unwrap();
     let at = bytes.windows(9).position(|w| w == b"units = 8").expect("the model's text in the file");
     bytes[at + 8] = b'9';
-    // As damage it would be noticed; a file without a checksum is another program's.
+    // As damage it is noticed.
     fs::write(b.path("damaged.safetensors"), &bytes).unwrap();
     b.fails("eval damaged.safetensors --quiet", 7, &["damaged.safetensors", "checksum"]);
     let at = bytes.windows(9).position(|w| w == b"\"sha256\":").expect("the checksum in the file");
     bytes[at + 6] = b'7';
-    fs::write(b.path("other.safetensors"), bytes).unwrap();
+    fs::write(b.path("damaged.safetensors"), &bytes).unwrap();
+    b.fails("eval damaged.safetensors --quiet", 7, &["damaged.safetensors", "checksum is missing"]);
+    let mut other = Checkpoint::load(&path).unwrap();
+    let text = other.metadata["model_toml"].replace("units = 8", "units = 9");
+    other.metadata.insert("model_toml".into(), text);
+    other.save(&b.path("other.safetensors")).unwrap();
     b.fails("eval other.safetensors --quiet", 7, &["other.safetensors", "another model"]);
     b.fails("eval run --quiet --dataset mnist --data-dir none", 4, &["none"]);
 }
@@ -474,8 +480,13 @@ fn divergence_names_the_tensor_that_broke() {
                 --batch-size 128";
     let said = b.fails(&format!("{line} --lr 1e37"), 8, &["diverged", "--lr", "First not finite: in step"]);
     assert!(said.contains("of the discriminator") || said.contains("of the generator"), "{said}");
-    let saved = fs::read_dir(b.path("run/checkpoints")).map_or(0, |d| d.count());
-    assert_eq!(saved, 0, "a checkpoint that is not finite");
+    let saved = |run: &str| fs::read_dir(b.path(run).join("checkpoints")).map_or(0, |d| d.count());
+    assert_eq!(saved("run"), 0, "a checkpoint that is not finite");
+    // The last update of all broke the parameters; no loss has seen it.
+    let line = "train --quiet --dataset digits --model m.toml --adapter software --out last --method supervised \
+                --max-steps 1 --lr 1e38 --epsilon 1e-30";
+    b.fails(line, 8, &["step 1", "is not finite", "First not finite: in step 1"]);
+    assert_eq!(saved("last"), 0, "a checkpoint that is not finite");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use ssgan::data::idx;
 use ssgan::model::parse;
+use ssgan::model::shape::{DataShape, Dims};
 use ssgan::report::history;
 use ssgan::report::png::Picture;
 use ssgan::rng::{self, Counter};
@@ -11,6 +12,8 @@ use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use std::path::Path;
 
 const CASES: u32 = 1000;
+
+const MNIST: DataShape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
 
 /// Numbers of one case.
 struct Draw {
@@ -133,7 +136,8 @@ fn model_files() {
     for (name, source) in parse::BUILT_IN {
         torment(&format!("{name}.toml"), source.as_bytes(), true, |path| {
             let Ok(text) = std::fs::read_to_string(path) else { return false };
-            parse::parse(&text, "m.toml").is_ok()
+            let whole = parse::parse(&text, "m.toml");
+            whole.and_then(|spec| parse::check(&spec, &text, "m.toml", MNIST)).is_ok()
         });
     }
 }

@@ -74,12 +74,17 @@ def recorded_losses(path):
         return {n: float(f.get_tensor(f"loss.{n}")) for n in LOSSES}
 
 
+# Models by the names that tables call them.
+MODELS = {"dnn": "dnn", "cnn": HERE / "cnn.toml"}
+
+
 def measure(args, model, folder):
-    trace = pathlib.Path(folder) / f"{model}.safetensors"
-    subprocess.run([args.ssgan, "trace-step", "--model", model, "--out", trace, "--quiet"], check=True,
+    file = MODELS.get(model, model)
+    trace = pathlib.Path(folder) / f"{pathlib.Path(model).stem}.safetensors"
+    subprocess.run([args.ssgan, "trace-step", "--model", file, "--out", trace, "--quiet"], check=True,
                    stdout=subprocess.DEVNULL)
     expected = recorded_losses(trace)
-    ours = Peer("ssgan", [args.ssgan, "bench", "step", "--model", model, "--paced", "--quiet"])
+    ours = Peer("ssgan", [args.ssgan, "bench", "step", "--model", file, "--paced", "--quiet"])
     peers = [ours] + [Peer(label, command) for label, command in commands(args, model, trace).items()]
     print(f"\n{model}: losses of one recorded step\n{'':24}" + "".join(f"{n:>15}" for n in LOSSES))
     print(f"{'ssgan':24}" + "".join(f"{expected[n]:15.7f}" for n in LOSSES))

@@ -33,7 +33,11 @@ pub fn run(args: &Args) -> Result<()> {
         Some(name) => parse::with_generator(&spec, name)?,
         None => (spec, source),
     };
-    let summary = ModelSummary::new(&parse::check(&spec, &source, &args.model, data)?);
+    let name = match &args.generator {
+        Some(generator) => format!("{} with the generator of {generator}", args.model),
+        None => args.model.clone(),
+    };
+    let summary = ModelSummary::new(&parse::check(&spec, &source, &name, data)?);
     if args.json { output::print_json(&summary) } else { output::print(&text(&summary)) }
 }
 

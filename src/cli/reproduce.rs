@@ -14,6 +14,7 @@ use crate::report::grid;
 use crate::report::png::Picture;
 use crate::report::progress::{Progress, duration};
 use crate::report::table::{Align, Table};
+use crate::run_dir::RunDir;
 use crate::train::settings::Settings;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -48,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(GROUPS.map(|g| g.key)))]
     only: Vec<String>,
     /// Train nothing: make the report of --out from runs in these folders
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "data_dir", "adapter", "backend"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend"])]
     merge: Vec<PathBuf>,
     /// Save and stop after so many seconds, with exit status 0; the same command goes on
     #[arg(long, value_name = "SECONDS", value_parser = super::train::seconds)]
@@ -102,29 +103,32 @@ pub fn run(args: &Args) -> Result<()> {
         Some(which) => shard(mine, which),
         None => mine,
     };
-    // What cannot be resolved is known before hours are spent.
+    // What cannot be resolved, and runs of another plan in the folder, are known before hours are spent.
     let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
+    args.check_runs(&all, &[&args.out])?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let set = load::dataset(&args.settings(&scope.dataset), &mut progress)?;
     let info = args.claim(&set)?;
     go_on(stop)?;
     let gpu = Gpu::open(&args.adapter.choice())?;
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
+    let mut diverged: Vec<String> = Vec::new();
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
         let folder = args.folder(&args.out, planned);
         if RunResult::load(planned, &folder)?.is_some() {
-            args.same_settings(&folder, &resolved.settings)?;
             continue;
         }
         let results = args.results(&all, &[&args.out], &info)?;
-        let left = time_left(&results, &mine[i..]);
+        let left: Vec<&Planned> = mine[i..].iter().filter(|p| results.missing.contains(&p.id)).collect();
+        let left = time_left(&results, &left);
         progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
         progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
-        let mut run = if folder.join("config.toml").is_file() {
-            args.same_settings(&folder, &resolved.settings)?;
-            Run::reopen(&folder, &args.settings_args())?
-        } else {
-            Run::create(resolved, Some(&folder))?
+        let mut run = match begun(&folder) {
+            true => Run::reopen(&folder, &args.settings_args())?,
+            false => {
+                abandon(&folder)?;
+                Run::create(resolved, Some(&folder))?
+            }
         };
         let options = Options { keep: Some(KEEP), ..Options::default() };
         match run.train((&gpu, &set), options, &mut progress, stop) {
@@ -140,13 +144,40 @@ pub fn run(args: &Args) -> Result<()> {
                     false => output::print(&format!("time is up; {what}\n")),
                 };
             }
+            // Others may fare better.
+            Err(Error::Diverged(what)) => {
+                progress.note(&format!("{}: {what}", planned.id));
+                diverged.push(planned.id.clone());
+            }
             Err(e) => return Err(e),
         }
     }
     drop(progress);
     let results = args.results(&all, &[&args.out], &info)?;
     write(&results, &args.out)?;
-    report(args, &results)
+    report(args, &results)?;
+    match diverged.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Diverged(format!(
+            "{}: training has diverged; the others are done",
+            diverged.join(", ")
+        ))),
+    }
+}
+
+/// Whether a run was begun in a folder and can be gone on with.
+fn begun(folder: &Path) -> bool {
+    let written = |name: &str| std::fs::metadata(folder.join(name)).is_ok_and(|m| m.is_file() && m.len() > 0);
+    written("config.toml") && written("model.toml")
+}
+
+/// Clears the folder of a run that ended before its settings were written; refuses one that another process holds.
+fn abandon(folder: &Path) -> Result<()> {
+    if folder.join("config.toml").exists() {
+        drop(RunDir::reopen(folder)?);
+        std::fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
+    }
+    Ok(())
 }
 
 impl Args {
@@ -192,8 +223,18 @@ impl Args {
         Ok(info)
     }
 
-    /// Refuses a run of other settings; where its data were and what computed it may differ.
-    fn same_settings(&self, folder: &Path, wanted: &Settings) -> Result<()> {
+    /// Refuses folders that hold a run of another plan under the name of one of this.
+    fn check_runs(&self, all: &[Planned], roots: &[&Path]) -> Result<()> {
+        for planned in all {
+            for folder in roots.iter().map(|r| self.folder(r, planned)).filter(|f| begun(f)) {
+                self.same_run(&folder, &self.resolve(planned)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a run of other settings or another model; where its data were and what computed it may differ.
+    fn same_run(&self, folder: &Path, wanted: &Resolved) -> Result<()> {
         let read = |name: &str| crate::text::read(&folder.join(name));
         let theirs =
             config::of_run(&read("config.toml")?, read("model.toml")?, folder, &self.settings_args())?;
@@ -204,13 +245,15 @@ impl Args {
             offline: false,
             ..s.clone()
         };
-        if plain(&theirs.settings) == plain(wanted) {
+        let what = if plain(&theirs.settings) != plain(&wanted.settings) {
+            "other settings than this plan's"
+        } else if theirs.spec != wanted.spec {
+            "another model than this program's"
+        } else {
             return Ok(());
-        }
-        Err(Error::Output(format!(
-            "{} was trained with other settings than this plan's: name another --out, or remove it",
-            folder.display()
-        )))
+        };
+        let folder = folder.display();
+        Err(Error::Output(format!("{folder} was trained with {what}: name another --out, or remove it")))
     }
 
     /// What is finished in the roots.
@@ -246,11 +289,7 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
             all[0].id
         )));
     }
-    for run in &results.runs {
-        if let Some(planned) = all.iter().find(|p| p.id == run.id) {
-            args.same_settings(&run.folder, &args.resolve(planned)?.settings)?;
-        }
-    }
+    args.check_runs(all, &roots)?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let picture =
         std::fs::read(roots[0].join("data.png")).map_err(Error::io("read", roots[0].join("data.png")))?;
@@ -283,7 +322,7 @@ fn data_picture(set: &Dataset) -> Picture {
 }
 
 /// `; about 12m left`, from the finished runs of each group.
-fn time_left(results: &Results, left: &[Planned]) -> String {
+fn time_left(results: &Results, left: &[&Planned]) -> String {
     let mut seconds = 0.0;
     let mut unknown = false;
     for planned in left {
@@ -341,7 +380,7 @@ fn report(args: &Args, results: &Results) -> Result<()> {
         };
         table.row([
             group.key.to_string(),
-            group.reference.map_or(String::new(), |r| format!("{r:.4}")),
+            results.reference(group).map_or(String::new(), |r| format!("{r:.4}")),
             stat(|r| r.summary.test_accuracy),
             stat(|r| r.summary.test_accuracy_ema),
             runs.len().to_string(),

@@ -127,7 +127,12 @@ impl Run {
         stop: &AtomicBool,
     ) -> Result<Summary> {
         let Resolved { settings, spec, model_toml } = &self.resolved;
-        let model = parse::check(spec, model_toml, &settings.model, set.shape)?;
+        // The text that was checked lies in the folder.
+        let name = match settings.generator {
+            Some(_) => self.dir.path().join("model.toml").display().to_string(),
+            None => settings.model.clone(),
+        };
+        let model = parse::check(spec, model_toml, &name, set.shape)?;
         let mut trainer = Trainer::new(gpu, &model, settings, set)?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
@@ -156,7 +161,7 @@ impl Run {
         drop(trainer);
         let result = match result {
             Err(Error::Diverged(what)) => {
-                let culprit = self.culprit(gpu, set, &model);
+                let culprit = self.culprit((gpu, set, &model), progress, stop);
                 Err(Error::Diverged(
                     culprit.map_or(what.clone(), |c| format!("{what}. First not finite: {c}")),
                 ))
@@ -172,7 +177,12 @@ impl Run {
 
     /// What went wrong first, from a replay of the steps since the last checkpoint; `None` where nothing is found, as
     /// when another failure comes in between.
-    fn culprit(&self, gpu: &Gpu, set: &Dataset, model: &ModelShape) -> Option<NotFinite> {
+    fn culprit(
+        &self,
+        (gpu, set, model): (&Gpu, &Dataset, &ModelShape),
+        progress: &Progress,
+        stop: &AtomicBool,
+    ) -> Option<NotFinite> {
         let folder = self.dir.path();
         let steps = history::load(folder).ok()?.steps;
         let ssl = self.resolved.settings.method == Method::Ssl;
@@ -190,7 +200,15 @@ impl Run {
                 0
             }
         };
-        trainer.first_not_finite(done, diverged).ok()?
+        // As long as an epoch of MNIST by the paper's recipe and some more; a search is no second training.
+        if diverged - done > 1000 {
+            return None;
+        }
+        progress.note(&format!(
+            "training has diverged; repeating steps {} to {diverged} to see what broke",
+            done + 1
+        ));
+        trainer.first_not_finite(done, diverged, stop).ok()?
     }
 }
 

@@ -46,7 +46,7 @@ pub fn losses(results: &Results) -> Vec<(&'static str, Panel)> {
         ("unlabelled", |e| e.metrics.mean.loss_unlabelled),
         ("generated", |e| e.metrics.mean.loss_generated),
         ("consistency", |e| e.metrics.mean.loss_consistency),
-        ("feature matching (G)", |e| e.metrics.mean.loss_generator),
+        ("generator", |e| e.metrics.mean.loss_generator),
     ];
     panels(results, Section::SemiSupervised, lines, ("nats; features", 0.0))
 }

@@ -23,7 +23,11 @@ fn title(results: &Results) -> String {
 /// What the reader looks at: data, size, machines.
 fn lead(results: &Results) -> String {
     let mut machines: Vec<String> = Vec::new();
+    let mut programs: Vec<&str> = Vec::new();
     for r in &results.runs {
+        if !programs.contains(&r.program.as_str()) {
+            programs.push(&r.program);
+        }
         let machine = format!("{} ({}, {})", r.summary.adapter, r.summary.backend, r.summary.driver);
         if !machines.contains(&machine) {
             machines.push(machine);
@@ -36,14 +40,14 @@ fn lead(results: &Results) -> String {
     };
     format!(
         "Supervised baselines and semi-supervised GANs (Salimans et al. 2016) on {}, {} training and {} test images. {} \
-         of {} runs are finished, trained with ssgan {} on {}. Accuracies are shares of the test images; mean ± standard \
+         of {} runs are finished, trained with {} on {}. Accuracies are shares of the test images; mean ± standard \
          deviation over label seeds.{short}",
         results.data.name,
         results.data.train.images,
         results.data.test.images,
         results.runs.len(),
         results.planned,
-        env!("CARGO_PKG_VERSION"),
+        if programs.is_empty() { "nothing yet".into() } else { programs.join(", ") },
         if machines.is_empty() { "no machine yet".into() } else { machines.join("; ") },
     )
 }

@@ -45,7 +45,7 @@ pub struct Group {
     /// Test accuracy in the report; of `recipe-paper` that of the paper.
     pub reference: Option<f64>,
     flags: &'static [&'static str],
-    /// Flags of the short version, in their place where they say the same thing.
+    /// More flags, of the short version.
     quick: &'static [&'static str],
 }
 
@@ -218,9 +218,18 @@ pub fn plan(scope: &Scope) -> Vec<Planned> {
     (1..=scope.label_seeds).flat_map(|seed| groups().map(move |g| run(g, seed))).collect()
 }
 
-/// The runs of shard `i` of `n`, counted from 1: every n-th, so that all shards have some of each kind.
+/// The runs of shard `i` of `n`, counted from 1. The shards take turns, and another one begins with each seed, so that
+/// none has the slow models alone.
 pub fn shard(plan: Vec<Planned>, (i, n): (usize, usize)) -> Vec<Planned> {
-    plan.into_iter().skip(i - 1).step_by(n.max(1)).collect()
+    let mut groups: Vec<&'static str> = vec![];
+    let mut of = |p: &Planned| {
+        let at = groups.iter().position(|g| *g == p.group.key).unwrap_or_else(|| {
+            groups.push(p.group.key);
+            groups.len() - 1
+        });
+        (at + p.seed as usize) % n.max(1)
+    };
+    plan.into_iter().filter(|p| of(p) == i % n.max(1)).collect()
 }
 
 #[cfg(test)]
@@ -250,6 +259,12 @@ mod tests {
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
             assert_eq!((all.len(), ids.len()), (80, 80), "{n}");
         }
-        assert!(shard(plan(&scope(true)), (81, 81)).is_empty());
+        // As many shards as models: each has some of every kind.
+        let five = Scope { paper: false, ablate: false, ..scope(false) };
+        for i in 1..=5 {
+            let keys: BTreeSet<&str> = shard(plan(&five), (i, 5)).iter().map(|p| p.group.key).collect();
+            assert_eq!(keys.len(), 5, "{i}");
+        }
+        assert!((1..=100).map(|i| shard(plan(&scope(true)), (i, 100)).len()).any(|n| n == 0));
     }
 }

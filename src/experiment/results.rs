@@ -23,6 +23,8 @@ pub struct RunResult {
     pub command: String,
     /// The settings, resolved.
     pub settings: Settings,
+    /// Name and version of the program that trained it.
+    pub program: String,
     /// Its end.
     pub summary: Summary,
     /// Its evaluated epochs.
@@ -77,7 +79,8 @@ impl RunResult {
             group: planned.group.key,
             seed: planned.seed,
             command: format!("ssgan train {}", planned.flags.join(" ")),
-            settings,
+            settings: Settings { data_dir: None, adapter: None, backend: None, ..settings },
+            program: program(&folder.join("env.json")),
             summary,
             epochs: epochs.into_iter().map(epoch).collect(),
             model_toml: text("model.toml")?,
@@ -90,6 +93,17 @@ impl RunResult {
         let of = |e: &Epoch| (e.metrics.epoch, self.folder.join(run_dir::sample_name(e.metrics.epoch)));
         self.epochs.iter().map(of).filter(|(_, p)| p.is_file()).collect()
     }
+}
+
+/// `ssgan 0.1.0`, from a run's environment; that says nothing where it cannot be read.
+fn program(env: &Path) -> String {
+    #[derive(serde::Deserialize)]
+    struct Environment {
+        program: String,
+        version: String,
+    }
+    let read = || serde_json::from_str::<Environment>(&crate::text::read(env).ok()?).ok();
+    read().map_or("an unknown program".into(), |e| format!("{} {}", e.program, e.version))
 }
 
 /// Everything that a page shows.
@@ -108,6 +122,11 @@ pub struct Results {
 }
 
 impl Results {
+    /// What the report, or the paper, has for a group; only beside the data that it had.
+    pub fn reference(&self, group: &Group) -> Option<f64> {
+        group.reference.filter(|_| self.data.name == "mnist" && !self.quick)
+    }
+
     /// The finished runs of a group, by seed.
     pub fn of(&self, group: &Group) -> Vec<&RunResult> {
         let mut runs: Vec<&RunResult> = self.runs.iter().filter(|r| r.group == group.key).collect();

@@ -100,9 +100,9 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
         let runs = results.of(g);
         let raw = values(&runs, |r| r.summary.test_accuracy);
         let averaged = values(&runs, |r| r.summary.test_accuracy_ema);
-        let reference = g.reference.map_or(String::new(), number);
+        let reference = results.reference(g).map_or(String::new(), number);
         let mut cells = vec![g.label.into(), reference, stat(&raw)];
-        let difference = Stat::of(&raw).zip(g.reference).map(|(s, r)| format!("{:+.4}", s.mean - r));
+        let difference = Stat::of(&raw).zip(results.reference(g)).map(|(s, r)| format!("{:+.4}", s.mean - r));
         cells.push(difference.unwrap_or_default());
         cells.push(list(&raw));
         if ssl {

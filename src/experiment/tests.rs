@@ -13,7 +13,7 @@ use crate::train::settings::{Method, Settings};
 fn info() -> Info {
     let counts = |images| Counts { images, per_class: vec![images / 10; 10], mean: 0.1, std: 0.3 };
     Info {
-        name: "digits".into(),
+        name: "mnist".into(),
         image: [28, 28, 1],
         classes: 10,
         train: counts(60_000),
@@ -64,6 +64,7 @@ fn results(ablate: bool) -> Results {
             group: p.group.key,
             seed: p.seed,
             command: format!("ssgan train {}", p.flags.join(" ")),
+            program: text("ssgan 9.9"),
             settings: Settings::defaults(method, p.group.network != "dnn"),
             summary: Summary {
                 method: method.name().into(),
@@ -136,6 +137,11 @@ fn the_text_has_every_run_and_an_answer() {
     assert!((first.difference - 0.008).abs() < 1e-6, "{}", first.difference);
     assert!((first.error.unwrap() - (2.0f64 * 1e-6 / 3.0).sqrt()).abs() < 1e-6);
     assert!(answer(&results(false)).is_empty());
+    assert!(text.contains("| cnn | 0.8339 |") && text.contains("ssgan 9.9"));
+    // The report's numbers are of its data.
+    let mut other = results(false);
+    other.data.name = "digits".into();
+    assert!(!markdown(&other).contains("0.8339"));
 }
 
 #[test]

@@ -191,8 +191,8 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
             if !input.is_flat() {
                 return Err(format!("input is {input}; put a flatten or global_avg_pool layer before it"));
             }
-            if *kernels == 0 || !(1..=64).contains(dims) {
-                return Err("kernels must be at least 1 and dims 1 to 64".into());
+            if !(1..=65_536).contains(kernels) || !(1..=64).contains(dims) {
+                return Err("kernels must be 1 to 65536 and dims 1 to 64".into());
             }
             Dims::flat(input.channels.saturating_add(*kernels))
         }
@@ -252,6 +252,9 @@ fn window_under(
         out.min(1 << 14) as u32
     };
     let output = Dims { height: side(input.height), width: side(input.width), ..input };
+    if output.is_empty() {
+        return Err(format!("nothing is left of {input} with kernel {kernel} and this padding"));
+    }
     let (window, back) = window_over(output, kernel, stride, padding)?;
     match back == [input.height, input.width] {
         true => Ok((window, [output.height, output.width])),

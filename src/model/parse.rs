@@ -33,7 +33,21 @@ pub const GENERATORS: [(&str, &str); 1] = [("conv", include_str!("../../assets/g
 pub fn with_generator(spec: &ModelSpec, name_or_path: &str) -> Result<(ModelSpec, String)> {
     let generator = match GENERATORS.iter().find(|(name, _)| *name == name_or_path) {
         Some((name, source)) => parse_generator(source, &format!("{name}.toml (built in)"))?,
-        None => load(name_or_path)?.0.generator,
+        None => {
+            load(name_or_path)
+                .map_err(|e| match e {
+                    Error::Usage(reason) => {
+                        let names: Vec<&str> = GENERATORS.iter().map(|(name, _)| *name).collect();
+                        Error::Usage(format!(
+                            "generator: {reason}; or one of the generators: {}",
+                            names.join(", ")
+                        ))
+                    }
+                    other => other,
+                })?
+                .0
+                .generator
+        }
     };
     let spec = ModelSpec { generator, ..spec.clone() };
     let text = toml::to_string(&spec)

@@ -122,6 +122,18 @@ fn windows_of_convolutions_and_pooling() {
     assert_eq!(first_output(valid), "2x59x59");
     let one = r#"op = "conv_transpose2d", channels = 2, kernel = 5, stride = 2, padding = 1"#;
     assert_eq!(first_output(one), "2x57x57");
+    fails(
+        &put(
+            "{ op = \"global_avg_pool\" },\n{ op = \"unflatten\", height = 1, width = 1 },\n{ op = \"conv_transpose2d\", channels = 2, kernel = 2, padding = 1 }",
+        ),
+        6,
+        "nothing is left",
+    );
+    let near = |kernels: &str| {
+        put(&format!("{{ op = \"flatten\" }},\n{{ op = \"minibatch_discrimination\", kernels = {kernels} }}"))
+    };
+    fails(&near("4294967295"), 5, "1 to 65536");
+    fails(&near("0"), 5, "1 to 65536");
     let fold = |h: u32, w: u32| put(&format!("{{ op = \"unflatten\", height = {h}, width = {w} }}"));
     fails(&fold(0, 2), 4, "at least 1");
     fails(&fold(5, 3), 4, "784 values");

@@ -218,7 +218,7 @@ fn losses(m: &StepMetrics) -> String {
     for (name, v) in [
         ("unl", m.loss_unlabelled),
         ("gen", m.loss_generated),
-        ("fm", m.loss_generator),
+        ("G", m.loss_generator),
         ("con", m.loss_consistency),
     ] {
         if v.is_finite() {
@@ -266,6 +266,6 @@ mod tests {
             entropy_unlabelled: nan,
             loss_consistency: nan,
         };
-        assert_eq!(losses(&m), "loss 0.500 fm 0.100 acc 0.750");
+        assert_eq!(losses(&m), "loss 0.500 G 0.100 acc 0.750");
     }
 }

@@ -77,7 +77,8 @@ impl<'a> Recorder<'a> {
         })
     }
 
-    /// From now on, after each save, the older checkpoints than the `keep` newest are removed; with `None` all stay.
+    /// From now on, after each save, the checkpoints before the `keep` newest up to that one are removed; with `None` all
+    /// stay.
     pub fn keep(&mut self, keep: Option<usize>) {
         self.keep = keep;
     }
@@ -152,7 +153,9 @@ impl<'a> Recorder<'a> {
         let path = self.run.file(&checkpoint_name(epoch, partial))?;
         checkpoint.save_with(&path, &self.texts)?;
         let Some(keep) = self.keep else { return Ok(()) };
-        for old in checkpoints(self.run.path())?.into_iter().skip(keep) {
+        // Later ones, of a run that goes on from before them, are written over one by one.
+        let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
+        for old in earlier.skip(keep) {
             std::fs::remove_file(&old).map_err(Error::io("remove", old))?;
         }
         Ok(())
@@ -228,7 +231,7 @@ fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
         ("consistency", |m| m.loss_consistency),
     ];
     let mut panels = vec![panel("Discriminator losses", "nats", d)];
-    let g = panel("Generator loss", "feature matching", vec![("feature matching", |m| m.loss_generator)]);
+    let g = panel("Generator loss", "loss", vec![("generator", |m| m.loss_generator)]);
     if !g.lines.is_empty() {
         panels.push(g);
     }

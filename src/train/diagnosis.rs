@@ -4,6 +4,7 @@ use super::checkpoint::TensorData;
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::model::shape::ModelShape;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a step makes, in the order in which it makes it, by how the names of a trace begin.
 const ORDER: [&str; 17] = [
@@ -43,18 +44,22 @@ impl std::fmt::Display for NotFinite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let layer = self.layer.as_ref().map_or(String::new(), |l| format!(" ({l})"));
         let (bad, all) = self.values;
-        write!(f, "in step {} {}{layer}, {bad} of {all} values", self.step, self.name)
+        let when = if self.name.starts_with("before.") { "already before step" } else { "in step" };
+        write!(f, "{when} {} {}{layer}, {bad} of {all} values", self.step, self.name)
     }
 }
 
 impl Trainer<'_> {
-    /// Repeats the steps from `done` on, to which this trainer was set, and says what went wrong first in step
+    /// Repeats the steps from `done` on, until `stop` is set, to which this trainer was set, and says what went wrong first in step
     /// `diverged` (counted from 1) or the one before it, whose update its loss has not seen; `None` if nothing did.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn first_not_finite(&self, done: u32, diverged: u32) -> Result<Option<NotFinite>> {
+    pub fn first_not_finite(&self, done: u32, diverged: u32, stop: &AtomicBool) -> Result<Option<NotFinite>> {
         for t in done..diverged {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             if t + 2 < diverged {
                 self.untimed_step(t)?;
                 continue;

@@ -1,7 +1,8 @@
 //! Parameters between GPU memory and named tensors as PyTorch users expect them.
 //!
 //! `discriminator.2.weight_v`: network, layer index in the model file (from 0), parameter. Dense weights are
-//! `[out, in]`, convolution weights `[out, in, kh, kw]` (in memory `[out, kh, kw, in]`). Flattened
+//! `[out, in]`, convolution weights `[out, in, kh, kw]` (in memory `[out, kh, kw, in]`), transposed ones
+//! `[in, out, kh, kw]`. Flattened
 //! activations are in the order height, width, channel.
 
 use super::checkpoint::{Checkpoint, TensorData};

@@ -228,6 +228,19 @@ impl Settings {
                 return bad(name, v.to_string(), "must not be negative");
             }
         }
+        if self.method == Method::Supervised {
+            let unused = [
+                ("entropy_weight", self.entropy_weight > 0.0),
+                ("consistency_weight", self.consistency_weight > 0.0),
+                ("unlabelled", self.unlabelled.is_some()),
+                ("generator_loss", self.generator_loss != GeneratorLoss::FeatureMatching),
+            ];
+            if let Some((name, _)) = unused.iter().find(|(_, used)| *used) {
+                return Err(Error::Usage(format!(
+                    "{name}: `supervised` sees neither unlabelled nor generated images; leave it out"
+                )));
+            }
+        }
         if !(0.0..=1.0).contains(&self.learning_rate_decay) {
             let v = self.learning_rate_decay.to_string();
             return bad("learning_rate_decay", v, "must be at least 0 and at most 1, such as 0.5");
@@ -289,6 +302,7 @@ mod tests {
         };
         assert!(with(|s| s.entropy_weight = -1.0).is_err());
         assert!(with(|s| s.consistency_weight = f32::NAN).is_err());
+        assert!(with(|s| (s.method, s.unlabelled) = (Method::Supervised, Some(5))).is_err());
         assert!(with(|s| s.learning_rate_decay = 1.5).is_err());
         assert!(with(|s| (s.consistency_weight, s.learning_rate_decay) = (10.0, 1.0)).is_ok());
     }

@@ -240,9 +240,12 @@ fn the_sizes_of_the_cnn() {
 /// Transposed convolutions: the product of the data gradient with the epilogue of a forward pass.
 #[test]
 fn transposed() {
-    let gpu = open(false);
-    for tiling in tilings(&gpu).into_iter().take(2) {
-        let ops = Ops { tiling, ..Ops::new(&gpu) };
+    // With the bounds checks and without.
+    for (gpu, tiling) in [open(false), open(true)]
+        .iter()
+        .flat_map(|gpu| tilings(gpu).into_iter().take(2).map(move |t| (gpu, t)))
+    {
+        let ops = Ops { tiling, ..Ops::new(gpu) };
         for (i, case) in CASES.iter().enumerate() {
             let act = if i % 2 == 0 { Activation::LeakyRelu(0.2) } else { Activation::Sigmoid };
             passes(&ops, case, (End::Plain, End::Bias(act)), false);
