@@ -43,7 +43,11 @@ pub struct Evaluator {
 /// The recorded evaluation of one split.
 #[derive(Debug)]
 pub struct SplitEvaluator {
+    /// Images of a chunk.
+    rows: u32,
     program: Program,
+    /// Of the last images, where they fill no chunk: a layer that compares rows must see no others.
+    rest: Option<Program>,
     count: u32,
     losses: Tensor,
     confusion: Tensor,
@@ -74,16 +78,21 @@ impl Evaluator {
     /// As [`Net::forward`].
     pub fn split(&self, ops: &Ops<'_>, data: &DeviceData) -> Result<SplitEvaluator> {
         let gpu = ops.gpu;
-        let rows = ROWS.min(data.count);
-        let x = gpu.tensor("evaluated images", rows, self.net.shape.input.len());
         let losses = gpu.vector("evaluation losses", data.count);
         let confusion = gpu.tensor("confusion", self.classes, self.classes);
-        let mut p = Program::new();
-        ops.gather_images(&mut p, (&data.images, data.count), None, &x, (0, rows))?;
-        let tape = self.net.forward(ops, &mut p, &x, &Mode::Eval, self.net.shape.layers.len())?;
-        let logits = tape.outputs.last().expect("a checked network has layers");
-        ops.evaluate(&mut p, logits, &data.labels, data.count, &losses, &confusion)?;
-        Ok(SplitEvaluator { program: p, count: data.count, losses, confusion })
+        let record = |rows: u32| -> Result<Program> {
+            let x = gpu.tensor("evaluated images", rows, self.net.shape.input.len());
+            let mut p = Program::new();
+            ops.gather_images(&mut p, (&data.images, data.count), None, &x, (0, rows))?;
+            let tape = self.net.forward(ops, &mut p, &x, &Mode::Eval, self.net.shape.layers.len())?;
+            let logits = tape.outputs.last().expect("a checked network has layers");
+            ops.evaluate(&mut p, logits, &data.labels, data.count, &losses, &confusion)?;
+            Ok(p)
+        };
+        let rows = ROWS.min(data.count);
+        let (program, rest) = (record(rows)?, data.count % rows);
+        let rest = (rest > 0).then(|| record(rest)).transpose()?;
+        Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })
     }
 
     /// Evaluates `split`. `state` gives the averages' correction.
@@ -101,11 +110,13 @@ impl Evaluator {
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);
         gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[])?;
-        for first in (0..split.count).step_by(ROWS as usize) {
+        for first in (0..split.count).step_by(split.rows as usize) {
             let mut s = state;
             s.position[3] = first;
             gpu.write(&ops.state, &[s]);
-            let index = gpu.submit(&split.program, &[])?;
+            let whole = split.count - first >= split.rows;
+            let program = split.rest.as_ref().filter(|_| !whole).unwrap_or(&split.program);
+            let index = gpu.submit(program, &[])?;
             gpu.wait(Some(index))?;
         }
         let counts: Vec<u32> = gpu.read(&split.confusion)?;
