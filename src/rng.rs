@@ -103,7 +103,7 @@ pub fn normal(seed: u64, at: Counter, index: u32) -> f64 {
 /// Rows and columns that image `row` moves by, each uniform on `-most..=most`.
 pub fn shift(seed: u64, at: Counter, row: u32, most: u32) -> [i32; 2] {
     let b = block(seed, at, row);
-    [b[0], b[1]].map(|bits| ((bits >> 16) * (2 * most + 1) >> 16) as i32 - most as i32)
+    [b[0], b[1]].map(|bits| (((bits >> 16) * (2 * most + 1)) >> 16) as i32 - most as i32)
 }
 
 /// Number of Feistel rounds of [`permute`].

@@ -25,7 +25,7 @@ impl Draw {
     fn below(&mut self, n: usize) -> usize {
         self.at += 1;
         let [a, ..] = rng::block(99, Counter { stream: self.case, step: 0 }, self.at);
-        (u64::from(a) * n.max(1) as u64 >> 32) as usize
+        ((u64::from(a) * n.max(1) as u64) >> 32) as usize
     }
 }
 
