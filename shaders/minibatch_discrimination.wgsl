@@ -5,14 +5,13 @@
 // size, and the next layer's weights absorb the factor. x [rows, A], M [rows, B * DIMS] = x T, y [rows, A + B]; rows
 // start..start + count are the input. Distances are made anew in every pass, n^2 of them are never stored.
 
-struct Params { start: u32, count: u32, features: u32, kernels: u32 }
-
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> m: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 #include "common/grid.wgsl"
+#include "common/minibatch_distance.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(
@@ -36,11 +35,7 @@ fn main(
     var sum = 0.0;
     for (var j = 0u; j < p.count; j++) {
         let other = (p.start + j) * stride + (column - p.features) * ${DIMS}u;
-        var distance = 0.0;
-        for (var c = 0u; c < ${DIMS}u; c++) {
-            distance += abs(m[own + c] - m[other + c]);
-        }
-        sum += exp(-distance);
+        sum += exp(-distance_of(own, other));
     }
     y[row * width + column] = sum / f32(p.count);
 }

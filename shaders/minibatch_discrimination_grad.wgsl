@@ -2,14 +2,13 @@
 //   dM[i, b, c] = -1/n sum_j e_ij sign(M[i, b, c] - M[j, b, c]) (dy[i, A + b] + dy[j, A + b])
 // M, dM [rows, B * DIMS], dy [rows, A + B]; rows start..start + count are the input.
 
-struct Params { start: u32, count: u32, features: u32, kernels: u32 }
-
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> m: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dm: array<f32>;
 
 #include "common/grid.wgsl"
+#include "common/minibatch_distance.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(
@@ -30,11 +29,7 @@ fn main(
     var sum: array<f32, ${DIMS}>;
     for (var j = p.start; j < p.start + p.count; j++) {
         let other = j * stride + kernel * ${DIMS}u;
-        var distance = 0.0;
-        for (var c = 0u; c < ${DIMS}u; c++) {
-            distance += abs(m[own + c] - m[other + c]);
-        }
-        let pull = exp(-distance) * (d + dy[j * width + p.features + kernel]);
+        let pull = exp(-distance_of(own, other)) * (d + dy[j * width + p.features + kernel]);
         for (var c = 0u; c < ${DIMS}u; c++) {
             sum[c] += pull * sign(m[own + c] - m[other + c]);
         }

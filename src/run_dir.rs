@@ -124,10 +124,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn write_json(&mut self, name: &str, value: &impl serde::Serialize) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(value)
-            .map_err(|e| Error::Output(format!("{name} cannot be written as JSON: {e}")))?;
-        text.push('\n');
-        self.write(name, text.as_bytes())
+        self.write(name, crate::text::json(name, value)?.as_bytes())
     }
 }
 

@@ -28,6 +28,16 @@ pub fn read(path: &Path) -> Result<String> {
     })
 }
 
+/// `what`, a value, as indented JSON; NaN and infinities become null.
+///
+/// # Errors
+/// [`Error::Output`] naming it.
+pub fn json(what: impl std::fmt::Display, value: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::Output(format!("{what} cannot be written as JSON: {e}")))?;
+    Ok(text + "\n")
+}
+
 /// Line, counted from 1, of a byte offset.
 pub fn line_at(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count()

@@ -23,6 +23,14 @@ fn seed(text: &str) -> std::result::Result<u64, String> {
     if value > i64::MAX as u64 { Err(format!("at most {}", i64::MAX)) } else { Ok(value) }
 }
 
+/// A time in seconds.
+pub fn seconds(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(s) if s > 0.0 => Ok(s),
+        _ => Err("write a number of seconds above 0".into()),
+    }
+}
+
 /// Which adapter.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AdapterArgs {

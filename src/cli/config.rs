@@ -57,14 +57,10 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
     };
     // Method and model decide the defaults of other settings, so they are resolved first.
     let first = over(Settings::defaults(Default::default(), false))?;
-    let (spec, model_toml) = parse::load(&first.model)?;
+    let (spec, model_toml) = parse::load_with(&first.model, first.generator.as_deref())?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d { .. }));
     let settings = over(Settings::defaults(first.method, convolutional))?;
     settings.validate()?;
-    let (spec, model_toml) = match &settings.generator {
-        Some(name) => parse::with_generator(&spec, name)?,
-        None => (spec, model_toml),
-    };
     Ok(Resolved { settings, spec, model_toml })
 }
 

@@ -28,11 +28,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let data = DataShape { image: image(&args.image)?, classes: args.classes };
-    let (spec, source) = parse::load(&args.model)?;
-    let (spec, source) = match &args.generator {
-        Some(name) => parse::with_generator(&spec, name)?,
-        None => (spec, source),
-    };
+    let (spec, source) = parse::load_with(&args.model, args.generator.as_deref())?;
     let name = match &args.generator {
         Some(generator) => format!("{} with the generator of {generator}", args.model),
         None => args.model.clone(),

@@ -26,9 +26,7 @@ pub fn terminal_width() -> Option<usize> {
 /// # Errors
 /// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::Output(format!("the result cannot be written as JSON: {e}")))?;
-    print(&(text + "\n"))
+    print(&crate::text::json("the result", value)?)
 }
 
 /// Prints `error: ...` with its causes to standard error and gives the exit status.

@@ -1,8 +1,8 @@
 //! `ssgan reproduce`.
 
-use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs};
+use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs, seconds};
 use super::config::{self, Resolved};
-use super::run::{Options, Run, go_on};
+use super::run::{Options, Run, begun, go_on};
 use super::{interrupt, load, output};
 use crate::data::{self, Dataset, Info};
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend"])]
     merge: Vec<PathBuf>,
     /// Save and stop after so many seconds, with exit status 0; the same command goes on
-    #[arg(long, value_name = "SECONDS", value_parser = super::train::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     max_seconds: Option<f64>,
     #[command(flatten)]
     data: DataArgs,
@@ -107,14 +107,15 @@ pub fn run(args: &Args) -> Result<()> {
     let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
     args.check_runs(&all, &[&args.out])?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
-    let set = load::dataset(&args.settings(&scope.dataset), &mut progress)?;
+    let request = load::request(&scope.dataset, args.data.data_dir.as_deref(), args.data.offline);
+    let set = data::load(&request, &mut progress)?;
     let info = args.claim(&set)?;
     go_on(stop)?;
     let gpu = Gpu::open(&args.adapter.choice())?;
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
-        let folder = args.folder(&args.out, planned);
+        let folder = folder(&args.out, planned);
         if RunResult::load(planned, &folder)?.is_some() {
             continue;
         }
@@ -165,10 +166,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Whether a run was begun in a folder and can be gone on with.
-fn begun(folder: &Path) -> bool {
-    let written = |name: &str| std::fs::metadata(folder.join(name)).is_ok_and(|m| m.is_file() && m.len() > 0);
-    written("config.toml") && written("model.toml")
+/// Where a planned run is.
+fn folder(root: &Path, planned: &Planned) -> PathBuf {
+    root.join("runs").join(&planned.id)
 }
 
 /// Clears the folder of a run that ended before its settings were written; refuses one that another process holds.
@@ -181,21 +181,10 @@ fn abandon(folder: &Path) -> Result<()> {
 }
 
 impl Args {
-    fn folder(&self, root: &Path, planned: &Planned) -> PathBuf {
-        root.join("runs").join(&planned.id)
-    }
-
     /// Where the data are and what computes: said here, not in the plan.
     fn settings_args(&self) -> SettingsArgs {
         let data = DataArgs { dataset: None, ..self.data.clone() };
         SettingsArgs { data, adapter: self.adapter.clone(), ..SettingsArgs::default() }
-    }
-
-    fn settings(&self, dataset: &str) -> Settings {
-        let mut s = Settings::defaults(Default::default(), false);
-        self.settings_args().apply(&mut s);
-        s.dataset = dataset.into();
-        s
     }
 
     fn resolve(&self, planned: &Planned) -> Result<Resolved> {
@@ -226,7 +215,7 @@ impl Args {
     /// Refuses folders that hold a run of another plan under the name of one of this.
     fn check_runs(&self, all: &[Planned], roots: &[&Path]) -> Result<()> {
         for planned in all {
-            for folder in roots.iter().map(|r| self.folder(r, planned)).filter(|f| begun(f)) {
+            for folder in roots.iter().map(|r| folder(r, planned)).filter(|f| begun(f)) {
                 self.same_run(&folder, &self.resolve(planned)?)?;
             }
         }
@@ -261,8 +250,7 @@ impl Args {
         let mut runs = Vec::new();
         let mut missing = Vec::new();
         for planned in all {
-            let found =
-                roots.iter().find_map(|r| RunResult::load(planned, &self.folder(r, planned)).transpose());
+            let found = roots.iter().find_map(|r| RunResult::load(planned, &folder(r, planned)).transpose());
             match found.transpose()? {
                 Some(run) => runs.push(run),
                 None => missing.push(planned.id.clone()),
@@ -326,8 +314,7 @@ fn time_left(results: &Results, left: &[&Planned]) -> String {
     let mut seconds = 0.0;
     let mut unknown = false;
     for planned in left {
-        let known: Vec<f64> = results.of(&planned.group).iter().map(|r| r.summary.seconds).collect();
-        match Stat::of(&known) {
+        match Stat::over(&results.of(&planned.group), |r| r.summary.seconds) {
             Some(s) => seconds += s.mean,
             None => unknown = true,
         }
@@ -340,9 +327,7 @@ fn time_left(results: &Results, left: &[&Planned]) -> String {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::Output(format!("{} cannot be written as JSON: {e}", path.display())))?;
-    crate::atomic::write(path, (text + "\n").as_bytes())
+    crate::atomic::write(path, crate::text::json(path.display(), value)?.as_bytes())
 }
 
 fn write(results: &Results, out: &Path) -> Result<()> {
@@ -374,15 +359,12 @@ fn report(args: &Args, results: &Results) -> Result<()> {
         if runs.is_empty() {
             continue;
         }
-        let stat = |of: fn(&RunResult) -> f32| {
-            let values: Vec<f64> = runs.iter().map(|r| f64::from(of(r))).collect();
-            Stat::of(&values).map_or(String::new(), |s| s.to_string())
-        };
+        let stat = |of: fn(&RunResult) -> f64| Stat::over(&runs, of).map_or(String::new(), |s| s.to_string());
         table.row([
             group.key.to_string(),
             results.reference(group).map_or(String::new(), |r| format!("{r:.4}")),
-            stat(|r| r.summary.test_accuracy),
-            stat(|r| r.summary.test_accuracy_ema),
+            stat(RunResult::accuracy),
+            stat(RunResult::averaged),
             runs.len().to_string(),
         ]);
     }

@@ -13,7 +13,7 @@ use crate::report::progress::Progress;
 use crate::report::recorder::{Recorder, Texts};
 use crate::run_dir::{RunDir, checkpoints, timestamp};
 use crate::train::checkpoint::{Checkpoint, in_file};
-use crate::train::event::{Event, History, Observer, StepMetrics, Summary};
+use crate::train::event::{Event, History, Observer, Summary};
 use crate::train::settings::Method;
 use crate::train::{NotFinite, Trainer};
 use serde::Serialize;
@@ -69,7 +69,7 @@ impl Run {
         let dir = RunDir::reopen(folder)?;
         let read = |name: &str| crate::text::read(&folder.join(name));
         let config_toml = read("config.toml")?;
-        if config_toml.trim().is_empty() || !folder.join("model.toml").is_file() {
+        if !begun(folder) {
             return Err(Error::Output(format!(
                 "{}: the run ended before its settings were written; remove the folder and train anew",
                 folder.display()
@@ -159,20 +159,19 @@ impl Run {
         // Whatever happened, what was measured is written; the first failure is the one to report.
         let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
         drop(trainer);
-        let result = match result {
-            Err(Error::Diverged(what)) => {
-                let culprit = self.culprit((gpu, set, &model), progress, stop);
-                Err(Error::Diverged(
-                    culprit.map_or(what.clone(), |c| format!("{what}. First not finite: {c}")),
-                ))
-            }
-            other => other,
-        };
-        match result {
+        result.or_else(|e| {
+            let e = match e {
+                Error::Diverged(what) => {
+                    Error::Diverged(match self.culprit((gpu, set, &model), progress, stop) {
+                        Some(culprit) => format!("{what}. First not finite: {culprit}"),
+                        None => what,
+                    })
+                }
+                other => other,
+            };
             // Being out of time is no failure that hides another.
-            Err(e) if interrupt::time_is_up() => finished.and(Err(e)),
-            other => other,
-        }
+            if interrupt::time_is_up() { finished.and(Err(e)) } else { Err(e) }
+        })
     }
 
     /// What went wrong first, from a replay of the steps since the last checkpoint; `None` where nothing is found, as
@@ -186,10 +185,8 @@ impl Run {
         let folder = self.dir.path();
         let steps = history::load(folder).ok()?.steps;
         let ssl = self.resolved.settings.method == Method::Ssl;
-        let finite =
-            |m: &StepMetrics| m.loss_discriminator.is_finite() && (!ssl || m.loss_generator.is_finite());
         // Parameters that broke after the last step are found in that step.
-        let diverged = steps.iter().find(|m| !finite(m)).or(steps.last())?.step;
+        let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let trainer = Trainer::new(gpu, model, &self.resolved.settings, set).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());
@@ -210,6 +207,12 @@ impl Run {
         ));
         trainer.first_not_finite(done, diverged, stop).ok()?
     }
+}
+
+/// Whether the settings and the model of a run were written to its folder, so that it can be gone on with.
+pub fn begun(folder: &Path) -> bool {
+    let written = |name| crate::text::read(&folder.join(name)).is_ok_and(|text| !text.trim().is_empty());
+    written("config.toml") && written("model.toml")
 }
 
 /// Ends a run that was interrupted before it began; its folder goes with it.

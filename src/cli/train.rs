@@ -1,6 +1,6 @@
 //! `ssgan train`.
 
-use super::args::{SettingsArgs, SpeechArgs};
+use super::args::{SettingsArgs, SpeechArgs, seconds};
 use super::run::{Options, Run, go_on};
 use super::{config, interrupt, load, output};
 use crate::error::{Error, Result};
@@ -37,13 +37,6 @@ pub struct Args {
     settings: SettingsArgs,
     #[command(flatten)]
     speech: SpeechArgs,
-}
-
-pub(super) fn seconds(text: &str) -> std::result::Result<f64, String> {
-    match text.parse() {
-        Ok(s) if s > 0.0 => Ok(s),
-        _ => Err("write a number of seconds above 0".into()),
-    }
 }
 
 fn keep(text: &str) -> std::result::Result<usize, String> {

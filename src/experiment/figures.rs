@@ -2,7 +2,7 @@
 
 use super::plan::{GROUPS, Group, Section};
 use super::results::{Epoch, Results, RunResult, Stat};
-use super::tables::{base, effects};
+use super::tables::{BASE_LABEL, base, effects};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
 use crate::report::plot::{Dot, Line, Panel};
@@ -91,7 +91,7 @@ pub fn ablations(results: &Results) -> Vec<Dot> {
     let dot =
         |name: &str, s: Stat| Dot { name: name.into(), mean: s.mean, deviation: s.deviation.unwrap_or(0.0) };
     match base(results) {
-        Some(b) if !effects.is_empty() => std::iter::once(dot("the cnn as it is", b))
+        Some(b) if !effects.is_empty() => std::iter::once(dot(BASE_LABEL, b))
             .chain(effects.iter().map(|e| dot(e.group.label, e.accuracy)))
             .collect(),
         _ => vec![],

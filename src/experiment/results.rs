@@ -88,6 +88,16 @@ impl RunResult {
         }))
     }
 
+    /// Test accuracy of the parameters as they are.
+    pub fn accuracy(&self) -> f64 {
+        self.summary.test_accuracy.into()
+    }
+
+    /// Test accuracy of their moving average.
+    pub fn averaged(&self) -> f64 {
+        self.summary.test_accuracy_ema.into()
+    }
+
     /// Pictures of generated images, one per evaluated epoch, in order.
     pub fn samples(&self) -> Vec<(u32, PathBuf)> {
         let of = |e: &Epoch| (e.metrics.epoch, self.folder.join(run_dir::sample_name(e.metrics.epoch)));
@@ -155,6 +165,13 @@ impl Stat {
         let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
         let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
         Some(Stat { mean, deviation })
+    }
+}
+
+impl Stat {
+    /// Of a number of each run; `None` of no run.
+    pub fn over(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> Option<Stat> {
+        Stat::of(&runs.iter().map(|r| of(r)).collect::<Vec<f64>>())
     }
 }
 

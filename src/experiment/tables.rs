@@ -40,8 +40,8 @@ pub fn runs(results: &Results) -> Sheet {
     let row = |r: &RunResult| {
         vec![
             r.id.clone(),
-            number(r.summary.test_accuracy.into()),
-            number(r.summary.test_accuracy_ema.into()),
+            number(r.accuracy()),
+            number(r.averaged()),
             format!("{:.0}", r.summary.seconds),
             r.command.clone(),
         ]
@@ -59,11 +59,15 @@ fn groups(section: Section) -> impl Iterator<Item = &'static Group> {
 
 fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
     let supervised = section == Section::Baselines;
+    let heads = match supervised {
+        true => vec!["network", "labelled images", "optimiser", "epochs", "batch"],
+        false => vec!["network", "labelled", "unlabelled", "optimiser", "epochs", "batch"],
+    };
     let row = |g: &'static Group| {
         let runs = results.of(g);
         let mut cells = vec![g.label.to_string()];
         let Some(s) = runs.first().map(|r| &r.settings) else {
-            cells.resize(6, "not run".into());
+            cells.resize(heads.len(), "not run".into());
             return cells;
         };
         if supervised {
@@ -81,16 +85,8 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
         cells.extend([s.epochs.to_string(), s.batch_size.to_string()]);
         cells
     };
-    let heads = match supervised {
-        true => vec!["network", "labelled images", "optimiser", "epochs", "batch"],
-        false => vec!["network", "labelled", "unlabelled", "optimiser", "epochs", "batch"],
-    };
-    let n = heads.len();
-    let rows = groups(section).map(row).map(|mut cells| {
-        cells.truncate(n);
-        cells
-    });
-    Sheet { caption: caption.into(), heads, rows: rows.collect() }
+    let rows = groups(section).map(row).collect();
+    Sheet { caption: caption.into(), heads, rows }
 }
 
 fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
@@ -98,15 +94,14 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
     let recipes = section == Section::Recipes;
     let row = |g: &'static Group| {
         let runs = results.of(g);
-        let raw = values(&runs, |r| r.summary.test_accuracy);
-        let averaged = values(&runs, |r| r.summary.test_accuracy_ema);
-        let reference = results.reference(g).map_or(String::new(), number);
-        let mut cells = vec![g.label.into(), reference, stat(&raw)];
-        let difference = Stat::of(&raw).zip(results.reference(g)).map(|(s, r)| format!("{:+.4}", s.mean - r));
-        cells.push(difference.unwrap_or_default());
-        cells.push(list(&raw));
+        let reference = results.reference(g);
+        let difference = Stat::over(&runs, RunResult::accuracy).zip(reference);
+        let mut cells = vec![g.label.into(), reference.map_or(String::new(), number)];
+        cells.push(stat(&runs, RunResult::accuracy));
+        cells.push(difference.map_or(String::new(), |(s, r)| format!("{:+.4}", s.mean - r)));
+        cells.push(list(&runs, RunResult::accuracy));
         if ssl {
-            cells.extend([stat(&averaged), list(&averaged)]);
+            cells.extend([stat(&runs, RunResult::averaged), list(&runs, RunResult::averaged)]);
         }
         cells
     };
@@ -118,6 +113,9 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
     let shown = groups(section).filter(|g| !recipes || !results.of(g).is_empty());
     Sheet { caption: caption.into(), heads, rows: shown.map(row).collect() }
 }
+
+/// The base of the ablations, as tables and figures call it.
+pub const BASE_LABEL: &str = "the cnn as it is";
 
 /// What a change to the base gave.
 pub struct Effect {
@@ -133,22 +131,33 @@ pub struct Effect {
     pub error: Option<f64>,
 }
 
+impl Effect {
+    /// `+0.0040 ± 0.0012`
+    fn change(&self) -> String {
+        let error = self.error.map_or(String::new(), |d| format!(" ± {d:.4}"));
+        format!("{:+.4}{error}", self.difference)
+    }
+}
+
+fn base_runs(results: &Results) -> Vec<&RunResult> {
+    GROUPS.iter().find(|g| g.key == BASE).map(|g| results.of(g)).unwrap_or_default()
+}
+
 /// The base's accuracies; `None` if it was not run.
 pub fn base(results: &Results) -> Option<Stat> {
-    let group = GROUPS.iter().find(|g| g.key == BASE)?;
-    Stat::of(&values(&results.of(group), |r| r.summary.test_accuracy))
+    Stat::over(&base_runs(results), RunResult::accuracy)
 }
 
 /// The ablations that were run, in the plan's order.
 pub fn effects(results: &Results) -> Vec<Effect> {
-    let Some(base_group) = GROUPS.iter().find(|g| g.key == BASE) else { return vec![] };
     let Some(base) = base(results) else { return vec![] };
+    let squared = |s: Stat, n: usize| s.deviation.map(|d| d * d / n as f64);
+    let of_base = squared(base, base_runs(results).len());
     let of = |group: &'static Group| {
         let Section::Ablations(part) = group.section else { return None };
         let runs = results.of(group);
-        let accuracy = Stat::of(&values(&runs, |r| r.summary.test_accuracy))?;
-        let squared = |s: Stat, n: usize| s.deviation.map(|d| d * d / n as f64);
-        let error = squared(accuracy, runs.len()).zip(squared(base, results.of(base_group).len()));
+        let accuracy = Stat::over(&runs, RunResult::accuracy)?;
+        let error = squared(accuracy, runs.len()).zip(of_base);
         Some(Effect {
             group,
             part,
@@ -161,32 +170,20 @@ pub fn effects(results: &Results) -> Vec<Effect> {
 }
 
 fn ablations(results: &Results) -> Sheet {
-    let mut rows = Vec::new();
-    for group in GROUPS.iter().filter(|g| g.key == BASE) {
-        let runs = results.of(group);
-        let raw = values(&runs, |r| r.summary.test_accuracy);
-        let averaged = values(&runs, |r| r.summary.test_accuracy_ema);
-        rows.push(vec![
-            String::new(),
-            "the cnn as it is".into(),
-            stat(&raw),
-            String::new(),
-            list(&raw),
-            stat(&averaged),
-        ]);
-    }
-    for e in effects(results) {
-        let runs = results.of(e.group);
-        let error = e.error.map_or(String::new(), |d| format!(" ± {d:.4}"));
-        rows.push(vec![
-            part(e.part).into(),
-            e.group.label.into(),
-            e.accuracy.to_string(),
-            format!("{:+.4}{error}", e.difference),
-            list(&values(&runs, |r| r.summary.test_accuracy)),
-            stat(&values(&runs, |r| r.summary.test_accuracy_ema)),
-        ]);
-    }
+    let row = |changed: &str, how: &str, difference: String, runs: &[&RunResult]| {
+        vec![
+            changed.into(),
+            how.into(),
+            stat(runs, RunResult::accuracy),
+            difference,
+            list(runs, RunResult::accuracy),
+            stat(runs, RunResult::averaged),
+        ]
+    };
+    let mut rows = vec![row("", BASE_LABEL, String::new(), &base_runs(results))];
+    rows.extend(
+        effects(results).iter().map(|e| row(part(e.part), e.group.label, e.change(), &results.of(e.group))),
+    );
     Sheet {
         caption: "Table 6. One thing changed in the semi-supervised cnn (difference ± its standard error)."
             .into(),
@@ -222,33 +219,24 @@ pub fn answer(results: &Results) -> Vec<String> {
             Some(d) if e.difference < -2.0 * d => "worse",
             Some(_) => "within what label seeds differ by",
         };
-        let error = e.error.map_or(String::new(), |d| format!(" ± {d:.4}"));
-        Some(format!(
-            "The best change to {} was {}: {:+.4}{error}, {verdict}.",
-            match p {
-                Part::Both => "both at once",
-                Part::Generator => "the generator",
-                _ => "the discriminator",
-            },
-            e.group.label,
-            e.difference
-        ))
+        let to = match p {
+            Part::Both => "both at once",
+            Part::Generator => "the generator",
+            _ => "the discriminator",
+        };
+        Some(format!("The best change to {to} was {}: {}, {verdict}.", e.group.label, e.change()))
     };
     [Part::Discriminator, Part::Generator, Part::Both].into_iter().filter_map(sentence).collect()
 }
 
-fn values(runs: &[&RunResult], of: impl Fn(&RunResult) -> f32) -> Vec<f64> {
-    runs.iter().map(|r| f64::from(of(r))).collect()
-}
-
-fn stat(values: &[f64]) -> String {
-    Stat::of(values).map_or("not run".into(), |s| s.to_string())
+fn stat(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> String {
+    Stat::over(runs, of).map_or("not run".into(), |s| s.to_string())
 }
 
 fn number(v: f64) -> String {
     format!("{v:.4}")
 }
 
-fn list(values: &[f64]) -> String {
-    values.iter().map(|v| number(*v)).collect::<Vec<_>>().join(", ")
+fn list(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> String {
+    runs.iter().map(|r| number(of(r))).collect::<Vec<_>>().join(", ")
 }

@@ -26,6 +26,7 @@ sources![
     "common/activation.wgsl",
     "common/activation_lanes.wgsl",
     "common/grid.wgsl",
+    "common/minibatch_distance.wgsl",
     "common/operands.wgsl",
     "common/permute.wgsl",
     "common/philox.wgsl",

@@ -26,6 +26,18 @@ pub const BUILT_IN: [(&str, &str); 4] = [
 /// Generators that come with the program beside those of its models.
 pub const GENERATORS: [(&str, &str); 1] = [("conv", include_str!("../../assets/generators/conv.toml"))];
 
+/// [`load`], with another generator where one is named; see [`with_generator`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(name_or_path: &str, generator: Option<&str>) -> Result<(ModelSpec, String)> {
+    let (spec, text) = load(name_or_path)?;
+    match generator {
+        Some(generator) => with_generator(&spec, generator),
+        None => Ok((spec, text)),
+    }
+}
+
 /// `spec` with another generator: a built-in one by name, or that of another model; with the text of the whole.
 ///
 /// # Errors

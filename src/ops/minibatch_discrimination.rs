@@ -31,15 +31,10 @@ impl Ops<'_> {
         y: &Tensor,
     ) -> Result<()> {
         debug_assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
-        let call = Call::new("minibatch_discrimination", layer)
-            .define("DIMS", at.dims)
+        let call = call("minibatch_discrimination", layer, at, (start, count))
             .bind("x", x)
             .bind("m", m)
             .bind("y", y)
-            .param("start", start)
-            .param("count", count)
-            .param("features", at.features)
-            .param("kernels", at.kernels)
             .flops(pairs(at, count) * (3 * u64::from(at.dims) + 2));
         p.each(self.gpu, call, u64::from(count) * u64::from(y.cols))
     }
@@ -58,15 +53,10 @@ impl Ops<'_> {
         dm: &Tensor,
     ) -> Result<()> {
         debug_assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
-        let call = Call::new("minibatch_discrimination_grad", layer)
-            .define("DIMS", at.dims)
+        let call = call("minibatch_discrimination_grad", layer, at, (start, count))
             .bind("m", m)
             .bind("dy", dy)
             .bind("dm", dm)
-            .param("start", start)
-            .param("count", count)
-            .param("features", at.features)
-            .param("kernels", at.kernels)
             .flops(pairs(at, count) * (5 * u64::from(at.dims) + 3));
         p.each(self.gpu, call, u64::from(count) * u64::from(at.kernels))
     }
@@ -86,6 +76,16 @@ impl Ops<'_> {
             .flops(y.len() as u64);
         p.each(self.gpu, call, y.len() as u64)
     }
+}
+
+/// What the layer and its gradient share.
+fn call<'a>(kernel: &'static str, layer: &str, at: Closeness, (start, count): (u32, u32)) -> Call<'a> {
+    Call::new(kernel, layer)
+        .define("DIMS", at.dims)
+        .param("start", start)
+        .param("count", count)
+        .param("features", at.features)
+        .param("kernels", at.kernels)
 }
 
 /// Distances that a pass makes.

@@ -256,46 +256,35 @@ pub fn generator_pass(
 ) -> GeneratorPass {
     let (net, seed, step, batch) = (&model.discriminator, settings.seed, state.step, settings.batch);
     let values = net.input.len() as usize;
-    let n = data.unlabelled_len(net);
-    let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
     let generator = generate(model, state, settings, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP);
     let rows = batch as usize;
     let group = Group { rows, update_running: false };
     let mode = Mode::Train { seed, noise_base: streams::NOISE_G_STEP, step };
-    let through_g = |discriminator: Tape, loss, discriminator_gradients: Gradients| {
-        let d_images = &discriminator_gradients.d_input[..rows * values];
-        let gradients = backward(&model.generator, &state.g, &generator, Some(d_images), None);
-        (discriminator, loss, discriminator_gradients, gradients)
-    };
-    let reduction = match settings.generator_loss {
-        GeneratorLoss::FeatureMatching(reduction) => reduction,
+    let (unlabelled, discriminator, loss, discriminator_gradients) = match settings.generator_loss {
         GeneratorLoss::NonSaturating => {
             let tape = forward(net, &state.d, generator.output(), &[group], mode);
             let (loss, d_logits) = generator_loss(tape.output(), model.data.classes as usize);
             let gradients = backward(net, &state.d, &tape, Some(&d_logits), None);
-            let (discriminator, loss, discriminator_gradients, gradients) = through_g(tape, loss, gradients);
-            let unlabelled = vec![];
-            return GeneratorPass {
-                unlabelled,
-                generator,
-                discriminator,
-                loss,
-                discriminator_gradients,
-                gradients,
-            };
+            (vec![], tape, loss, gradients)
+        }
+        GeneratorLoss::FeatureMatching(reduction) => {
+            let n = data.unlabelled_len(net);
+            let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
+            let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
+            let tape = forward(net, &state.d, &input, &[group; 2], mode);
+            let Some(layer) = net.feature() else { panic!("{}: no feature layer", net.name) };
+            let features = net.layers[layer].output.len() as usize;
+            // The loss wants the real rows first.
+            let mut f = tape.layer_output(layer).to_vec();
+            f.rotate_left(rows * features);
+            let (loss, mut d_feature) = matching_loss(&f, rows, rows, features, reduction);
+            d_feature.rotate_right(rows * features);
+            let gradients = backward(net, &state.d, &tape, None, Some(&d_feature));
+            (unlabelled, tape, loss, gradients)
         }
     };
-    let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
-    let discriminator = forward(net, &state.d, &input, &[group; 2], mode);
-    let Some(layer) = net.feature() else { panic!("{}: no feature layer", net.name) };
-    let features = net.layers[layer].output.len() as usize;
-    // The loss wants the real rows first.
-    let mut f = discriminator.layer_output(layer).to_vec();
-    f.rotate_left(rows * features);
-    let (loss, mut d_feature) = matching_loss(&f, rows, rows, features, reduction);
-    d_feature.rotate_right(rows * features);
-    let gradients = backward(net, &state.d, &discriminator, None, Some(&d_feature));
-    let (discriminator, loss, discriminator_gradients, gradients) = through_g(discriminator, loss, gradients);
+    let d_images = &discriminator_gradients.d_input[..rows * values];
+    let gradients = backward(&model.generator, &state.g, &generator, Some(d_images), None);
     GeneratorPass { unlabelled, generator, discriminator, loss, discriminator_gradients, gradients }
 }
 

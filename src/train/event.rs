@@ -49,6 +49,11 @@ fn nan() -> f32 {
 }
 
 impl StepMetrics {
+    /// Whether the losses that are trained on are numbers; without a GAN there is none of G.
+    pub fn is_finite(&self, gan: bool) -> bool {
+        self.loss_discriminator.is_finite() && (!gan || self.loss_generator.is_finite())
+    }
+
     /// The numbers in the order of the metrics ring and of `metrics.csv`.
     pub fn values(&self) -> [f32; METRICS as usize] {
         [

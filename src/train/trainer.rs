@@ -372,10 +372,7 @@ impl<'g> Trainer<'g> {
             sums.add(&step);
             steps.push(step);
         }
-        let failed = steps
-            .iter()
-            .find(|m| !m.loss_discriminator.is_finite() || (ssl && !m.loss_generator.is_finite()));
-        let failed = failed.map(|m| {
+        let failed = steps.iter().find(|m| !m.is_finite(ssl)).map(|m| {
             diverged(m.step, &format!("L_D = {}, L_G = {}", m.loss_discriminator, m.loss_generator))
         });
         observer.on(Event::Steps(&steps))?;
