@@ -21,21 +21,24 @@ mod limits {
 }
 
 /// The variants of `entry` that are walked. Address modes and epilogues of the GEMMs do not meet in the text, and the
-/// tables of both are long: each is walked at one value of the other. Of the subgroup tiles the smallest is walked
-/// like that, the others, whose texts are long, with their widest reads.
+/// tables of both are long: each is walked at one value of the other. Of the tiles one is walked like that, the others,
+/// whose texts are long, with their widest reads.
 fn walked(entry: &Entry) -> Vec<Defines> {
     let mut all = entry.variants();
     if entry.kernel.starts_with("gemm") {
         all.retain(|d| {
             let v = Variant(d);
             let plain = v.get("BIAS") + v.get("ACT") + v.get("GRAD") == 0;
-            let smallest = entry.kernel == "gemm_workgroup"
-                || ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1];
-            let ends = v.get("L") == 0 && v.get("A") != 1;
+            let workgroup = entry.kernel == "gemm_workgroup";
+            let whole = match workgroup {
+                true => v.get("TM") == 64 && v.get("TN") == 64,
+                false => ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1],
+            };
+            let ends = v.get("L") == 0 && v.get("A") != 1 && (!workgroup || v.get("VA") == v.get("VC"));
             let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
             // Lanes are a number in the text, and no address mode needs another tile than the rest.
-            let told = v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8);
-            v.get("WG") == 64 && if smallest { plain || ends } else { plain && widest && told }
+            let told = workgroup || (v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8));
+            v.get("WG") == 64 && if whole { plain || ends } else { plain && widest && told }
         });
     }
     all

@@ -1,4 +1,4 @@
-// Elements of the GEMM operands A [M, K] and B [K, N] by address mode; see src/ops/gemm.rs.
+// Elements of the GEMM operands A [M, K] and B [K, N] by address mode; see src/ops/gemm.
 //
 // A: 0 rows    A[m, k] = a[m * K + k]
 //    1 columns A[m, k] = a[k * M + m]

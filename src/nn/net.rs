@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
-use crate::ops::{Activation, BatchNorm, Closeness, Conv, Epilogue, Gemm, Operand, Ops, Right, RightOperand};
+use crate::ops::{
+    Activation, BatchNorm, Closeness, Conv, Epilogue, Gemm, Operand, Ops, ProductKind, Right, RightOperand,
+};
 
 /// Rows of a stacked batch that came from one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +179,9 @@ impl Net {
                     None => (Operand::Rows, out, c),
                 };
                 // Weights [out, n] row by row are stored like that.
-                let packs = back == Operand::Scatter || norm.is_some() || ops.tiling.panel(back, n) > 0;
+                let packs = back == Operand::Scatter
+                    || norm.is_some()
+                    || ops.tiling.panel(ProductKind::with_weights(back, k, n)) > 0;
                 Some(Packed {
                     forward: ops.right_operand("weights forward", from, taps * c, out),
                     backward: packs.then(|| ops.right_operand("weights backward", back, k, n)),

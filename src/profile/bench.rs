@@ -3,7 +3,7 @@
 use super::Spread;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
-use crate::ops::{Epilogue, Gemm, Operand, Ops, Right, Tile, Tiling};
+use crate::ops::{Epilogue, Gemm, Operand, Ops, ProductKind, Right, Tile, Tiling};
 use crate::reference::{dense, nmse};
 use crate::rng::{self, Counter};
 use crate::train::Trainer;
@@ -93,7 +93,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
     let out = gpu.tensor("bench c", m, n);
     let checked = checked_rows(product);
     let want = twin(product, &a, &b, &checked);
-    let chosen = Tiling::for_gpu(gpu).tile(product.operand(), n);
+    let chosen = Tiling::for_gpu(gpu).tile(ProductKind::new(product.operand(), (m, n, k)));
     let mut programs = vec![];
     for &tile in tiles {
         let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };

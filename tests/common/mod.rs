@@ -130,13 +130,30 @@ pub const TABLE: &[Entry] = &[
         )
     },
     Entry {
-        legal: gemm_legal,
+        // B is as wide as C; of the window C is as wide as a multiple of the channels.
+        legal: |v| {
+            gemm_legal(v) && v.get("VB") <= v.get("VC") && (v.get("B") == 1 || v.get("VB") == v.get("VC"))
+        },
         ..entry(
             "gemm_workgroup",
             &[
                 WG,
+                (
+                    "TM TN TALL WIDE KS",
+                    &[
+                        "64 64 4 4 16",
+                        "128 128 8 8 8",
+                        "128 64 8 4 16",
+                        "64 32 4 4 16",
+                        "32 32 4 4 16",
+                        "64 16 4 4 16",
+                    ],
+                ),
                 ("A", &["0", "1", "2", "3"]),
                 ("B", OFF_ON),
+                ("VA", OFF_ON),
+                ("VB", OFF_ON),
+                ("VC", OFF_ON),
                 ("BIAS", OFF_ON),
                 ACT,
                 ("GRAD", OFF_ON),

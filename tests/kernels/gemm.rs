@@ -2,7 +2,7 @@
 
 use crate::harness::{Output, Slack, input, numbers, open, packed, run_with, sums, tilings, wide};
 use ssgan::gpu::{Gpu, Tensor};
-use ssgan::ops::{Activation, Epilogue, Gemm, Operand, Ops, Right, State, Tile};
+use ssgan::ops::{Activation, Epilogue, Gemm, Operand, Ops, ProductKind, Right, State, Tile, Tiling};
 use ssgan::reference::dense::{add_bias, matmul, transpose};
 use ssgan::reference::pointwise as twin;
 
@@ -125,7 +125,12 @@ fn product_with(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End, pack
 
 /// Whether variants of this tile are long and slow to compile.
 fn larger(tile: Tile) -> bool {
-    matches!(tile, Tile::Subgroup { row_groups: 2.., .. })
+    matches!(tile, Tile::Subgroup { row_groups: 2.., .. } | Tile::Workgroup { rows: 128, .. })
+}
+
+/// The tile of a product of many columns.
+fn wide_tile(tiling: &Tiling, operand: Operand) -> Tile {
+    tiling.tile(ProductKind::new(operand, (1000, 1000, 1000)))
 }
 
 /// Sizes around the tile's edges, those below a vec4, primes; and some that are split along K with ragged
@@ -145,8 +150,8 @@ fn sizes(tile: Tile, operand: Operand) -> (Vec<Size>, Vec<Size>) {
 
 fn walk(gpu: &Gpu, operand: Operand) {
     for tiling in tilings(gpu) {
-        let ops = Ops { tiling, ..Ops::new(gpu) };
-        let (whole, split) = sizes(tiling.tile(operand, 1000), operand);
+        let ops = Ops { tiling: tiling.clone(), ..Ops::new(gpu) };
+        let (whole, split) = sizes(wide_tile(&tiling, operand), operand);
         for size in whole {
             assert!(!product(&ops, operand, size, End::Plain), "{tiling:?} splits {size:?} along K");
         }
@@ -201,7 +206,7 @@ fn epilogues() {
         let ops = Ops { tiling, ..Ops::new(&gpu) };
         for act in ACTIVATIONS {
             // An epilogue sees nothing of the tile's size: one activation suffices for the larger ones.
-            if larger(tiling.tile(Operand::Rows, 1000)) && act != Activation::Softplus {
+            if larger(wide_tile(&ops.tiling, Operand::Rows)) && act != Activation::Softplus {
                 continue;
             }
             for size in [(9, 13, 7), (16, 36, 8)] {
@@ -227,9 +232,9 @@ fn the_size_of_the_dnn() {
 #[test]
 fn folded_rows() {
     let gpu = open(false);
-    for tiling in [Ops::new(&gpu).tiling, ssgan::ops::Tiling::Workgroup] {
+    for tiling in [Ops::new(&gpu).tiling, Tiling::Portable] {
+        let (rows, _) = tiling.tile(ProductKind::with_weights(Operand::Rows, 1, 1)).size(Operand::Rows);
         let ops = Ops { tiling, ..Ops::new(&gpu) };
-        let (rows, _) = tiling.tile(Operand::Rows, 1).size(Operand::Rows);
         product(&ops, Operand::Rows, (65_535 * rows + rows + 1, 1, 1), End::Plain);
     }
 }

@@ -21,10 +21,10 @@ pub fn open(checked: bool) -> Gpu {
         .unwrap_or_else(|e| panic!("these tests need an adapter: {e}"))
 }
 
-/// The tilings that this adapter can run: the workgroup tile, its default, and subgroup tiles where
-/// subgroups are as small as `Tiling::for_gpu` asks for.
+/// The tilings that this adapter can run: workgroup tiles, and subgroup tiles where subgroups are as small as
+/// `Tiling::for_gpu` asks for. Both defaults come first.
 pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
-    let mut all = vec![Tiling::Workgroup];
+    let mut all = vec![Tiling::Portable];
     if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
         let fixed = |row_groups, part, column_vecs, long| {
             let column_lanes = lanes / part;
@@ -41,6 +41,9 @@ pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
             ]);
         }
     }
+    // The others are those of narrow products.
+    let large = |t: &Tile| t.size(Operand::Rows) != (64, 64) && t.size(Operand::Rows).1 >= 32;
+    all.extend(Tile::portable().into_iter().filter(large).map(Tiling::Fixed));
     all
 }
 

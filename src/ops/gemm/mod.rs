@@ -10,15 +10,21 @@
 //! | conv weight gradient | dy, columns | x through the window | dW `[out, k k in]` |
 //!
 //! Packed operands lie in panels of as many columns as a tile has, where the tile asks for that. The window is never
-//! materialised (implicit GEMM). A tile is a shader plus its sizes; all tiles take all
-//! operands, so that adding one means one shader, a name in [`Tile`], and a line in [`Tile::of`] and [`Tiling`].
+//! materialised (implicit GEMM). A tile is a shader plus its sizes (`tile.rs`), `tiling.rs` says which one a product
+//! gets, `tune.rs` finds out by measuring.
+
+mod tile;
+mod tiling;
+
+pub use tile::Tile;
+pub use tiling::{ProductKind, Tiling};
 
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Gpu, MAX_GROUPS, Program, Tensor};
+use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
 
 /// How the left operand A is read. The numbers are those of `shaders/common/operands.wgsl`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operand {
     /// Row-major as stored.
     Rows = 0,
@@ -130,132 +136,6 @@ pub enum Epilogue<'a> {
     },
 }
 
-/// A blocking of the product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tile {
-    /// `gemm_workgroup.wgsl`: 64 x 64 through workgroup memory.
-    Workgroup,
-    /// `gemm_subgroup.wgsl`: rows of A broadcast between lanes.
-    Subgroup {
-        /// Lanes.
-        lanes: u32,
-        /// Groups of rows.
-        row_groups: u32,
-        /// Lanes side by side; the others make other rows of the same columns.
-        column_lanes: u32,
-        /// vec4 columns per lane.
-        column_vecs: u32,
-        /// Whether it reads 64-bit integers: half as many components.
-        long: bool,
-    },
-}
-
-impl Tile {
-    /// The tiles that the adapter can run, A by rows or by columns.
-    pub fn of(gpu: &Gpu, columns: bool) -> Vec<Tile> {
-        let mut all = vec![Tile::Workgroup];
-        // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
-        let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
-        // Row groups, the part of the lanes that is side by side, vec4 columns.
-        let blocks: &[(u32, u32, u32)] = match columns {
-            true => &[(1, 1, 1), (1, 1, 2)],
-            false => &[(1, 1, 1), (3, 1, 1), (6, 1, 1), (3, 1, 2), (4, 1, 2), (6, 2, 1), (8, 2, 1)],
-        };
-        let widths: &[bool] = if gpu.has_64_bit_integers() { &[false, true] } else { &[false] };
-        for &(row_groups, part, column_vecs) in blocks {
-            let column_lanes = lanes / part;
-            let tile = |&long| Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long };
-            all.extend(widths.iter().map(tile));
-        }
-        all
-    }
-
-    /// Rows and columns of C that one workgroup makes.
-    pub fn size(self, a: Operand) -> (u32, u32) {
-        match self {
-            Tile::Workgroup => (64, 64),
-            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, .. } => {
-                let per_lane = if a == Operand::Columns { 4 } else { 1 };
-                (lanes * row_groups * per_lane, column_lanes * 4 * column_vecs)
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Tile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Tile::Workgroup => f.write_str("workgroup-64x64"),
-            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
-                let long = if *long { "-long" } else { "" };
-                write!(f, "subgroup{lanes}-{row_groups}x{column_lanes}x{column_vecs}{long}")
-            }
-        }
-    }
-}
-
-/// Which tile a product gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tiling {
-    /// By adapter and shape: the defaults measured in docs/performance.md.
-    Software {
-        /// Lanes of a subgroup.
-        lanes: u32,
-        /// Whether tiles read 64-bit integers.
-        long: bool,
-    },
-    /// Always the workgroup tile.
-    Workgroup,
-    /// Always this one (tests, benchmarks).
-    Fixed(Tile),
-}
-
-impl Tiling {
-    /// Subgroup broadcast on software adapters with small fixed subgroups, else workgroup memory.
-    pub fn for_gpu(gpu: &Gpu) -> Tiling {
-        match gpu.subgroup_size() {
-            Some(lanes @ 4..=16) if gpu.summary().is_software() => {
-                Tiling::Software { lanes, long: gpu.has_64_bit_integers() }
-            }
-            _ => Tiling::Workgroup,
-        }
-    }
-
-    /// The tile of a product with `n` columns whose left operand is read as `a`.
-    pub fn tile(self, a: Operand, n: u32) -> Tile {
-        match self {
-            Tiling::Workgroup => Tile::Workgroup,
-            Tiling::Fixed(t) => t,
-            // Measured on llvmpipe 22.3: docs/performance.md.
-            Tiling::Software { lanes, long } => {
-                let (row_groups, column_lanes, column_vecs) = match a {
-                    Operand::Columns => (1, lanes, if n > 4 * lanes { 2 } else { 1 }),
-                    _ if n > 4 * lanes => (3, lanes, 2),
-                    _ if n > 2 * lanes => (6, lanes, 1),
-                    _ => (8, lanes / 2, 1),
-                };
-                Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long }
-            }
-        }
-    }
-
-    /// Columns of the panels that the product's right operand is packed in; 0: row by row.
-    pub fn panel(self, a: Operand, n: u32) -> u32 {
-        match self.tile(a, n) {
-            Tile::Workgroup => 0,
-            tile => tile.size(a).1,
-        }
-    }
-
-    /// Workgroups that keep the adapter busy; products with fewer tiles are split along K.
-    fn busy(self) -> u32 {
-        match self {
-            Tiling::Software { .. } | Tiling::Fixed(Tile::Subgroup { .. }) => 16,
-            _ => 128,
-        }
-    }
-}
-
 /// One product.
 #[derive(Debug)]
 pub struct Gemm<'a> {
@@ -278,6 +158,10 @@ pub struct Gemm<'a> {
 }
 
 impl Gemm<'_> {
+    fn kind(&self) -> ProductKind {
+        ProductKind::new(self.a.1, (self.m, self.n, self.k))
+    }
+
     /// Floating-point operations, two per multiply-add that contributes: a scattered data gradient has as
     /// many as the forward pass, whatever the stride.
     pub fn flops(&self) -> u64 {
@@ -294,7 +178,7 @@ impl Ops<'_> {
     /// Memory for the right operand `[k, n]` of products whose left operand is read as `a`, in the layout that
     /// their tile reads best.
     pub fn right_operand(&self, label: &str, a: Operand, k: u32, n: u32) -> RightOperand {
-        let panel = self.tiling.panel(a, n);
+        let panel = self.tiling.panel(ProductKind::with_weights(a, k, n));
         let (rows, cols) = packed_size(panel, k, n);
         RightOperand { tensor: self.gpu.tensor(label, rows, cols), panel, k }
     }
@@ -305,12 +189,12 @@ impl Ops<'_> {
     /// [`Error::Gpu`] if an operand is smaller than the product needs, or the driver rejects the kernel.
     pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
         self.check_gemm(layer, &g)?;
-        let tile = self.tiling.tile(g.a.1, g.n);
+        let tile = self.tiling.tile(g.kind());
         let (tm, tn) = tile.size(g.a.1);
         let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
         let splittable =
             matches!(g.epilogue, Epilogue::None) && matches!(g.a.1, Operand::Rows | Operand::Columns);
-        let splits = if splittable { (self.tiling.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
+        let splits = if splittable { (tile.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
         // Chunks are multiples of 16 so that only the last one has a ragged end.
         let k_chunk = g.k.div_ceil(splits).next_multiple_of(16);
         let splits = g.k.div_ceil(k_chunk);
@@ -356,7 +240,7 @@ impl Ops<'_> {
         };
         let c = g.conv;
         let name = match tile {
-            Tile::Workgroup => "gemm_workgroup",
+            Tile::Workgroup { .. } => "gemm_workgroup",
             Tile::Subgroup { .. } => "gemm_subgroup",
         };
         let b_window = g.b.is_window();
@@ -399,44 +283,50 @@ impl Ops<'_> {
             _ => {}
         }
         call = call.define("BIAS", bias_on).define("GRAD", grad_on);
-        if let Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } = tile {
-            let by4 = |n: u32| u32::from(n.is_multiple_of(4) && n >= 4);
-            let by4_or_2 = |n: u32| if by4(n) == 1 { 1 } else { 2 * u32::from(n.is_multiple_of(2)) };
-            let va = match g.a.1 {
-                Operand::Rows => by4_or_2(g.k),
-                Operand::Columns => by4_or_2(g.m),
-                Operand::Window => by4(c.c),
-                Operand::Scatter => by4(c.oc),
-            };
-            let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
-            let vb = match g.b {
-                Right::Window(_) => by4(c.c),
-                Right::Rows(_) => {
-                    if by8(g.n) {
-                        3
-                    } else {
-                        by4_or_2(g.n)
-                    }
-                }
-                Right::Packed(_) => {
-                    if by8(panel) {
-                        3
-                    } else {
-                        1
-                    }
-                }
-            };
-            call = call
-                .define("L", u32::from(long))
-                .param("panel", panel_rows(g.k))
-                .define("SG", lanes)
-                .define("RG", row_groups)
-                .define("CL", column_lanes)
-                .define("CV", column_vecs)
-                .define("VA", va)
-                .define("VB", vb)
-                .define("VC", by4(g.n));
+        let by4 = |n: u32| u32::from(n.is_multiple_of(4));
+        let by4_or_2 = |n: u32| if by4(n) == 1 { 1 } else { 2 * u32::from(n.is_multiple_of(2)) };
+        // What is contiguous in A and in B.
+        let a_run = match g.a.1 {
+            Operand::Rows => g.k,
+            Operand::Columns => g.m,
+            Operand::Window => c.c,
+            Operand::Scatter => c.oc,
+        };
+        let b_run = if b_window { c.c } else { g.n };
+        call = match tile {
+            Tile::Workgroup { rows, columns, tall, wide } => call
+                .define("TM", rows)
+                .define("TN", columns)
+                .define("TALL", tall)
+                .define("WIDE", wide)
+                // Both blocks within 16 KiB.
+                .define("KS", if rows + columns > 192 { 8 } else { 16 })
+                .define("VA", by4(a_run))
+                .define("VB", by4(b_run)),
+            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
+                let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
+                let va = match g.a.1 {
+                    Operand::Rows | Operand::Columns => by4_or_2(a_run),
+                    Operand::Window | Operand::Scatter => by4(a_run),
+                };
+                let vb = match g.b {
+                    Right::Window(_) => by4(b_run),
+                    Right::Rows(_) if by8(b_run) => 3,
+                    Right::Rows(_) => by4_or_2(b_run),
+                    Right::Packed(_) if by8(panel) => 3,
+                    Right::Packed(_) => 1,
+                };
+                call.define("L", u32::from(long))
+                    .param("panel", panel_rows(g.k))
+                    .define("SG", lanes)
+                    .define("RG", row_groups)
+                    .define("CL", column_lanes)
+                    .define("CV", column_vecs)
+                    .define("VA", va)
+                    .define("VB", vb)
+            }
         }
+        .define("VC", by4(g.n));
         program.dispatch(self.gpu, call, grid)
     }
 
@@ -471,7 +361,7 @@ impl Ops<'_> {
             }
         }
         if let Right::Packed(p) = g.b
-            && (p.panel, p.k) != (self.tiling.panel(g.a.1, g.n), g.k)
+            && (p.panel, p.k) != (self.tiling.panel(g.kind()), g.k)
         {
             return Err(Error::Gpu(format!(
                 "gemm for {layer}: b was packed for another product than {m} x {n} x {k}"

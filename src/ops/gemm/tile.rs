@@ -1,0 +1,135 @@
+//! Blockings of a product: a shader and its sizes. All tiles take all operands and epilogues.
+
+use super::Operand;
+use crate::gpu::Gpu;
+
+/// A blocking of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// `gemm_workgroup.wgsl`: blocks of A and B through workgroup memory.
+    Workgroup {
+        /// Rows of C.
+        rows: u32,
+        /// Columns of C.
+        columns: u32,
+        /// Rows per invocation.
+        tall: u32,
+        /// Columns per invocation.
+        wide: u32,
+    },
+    /// `gemm_subgroup.wgsl`: rows of A broadcast between lanes.
+    Subgroup {
+        /// Lanes.
+        lanes: u32,
+        /// Groups of rows.
+        row_groups: u32,
+        /// Lanes side by side; the others make other rows of the same columns.
+        column_lanes: u32,
+        /// vec4 columns per lane.
+        column_vecs: u32,
+        /// Whether it reads 64-bit integers: half as many components.
+        long: bool,
+    },
+}
+
+impl Tile {
+    /// The workgroup tiles: rows, columns, rows and columns per invocation. At most 256 invocations and 16 KiB of
+    /// workgroup memory each, WebGPU's default limits.
+    const WORKGROUP: [(u32, u32, u32, u32); 6] =
+        [(64, 64, 4, 4), (128, 128, 8, 8), (128, 64, 8, 4), (64, 32, 4, 4), (32, 32, 4, 4), (64, 16, 4, 4)];
+
+    /// The workgroup tile of so many rows and columns.
+    pub(super) const fn workgroup(rows: u32, columns: u32) -> Tile {
+        let mut i = 0;
+        while i < Tile::WORKGROUP.len() {
+            let (r, c, tall, wide) = Tile::WORKGROUP[i];
+            if r == rows && c == columns {
+                return Tile::Workgroup { rows, columns, tall, wide };
+            }
+            i += 1;
+        }
+        panic!("not one of the workgroup tiles")
+    }
+
+    /// The workgroup tiles, which every adapter runs.
+    pub fn portable() -> Vec<Tile> {
+        Tile::WORKGROUP.iter().map(|&(rows, columns, ..)| Tile::workgroup(rows, columns)).collect()
+    }
+
+    /// The tiles that the adapter can run, A by rows or by columns.
+    pub fn of(gpu: &Gpu, columns: bool) -> Vec<Tile> {
+        let mut all = Tile::portable();
+        // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
+        let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
+        // Row groups, the part of the lanes that is side by side, vec4 columns.
+        let blocks: &[(u32, u32, u32)] = match columns {
+            true => &[(1, 1, 1), (1, 1, 2)],
+            false => &[(1, 1, 1), (3, 1, 1), (6, 1, 1), (3, 1, 2), (4, 1, 2), (6, 2, 1), (8, 2, 1)],
+        };
+        let widths: &[bool] = if gpu.has_64_bit_integers() { &[false, true] } else { &[false] };
+        for &(row_groups, part, column_vecs) in blocks {
+            let column_lanes = lanes / part;
+            let tile = |&long| Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long };
+            all.extend(widths.iter().map(tile));
+        }
+        all
+    }
+
+    /// Rows and columns of C that one workgroup makes.
+    pub fn size(self, a: Operand) -> (u32, u32) {
+        match self {
+            Tile::Workgroup { rows, columns, .. } => (rows, columns),
+            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, .. } => {
+                let per_lane = if a == Operand::Columns { 4 } else { 1 };
+                (lanes * row_groups * per_lane, column_lanes * 4 * column_vecs)
+            }
+        }
+    }
+
+    /// Columns of the panels that the right operand is packed in; 0: row by row.
+    pub(super) fn panel(self, a: Operand) -> u32 {
+        match self {
+            Tile::Workgroup { .. } => 0,
+            Tile::Subgroup { .. } => self.size(a).1,
+        }
+    }
+
+    /// Workgroups that keep the adapter busy; products with fewer tiles are split along K.
+    pub(super) fn busy(self) -> u32 {
+        match self {
+            // Software adapters and integrated GPUs.
+            Tile::Subgroup { .. } => 16,
+            Tile::Workgroup { .. } => 128,
+        }
+    }
+}
+
+impl std::fmt::Display for Tile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Tile::Workgroup { rows, columns, tall, wide } => {
+                write!(f, "workgroup-{rows}x{columns}-{tall}x{wide}")
+            }
+            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
+                let long = if *long { "-long" } else { "" };
+                write!(f, "subgroup{lanes}-{row_groups}x{column_lanes}x{column_vecs}{long}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WebGPU's default limits, which every tile must keep; `tests/shaders.rs` sees the text of each.
+    #[test]
+    fn workgroup_tiles_are_whole_and_within_limits() {
+        for tile in Tile::portable() {
+            let Tile::Workgroup { rows, columns, tall, wide } = tile else { panic!("{tile}") };
+            assert!(rows % tall == 0 && columns % wide == 0 && wide % 4 == 0, "{tile}");
+            let invocations = rows / tall * (columns / wide);
+            assert!((32..=256).contains(&invocations), "{tile}: {invocations} invocations");
+        }
+    }
+}

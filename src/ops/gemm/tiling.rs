@@ -1,0 +1,114 @@
+//! Which tile a product gets: tables of measured defaults, one tile for all, or what was measured on this machine.
+
+use super::{Operand, Tile};
+use crate::gpu::Gpu;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// The products that share a tile: how A is read, columns of C, and the inner size; where A is read by columns, as in
+/// weight gradients, the rows of C. How many rows a minibatch has is no part of it: weights are packed once, for
+/// minibatches of several sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProductKind {
+    a: Operand,
+    n: u32,
+    inner: u32,
+}
+
+impl ProductKind {
+    /// The kind of C [m, n] = A [m, k] B [k, n], A read as `a`.
+    pub fn new(a: Operand, (m, n, k): (u32, u32, u32)) -> ProductKind {
+        ProductKind { a, n, inner: if a == Operand::Columns { m } else { k } }
+    }
+
+    /// That of a product with packed weights `[k, n]`, any number of rows.
+    pub fn with_weights(a: Operand, k: u32, n: u32) -> ProductKind {
+        debug_assert!(
+            a != Operand::Columns,
+            "weights are right operands of rows, windows and scattered gradients"
+        );
+        ProductKind { a, n, inner: k }
+    }
+
+    /// How A is read.
+    pub fn operand(self) -> Operand {
+        self.a
+    }
+}
+
+impl fmt::Display for ProductKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (a, inner) = match self.a {
+            Operand::Rows => ("rows", "k"),
+            Operand::Columns => ("columns", "m"),
+            Operand::Window => ("window", "k"),
+            Operand::Scatter => ("scatter", "k"),
+        };
+        write!(f, "{a} n={} {inner}={}", self.n, self.inner)
+    }
+}
+
+/// Which tile a product gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tiling {
+    /// By shape, as measured on a software adapter: docs/performance.md.
+    Software {
+        /// Lanes of a subgroup.
+        lanes: u32,
+        /// Whether tiles read 64-bit integers.
+        long: bool,
+    },
+    /// By shape, through workgroup memory: any adapter.
+    Portable,
+    /// Always this one (tests, benchmarks).
+    Fixed(Tile),
+    /// What [`tune`](crate::ops::tune) chose.
+    Measured {
+        /// The winners.
+        tiles: Rc<BTreeMap<ProductKind, Tile>>,
+        /// For products that were not measured.
+        otherwise: Rc<Tiling>,
+    },
+}
+
+impl Tiling {
+    /// Subgroup broadcast on software adapters with small fixed subgroups, else workgroup memory.
+    pub fn for_gpu(gpu: &Gpu) -> Tiling {
+        match gpu.subgroup_size() {
+            Some(lanes @ 4..=16) if gpu.summary().is_software() => {
+                Tiling::Software { lanes, long: gpu.has_64_bit_integers() }
+            }
+            _ => Tiling::Portable,
+        }
+    }
+
+    /// The tile of a product.
+    pub fn tile(&self, kind: ProductKind) -> Tile {
+        match self {
+            // No wider than C, else most of it would be empty.
+            Tiling::Portable if kind.n <= 16 => const { Tile::workgroup(64, 16) },
+            Tiling::Portable if kind.n <= 32 => const { Tile::workgroup(64, 32) },
+            Tiling::Portable => const { Tile::workgroup(64, 64) },
+            Tiling::Fixed(t) => *t,
+            // Measured on llvmpipe 22.3: docs/performance.md.
+            &Tiling::Software { lanes, long } => {
+                let (row_groups, column_lanes, column_vecs) = match kind.a {
+                    Operand::Columns => (1, lanes, if kind.n > 4 * lanes { 2 } else { 1 }),
+                    _ if kind.n > 4 * lanes => (3, lanes, 2),
+                    _ if kind.n > 2 * lanes => (6, lanes, 1),
+                    _ => (8, lanes / 2, 1),
+                };
+                Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long }
+            }
+            Tiling::Measured { tiles, otherwise } => {
+                tiles.get(&kind).copied().unwrap_or_else(|| otherwise.tile(kind))
+            }
+        }
+    }
+
+    /// Columns of the panels that the product's right operand is packed in; 0: row by row.
+    pub fn panel(&self, kind: ProductKind) -> u32 {
+        self.tile(kind).panel(kind.a)
+    }
+}
