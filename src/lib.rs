@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cli -> train -> { nn -> ops -> gpu, data }
+//! cache             downloads, and what was measured of an adapter
 //! report, run_dir   read the trainer's events
 //! experiment        plans of many runs, and the page that shows them
 //! profile           times the trainer's step, dispatch by dispatch
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod atomic;
+pub mod cache;
 pub mod cli;
 pub mod data;
 pub mod error;

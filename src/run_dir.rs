@@ -5,6 +5,7 @@
 //! env.json         program, adapter, data             labelled.json    indices of the labelled images
 //! metrics.csv      one row per step                   metrics.jsonl    one object per step and per epoch
 //! checkpoints/epoch-NN.safetensors                    samples/epoch-NN.png
+//! tiles.json       tiles of the matrix products
 //! timing.csv       one row per epoch                  .lock            held while a process trains
 //! plots/losses.png, plots/accuracy.png                confusion.png, summary.json
 //! ```

@@ -553,8 +553,8 @@ fn benchmarks_verify_and_time() {
     b.file("m.toml", MODEL);
     let kernel = "bench kernel gemm --shape 33x17x65 --runs 2";
     let table = stdout(&b.run(kernel));
-    assert!(table.contains("workgroup-64x64") && table.contains("chosen"), "{table}");
-    let one = stdout(&b.run(&format!("{kernel} --columns --variant workgroup-64x64 --json")));
+    assert!(table.contains("workgroup-64x64-4x4") && table.contains("chosen"), "{table}");
+    let one = stdout(&b.run(&format!("{kernel} --columns --variant workgroup-64x64-4x4 --json")));
     assert!(has_key(&one, "nmse") && one.matches("\"variant\":").count() == 1, "{one}");
     let step = stdout(&b.run("bench step --model m.toml --batch-size 32 --runs 2 --warmup 1 --quiet"));
     assert!(step.contains("GFLOP/s") && step.lines().any(|l| l.starts_with("m ")), "{step}");
@@ -567,7 +567,7 @@ fn benchmarks_verify_and_time() {
     assert!(svg.starts_with("<svg") && svg.contains("adam") && svg.contains("copy: "), "{svg}");
     b.fails("bench kernel gemm --shape 1x2", 2, &["512x1000x784"]);
     b.fails("bench kernel gemm --shape 1000000x1000000x1", 2, &["--shape"]);
-    b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64"]);
+    b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64-4x4"]);
     b.fails("bench kernel conv", 2, &["gemm"]);
     b.fails("bench step --model no", 2, &["unknown model"]);
 }

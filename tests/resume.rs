@@ -106,8 +106,15 @@ impl Bench {
         for folder in ["", "checkpoints", "samples", "plots"] {
             assert_eq!(files(full, folder), files(same, folder), "{same}/{folder}");
         }
-        let wanted =
-            ["metrics.csv", "metrics.jsonl", "config.toml", "model.toml", "confusion.png", "labelled.json"];
+        let wanted = [
+            "tiles.json",
+            "metrics.csv",
+            "metrics.jsonl",
+            "config.toml",
+            "model.toml",
+            "confusion.png",
+            "labelled.json",
+        ];
         let mut wanted: Vec<String> = wanted.iter().map(|n| n.to_string()).collect();
         for folder in ["checkpoints", "samples", "plots"] {
             wanted.extend(files(full, folder).into_iter().map(|n| format!("{folder}/{n}")));
@@ -117,6 +124,40 @@ impl Bench {
             assert!(read(full) == read(same), "{same}/{name} differs");
         }
     }
+}
+
+/// Tiles are measured once; a run keeps those that it began with, whatever would be chosen today.
+#[test]
+fn with_the_tiles_that_it_began_with() {
+    let b = Bench::new();
+    let cache = b.path("cache");
+    let good = |line: &str| {
+        let out = b.command(line).env("SSGAN_CACHE_DIR", &cache).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{line}: {:?}\n{said}", out.status);
+        said
+    };
+    let tiles = |run: &str| fs::read_to_string(b.path(run).join("tiles.json")).unwrap();
+    assert!(good(&format!("train {SSL} --tune fast --out full")).contains("tried the tiles"));
+    assert!(tiles("full").contains("rows n=16 k=64"), "{}", tiles("full"));
+    let said = good(&format!("train {SSL} --tune fast --out stopped --max-steps 11"));
+    assert!(!said.contains("tried the tiles"), "{said}");
+    // Another choice in the cache: a new run takes it, the old one does not.
+    for file in fs::read_dir(cache.join("tiles-fast")).unwrap().map(|f| f.unwrap().path()) {
+        let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        for tile in kept["tiles"].as_object_mut().unwrap().values_mut() {
+            *tile = "workgroup-64x16-4x4".into();
+        }
+        fs::write(&file, kept.to_string()).unwrap();
+    }
+    good("train --resume stopped");
+    b.same("full", "stopped");
+    good(&format!("train {SSL} --tune fast --out other --max-steps 1"));
+    assert!(tiles("other").contains("workgroup-64x16-4x4"), "{}", tiles("other"));
+    assert!(!tiles("stopped").contains("workgroup-64x16-4x4"), "{}", tiles("stopped"));
+    fs::write(b.path("stopped/tiles.json"), "{").unwrap();
+    let out = b.run("train --resume stopped");
+    assert_eq!(out.status.code(), Some(6), "{out:?}");
 }
 
 #[test]

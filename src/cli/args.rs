@@ -4,6 +4,7 @@ use super::config::RECIPES;
 use crate::data::NAMES;
 use crate::gpu::AdapterChoice;
 use crate::report::progress::{Mode, Progress};
+use crate::train::Tune;
 use crate::train::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
@@ -65,6 +66,15 @@ impl SpeechArgs {
     pub fn progress(&self) -> Progress {
         Progress::new(Mode::detect(self.quiet))
     }
+}
+
+/// How tiles are chosen.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct TuneArgs {
+    /// Choose the tiles of matrix products by tables, by trying likely ones once per adapter and driver, or by trying all
+    /// [default: fast; off on software adapters, of which the tables are]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub tune: Option<Tune>,
 }
 
 /// Which data set, where from.
@@ -173,6 +183,8 @@ pub struct SettingsArgs {
     pub evaluate_every: Option<u32>,
     #[command(flatten)]
     pub adapter: AdapterArgs,
+    #[command(flatten)]
+    pub tune: TuneArgs,
 }
 
 /// [`Method`] for clap.
@@ -252,5 +264,6 @@ impl SettingsArgs {
         set(&mut s.evaluate_every, &self.evaluate_every);
         set_some(&mut s.adapter, &self.adapter.adapter);
         set_some(&mut s.backend, &self.adapter.backend);
+        s.tune = self.tune.tune.or(s.tune);
     }
 }

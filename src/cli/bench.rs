@@ -1,6 +1,6 @@
 //! `ssgan bench`.
 
-use super::args::{AdapterArgs, SpeechArgs};
+use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
 use super::{load, output};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -10,8 +10,8 @@ use crate::profile::bench::{self, Product, Timed};
 use crate::profile::{Roofs, Spread};
 use crate::report::table::{Align, Table};
 use crate::text;
-use crate::train::Trainer;
 use crate::train::settings::{Method, Settings};
+use crate::train::{Tiles, Trainer};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
@@ -76,6 +76,8 @@ struct StepArgs {
     /// One model; a step for every line on standard input, its time as a line of JSON
     #[arg(long, conflicts_with_all = ["runs", "warmup"])]
     paced: bool,
+    #[command(flatten)]
+    tune: TuneArgs,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
@@ -169,14 +171,19 @@ fn product(shape: &str, columns: bool) -> Result<Product> {
 
 fn step(args: &StepArgs) -> Result<()> {
     let mut progress = args.speech.progress();
-    let settings = Settings { batch_size: args.batch_size, ..Settings::defaults(Method::Ssl, false) };
+    let settings = Settings {
+        batch_size: args.batch_size,
+        tune: args.tune.tune,
+        ..Settings::defaults(Method::Ssl, false)
+    };
     let set = load::dataset(&settings, &mut progress)?;
     let gpu = Gpu::open(&args.adapter.choice())?;
     let mut trainers = vec![];
     for name in &args.model {
         let (spec, source) = parse::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
-        trainers.push(Trainer::new(&gpu, &model, &settings, &set)?);
+        let (tiles, _) = Tiles::measure(&gpu, &model, &settings)?;
+        trainers.push(Trainer::with_tiles(&gpu, &tiles, &model, &settings, &set)?);
     }
     if args.paced {
         return match trainers.as_slice() {

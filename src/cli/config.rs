@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
+use crate::train::Tune;
 use crate::train::settings::Settings;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -138,6 +139,7 @@ fn known_keys() -> Vec<String> {
     all.backend = Some(String::new());
     all.unlabelled = Some(1);
     all.generator = Some(String::new());
+    all.tune = Some(Tune::Off);
     table_of(&all).map(|t| t.keys().cloned().collect()).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::AdapterArgs;
 use super::{load, output};
+use crate::cache;
 use crate::data::{self, DIGITS, NAMES};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
@@ -39,7 +40,7 @@ impl Check {
 pub fn run(args: &Args) -> Result<()> {
     let mut checks = vec![Check::new("program", true, Ok(format!("ssgan {}", env!("CARGO_PKG_VERSION"))))];
     let adapter = check_adapter(args, &mut checks);
-    checks.push(Check::new("cache folder", false, data::cache_dir().and_then(|dir| writable(&dir))));
+    checks.push(Check::new("cache folder", false, cache::dir().and_then(|dir| writable(&dir))));
     for name in NAMES {
         checks.push(Check { what: name, ..check_data(name) });
     }

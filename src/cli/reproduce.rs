@@ -1,6 +1,6 @@
 //! `ssgan reproduce`.
 
-use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs, seconds};
+use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs, TuneArgs, seconds};
 use super::config::{self, Resolved};
 use super::run::{Options, Run, begun, go_on};
 use super::{interrupt, load, output};
@@ -58,6 +58,8 @@ pub struct Args {
     data: DataArgs,
     #[command(flatten)]
     adapter: AdapterArgs,
+    #[command(flatten)]
+    tune: TuneArgs,
     #[command(flatten)]
     speech: SpeechArgs,
 }
@@ -184,7 +186,7 @@ impl Args {
     /// Where the data are and what computes: said here, not in the plan.
     fn settings_args(&self) -> SettingsArgs {
         let data = DataArgs { dataset: None, ..self.data.clone() };
-        SettingsArgs { data, adapter: self.adapter.clone(), ..SettingsArgs::default() }
+        SettingsArgs { data, adapter: self.adapter.clone(), tune: self.tune, ..SettingsArgs::default() }
     }
 
     fn resolve(&self, planned: &Planned) -> Result<Resolved> {
@@ -193,6 +195,7 @@ impl Args {
         let here = self.settings_args();
         flags.data = DataArgs { dataset: flags.data.dataset, ..here.data };
         flags.adapter = here.adapter;
+        flags.tune = here.tune;
         config::resolve(&flags)
     }
 
@@ -230,6 +233,7 @@ impl Args {
         let plain = |s: &Settings| Settings {
             adapter: None,
             backend: None,
+            tune: None,
             data_dir: None,
             offline: false,
             ..s.clone()

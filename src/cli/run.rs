@@ -14,12 +14,12 @@ use crate::report::recorder::{Recorder, Texts};
 use crate::run_dir::{RunDir, checkpoints, timestamp};
 use crate::train::checkpoint::{Checkpoint, in_file};
 use crate::train::event::{Event, History, Observer, Summary};
-use crate::train::settings::Method;
-use crate::train::{NotFinite, Trainer};
+use crate::train::settings::{Method, Settings};
+use crate::train::{NotFinite, Tiles, Trainer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
 const MOST_LOSSES: u32 = 3;
@@ -133,7 +133,8 @@ impl Run {
             None => settings.model.clone(),
         };
         let model = parse::check(spec, model_toml, &name, set.shape)?;
-        let mut trainer = Trainer::new(gpu, &model, settings, set)?;
+        let tiles = tiles(&mut self.dir, gpu, &model, settings, progress)?;
+        let mut trainer = Trainer::with_tiles(gpu, &tiles, &model, settings, set)?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
@@ -187,7 +188,8 @@ impl Run {
         let ssl = self.resolved.settings.method == Method::Ssl;
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
-        let trainer = Trainer::new(gpu, model, &self.resolved.settings, set).ok()?;
+        let tiles = known_tiles(folder).ok()??;
+        let trainer = Trainer::with_tiles(gpu, &tiles, model, &self.resolved.settings, set).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());
         let done = match restored.into_iter().find(|step| *step < diverged) {
@@ -226,6 +228,46 @@ pub fn go_on(stop: &AtomicBool) -> Result<()> {
         }
         false => Ok(()),
     }
+}
+
+/// The tiles of a run: those that it began with, else chosen now and written down.
+fn tiles(
+    dir: &mut RunDir,
+    gpu: &Gpu,
+    model: &ModelShape,
+    settings: &Settings,
+    progress: &Progress,
+) -> Result<Tiles> {
+    if let Some(tiles) = known_tiles(dir.path())? {
+        return Ok(tiles);
+    }
+    let begun = Instant::now();
+    let (tiles, measured) = Tiles::measure(gpu, model, settings)?;
+    if measured.products > 0 {
+        progress.note(&format!(
+            "tried the tiles of {} products in {:.1} s: for {} another is faster than the table's",
+            measured.products,
+            begun.elapsed().as_secs_f64(),
+            measured.changed
+        ));
+    }
+    dir.write_json("tiles.json", &tiles)?;
+    Ok(tiles)
+}
+
+/// The tiles that the run in a folder has; `None` if it has not begun.
+fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
+    let file = folder.join("tiles.json");
+    if !file.exists() {
+        // Runs of earlier versions had no choice.
+        return Ok(if checkpoints(folder)?.is_empty() { None } else { Some(Tiles::tables()) });
+    }
+    serde_json::from_str(&crate::text::read(&file)?).map(Some).map_err(|e| {
+        let file = file.display();
+        Error::Output(format!(
+            "{file}: {e}; without it the tiles are those of the tables, and the last bits may differ"
+        ))
+    })
 }
 
 /// A run folder, or that of one of its checkpoints.

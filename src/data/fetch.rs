@@ -8,7 +8,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Published, Source};
-use super::{Progress, cache_dir, hex, hex_sha256, idx};
+use super::{Progress, hex, hex_sha256, idx};
+use crate::cache;
 use crate::error::{Error, Result};
 
 /// The spellings a file goes by: as published, with the dot that some tools unpack to, each also gzipped.
@@ -59,7 +60,7 @@ pub fn locate(source: &Source, dir: &Path) -> Result<[PathBuf; 4]> {
 /// [`Error::Data`] if something is missing and `offline`; [`Error::Download`] with every mirror's reason;
 /// [`Error::Io`] if the cache folder cannot be written.
 pub fn ensure(source: &Source, offline: bool, progress: &mut dyn Progress) -> Result<PathBuf> {
-    let dir = cache_dir()?.join(source.name);
+    let dir = cache::dir()?.join(source.name);
     let agent = (!offline).then(|| agent(true));
     ensure_in(&dir, source, source.mirrors, agent.as_ref(), progress)?;
     Ok(dir)

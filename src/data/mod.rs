@@ -12,7 +12,6 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -153,20 +152,6 @@ pub fn fetch(request: &Request, progress: &mut dyn Progress) -> Result<Option<Pa
     match catalog::find(&request.dataset)? {
         None => Ok(None),
         Some(source) => fetch::ensure(source, request.offline, progress).map(Some),
-    }
-}
-
-/// Folder for downloads: `SSGAN_CACHE_DIR` if set, else `ssgan` in the platform's cache folder (on Linux
-/// `$XDG_CACHE_HOME` or `~/.cache`). Not created here.
-///
-/// # Errors
-/// [`Error::Usage`] if there is no home folder and the variable is not set.
-pub fn cache_dir() -> Result<PathBuf> {
-    match std::env::var_os("SSGAN_CACHE_DIR") {
-        Some(dir) if !dir.is_empty() => Ok(PathBuf::from(dir)),
-        _ => etcetera::base_strategy::choose_native_strategy()
-            .map(|s| s.cache_dir().join("ssgan"))
-            .map_err(|e| Error::Usage(format!("no cache folder ({e}): set SSGAN_CACHE_DIR to one"))),
     }
 }
 

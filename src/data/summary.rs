@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Request, Split, cache_dir, catalog, fetch};
+use super::{Dataset, Request, Split, catalog, fetch};
+use crate::cache;
 use crate::error::{Error, Result};
 
 /// Facts about one split.
@@ -89,7 +90,7 @@ pub fn status(request: &Request) -> Result<Vec<FileStatus>> {
     let Some(source) = catalog::find(&request.dataset)? else { return Ok(Vec::new()) };
     let dir = match &request.data_dir {
         Some(dir) => dir.clone(),
-        None => cache_dir()?.join(source.name),
+        None => cache::dir()?.join(source.name),
     };
     let one = |file: &catalog::Published| {
         let path = fetch::find(&dir, file);

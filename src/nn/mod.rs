@@ -4,8 +4,10 @@ mod backward;
 mod init;
 mod net;
 mod params;
+mod products;
 
 pub use backward::Gradients;
 pub use init::{initial, initial_net};
 pub use net::{Group, Mode, Net, Tape};
 pub use params::{Layout, Params, Slot};
+pub use products::products;

@@ -1,8 +1,9 @@
 //! A network on the GPU: packed weights, and the recording of its forward passes.
 
 use super::params::{Layout, Params};
+use super::products::{LayerProducts, WeightOperand};
 use crate::error::{Error, Result};
-use crate::gpu::{ALIGN, Program, Tensor};
+use crate::gpu::{Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
 use crate::ops::{
@@ -70,9 +71,6 @@ pub(super) struct Packed {
     /// g / ||v|| and 1 / ||v||.
     pub norm: Option<(Tensor, Tensor)>,
 }
-
-/// Channels of an image up to which the data gradient is made window by window.
-const FEW_CHANNELS: u32 = 4;
 
 /// A network: shapes, parameters, packed weights.
 #[derive(Debug)]
@@ -151,45 +149,24 @@ impl Net {
     /// A network over given parameter memory.
     pub fn new(ops: &Ops<'_>, shape: &NetShape, params: Params) -> Net {
         let gpu = ops.gpu;
-        let packed = shape
-            .layers
-            .iter()
-            .map(|l| {
-                let taps = match &l.op {
-                    LayerOp::Dense { .. } | LayerOp::MinibatchDiscrimination { .. } => 1,
-                    LayerOp::Conv2d { kernel, .. } | LayerOp::ConvTranspose2d { kernel, .. } => {
-                        kernel * kernel
-                    }
-                    _ => return None,
-                };
-                let (out, c, windows) = match l.window {
-                    Some(_) => (conv(l).oc, conv(l).c, conv(l).oh * conv(l).ow),
-                    None => (l.product_columns(), l.input.channels, 1),
-                };
-                let norm = weight_norm(&l.op)
-                    .is_on()
-                    .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
-                let from = if l.window.is_some() { Operand::Window } else { Operand::Rows };
-                // A product with so few columns would leave most of its tiles empty.
-                let bytes = ALIGN as u64 * u64::from(windows * taps * c) * 4;
-                let by_windows = l.window.is_some() && c <= FEW_CHANNELS && bytes <= gpu.max_binding();
-                let (back, k, n) = match l.window {
-                    Some(_) if by_windows => (Operand::Rows, out, taps * c),
-                    Some(_) => (Operand::Scatter, taps * out, c),
-                    None => (Operand::Rows, out, c),
-                };
-                // Weights [out, n] row by row are stored like that.
-                let packs = back == Operand::Scatter
-                    || norm.is_some()
-                    || ops.tiling.panel(ProductKind::with_weights(back, k, n)) > 0;
-                Some(Packed {
-                    forward: ops.right_operand("weights forward", from, taps * c, out),
-                    backward: packs.then(|| ops.right_operand("weights backward", back, k, n)),
-                    by_windows,
-                    norm,
-                })
+        let packed = shape.layers.iter().map(|l| {
+            let LayerProducts { forward, backward, by_windows, out, .. } =
+                LayerProducts::of(l, gpu.max_binding())?;
+            let norm = weight_norm(&l.op)
+                .is_on()
+                .then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
+            let memory = |label, w: WeightOperand| ops.right_operand(label, w.from, w.k, w.n);
+            // Weights [out, n] row by row are stored like that.
+            let kind = ProductKind::with_weights(backward.from, backward.k, backward.n);
+            let packs = backward.from == Operand::Scatter || norm.is_some() || ops.tiling.panel(kind) > 0;
+            Some(Packed {
+                forward: memory("weights forward", forward),
+                backward: packs.then(|| memory("weights backward", backward)),
+                by_windows,
+                norm,
             })
-            .collect();
+        });
+        let packed = packed.collect();
         Net { shape: shape.clone(), params, packed }
     }
 
@@ -217,11 +194,8 @@ impl Net {
         let Some(packed) = &self.packed[i] else { return Ok(()) };
         let label = self.label(i, "pack");
         let v = self.stored_weights(i);
-        // Window by window, the whole window is one tap.
-        let taps = match self.shape.layers[i].window {
-            Some(w) if !packed.by_windows => w.kernel * w.kernel,
-            _ => 1,
-        };
+        let products = LayerProducts::of(&self.shape.layers[i], ops.gpu.max_binding());
+        let taps = products.map_or(1, |p| p.packed_taps());
         if let Some((scale, inverse)) = &packed.norm {
             let g = self.params.get(i, "weight_g").expect("weight norm has a scale");
             ops.weight_norm(p, &label, &v, &g, scale, inverse)?;

@@ -15,7 +15,9 @@ mod self_test;
 mod state;
 mod weights;
 
-pub use gemm::{Conv, Epilogue, Gemm, Operand, ProductKind, Right, RightOperand, Tile, Tiling};
+pub use gemm::{
+    Conv, Epilogue, Gemm, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
+};
 pub use losses::{HeadRows, HeadWeights, METRICS};
 pub use minibatch_discrimination::Closeness;
 pub use norm::BatchNorm;

@@ -99,14 +99,14 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
         let mut p = Program::new();
         // Weights are packed once a step, for several products.
-        let packed = ops.right_operand("bench packed", product.operand(), k, n);
-        if !product.columns {
+        let packed = (!product.columns).then(|| ops.right_operand("bench packed", product.operand(), k, n));
+        if let Some(packed) = &packed {
             let mut pack = Program::new();
-            ops.pack_weights(&mut pack, "bench", &weights, 1, None, &packed, None)?;
+            ops.pack_weights(&mut pack, "bench", &weights, 1, None, packed, None)?;
             gpu.submit(&pack, &[])?;
         }
         let a = (&ta, product.operand());
-        let b = if product.columns { Right::Rows(&tb) } else { Right::Packed(&packed) };
+        let b = packed.as_ref().map_or(Right::Rows(&tb), Right::Packed);
         let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue: Epilogue::None };
         ops.gemm(&mut p, "bench", g)?;
         gpu.write(&out, &vec![f32::NAN; out.len()]);

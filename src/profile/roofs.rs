@@ -1,14 +1,11 @@
 //! What the machine can do as WGSL can reach it: memory traffic of a copy, arithmetic of multiply-adds. Datasheets
 //! promise more.
 
-use crate::atomic;
-use crate::data::{cache_dir, hex};
+use crate::cache;
 use crate::error::Result;
-use crate::gpu::{Gpu, Program, Timer, shader_hash};
+use crate::gpu::{Gpu, Program, Timer};
 use crate::ops::Ops;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::path::PathBuf;
 
 /// Measured roofs of one adapter and driver.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,35 +82,18 @@ impl Roofs {
     /// # Errors
     /// As [`Roofs::measure`]; a cache that cannot be read or written is passed over.
     pub fn cached(gpu: &Gpu, fresh: bool) -> Result<Roofs> {
-        let file = cache_file(gpu);
-        let kept = file.as_ref().filter(|_| !fresh).and_then(|f| std::fs::read(f).ok());
+        let file = cache::adapter_file(gpu, "roofs");
         let sane =
             |r: &Roofs| [r.bytes_per_second, r.flops_per_second].iter().all(|v| v.is_finite() && *v > 0.0);
-        if let Some(roofs) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).filter(sane) {
+        if let Some(roofs) = file.as_deref().filter(|_| !fresh).and_then(cache::read).filter(sane) {
             return Ok(roofs);
         }
         let roofs = Roofs::measure(gpu)?;
-        if let (Some(file), Ok(text)) = (file, serde_json::to_string_pretty(&roofs)) {
-            let _ = file.parent().map(std::fs::create_dir_all);
-            let _ = atomic::write(&file, text.as_bytes());
+        if let Some(file) = file {
+            cache::write(&file, &roofs);
         }
         Ok(roofs)
     }
-}
-
-fn cache_file(gpu: &Gpu) -> Option<PathBuf> {
-    let s = gpu.summary();
-    let mut h = Sha256::new();
-    // A software adapter is as fast as the machine under it, of which its name tells nothing.
-    let threads = std::thread::available_parallelism().map_or(0, usize::from);
-    let asked = std::env::var("LP_NUM_THREADS").unwrap_or_default();
-    let machine = if s.is_software() { format!("{threads} {asked}") } else { String::new() };
-    for part in [&s.name, &s.backend, &s.driver, &s.driver_info, &shader_hash(), &machine] {
-        h.update(part.as_bytes());
-        h.update([0]);
-    }
-    let key = hex(&h.finalize()[..8]);
-    Some(cache_dir().ok()?.join("roofs").join(format!("{key}.json")))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Defaults are written once, here. The command line and configuration files only override them.
 
+use super::tiles::Tune;
 use crate::error::{Error, Result};
 use crate::gpu::AdapterChoice;
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ pub struct Settings {
     /// `vulkan`, `metal` or `dx12`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// How the tiles of products are chosen; where absent, by tables on software adapters, else `fast`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Tune>,
 }
 
 impl Settings {
@@ -174,6 +178,7 @@ impl Settings {
             evaluate_every: if supervised { 10 } else { 1 },
             adapter: None,
             backend: None,
+            tune: None,
         }
     }
 

@@ -42,11 +42,12 @@ impl Trainer<'_> {
     }
 
     /// What decides the last bits of a step.
-    pub fn identity(&self) -> [(&'static str, String); 2] {
+    pub fn identity(&self) -> [(&'static str, String); 3] {
         let s = self.ops.gpu.summary();
         [
             ("adapter", format!("{}, {}, {}", s.name, s.backend, s.driver_text())),
             ("program", format!("{}, shaders {}", env!("CARGO_PKG_VERSION"), shader_hash())),
+            ("tiles", self.tiles.to_string()),
         ]
     }
 

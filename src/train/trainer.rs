@@ -6,6 +6,7 @@ use super::event::{EpochMetrics, EpochTime, Event, History, Observer, Started, S
 use super::gan::{Gan, Pools, SLOTS, state_at};
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
+use super::tiles::Tiles;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Readback, Timer, Timing};
@@ -43,6 +44,7 @@ pub struct Trainer<'g> {
     steps_per_epoch: u32,
     /// Staging buffers of the metrics ring that are not in use.
     rings: Vec<Readback>,
+    pub(super) tiles: Tiles,
 }
 
 /// Time and steps of a run so far.
@@ -78,6 +80,20 @@ impl<'g> Trainer<'g> {
     /// [`Error::Usage`] for settings that do not fit the data; [`Error::Adapter`] and [`Error::Gpu`] from
     /// the device.
     pub fn new(gpu: &'g Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer<'g>> {
+        Trainer::with_tiles(gpu, &Tiles::tables(), model, settings, data)
+    }
+
+    /// As [`Trainer::new`], with tiles that were chosen beforehand.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_tiles(
+        gpu: &'g Gpu,
+        tiles: &Tiles,
+        model: &ModelShape,
+        settings: &Settings,
+        data: &Dataset,
+    ) -> Result<Trainer<'g>> {
         settings.validate()?;
         let unlabelled = match settings.unlabelled {
             Some(n) if settings.method == Method::Ssl => {
@@ -104,7 +120,7 @@ impl<'g> Trainer<'g> {
         } else {
             (chosen, vec![])
         };
-        let ops = Ops::new(gpu);
+        let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..Ops::new(gpu) };
         let pixels = model.data.image.len();
         let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
@@ -136,6 +152,7 @@ impl<'g> Trainer<'g> {
             sampler,
             steps_per_epoch,
             rings: vec![],
+            tiles: tiles.clone(),
         })
     }
 

@@ -10,11 +10,12 @@ use ssgan::error::Result;
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
+use ssgan::ops::{Operand, Product, Tile};
 use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
-use ssgan::train::{Trainer, permute_weights, trace_step};
+use ssgan::train::{Tiles, Trainer, permute_weights, trace_step};
 use std::sync::atomic::AtomicBool;
 use twin::{Pass, Twin};
 
@@ -63,6 +64,9 @@ fn supervised() -> Settings {
     }
 }
 
+/// Tiles by product; `None`: by tables.
+type Choice = Option<fn(&Gpu, &Product) -> Tile>;
+
 /// What a run told.
 #[derive(Default)]
 struct Recorder {
@@ -82,10 +86,13 @@ impl Observer for Recorder {
 }
 
 impl Recorder {
-    fn run(model: &ModelShape, settings: &Settings, data: &Dataset) -> Recorder {
+    fn run(model: &ModelShape, settings: &Settings, data: &Dataset, tiles: Choice) -> Recorder {
         let gpu = gpu();
         let mut recorder = Recorder::default();
-        let mut trainer = Trainer::new(&gpu, model, settings, data).unwrap();
+        let tiles = tiles.map_or_else(Tiles::tables, |choose| {
+            Tiles::of(&gpu, model, settings, 1, |p| Ok(choose(&gpu, p))).unwrap()
+        });
+        let mut trainer = Trainer::with_tiles(&gpu, &tiles, model, settings, data).unwrap();
         trainer.run(&mut recorder, &AtomicBool::new(false), None, None).unwrap();
         recorder
     }
@@ -179,8 +186,12 @@ fn compare_state(c: &mut Comparison, twin: &Twin, got: &Checkpoint, tolerance: f
 
 /// 20 steps of both: every loss of every step, every tensor whenever a checkpoint is made.
 fn whole_run(title: &str, model: &ModelShape, settings: &Settings) {
+    whole_run_with(title, model, settings, None);
+}
+
+fn whole_run_with(title: &str, model: &ModelShape, settings: &Settings, tiles: Choice) {
     let data = data_set(model, IMAGES);
-    let got = Recorder::run(model, settings, &data);
+    let got = Recorder::run(model, settings, &data, tiles);
     assert_eq!(got.steps.len(), STEPS as usize);
     let mut twin = Twin::new(model, settings, &data);
     let mut checkpoints = got.checkpoints.iter().peekable();
@@ -412,4 +423,44 @@ fn one_step_leaves_what_the_twin_leaves() {
     one_step("cnn, step 6", &model(CNN_SEPARATE, 8, 3), &sum, 6);
     one_step("joined cnn, step 6", &model(CNN_JOINED, 8, 1), &ssl(), 6);
     one_step("supervised cnn, step 6", &model(CNN_SEPARATE, 8, 3), &supervised(), 6);
+}
+
+fn tile_by_size(gpu: &Gpu, product: &Product) -> Tile {
+    let all = Tile::of(gpu, product.a == Operand::Columns);
+    let (_, n, k) = product.size;
+    all[(7 * n + k) as usize % all.len()]
+}
+
+fn smallest_workgroup_tile(_: &Gpu, _: &Product) -> Tile {
+    Tile::portable().into_iter().find(|t| t.size(Operand::Rows) == (32, 32)).unwrap()
+}
+
+/// Whatever tiles products get, training is the same but for rounding.
+#[test]
+fn other_tiles() {
+    let models = [("dnn", model(DNN, 6, 1)), ("cnn", model(CNN_SEPARATE, 8, 3))];
+    for (name, model) in &models {
+        whole_run_with(&format!("{name}, mixed tiles"), model, &ssl(), Some(tile_by_size));
+    }
+    let (name, model) = &models[1];
+    whole_run_with(&format!("{name}, one tile"), model, &ssl(), Some(smallest_workgroup_tile));
+}
+
+/// No product of a step is one that the choice does not know.
+#[test]
+fn every_product_has_its_tile() {
+    let gpu = gpu();
+    for model in [model(DNN, 6, 1), model(CNN_SEPARATE, 8, 1), model(CNN_JOINED, 8, 3)] {
+        let data = data_set(&model, IMAGES);
+        for settings in [ssl(), supervised()] {
+            let tiles =
+                Tiles::of(&gpu, &model, &settings, 1, |p| Ok(smallest_workgroup_tile(&gpu, p))).unwrap();
+            let trainer = Trainer::with_tiles(&gpu, &tiles, &model, &settings, &data).unwrap();
+            for d in &trainer.program().dispatches {
+                let other = d.kernel.name == "gemm_subgroup"
+                    || d.kernel.defines.get("TM").is_some_and(|rows| rows != "32");
+                assert!(!other, "{}: {:?}", d.layer, d.kernel.defines);
+            }
+        }
+    }
 }

@@ -15,9 +15,11 @@
 
 mod tile;
 mod tiling;
+pub mod tune;
 
 pub use tile::Tile;
 pub use tiling::{ProductKind, Tiling};
+pub use tune::Product;
 
 use super::{Activation, Ops};
 use crate::error::{Error, Result};

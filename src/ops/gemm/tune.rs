@@ -1,0 +1,154 @@
+//! Choosing tiles by measuring: each product of a step with each tile, in turns, on numbers of its own.
+
+use super::{Conv, Epilogue, Gemm, Operand, ProductKind, Right, Tile, Tiling};
+use crate::error::Result;
+use crate::gpu::{Gpu, Program, Timer};
+use crate::ops::{Fill, Ops, State};
+use crate::reference::nmse;
+
+/// Largest difference between the results of two tiles, relative to the power of one, that is not a mistake.
+const NMSE: f64 = 1e-9;
+/// A tile that takes so many times as long as the best is timed once.
+const HOPELESS: f64 = 3.0;
+/// What another tile must take of the default's time to be chosen in its place: less is noise.
+const WORTHWHILE: f64 = 0.97;
+
+/// A product of a training step: sizes and addressing of its operands, no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// M, N, K.
+    pub size: (u32, u32, u32),
+    /// How A is read.
+    pub a: Operand,
+    /// Whether B are images seen through the window; else packed weights or, where A is read by columns, rows.
+    pub b_window: bool,
+    /// Geometry for windows and scattered gradients.
+    pub conv: Conv,
+}
+
+impl Product {
+    /// The products that share its tile.
+    pub fn kind(&self) -> ProductKind {
+        ProductKind::new(self.a, self.size)
+    }
+
+    /// Values of images whose windows, or of gradients whose scattered places, are `rows` rows.
+    fn images(&self, rows: u32) -> u32 {
+        let c = &self.conv;
+        rows / (c.oh * c.ow) * (c.h * c.w * c.c)
+    }
+
+    /// Rows and columns of A and of B in memory.
+    fn operands(&self) -> ((u32, u32), (u32, u32)) {
+        let ((m, n, k), c) = (self.size, &self.conv);
+        let a = match self.a {
+            Operand::Rows => (m, k),
+            Operand::Columns => (k, m),
+            Operand::Window => (1, self.images(m)),
+            Operand::Scatter => (m / (c.h * c.w), c.oh * c.ow * c.oc),
+        };
+        (a, if self.b_window { (1, self.images(k)) } else { (k, n) })
+    }
+}
+
+/// How a tile did on a product.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trial {
+    /// The tile.
+    pub tile: Tile,
+    /// Shortest time in seconds.
+    pub seconds: f64,
+    /// Whether its result is that of the first tile but for rounding.
+    pub agrees: bool,
+}
+
+/// Runs `product` with each of `tiles` in turns, `rounds` times, and says how they did. The first one's result is what
+/// the others are compared with. Tiles that the driver refuses are left out.
+///
+/// # Errors
+/// [`crate::Error::Gpu`] if the device failed, or refuses the first tile.
+pub fn trials(gpu: &Gpu, product: &Product, tiles: &[Tile], rounds: u32) -> Result<Vec<Trial>> {
+    let (m, n, k) = product.size;
+    let ((a_rows, a_cols), (b_rows, b_cols)) = product.operands();
+    let a = gpu.tensor("tune a", a_rows, a_cols);
+    let b = gpu.tensor("tune b", b_rows, b_cols);
+    let weights = gpu.tensor("tune weights", n, k);
+    let out = gpu.tensor("tune c", m, n);
+    let mut numbers = Program::new();
+    let ops = Ops::new(gpu);
+    gpu.write(&ops.state, &[State::default()]);
+    for (stream, t) in [(1, &a), (2, &b), (3, &weights)] {
+        ops.random_fill(&mut numbers, "tune", stream, Fill::Normal, t)?;
+    }
+    gpu.submit(&numbers, &[])?;
+    let packs = product.a != Operand::Columns;
+    let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
+    let mut time = |p: &Program| -> Result<f64> {
+        let timing = timer.run(p)?;
+        let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
+        Ok(last.unwrap_or(timing.wall))
+    };
+    let mut all: Vec<(Trial, Program)> = vec![];
+    let mut want: Option<Vec<f64>> = None;
+    for &tile in tiles {
+        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
+        let mut p = Program::new();
+        let record = |p: &mut Program| -> Result<()> {
+            let packed = packs.then(|| ops.right_operand("tune packed", product.a, k, n));
+            if let Some(packed) = &packed {
+                let mut pack = Program::new();
+                ops.pack_weights(&mut pack, "tune", &weights, 1, None, packed, None)?;
+                gpu.submit(&pack, &[])?;
+            }
+            let right = match &packed {
+                Some(packed) => Right::Packed(packed),
+                None if product.b_window => Right::Window(&b),
+                None => Right::Rows(&b),
+            };
+            let (a, conv) = ((&a, product.a), product.conv);
+            ops.gemm(p, "tune", Gemm { m, n, k, a, b: right, conv, out: &out, epilogue: Epilogue::None })
+        };
+        match record(&mut p) {
+            Ok(()) => {}
+            Err(e) if want.is_none() => return Err(e),
+            Err(_) => continue,
+        }
+        gpu.write(&out, &vec![f32::NAN; out.len()]);
+        gpu.submit(&p, &[])?;
+        let got: Vec<f32> = gpu.read(&out)?;
+        let want = want.get_or_insert_with(|| got.iter().map(|&v| f64::from(v)).collect());
+        let agrees = nmse(want, &got).is_ok_and(|e| e <= NMSE);
+        all.push((Trial { tile, seconds: time(&p)?, agrees }, p));
+    }
+    for _ in 1..rounds {
+        let best = all.iter().map(|(t, _)| t.seconds).fold(f64::INFINITY, f64::min);
+        for (trial, p) in all.iter_mut().filter(|(t, _)| t.seconds <= HOPELESS * best) {
+            trial.seconds = trial.seconds.min(time(p)?);
+        }
+    }
+    Ok(all.into_iter().map(|(trial, _)| trial).collect())
+}
+
+/// The fastest of the tiles that agree with the first, the default; that one, if none is clearly faster.
+pub fn winner(trials: &[Trial]) -> Option<Tile> {
+    let default = trials.first()?;
+    let others = trials.iter().filter(|t| t.agrees && t.seconds < WORTHWHILE * default.seconds);
+    let best = others.min_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    Some(best.unwrap_or(default).tile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_right_and_clearly_faster_wins() {
+        let tiles = Tile::portable();
+        let trial = |i: usize, seconds, agrees| Trial { tile: tiles[i], seconds, agrees };
+        let won = |t: &[Trial]| winner(t).unwrap();
+        assert_eq!(won(&[trial(0, 1.0, true), trial(1, 0.99, true)]), tiles[0], "noise");
+        assert_eq!(won(&[trial(0, 1.0, true), trial(1, 0.9, true), trial(2, 0.8, true)]), tiles[2]);
+        assert_eq!(won(&[trial(0, 1.0, true), trial(1, 0.9, true), trial(2, 0.1, false)]), tiles[1], "wrong");
+        assert_eq!(winner(&[]), None);
+    }
+}
