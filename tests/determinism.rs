@@ -104,7 +104,7 @@ fn training_allocates_nothing_after_the_first_epoch() {
     impl ssgan::train::event::Observer for Watch<'_> {
         fn on(&mut self, e: ssgan::train::event::Event<'_>) -> ssgan::Result<()> {
             if let ssgan::train::event::Event::Checkpoint { .. } = e {
-                self.1.push(self.0.allocated());
+                self.1.push(self.0.memory().asked);
             }
             Ok(())
         }

@@ -95,3 +95,41 @@ fn a_device_that_is_always_lost_is_an_error() {
     let e = train(&dir.path().join("run"), &[1, 1, 1, 1, 1]).unwrap_err();
     assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
 }
+
+/// Out of memory says what was largest and which minibatch fits: with that one there is enough.
+#[test]
+fn out_of_memory_says_what_would_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("m.toml");
+    std::fs::write(&model, MODEL).unwrap();
+    let with = |batch_size: u32, bytes: u64| {
+        let model = Some(model.display().to_string());
+        let args =
+            SettingsArgs { model, labels: Some(9), batch_size: Some(batch_size), ..SettingsArgs::default() };
+        let Resolved { settings, spec, model_toml } = config::resolve(&args).unwrap();
+        let set = data();
+        let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
+        fault::memory(bytes);
+        let gpu = Gpu::open(&settings.adapter_choice()).unwrap();
+        let made = Trainer::new(&gpu, &shape, &settings, &set).map(drop);
+        fault::memory(u64::MAX);
+        made.map(|()| gpu.memory())
+    };
+    let all = with(64, u64::MAX).unwrap();
+    assert!(all.given.is_none() && all.largest.1 > 0, "{all:?}");
+    for share in [0.6, 0.8, 0.95] {
+        let bytes = (share * all.asked as f64) as u64;
+        let e = with(64, bytes).unwrap_err();
+        let said = e.to_string();
+        assert!(
+            e.exit_code() == 5 && said.contains("out of memory") && said.contains(&all.largest.0),
+            "{said}"
+        );
+        let advice = said.split("--batch-size ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        let fits: u32 = advice.split(' ').next().unwrap().parse().unwrap();
+        assert!((1..64).contains(&fits), "{said}");
+        with(fits, bytes).unwrap_or_else(|e| panic!("{share}: {said}, but: {e}"));
+    }
+    let said = with(64, 1000).unwrap_err().to_string();
+    assert!(said.contains("smaller model"), "{said}");
+}

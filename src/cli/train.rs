@@ -98,7 +98,7 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
     .collect();
     output::print(&format!(
         "{} {} on {}: {} labels, {} epochs, {} steps, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
-         test accuracy {:.4}, with averaged parameters {:.4}\n\n{}\n{}\npictures:\n{}",
+         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}",
         s.method,
         s.model,
         s.dataset,
@@ -110,10 +110,20 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
         s.images_per_second,
         s.test_accuracy,
         s.test_accuracy_ema,
+        memory(s),
         confusion::per_class(&s.confusion),
         folder.display(),
         pictures.concat()
     ))
+}
+
+/// `250 MiB on the adapter, 400 MiB of memory at most`, as far as it is known.
+fn memory(s: &Summary) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let gpu = s.gpu_bytes.map(|b| format!("{} MiB on the adapter", mib(b)));
+    let host = s.host_peak_bytes.map(|b| format!("{} MiB of memory at most", mib(b)));
+    let known: Vec<String> = gpu.into_iter().chain(host).collect();
+    if known.is_empty() { String::new() } else { format!("\n{}", known.join(", ")) }
 }
 
 /// The summary and where the run is.

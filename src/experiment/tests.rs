@@ -67,6 +67,8 @@ fn results(ablate: bool) -> Results {
             program: text("ssgan 9.9"),
             settings: Settings::defaults(method, p.group.network != "dnn"),
             summary: Summary {
+                gpu_bytes: None,
+                host_peak_bytes: None,
                 method: method.name().into(),
                 model: p.group.network.into(),
                 dataset: text("digits"),

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod kernel;
+mod memory;
 mod program;
 mod readback;
 pub mod reflect;
@@ -11,6 +12,7 @@ pub mod wgsl;
 
 pub use adapter::{AdapterChoice, AdapterSummary, install_hint, list_adapters};
 pub use kernel::Kernel;
+pub use memory::{Memory, host_peak};
 pub use program::{Call, Dispatch, MAX_GROUPS, Param, Program, linear_grid};
 pub use readback::Readback;
 pub use tensor::{ALIGN, Tensor};
@@ -18,10 +20,11 @@ pub use timing::{Timer, Timing, TimingMode};
 pub use wgsl::shader_hash;
 
 use crate::error::{Error, Result};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,7 +41,9 @@ pub struct Gpu {
     failure: Arc<Mutex<Option<String>>>,
     /// Why the device is gone.
     lost: Arc<Mutex<Option<String>>>,
-    allocated: Cell<u64>,
+    memory: RefCell<Memory>,
+    /// Set when the adapter has no more memory.
+    exhausted: Arc<AtomicBool>,
     staging: RefCell<Option<Readback>>,
 }
 
@@ -70,8 +75,12 @@ impl Gpu {
         }))
         .map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
         let failure = Arc::new(Mutex::new(None));
-        let sink = failure.clone();
+        let exhausted = Arc::new(AtomicBool::new(false));
+        let (sink, no_more) = (failure.clone(), exhausted.clone());
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
+            if matches!(e, wgpu::Error::OutOfMemory { .. }) {
+                no_more.store(true, Ordering::SeqCst);
+            }
             if let Ok(mut slot) = sink.lock() {
                 slot.get_or_insert_with(|| e.to_string());
             }
@@ -95,7 +104,8 @@ impl Gpu {
             kernels: RefCell::default(),
             failure,
             lost,
-            allocated: Cell::new(0),
+            memory: RefCell::default(),
+            exhausted,
             staging: RefCell::default(),
         })
     }
@@ -127,14 +137,8 @@ impl Gpu {
         self.elementwise_group
     }
 
-    /// Bytes of all buffers created so far.
-    pub fn allocated(&self) -> u64 {
-        self.allocated.get()
-    }
-
     fn buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {
-        self.allocated.set(self.allocated.get() + bytes);
-        self.device.create_buffer(&wgpu::BufferDescriptor {
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes,
             usage: wgpu::BufferUsages::STORAGE
@@ -142,7 +146,14 @@ impl Gpu {
                 | wgpu::BufferUsages::COPY_SRC
                 | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
-        })
+        });
+        let mut memory = self.memory.borrow_mut();
+        #[cfg(test)]
+        if fault::exceeds(memory.asked + bytes) {
+            self.exhausted.store(true, Ordering::SeqCst);
+        }
+        memory.add(label, bytes, self.exhausted.load(Ordering::SeqCst));
+        buffer
     }
 
     fn uniform(&self, label: &str, bytes: &[u8]) -> wgpu::Buffer {
@@ -229,20 +240,34 @@ impl Gpu {
         let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
         match self.lost.lock().ok().and_then(|slot| slot.clone()) {
             Some(why) => Error::DeviceLost(format!("{why} (adapter {name})")),
-            None => Error::Gpu(format!("{message} (adapter {name})")),
+            None => {
+                let message = self.memory.borrow().shortage().unwrap_or(message);
+                Error::Gpu(format!("{message} (adapter {name})"))
+            }
         }
     }
 }
 
-/// Where tests lose a device: at the `n`-th submission of this thread.
+/// Where tests lose a device, at the `n`-th submission of this thread, or run out of its memory.
 #[cfg(test)]
 pub(crate) mod fault {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
 
     thread_local! {
         /// Submissions until the next loss, and from each loss to the one after.
         static LEFT: RefCell<VecDeque<u32>> = const { RefCell::new(VecDeque::new()) };
+        /// Bytes that there are.
+        static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
+    }
+
+    /// Devices opened by this thread have so many bytes.
+    pub fn memory(bytes: u64) {
+        MEMORY.set(bytes);
+    }
+
+    pub(super) fn exceeds(bytes: u64) -> bool {
+        bytes > MEMORY.get()
     }
 
     /// Loses the device at these submissions from now on, each counted from the loss before.

@@ -17,7 +17,7 @@ impl Readback {
     /// A staging buffer for up to `len` 32-bit values.
     pub fn new(gpu: &Gpu, len: usize) -> Readback {
         let bytes = (len as u64 * 4).next_multiple_of(16).max(16);
-        gpu.allocated.set(gpu.allocated.get() + bytes);
+        gpu.memory.borrow_mut().add("readback", bytes, false);
         let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("readback"),
             size: bytes,

@@ -35,6 +35,8 @@ fn epoch(n: u32, at: u32) -> EpochMetrics {
 fn summary() -> Summary {
     let t = |s: &str| s.to_string();
     Summary {
+        gpu_bytes: None,
+        host_peak_bytes: None,
         method: t("ssl"),
         model: t("m"),
         dataset: t("d"),

@@ -109,6 +109,8 @@ pub struct Gan {
     pub d_step: DStep,
     /// The G step's tensors.
     pub g_step: Option<GStep>,
+    /// Bytes of the tensors that grow with the minibatch.
+    pub grown: u64,
 }
 
 /// Data a step draws from.
@@ -162,13 +164,15 @@ impl Gan {
         let mut repack = Program::new();
         d.net.pack(ops, &mut repack)?;
         g.net.pack(ops, &mut repack)?;
+        let before = gpu.memory().asked;
         let mut step = Program::new();
         let d_step = r.d_step(&mut step, &d, &g.net, &average, &metrics)?;
         let g_step = match settings.method {
             Method::Ssl => Some(r.g_step(&mut step, &d.net, &g, &metrics)?),
             Method::Supervised => None,
         };
-        Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step })
+        let grown = gpu.memory().asked - before;
+        Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step, grown })
     }
 }
 

@@ -9,7 +9,7 @@ use super::settings::{Method, Settings};
 use super::tiles::Tiles;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program, Readback, Timer, Timing};
+use crate::gpu::{self, Gpu, Program, Readback, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
@@ -135,6 +135,8 @@ impl<'g> Trainer<'g> {
             Some(evaluator.split(&ops, &held_out)?)
         };
         let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
+        // Noticed in the end, when it is known how much was wanted.
+        gpu.fits(settings.batch_size, gan.grown)?;
         let steps_per_epoch = settings.steps_per_epoch(labelled.len() as u32, n as u32);
         Ok(Trainer {
             ops,
@@ -496,6 +498,8 @@ impl<'g> Trainer<'g> {
             adapter: started.adapter,
             driver: started.driver,
             backend: started.backend,
+            gpu_bytes: Some(self.ops.gpu.reserved()),
+            host_peak_bytes: gpu::host_peak(),
             confusion: test.confusion,
         }
     }

@@ -1,0 +1,83 @@
+//! What a device's buffers take, and what is said when there is no more.
+
+use super::Gpu;
+use crate::error::{Error, Result};
+
+/// Memory that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of all tensors made so far.
+    pub asked: u64,
+    /// The largest of them: label and bytes.
+    pub largest: (String, u64),
+    /// Bytes that there were when the adapter had no more, if that happened.
+    pub given: Option<u64>,
+}
+
+impl Memory {
+    pub(super) fn add(&mut self, label: &str, bytes: u64, refused: bool) {
+        if bytes > self.largest.1 {
+            self.largest = (label.into(), bytes);
+        }
+        if refused {
+            self.given.get_or_insert(self.asked);
+        }
+        self.asked += bytes;
+    }
+
+    /// What to say when it is too much.
+    pub(super) fn shortage(&self) -> Option<String> {
+        let given = self.given?;
+        let (label, bytes) = &self.largest;
+        Some(format!(
+            "out of memory: {} wanted, {} given; the largest tensor has {} ({label})",
+            mib(self.asked),
+            mib(given),
+            mib(*bytes)
+        ))
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+impl Gpu {
+    /// What was asked for so far.
+    pub fn memory(&self) -> Memory {
+        self.memory.borrow().clone()
+    }
+
+    /// Bytes that the driver has set aside now; where it does not tell, the bytes of all tensors made so far.
+    pub fn reserved(&self) -> u64 {
+        let report = self.device.generate_allocator_report();
+        report.map_or(self.memory.borrow().asked, |r| r.total_reserved_bytes)
+    }
+
+    /// Whether there was memory for everything, of which `grown` bytes are in proportion to the rows of a minibatch.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] naming the largest tensor and a batch size that fits.
+    pub fn fits(&self, batch_size: u32, grown: u64) -> Result<()> {
+        let memory = self.memory();
+        let (Some(what), Some(given)) = (memory.shortage(), memory.given) else { return Ok(()) };
+        let left = given.saturating_sub(memory.asked.saturating_sub(grown));
+        // Some stays for what the driver needs.
+        let fits = (0.8 * f64::from(batch_size) * left as f64 / grown.max(1) as f64) as u32;
+        let advice = match fits {
+            0 => {
+                "not even one image at a time would fit: choose a smaller model, or another --adapter".into()
+            }
+            16.. => format!("try --batch-size {}", fits / 16 * 16),
+            _ => format!("try --batch-size {fits}"),
+        };
+        Err(Error::Gpu(format!("{what}; {advice} (adapter {})", self.summary.name)))
+    }
+}
+
+/// The most memory that this process has had, in bytes, where the system tells (Linux).
+pub fn host_peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
