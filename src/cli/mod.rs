@@ -20,6 +20,8 @@ mod sample;
 mod trace_step;
 mod train;
 
+pub use config::check as check_settings;
+
 use crate::error::Result;
 use clap::{Parser, Subcommand};
 

@@ -30,8 +30,13 @@ pub fn load(folder: &Path) -> Result<History> {
             Err(e) => Err(Error::io("read", path)(e)),
         }
     };
+    Ok(parse(&read("metrics.jsonl")?, &read("timing.csv")?))
+}
+
+/// As [`load`], from the texts of the two files.
+pub fn parse(metrics: &str, timing: &str) -> History {
     let mut history = History::default();
-    for line in read("metrics.jsonl")?.split_inclusive('\n') {
+    for line in metrics.split_inclusive('\n') {
         let Ok(row) = serde_json::from_str(line) else { break };
         match row {
             _ if !line.ends_with('\n') => break,
@@ -45,7 +50,7 @@ pub fn load(folder: &Path) -> Result<History> {
             _ => break,
         }
     }
-    for line in read("timing.csv")?.lines().skip(1) {
+    for line in timing.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         let [_, step, rest @ ..] = cells.as_slice() else { continue };
         let numbers: Vec<f64> = rest.iter().filter_map(|c| c.parse().ok()).collect();
@@ -58,5 +63,5 @@ pub fn load(folder: &Path) -> Result<History> {
             };
         }
     }
-    Ok(history)
+    history
 }

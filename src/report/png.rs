@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::path::Path;
 
 /// Largest picture that is read, in bytes of pixels.
@@ -61,11 +61,19 @@ impl Picture {
     /// # Errors
     /// [`Error::Io`] naming the file, if it cannot be read or is no such picture.
     pub fn load(path: &Path) -> Result<Picture> {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        Picture::read(path, BufReader::new(file))
+    }
+
+    /// As [`Picture::load`], from what is in the file; `path` is for messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(path: &Path, input: impl BufRead + Seek) -> Result<Picture> {
         let broken = |reason: String| Error::io("read", path)(std::io::Error::other(reason));
-        let file = BufReader::new(File::open(path).map_err(Error::io("read", path))?);
         let limits = png::Limits { bytes: MAX_BYTES };
         let mut reader =
-            png::Decoder::new_with_limits(file, limits).read_info().map_err(|e| broken(e.to_string()))?;
+            png::Decoder::new_with_limits(input, limits).read_info().map_err(|e| broken(e.to_string()))?;
         let size = reader.output_buffer_size().filter(|s| *s <= MAX_BYTES);
         let mut pixels = vec![0; size.ok_or_else(|| broken("too large a picture".into()))?];
         let info = reader.next_frame(&mut pixels).map_err(|e| broken(e.to_string()))?;

@@ -154,7 +154,11 @@ impl Checkpoint {
         Ok(header)
     }
 
-    fn parse(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
+    /// Reads the bytes of a file; what [`Checkpoint::load`] says of it, without the path.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
         let file = SafeTensors::deserialize(bytes).map_err(explain)?;
         let mut tensors = Vec::with_capacity(file.len());
