@@ -100,7 +100,7 @@ pub struct SettingsArgs {
     /// Settings that belong together: paper (the paper's own), best (lowest error); --config and flags win over them
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
     pub recipe: Option<String>,
-    /// dnn, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file [default: dnn]
+    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file [default: dnn]
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// Generator in place of the model's own: conv (28x28 images), or that of another model

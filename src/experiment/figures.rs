@@ -169,6 +169,7 @@ fn normalised(weight_norm: WeightNorm) -> &'static str {
         WeightNorm::None => "",
         WeightNorm::Fixed => ", weight norm",
         WeightNorm::Trained => ", weight norm (scale trained)",
-        WeightNorm::Plain => ", weight norm (no data-dependent start)",
+        WeightNorm::Plain => ", weight norm (scale trained, no data-dependent start)",
+        WeightNorm::Unit => ", weight norm (no data-dependent start)",
     }
 }

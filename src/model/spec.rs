@@ -92,6 +92,8 @@ pub enum WeightNorm {
     Trained,
     /// g starts at 1 and is trained; no data-dependent initialisation (the paper's generator).
     Plain,
+    /// g is 1 and stays; no data-dependent initialisation.
+    Unit,
 }
 
 impl WeightNorm {

@@ -228,6 +228,9 @@ fn dnn_runs_like_the_twin() {
         ..ssl()
     };
     whole_run("dnn, sum, epsilon inside", &dnn, &sum);
+    let unit = DNN.replace("weight_norm = \"fixed\"", "weight_norm = \"unit\"");
+    assert_ne!(unit, DNN);
+    whole_run("dnn, weights of norm 1", &model(&unit, 6, 1), &ssl());
 }
 
 #[test]
