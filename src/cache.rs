@@ -24,15 +24,16 @@ pub fn dir() -> Result<PathBuf> {
 }
 
 /// Where the measurements `what` of an adapter are kept: one file for each adapter, driver and text of the shaders.
-/// `None` without a cache folder.
-pub fn adapter_file(gpu: &Gpu, what: &str) -> Option<PathBuf> {
+/// `also` is what else they depend on. `None` without a cache folder.
+pub fn adapter_file(gpu: &Gpu, what: &str, also: &str) -> Option<PathBuf> {
     let s = gpu.summary();
     let mut h = Sha256::new();
     // A software adapter is as fast as the machine under it, of which its name tells nothing.
     let threads = std::thread::available_parallelism().map_or(0, usize::from);
     let asked = std::env::var("LP_NUM_THREADS").unwrap_or_default();
     let machine = if s.is_software() { format!("{threads} {asked}") } else { String::new() };
-    for part in [&s.name, &s.backend, &s.driver, &s.driver_info, &shader_hash(), &machine] {
+    let shaders = shader_hash();
+    for part in [&s.name, &s.backend, &s.driver, &s.driver_info, &shaders, &machine, also] {
         h.update(part.as_bytes());
         h.update([0]);
     }

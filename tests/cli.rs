@@ -276,7 +276,7 @@ fn labels_that_do_not_work_out() {
     b.fails(&format!("{QUICK} --labels 95 --out run"), 2, &["95", "90 or 100"]);
     b.fails(&format!("{QUICK} --labels 100000 --out run"), 2, &["100000", "at most"]);
     let line = QUICK.replace("--batch-size 32", "--batch-size 65000");
-    b.fails(&format!("{line} --out run"), 2, &["batch_size", "65000"]);
+    b.fails(&format!("{line} --tune full --out run"), 2, &["batch_size", "65000"]);
     assert_eq!(b.content(), ["m.toml"]);
 }
 

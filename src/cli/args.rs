@@ -74,7 +74,18 @@ pub struct TuneArgs {
     /// Choose the tiles of matrix products by tables, by trying likely ones once per adapter and driver, or by trying all
     /// [default: fast; off on software adapters, of which the tables are]
     #[arg(long, value_enum, value_name = "HOW")]
-    pub tune: Option<Tune>,
+    pub tune: Option<TuneArg>,
+}
+
+impl TuneArgs {
+    /// What was asked for.
+    pub fn choice(&self) -> Option<Tune> {
+        self.tune.map(|how| match how {
+            TuneArg::Off => Tune::Off,
+            TuneArg::Fast => Tune::Fast,
+            TuneArg::Full => Tune::Full,
+        })
+    }
 }
 
 /// Which data set, where from.
@@ -187,6 +198,14 @@ pub struct SettingsArgs {
     pub tune: TuneArgs,
 }
 
+/// [`Tune`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TuneArg {
+    Off,
+    Fast,
+    Full,
+}
+
 /// [`Method`] for clap.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum MethodArg {
@@ -264,6 +283,6 @@ impl SettingsArgs {
         set(&mut s.evaluate_every, &self.evaluate_every);
         set_some(&mut s.adapter, &self.adapter.adapter);
         set_some(&mut s.backend, &self.adapter.backend);
-        s.tune = self.tune.tune.or(s.tune);
+        s.tune = self.tune.choice().or(s.tune);
     }
 }

@@ -173,7 +173,7 @@ fn step(args: &StepArgs) -> Result<()> {
     let mut progress = args.speech.progress();
     let settings = Settings {
         batch_size: args.batch_size,
-        tune: args.tune.tune,
+        tune: args.tune.choice(),
         ..Settings::defaults(Method::Ssl, false)
     };
     let set = load::dataset(&settings, &mut progress)?;
@@ -182,8 +182,8 @@ fn step(args: &StepArgs) -> Result<()> {
     for name in &args.model {
         let (spec, source) = parse::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
-        let (tiles, _) = Tiles::measure(&gpu, &model, &settings)?;
-        trainers.push(Trainer::with_tiles(&gpu, &tiles, &model, &settings, &set)?);
+        let tiles = || Ok(Tiles::measure(&gpu, &model, &settings, |_| Ok(()))?.0);
+        trainers.push(Trainer::with_tiles(&gpu, &model, &settings, &set, tiles)?);
     }
     if args.paced {
         return match trainers.as_slice() {

@@ -133,8 +133,8 @@ impl Run {
             None => settings.model.clone(),
         };
         let model = parse::check(spec, model_toml, &name, set.shape)?;
-        let tiles = tiles(&mut self.dir, gpu, &model, settings, progress)?;
-        let mut trainer = Trainer::with_tiles(gpu, &tiles, &model, settings, set)?;
+        let tiles = || tiles(&mut self.dir, gpu, (&model, settings), progress, stop);
+        let mut trainer = Trainer::with_tiles(gpu, &model, settings, set, tiles)?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
@@ -189,7 +189,7 @@ impl Run {
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let trainer = Trainer::with_tiles(gpu, &tiles, model, &self.resolved.settings, set).ok()?;
+        let trainer = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, || Ok(tiles)).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());
         let done = match restored.into_iter().find(|step| *step < diverged) {
@@ -234,15 +234,20 @@ pub fn go_on(stop: &AtomicBool) -> Result<()> {
 fn tiles(
     dir: &mut RunDir,
     gpu: &Gpu,
-    model: &ModelShape,
-    settings: &Settings,
+    (model, settings): (&ModelShape, &Settings),
     progress: &Progress,
+    stop: &AtomicBool,
 ) -> Result<Tiles> {
     if let Some(tiles) = known_tiles(dir.path())? {
         return Ok(tiles);
     }
     let begun = Instant::now();
-    let (tiles, measured) = Tiles::measure(gpu, model, settings)?;
+    let (tiles, measured) = Tiles::measure(gpu, model, settings, |done| {
+        if done == 0 {
+            progress.note("trying the tiles of the matrix products, once for this adapter and driver");
+        }
+        go_on(stop)
+    })?;
     if measured.products > 0 {
         progress.note(&format!(
             "tried the tiles of {} products in {:.1} s: for {} another is faster than the table's",

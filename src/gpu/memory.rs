@@ -2,6 +2,7 @@
 
 use super::Gpu;
 use crate::error::{Error, Result};
+use std::sync::atomic::Ordering;
 
 /// Memory that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,13 +49,23 @@ impl Gpu {
         self.memory.borrow().clone()
     }
 
+    /// Does something whose tensors are gone when it is done, such as a measurement: they do not count.
+    pub fn aside<T>(&self, f: impl FnOnce() -> T) -> T {
+        let before = self.memory();
+        let result = f();
+        *self.memory.borrow_mut() = before;
+        self.exhausted.store(false, Ordering::SeqCst);
+        result
+    }
+
     /// Bytes that the driver has set aside now; where it does not tell, the bytes of all tensors made so far.
     pub fn reserved(&self) -> u64 {
         let report = self.device.generate_allocator_report();
         report.map_or(self.memory.borrow().asked, |r| r.total_reserved_bytes)
     }
 
-    /// Whether there was memory for everything, of which `grown` bytes are in proportion to the rows of a minibatch.
+    /// Whether there was memory for everything, of which `grown` bytes are about in proportion to the rows of a
+    /// minibatch.
     ///
     /// # Errors
     /// [`Error::Gpu`] naming the largest tensor and a batch size that fits.

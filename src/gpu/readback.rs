@@ -17,13 +17,17 @@ impl Readback {
     /// A staging buffer for up to `len` 32-bit values.
     pub fn new(gpu: &Gpu, len: usize) -> Readback {
         let bytes = (len as u64 * 4).next_multiple_of(16).max(16);
-        gpu.memory.borrow_mut().add("readback", bytes, false);
         let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("readback"),
             size: bytes,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
+        gpu.memory.borrow_mut().add(
+            "readback",
+            bytes,
+            gpu.exhausted.load(std::sync::atomic::Ordering::SeqCst),
+        );
         Readback { buffer, capacity: (bytes / 4) as usize, pending: None }
     }
 

@@ -82,7 +82,7 @@ impl Roofs {
     /// # Errors
     /// As [`Roofs::measure`]; a cache that cannot be read or written is passed over.
     pub fn cached(gpu: &Gpu, fresh: bool) -> Result<Roofs> {
-        let file = cache::adapter_file(gpu, "roofs");
+        let file = cache::adapter_file(gpu, "roofs", "");
         let sane =
             |r: &Roofs| [r.bytes_per_second, r.flops_per_second].iter().all(|v| v.is_finite() && *v > 0.0);
         if let Some(roofs) = file.as_deref().filter(|_| !fresh).and_then(cache::read).filter(sane) {

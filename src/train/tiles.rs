@@ -2,7 +2,7 @@
 
 use super::settings::{Method, Settings};
 use crate::cache;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// How tiles are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tune {
     /// By tables.
@@ -25,6 +25,9 @@ pub enum Tune {
 
 /// Rows of a minibatch that a software adapter measures with `fast`: its tiles are as fast on small ones.
 const FEW_ROWS: u32 = 128;
+
+/// Bytes of an operand that is measured, at most.
+const LARGEST: u64 = 64 << 20;
 
 /// Tiles by product, as text: `tiles.json` of a run, and what the cache keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +43,9 @@ pub struct Tiles {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
     /// Products that were measured now.
-    pub products: usize,
+    pub products: u32,
     /// Those of them where another tile is faster than the table's.
-    pub changed: usize,
+    pub changed: u32,
 }
 
 impl std::fmt::Display for Tiles {
@@ -71,11 +74,17 @@ impl Tiles {
         Tiles { tune: Tune::Off, tiles: BTreeMap::new() }
     }
 
-    /// Measures the products of the training step that were not measured before on this adapter and driver.
+    /// Measures the products of the training step that were not measured before on this adapter and driver. `before` each
+    /// it is told how many are done and may end it. Each winner is kept at once.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
-    pub fn measure(gpu: &Gpu, model: &ModelShape, settings: &Settings) -> Result<(Tiles, Measured)> {
+    /// [`Error::DeviceLost`]; those of `before`.
+    pub fn measure(
+        gpu: &Gpu,
+        model: &ModelShape,
+        settings: &Settings,
+        mut before: impl FnMut(u32) -> Result<()>,
+    ) -> Result<(Tiles, Measured)> {
         let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
         let mut measured = Measured { products: 0, changed: 0 };
         if tune == Tune::Off {
@@ -86,29 +95,44 @@ impl Tiles {
             n if software && tune == Tune::Fast => n.min(FEW_ROWS),
             n => n,
         };
-        let file = cache::adapter_file(gpu, if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" });
-        let kept: Option<Tiles> = file.as_deref().and_then(cache::read);
-        let mut kept = kept.filter(|t| t.tune == tune).unwrap_or(Tiles { tune, tiles: BTreeMap::new() });
+        // The winners depend on which tiles there were to choose from.
+        let all: Vec<String> =
+            [false, true].iter().flat_map(|c| Tile::of(gpu, *c)).map(|t| t.to_string()).collect();
+        let folder = if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" };
+        let file =
+            cache::adapter_file(gpu, folder, &format!("{} {}", env!("CARGO_PKG_VERSION"), all.join(" ")));
+        let kept = || -> Tiles {
+            let kept: Option<Tiles> = file.as_deref().and_then(cache::read);
+            kept.filter(|t| t.tune == tune).unwrap_or(Tiles { tune, tiles: BTreeMap::new() })
+        };
+        let known = |kind: ProductKind| named(gpu, kind, kept().tiles.get(&kind.to_string())?);
         let table = Tiling::for_gpu(gpu);
         let tiles = Tiles::of(gpu, model, settings, rows, |product| {
             let kind = product.kind();
-            if let Some(tile) = kept.tiles.get(&kind.to_string()).and_then(|name| named(gpu, kind, name)) {
+            if let Some(tile) = known(kind) {
                 return Ok(tile);
             }
+            before(measured.products)?;
             let default = table.tile(kind);
             let tiles = candidates(gpu, kind, default, tune);
-            let trials = tune::trials(gpu, product, &tiles, if tune == Tune::Fast { 3 } else { 9 })?;
-            let tile = tune::winner(&trials).unwrap_or(default);
+            let rounds = if tune == Tune::Fast { 3 } else { 9 };
+            let tile = match gpu.aside(|| tune::trials(gpu, product, &tiles, rounds)) {
+                Ok(trials) => tune::winner(&trials).unwrap_or(default),
+                Err(e @ Error::DeviceLost(_)) => return Err(e),
+                // Training will tell whether that is the end.
+                Err(_) => default,
+            };
             measured.products += 1;
-            measured.changed += usize::from(tile != default);
-            Ok(tile)
+            measured.changed += u32::from(tile != default);
+            // Another process may have been faster: the first choice holds.
+            let mut kept = kept();
+            let first = kept.tiles.entry(kind.to_string()).or_insert_with(|| tile.to_string()).clone();
+            if let Some(file) = &file {
+                cache::write(file, &kept);
+            }
+            Ok(named(gpu, kind, &first).unwrap_or(tile))
         })?;
-        let tiles = Tiles { tune, ..tiles };
-        if let Some(file) = file.filter(|_| measured.products > 0) {
-            kept.tiles.extend(tiles.tiles.clone());
-            cache::write(&file, &kept);
-        }
-        Ok((tiles, measured))
+        Ok((Tiles { tune, ..tiles }, measured))
     }
 
     /// A tile for each product of the training step with minibatches of so many rows.
@@ -122,9 +146,29 @@ impl Tiles {
         rows: u32,
         mut choose: impl FnMut(&Product) -> Result<Tile>,
     ) -> Result<Tiles> {
-        let products = step_products(gpu, model, settings, rows);
-        let name = |p: &Product| Ok((p.kind().to_string(), choose(p)?.to_string()));
-        Ok(Tiles { tune: Tune::Full, tiles: products.iter().map(name).collect::<Result<_>>()? })
+        let mut tiles = BTreeMap::new();
+        let at = |rows| step_products(gpu, model, settings, rows);
+        for (i, mut product) in at(rows).into_iter().enumerate() {
+            // Training takes large ones in parts, or refuses them.
+            let mut rows = rows;
+            while product.largest() > LARGEST.min(gpu.max_binding()) && rows > 1 {
+                rows /= 2;
+                product = at(rows)[i];
+            }
+            tiles.insert(product.kind().to_string(), choose(&product)?.to_string());
+        }
+        Ok(Tiles { tune: Tune::Full, tiles })
+    }
+
+    /// Without products that the step does not have, and tiles that the adapter does not have: those get the table's.
+    pub fn known_to(&self, gpu: &Gpu, model: &ModelShape, settings: &Settings) -> Tiles {
+        let mut tiles = BTreeMap::new();
+        for kind in step_products(gpu, model, settings, 1).iter().map(Product::kind) {
+            if let Some(tile) = self.tiles.get(&kind.to_string()).and_then(|name| named(gpu, kind, name)) {
+                tiles.insert(kind.to_string(), tile.to_string());
+            }
+        }
+        Tiles { tune: self.tune, tiles }
     }
 
     /// The tiling. Products of which nothing is known, or whose tile this adapter does not have, get the table's.
@@ -133,10 +177,8 @@ impl Tiles {
         if self.tiles.is_empty() {
             return table;
         }
-        let known = |product: &Product| {
-            let kind = product.kind();
-            Some((kind, named(gpu, kind, self.tiles.get(&kind.to_string())?)?))
-        };
+        let known =
+            |p: &Product| Some((p.kind(), named(gpu, p.kind(), self.tiles.get(&p.kind().to_string())?)?));
         let tiles = step_products(gpu, model, settings, 1).iter().filter_map(known).collect();
         Tiling::Measured { tiles: Rc::new(tiles), otherwise: Rc::new(table) }
     }

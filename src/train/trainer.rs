@@ -80,19 +80,19 @@ impl<'g> Trainer<'g> {
     /// [`Error::Usage`] for settings that do not fit the data; [`Error::Adapter`] and [`Error::Gpu`] from
     /// the device.
     pub fn new(gpu: &'g Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer<'g>> {
-        Trainer::with_tiles(gpu, &Tiles::tables(), model, settings, data)
+        Trainer::with_tiles(gpu, model, settings, data, || Ok(Tiles::tables()))
     }
 
-    /// As [`Trainer::new`], with tiles that were chosen beforehand.
+    /// As [`Trainer::new`], with tiles that are asked for when the settings have been checked.
     ///
     /// # Errors
-    /// As there.
+    /// As there; those of `tiles`.
     pub fn with_tiles(
         gpu: &'g Gpu,
-        tiles: &Tiles,
         model: &ModelShape,
         settings: &Settings,
         data: &Dataset,
+        tiles: impl FnOnce() -> Result<Tiles>,
     ) -> Result<Trainer<'g>> {
         settings.validate()?;
         let unlabelled = match settings.unlabelled {
@@ -120,6 +120,7 @@ impl<'g> Trainer<'g> {
         } else {
             (chosen, vec![])
         };
+        let tiles = tiles()?.known_to(gpu, model, settings);
         let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..Ops::new(gpu) };
         let pixels = model.data.image.len();
         let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
@@ -154,7 +155,7 @@ impl<'g> Trainer<'g> {
             sampler,
             steps_per_epoch,
             rings: vec![],
-            tiles: tiles.clone(),
+            tiles,
         })
     }
 

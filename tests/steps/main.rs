@@ -89,10 +89,11 @@ impl Recorder {
     fn run(model: &ModelShape, settings: &Settings, data: &Dataset, tiles: Choice) -> Recorder {
         let gpu = gpu();
         let mut recorder = Recorder::default();
-        let tiles = tiles.map_or_else(Tiles::tables, |choose| {
-            Tiles::of(&gpu, model, settings, 1, |p| Ok(choose(&gpu, p))).unwrap()
-        });
-        let mut trainer = Trainer::with_tiles(&gpu, &tiles, model, settings, data).unwrap();
+        let tiles = || match tiles {
+            Some(choose) => Tiles::of(&gpu, model, settings, 1, |p| Ok(choose(&gpu, p))),
+            None => Ok(Tiles::tables()),
+        };
+        let mut trainer = Trainer::with_tiles(&gpu, model, settings, data, tiles).unwrap();
         trainer.run(&mut recorder, &AtomicBool::new(false), None, None).unwrap();
         recorder
     }
@@ -456,9 +457,8 @@ fn every_product_has_its_tile() {
     for model in [model(DNN, 6, 1), model(CNN_SEPARATE, 8, 1), model(CNN_JOINED, 8, 3)] {
         let data = data_set(&model, IMAGES);
         for settings in [ssl(), supervised()] {
-            let tiles =
-                Tiles::of(&gpu, &model, &settings, 1, |p| Ok(smallest_workgroup_tile(&gpu, p))).unwrap();
-            let trainer = Trainer::with_tiles(&gpu, &tiles, &model, &settings, &data).unwrap();
+            let tiles = || Tiles::of(&gpu, &model, &settings, 1, |p| Ok(smallest_workgroup_tile(&gpu, p)));
+            let trainer = Trainer::with_tiles(&gpu, &model, &settings, &data, tiles).unwrap();
             for d in &trainer.program().dispatches {
                 let other = d.kernel.name == "gemm_subgroup"
                     || d.kernel.defines.get("TM").is_some_and(|rows| rows != "32");

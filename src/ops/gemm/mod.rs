@@ -301,8 +301,7 @@ impl Ops<'_> {
                 .define("TN", columns)
                 .define("TALL", tall)
                 .define("WIDE", wide)
-                // Both blocks within 16 KiB.
-                .define("KS", if rows + columns > 192 { 8 } else { 16 })
+                .define("KS", Tile::k_steps(rows, columns))
                 .define("VA", by4(a_run))
                 .define("VB", by4(b_run)),
             Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {

@@ -86,6 +86,11 @@ impl Tile {
         }
     }
 
+    /// Steps of K that a workgroup tile takes at a time: both of its blocks within 16 KiB.
+    pub(super) fn k_steps(rows: u32, columns: u32) -> u32 {
+        if rows + columns > 192 { 8 } else { 16 }
+    }
+
     /// Columns of the panels that the right operand is packed in; 0: row by row.
     pub(super) fn panel(self, a: Operand) -> u32 {
         match self {
@@ -130,6 +135,8 @@ mod tests {
             assert!(rows % tall == 0 && columns % wide == 0 && wide % 4 == 0, "{tile}");
             let invocations = rows / tall * (columns / wide);
             assert!((32..=256).contains(&invocations), "{tile}: {invocations} invocations");
+            let bytes = Tile::k_steps(rows, columns) * (rows + 1 + columns) * 4;
+            assert!(bytes <= 16 << 10, "{tile}: {bytes} bytes of workgroup memory");
         }
     }
 }

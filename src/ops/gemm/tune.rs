@@ -1,7 +1,7 @@
 //! Choosing tiles by measuring: each product of a step with each tile, in turns, on numbers of its own.
 
 use super::{Conv, Epilogue, Gemm, Operand, ProductKind, Right, Tile, Tiling};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
 use crate::ops::{Fill, Ops, State};
 use crate::reference::nmse;
@@ -38,6 +38,13 @@ impl Product {
         rows / (c.oh * c.ow) * (c.h * c.w * c.c)
     }
 
+    /// Bytes of its largest operand or result.
+    pub fn largest(&self) -> u64 {
+        let ((m, n, k), (a, b)) = (self.size, self.operands());
+        let b = if self.a == Operand::Columns { b } else { (k, n) };
+        [a, b, (m, n)].iter().map(|s| u64::from(s.0) * u64::from(s.1) * 4).max().unwrap_or(0)
+    }
+
     /// Rows and columns of A and of B in memory.
     fn operands(&self) -> ((u32, u32), (u32, u32)) {
         let ((m, n, k), c) = (self.size, &self.conv);
@@ -63,25 +70,25 @@ pub struct Trial {
 }
 
 /// Runs `product` with each of `tiles` in turns, `rounds` times, and says how they did. The first one's result is what
-/// the others are compared with. Tiles that the driver refuses are left out.
+/// the others are compared with. Tiles that the driver refuses, or that fail, are left out.
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if the device failed, or refuses the first tile.
 pub fn trials(gpu: &Gpu, product: &Product, tiles: &[Tile], rounds: u32) -> Result<Vec<Trial>> {
     let (m, n, k) = product.size;
     let ((a_rows, a_cols), (b_rows, b_cols)) = product.operands();
+    let packs = product.a != Operand::Columns;
     let a = gpu.tensor("tune a", a_rows, a_cols);
-    let b = gpu.tensor("tune b", b_rows, b_cols);
-    let weights = gpu.tensor("tune weights", n, k);
+    // B as it is, or the weights that it is packed from.
+    let b = if packs { gpu.tensor("tune weights", n, k) } else { gpu.tensor("tune b", b_rows, b_cols) };
     let out = gpu.tensor("tune c", m, n);
     let mut numbers = Program::new();
     let ops = Ops::new(gpu);
     gpu.write(&ops.state, &[State::default()]);
-    for (stream, t) in [(1, &a), (2, &b), (3, &weights)] {
+    for (stream, t) in [(1, &a), (2, &b)] {
         ops.random_fill(&mut numbers, "tune", stream, Fill::Normal, t)?;
     }
     gpu.submit(&numbers, &[])?;
-    let packs = product.a != Operand::Columns;
     let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
     let mut time = |p: &Program| -> Result<f64> {
         let timing = timer.run(p)?;
@@ -92,12 +99,13 @@ pub fn trials(gpu: &Gpu, product: &Product, tiles: &[Tile], rounds: u32) -> Resu
     let mut want: Option<Vec<f64>> = None;
     for &tile in tiles {
         let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
-        let mut p = Program::new();
-        let record = |p: &mut Program| -> Result<()> {
+        // Records, runs and times it once.
+        let mut attempt = || -> Result<(Program, Vec<f32>, f64)> {
+            let mut p = Program::new();
             let packed = packs.then(|| ops.right_operand("tune packed", product.a, k, n));
             if let Some(packed) = &packed {
                 let mut pack = Program::new();
-                ops.pack_weights(&mut pack, "tune", &weights, 1, None, packed, None)?;
+                ops.pack_weights(&mut pack, "tune", &b, 1, None, packed, None)?;
                 gpu.submit(&pack, &[])?;
             }
             let right = match &packed {
@@ -106,19 +114,22 @@ pub fn trials(gpu: &Gpu, product: &Product, tiles: &[Tile], rounds: u32) -> Resu
                 None => Right::Rows(&b),
             };
             let (a, conv) = ((&a, product.a), product.conv);
-            ops.gemm(p, "tune", Gemm { m, n, k, a, b: right, conv, out: &out, epilogue: Epilogue::None })
+            let epilogue = Epilogue::None;
+            ops.gemm(&mut p, "tune", Gemm { m, n, k, a, b: right, conv, out: &out, epilogue })?;
+            gpu.write(&out, &vec![f32::NAN; out.len()]);
+            gpu.submit(&p, &[])?;
+            let got = gpu.read(&out)?;
+            let seconds = time(&p)?;
+            Ok((p, got, seconds))
         };
-        match record(&mut p) {
-            Ok(()) => {}
-            Err(e) if want.is_none() => return Err(e),
+        let (p, got, seconds) = match attempt() {
+            Ok(done) => done,
+            Err(e) if want.is_none() || matches!(e, Error::DeviceLost(_)) => return Err(e),
             Err(_) => continue,
-        }
-        gpu.write(&out, &vec![f32::NAN; out.len()]);
-        gpu.submit(&p, &[])?;
-        let got: Vec<f32> = gpu.read(&out)?;
+        };
         let want = want.get_or_insert_with(|| got.iter().map(|&v| f64::from(v)).collect());
         let agrees = nmse(want, &got).is_ok_and(|e| e <= NMSE);
-        all.push((Trial { tile, seconds: time(&p)?, agrees }, p));
+        all.push((Trial { tile, seconds, agrees }, p));
     }
     for _ in 1..rounds {
         let best = all.iter().map(|(t, _)| t.seconds).fold(f64::INFINITY, f64::min);
@@ -150,5 +161,31 @@ mod tests {
         assert_eq!(won(&[trial(0, 1.0, true), trial(1, 0.9, true), trial(2, 0.8, true)]), tiles[2]);
         assert_eq!(won(&[trial(0, 1.0, true), trial(1, 0.9, true), trial(2, 0.1, false)]), tiles[1], "wrong");
         assert_eq!(winner(&[]), None);
+    }
+
+    /// Every tile agrees with the first on a product of each kind, and nothing of it counts as the run's memory.
+    #[test]
+    fn every_tile_can_be_tried() {
+        let gpu = Gpu::open(&Default::default()).unwrap();
+        let conv =
+            Conv { h: 5, w: 4, c: 3, oh: 3, ow: 2, oc: 8, kernel: 3, stride: 2, pad_top: 1, pad_left: 1 };
+        let rows = 7;
+        let product = |size, a, b_window, conv| Product { size, a, b_window, conv };
+        for p in [
+            product((40, 24, 18), Operand::Rows, false, Conv::default()),
+            product((24, 18, 40), Operand::Columns, false, Conv::default()),
+            product((rows * 6, 8, 27), Operand::Window, false, conv),
+            product((rows * 20, 3, 72), Operand::Scatter, false, conv),
+            product((8, 27, rows * 6), Operand::Columns, true, conv),
+        ] {
+            let mut tiles = Tile::of(&gpu, p.a == Operand::Columns);
+            // The large ones are slow to compile.
+            tiles.retain(|t| t.size(p.a).0 * t.size(p.a).1 <= 64 * 64);
+            let before = gpu.memory();
+            let trials = gpu.aside(|| trials(&gpu, &p, &tiles, 2)).unwrap();
+            assert_eq!(trials.len(), tiles.len(), "{p:?}");
+            assert!(trials.iter().all(|t| t.agrees && t.seconds > 0.0), "{p:?}: {trials:?}");
+            assert_eq!(gpu.memory(), before);
+        }
     }
 }
