@@ -68,7 +68,7 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
 /// Reads a configuration file's text; `name` is for messages.
 ///
 /// # Errors
-/// As [`resolve`], but for the model, which is not looked for.
+/// [`Error::Text`] with the line of a mistake, [`Error::Usage`] for a value that makes no sense.
 pub fn check(text: &str, name: &str) -> Result<Settings> {
     let settings =
         ConfigFile::parse(name, text.into())?.over(&Settings::defaults(Default::default(), false))?;
