@@ -2,7 +2,8 @@
 //   m = b1 m + (1 - b1) g     v = b2 v + (1 - b2) g^2
 //   outside: w -= lr m^ / (sqrt(v^) + eps)     INSIDE: w -= lr m^ / sqrt(v^ + eps)
 //   ema = (1 - rate) ema + rate w, from zero; corrected by 1 / (1 - (1 - rate)^t) where it is used
-// All arrays [n]. ROLE: 0 discriminator, 1 generator (whose learning rate).
+// All arrays [n]. ROLE: 0 to 2 the discriminator's first to third update of the step, 3 the generator's: whose
+// learning rate and bias corrections.
 
 struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
 
@@ -35,15 +36,16 @@ fn main(
     let v = p.beta2 * moment2[i] + (1.0 - p.beta2) * g * g;
     moment1[i] = m;
     moment2[i] = v;
-#if ROLE == 0
-    let rate = state.learning_rate_d * state.correction1;
+#if ROLE == 3
+    let rate = state.learning_rate_g * state.correction1[${ROLE}];
 #else
-    let rate = state.learning_rate_g * state.correction1;
+    let rate = state.learning_rate_d * state.correction1[${ROLE}];
 #endif
+    let correction2 = state.correction2[${ROLE}];
 #if INSIDE
-    let w = weights[i] - rate * m / sqrt(v * state.correction2 + p.epsilon);
+    let w = weights[i] - rate * m / sqrt(v * correction2 + p.epsilon);
 #else
-    let w = weights[i] - rate * m / (sqrt(v * state.correction2) + p.epsilon);
+    let w = weights[i] - rate * m / (sqrt(v * correction2) + p.epsilon);
 #endif
     weights[i] = w;
 #if EMA

@@ -9,13 +9,14 @@
 //                                               d/dl_j = 2 p_j (d_j - sum_k p_k d_k), d = p - q; of q alike
 //                                               (Laine & Aila 2017, the pi-model)
 // logits, dlogits [rows, k], the rows in the order generated, labelled, unlabelled, second view (none, or as many as
-// unlabelled); labels [labelled]; row_stats [rows] = (loss, right, D, entropy), of the second view (squares, -, -, -).
+// unlabelled); labels [labelled]; row_stats [first + rows ..] = (loss, right, D, entropy), of the second view (squares, -, -, -).
 
 struct Params {
     generated: u32, labelled: u32, unlabelled: u32, second: u32, k: u32,
     weight_generated: f32, weight_labelled: f32, weight_unlabelled: f32,
     real_target: f32,   // a
     weight_entropy: f32, weight_consistency: f32,
+    first: u32,         // row of row_stats of the first row
 }
 
 #include "common/state.wgsl"
@@ -94,5 +95,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (is_second) {
         stats.x = squares;
     }
-    row_stats[row] = stats;
+    row_stats[p.first + row] = stats;
 }

@@ -9,11 +9,11 @@ struct State {
     position: vec4<u32>,   // where its minibatch begins within that epoch; w: first row of an evaluation
     learning_rate_d: f32,
     learning_rate_g: f32,
-    correction1: f32,      // 1 / (1 - beta1^t)
-    correction2: f32,      // 1 / (1 - beta2^t)
     ema_scale: f32,        // 1 / (1 - (1 - rate)^t)
     ramp: f32,             // 0 to 1: how much of the entropy and consistency weights holds
-    pad0: u32, pad1: u32,
+    // Of Adam's t-th update: D's first, second and third one of the step, G's.
+    correction1: vec4<f32>,   // 1 / (1 - beta1^t)
+    correction2: vec4<f32>,   // 1 / (1 - beta2^t)
 }
 
 // Numbers in a row of the metrics ring.

@@ -5,7 +5,7 @@ use crate::data::NAMES;
 use crate::gpu::AdapterChoice;
 use crate::report::progress::{Mode, Progress};
 use crate::train::Tune;
-use crate::train::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
+use crate::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -165,6 +165,9 @@ pub struct SettingsArgs {
     /// Weight of the unlabelled and generated losses [default: 1]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
     pub unsupervised_weight: Option<f32>,
+    /// One update of D a step by the sum of its losses, or one by each of them in turn [default: joint]
+    #[arg(long, value_enum, help_heading = "Training")]
+    pub discriminator_updates: Option<DiscriminatorUpdatesArg>,
     /// One-sided label smoothing: D(x) of unlabelled images is trained towards 1 minus this [default: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
     pub label_smoothing: Option<f32>,
@@ -211,6 +214,13 @@ pub enum TuneArg {
 pub enum MethodArg {
     Ssl,
     Supervised,
+}
+
+/// [`DiscriminatorUpdates`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DiscriminatorUpdatesArg {
+    Joint,
+    Separate,
 }
 
 /// [`GeneratorLoss`] for clap.
@@ -264,6 +274,13 @@ impl SettingsArgs {
         set(&mut s.epsilon, &self.epsilon);
         set(&mut s.epsilon_inside_root, &self.epsilon_inside_root);
         set(&mut s.unsupervised_weight, &self.unsupervised_weight);
+        match self.discriminator_updates {
+            Some(DiscriminatorUpdatesArg::Joint) => s.discriminator_updates = DiscriminatorUpdates::Joint,
+            Some(DiscriminatorUpdatesArg::Separate) => {
+                s.discriminator_updates = DiscriminatorUpdates::Separate
+            }
+            None => {}
+        }
         set(&mut s.label_smoothing, &self.label_smoothing);
         set(&mut s.entropy_weight, &self.entropy_weight);
         set(&mut s.consistency_weight, &self.consistency_weight);

@@ -52,6 +52,8 @@ pub enum MemberType {
     F32,
     /// `vec4<u32>`
     Vec4U32,
+    /// `vec4<f32>`
+    Vec4F32,
 }
 
 /// What the host must know of a shader.
@@ -106,6 +108,9 @@ fn uniform(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<Bindin
                 T::Scalar(s) if s.kind == S::Sint => MemberType::I32,
                 T::Scalar(s) if s.kind == S::Float => MemberType::F32,
                 T::Vector { size: VectorSize::Quad, scalar } if scalar.kind == S::Uint => MemberType::Vec4U32,
+                T::Vector { size: VectorSize::Quad, scalar } if scalar.kind == S::Float => {
+                    MemberType::Vec4F32
+                }
                 _ => return None,
             };
             Some(Member { name: m.name.clone()?, offset: m.offset, ty })

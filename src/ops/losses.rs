@@ -42,7 +42,8 @@ pub struct HeadWeights {
 }
 
 impl Ops<'_> {
-    /// Gradient of L_D by the logits `[rows, k]`, and the losses into `metrics` `[slots, METRICS]`.
+    /// Gradient of L_D by the logits `[rows, k]`; what [`Ops::head_metrics`] sums up goes to the rows of `row_stats`
+    /// `[all rows, 4]` from `first` on.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -54,18 +55,18 @@ impl Ops<'_> {
         rows: HeadRows,
         weights: HeadWeights,
         dlogits: &Tensor,
-        metrics: &Tensor,
+        (row_stats, first): (&Tensor, u32),
     ) -> Result<()> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         debug_assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
         let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
         let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
-        let row_stats = self.gpu.tensor("row statistics", logits.rows, 4);
+        debug_assert!(row_stats.cols == 4 && first + logits.rows <= row_stats.rows);
         let call = Call::new("head", "losses")
             .bind("logits", logits)
             .bind("labels", labels)
             .bind("dlogits", dlogits)
-            .bind("row_stats", &row_stats)
+            .bind("row_stats", row_stats)
             .bind("state", &self.state)
             .param("generated", generated)
             .param("labelled", labelled)
@@ -78,11 +79,28 @@ impl Ops<'_> {
             .param("real_target", real_target)
             .param("weight_entropy", share(entropy, unlabelled))
             .param("weight_consistency", share(consistency, second))
+            .param("first", first)
             .flops(8 * logits.len() as u64);
-        p.each(self.gpu, call, logits.rows.into())?;
+        p.each(self.gpu, call, logits.rows.into())
+    }
+
+    /// The losses of `rows` rows into `metrics` `[slots, METRICS]`, from `row_stats` `[rows, 4]`.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn head_metrics(
+        &self,
+        p: &mut Program,
+        rows: HeadRows,
+        weights: HeadWeights,
+        row_stats: &Tensor,
+        metrics: &Tensor,
+    ) -> Result<()> {
+        let HeadRows { generated, labelled, unlabelled, second } = rows;
+        let HeadWeights { unsupervised, entropy, consistency, .. } = weights;
         let call = Call::new("head_metrics", "losses")
             .bind("state", &self.state)
-            .bind("row_stats", &row_stats)
+            .bind("row_stats", row_stats)
             .bind("metrics", metrics)
             .param("generated", generated)
             .param("labelled", labelled)

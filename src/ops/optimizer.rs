@@ -19,9 +19,17 @@ pub struct Adam {
     pub ema_rate: f32,
 }
 
+/// Whose update it is: whose learning rate and bias corrections of the state apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// D's, the how manieth of the step: 0, 1 or 2.
+    Discriminator(u32),
+    /// G's.
+    Generator,
+}
+
 impl Ops<'_> {
-    /// One update of all parameters; the state's step, learning rate and corrections apply. `average` is
-    /// the moving average (D only); `generator` picks G's learning rate.
+    /// One update of all parameters. `average` is the moving average (D only).
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -29,13 +37,18 @@ impl Ops<'_> {
         &self,
         p: &mut Program,
         adam: &Adam,
-        generator: bool,
+        update: Update,
         (weights, grads): (&Tensor, &Tensor),
         (moment1, moment2): (&Tensor, &Tensor),
         average: Option<&Tensor>,
     ) -> Result<()> {
-        let mut call = Call::new("adam", if generator { "generator" } else { "discriminator" })
-            .define("ROLE", u32::from(generator))
+        let (label, role) = match update {
+            Update::Discriminator(i) => ("discriminator", i),
+            Update::Generator => ("generator", 3),
+        };
+        debug_assert!(role < 4);
+        let mut call = Call::new("adam", label)
+            .define("ROLE", role)
             .define("INSIDE", u32::from(adam.inside))
             .define("EMA", u32::from(average.is_some()))
             .bind("state", &self.state)

@@ -20,16 +20,14 @@ pub struct State {
     pub learning_rate_d: f32,
     /// G's Adam step size.
     pub learning_rate_g: f32,
-    /// 1 / (1 - beta1^t)
-    pub correction1: f32,
-    /// 1 / (1 - beta2^t)
-    pub correction2: f32,
     /// 1 / (1 - (1 - rate)^t)
     pub ema_scale: f32,
     /// 0 to 1: how much of the entropy and consistency weights holds.
     pub ramp: f32,
-    /// Padding to a multiple of 16 bytes.
-    pub pad: [u32; 2],
+    /// 1 / (1 - beta1^t) of Adam's t-th update: D's first, second and third one of the step, G's.
+    pub correction1: [f32; 4],
+    /// 1 / (1 - beta2^t), alike.
+    pub correction2: [f32; 4],
 }
 
 impl State {
@@ -59,16 +57,12 @@ mod tests {
             ("position", offset_of!(State, position)),
             ("learning_rate_d", offset_of!(State, learning_rate_d)),
             ("learning_rate_g", offset_of!(State, learning_rate_g)),
-            ("correction1", offset_of!(State, correction1)),
-            ("correction2", offset_of!(State, correction2)),
             ("ema_scale", offset_of!(State, ema_scale)),
             ("ramp", offset_of!(State, ramp)),
+            ("correction1", offset_of!(State, correction1)),
+            ("correction2", offset_of!(State, correction2)),
         ];
-        let shader: Vec<_> = members
-            .iter()
-            .filter(|m| !m.name.starts_with("pad"))
-            .map(|m| (m.name.as_str(), m.offset as usize))
-            .collect();
+        let shader: Vec<_> = members.iter().map(|m| (m.name.as_str(), m.offset as usize)).collect();
         assert_eq!(shader, host);
     }
 }

@@ -84,6 +84,41 @@ pub struct StepSettings {
     pub g_adam: AdamSettings,
     /// Rate of the moving average of D.
     pub ema_rate: f64,
+    /// D is updated three times a step, by the labelled, the unlabelled and the generated rows, not once by all.
+    pub separate: bool,
+}
+
+/// Rows of a D step that make an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateRows {
+    /// All of them.
+    All,
+    /// The labelled ones.
+    Labelled,
+    /// The unlabelled ones.
+    Unlabelled,
+    /// G's.
+    Generated,
+}
+
+impl UpdateRows {
+    /// The updates of a step, in order.
+    pub fn of(settings: &StepSettings) -> &'static [UpdateRows] {
+        use UpdateRows::{All, Generated, Labelled, Unlabelled};
+        if settings.separate { &[Labelled, Unlabelled, Generated] } else { &[All] }
+    }
+
+    fn has(self, other: UpdateRows) -> bool {
+        self == UpdateRows::All || self == other
+    }
+
+    fn noise_base(self) -> u32 {
+        match self {
+            UpdateRows::All | UpdateRows::Labelled => streams::NOISE_D_STEP,
+            UpdateRows::Unlabelled => streams::NOISE_D_STEP_LATER[0],
+            UpdateRows::Generated => streams::NOISE_D_STEP_LATER[1],
+        }
+    }
 }
 
 /// The images, NHWC, scaled to 0..1.
@@ -133,12 +168,12 @@ pub fn latent(prior: Prior, seed: u64, stream: u32, step: u32, rows: u32, latent
     (0..rows * latent).map(element).collect()
 }
 
-/// D's half of a step.
+/// What an update of D is made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiscriminatorPass {
-    /// Labelled images of the minibatch.
+    /// Labelled images of the minibatch; none where the update is of other rows.
     pub labelled: Vec<u32>,
-    /// Unlabelled images of the minibatch.
+    /// Unlabelled images of the minibatch; none where the update is of other rows.
     pub unlabelled: Vec<u32>,
     /// G's pass on z; its output are the generated rows.
     pub generator: Tape,
@@ -150,44 +185,52 @@ pub struct DiscriminatorPass {
     pub gradients: Gradients,
 }
 
-/// Loss and gradients of D at the state's step.
+/// Loss and gradients of D on `rows` at the state's step.
 pub fn discriminator_pass(
     model: &ModelShape,
     state: &GanState,
     settings: &StepSettings,
     data: &Dataset,
+    rows: UpdateRows,
 ) -> DiscriminatorPass {
     let (net, seed, step, batch) = (&model.discriminator, settings.seed, state.step, settings.batch);
     let values = net.input.len() as usize;
     let labels = data.labels.len() as u32;
-    let labelled = minibatch(seed, streams::ORDER_LABELLED, step, batch.min(labels), labels);
+    let mut labelled = minibatch(seed, streams::ORDER_LABELLED, step, batch.min(labels), labels);
     let n = data.unlabelled_len(net);
-    let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_D, step, batch, n);
+    let mut unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_D, step, batch, n);
+    if !rows.has(UpdateRows::Labelled) {
+        labelled.clear();
+    }
+    if !rows.has(UpdateRows::Unlabelled) {
+        unlabelled.clear();
+    }
     let generator = generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
     let second = if settings.loss.second_view { &unlabelled[..] } else { &[][..] };
+    let images = if rows.has(UpdateRows::Generated) { generator.output() } else { &[] };
+    let made = images.len() / values;
     let input = [
-        generator.output().to_vec(),
+        images.to_vec(),
         gather(data.labelled, &labelled, values),
         gather(data.unlabelled, &unlabelled, values),
         gather(data.unlabelled, second, values),
     ]
     .concat();
     let groups = [
-        Group { rows: batch as usize, update_running: false },
+        Group { rows: made, update_running: false },
         Group { rows: labelled.len(), update_running: true },
         Group { rows: unlabelled.len(), update_running: true },
         Group { rows: second.len(), update_running: false },
     ];
-    let mode = Mode::Train { seed, noise_base: streams::NOISE_D_STEP, step };
+    let mode = Mode::Train { seed, noise_base: rows.noise_base(), step };
     let tape = forward(net, &state.d, &input, &groups, mode);
     let targets: Vec<u32> = labelled.iter().map(|&i| data.labels[i as usize]).collect();
     let classes = model.data.classes as usize;
     // The loss wants the generated rows last.
-    let generated = batch as usize * classes;
+    let generated = made * classes;
     let mut logits = tape.output().to_vec();
     logits.rotate_left(generated);
-    let mut loss =
-        discriminator_loss(&logits, classes, &targets, unlabelled.len(), batch as usize, settings.loss);
+    let mut loss = discriminator_loss(&logits, classes, &targets, unlabelled.len(), made, settings.loss);
     loss.d_logits.rotate_right(generated);
     let gradients = backward(net, &state.d, &tape, Some(&loss.d_logits), None);
     DiscriminatorPass { labelled, unlabelled, generator, tape, loss, gradients }
@@ -201,30 +244,38 @@ fn generate(model: &ModelShape, state: &GanState, settings: &StepSettings, z: u3
     forward(net, &state.g, &z, &groups, Mode::Train { seed, noise_base, step })
 }
 
-/// D's half of a step: running statistics of both networks, Adam and moving average of D.
+/// D's half of a step, one pass an update: running statistics of both networks, Adam and moving average of D.
 pub fn discriminator_step(
     model: &ModelShape,
     state: &mut GanState,
     settings: &StepSettings,
     data: &Dataset,
-) -> DiscriminatorPass {
-    let pass = discriminator_pass(model, state, settings, data);
-    update_running(&model.generator, &mut state.g, &pass.generator);
-    update_discriminator(model, state, settings, &pass.tape, &pass.gradients);
-    pass
+) -> Vec<DiscriminatorPass> {
+    let updates = UpdateRows::of(settings);
+    let mut passes = vec![];
+    for (i, &rows) in updates.iter().enumerate() {
+        let pass = discriminator_pass(model, state, settings, data, rows);
+        let before = state.step * updates.len() as u32 + i as u32;
+        update_discriminator(model, state, settings, (&pass.tape, &pass.gradients), before);
+        passes.push(pass);
+    }
+    // G's pass is the same in all of them.
+    update_running(&model.generator, &mut state.g, &passes[0].generator);
+    ema(&model.discriminator, &mut state.d_ema, &state.d, settings.ema_rate);
+    passes
 }
 
+/// Running statistics and Adam of D; `before`: updates before this one.
 fn update_discriminator(
     model: &ModelShape,
     state: &mut GanState,
     settings: &StepSettings,
-    tape: &Tape,
-    gradients: &Gradients,
+    (tape, gradients): (&Tape, &Gradients),
+    before: u32,
 ) {
     let net = &model.discriminator;
     update_running(net, &mut state.d, tape);
-    adam(net, &mut state.d, &gradients.params, &mut state.d_moments, &settings.d_adam, state.step);
-    ema(net, &mut state.d_ema, &state.d, settings.ema_rate);
+    adam(net, &mut state.d, &gradients.params, &mut state.d_moments, &settings.d_adam, before);
 }
 
 /// G's half of a step.
@@ -308,7 +359,7 @@ pub fn gan_step(
     state: &mut GanState,
     settings: &StepSettings,
     data: &Dataset,
-) -> (DiscriminatorPass, GeneratorPass) {
+) -> (Vec<DiscriminatorPass>, GeneratorPass) {
     let d = discriminator_step(model, state, settings, data);
     let g = generator_step(model, state, settings, data);
     state.step += 1;
@@ -357,7 +408,8 @@ pub fn supervised_step(
     data: &Dataset,
 ) -> SupervisedPass {
     let pass = supervised_pass(model, state, settings, data);
-    update_discriminator(model, state, settings, &pass.tape, &pass.gradients);
+    update_discriminator(model, state, settings, (&pass.tape, &pass.gradients), state.step);
+    ema(&model.discriminator, &mut state.d_ema, &state.d, settings.ema_rate);
     state.step += 1;
     pass
 }

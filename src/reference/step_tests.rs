@@ -17,6 +17,7 @@ const SETTINGS: StepSettings = StepSettings {
     d_adam: ADAM,
     g_adam: AdamSettings { lr: 0.003, placement: EpsPlacement::Outside, ..ADAM },
     ema_rate: 0.1,
+    separate: false,
 };
 const LABELS: [u32; 4] = [0, 1, 2, 1];
 
@@ -55,12 +56,15 @@ fn minibatches_go_through_the_pool_once_per_epoch() {
 fn gradients_of_the_discriminator_step() {
     with_models(|model, mut state, data| {
         state.step = 3;
-        let pass = discriminator_pass(model, &state, &SETTINGS, data);
-        assert_eq!(pass.tape.rows(), 6 + 4 + 6);
-        check_params(&model.name, &model.discriminator, &state.d, &pass.gradients.params, |d| {
-            let state = GanState { d: d.clone(), ..state.clone() };
-            discriminator_pass(model, &state, &SETTINGS, data).loss.total
-        });
+        use UpdateRows::{All, Generated, Labelled, Unlabelled};
+        for (of, rows) in [(All, 6 + 4 + 6), (Labelled, 4), (Unlabelled, 6), (Generated, 6)] {
+            let pass = discriminator_pass(model, &state, &SETTINGS, data, of);
+            assert_eq!(pass.tape.rows(), rows);
+            check_params(&model.name, &model.discriminator, &state.d, &pass.gradients.params, |d| {
+                let state = GanState { d: d.clone(), ..state.clone() };
+                discriminator_pass(model, &state, &SETTINGS, data, of).loss.total
+            });
+        }
     });
 }
 
@@ -108,7 +112,7 @@ fn vanishes(gradient: &[f64], trained: bool) -> bool {
 fn a_step_moves_what_it_should() {
     with_models(|model, fresh, data| {
         let mut after_d = fresh.clone();
-        let d_pass = discriminator_step(model, &mut after_d, &SETTINGS, data);
+        let d_pass = discriminator_step(model, &mut after_d, &SETTINGS, data).remove(0);
         let mut after_g = after_d.clone();
         let g_pass = generator_step(model, &mut after_g, &SETTINGS, data);
         let net = &model.discriminator;
@@ -179,13 +183,62 @@ fn training_lowers_the_losses() {
     });
 }
 
+/// Three updates, each of its own rows with the parameters that the one before left, counted on by Adam; one step of
+/// the average; statistics of the real rows alone.
+#[test]
+fn separate_updates() {
+    with_models(|model, fresh, data| {
+        let settings = StepSettings { separate: true, ..SETTINGS };
+        let mut state = GanState { step: 3, ..fresh };
+        let mut by_hand = state.clone();
+        let passes = discriminator_step(model, &mut state, &settings, data);
+        let net = &model.discriminator;
+        let updates = [
+            (UpdateRows::Labelled, (4, 0), streams::NOISE_D_STEP),
+            (UpdateRows::Unlabelled, (0, 6), streams::NOISE_D_STEP_LATER[0]),
+            (UpdateRows::Generated, (0, 0), streams::NOISE_D_STEP_LATER[1]),
+        ];
+        assert_eq!(passes.len(), 3);
+        for (i, ((of, rows, noise), pass)) in updates.into_iter().zip(&passes).enumerate() {
+            let expected = discriminator_pass(model, &by_hand, &settings, data, of);
+            assert_eq!(*pass, expected);
+            assert_eq!((pass.labelled.len(), pass.unlabelled.len()), rows);
+            for (l, layer) in net.layers.iter().enumerate() {
+                if let LayerOp::GaussianNoise { sigma } = layer.op {
+                    let at = Counter { stream: noise + l as u32, step: 3 };
+                    let noisy = pointwise::gaussian_noise(&pass.tape.activations[l], sigma.into(), 21, at);
+                    assert_eq!(pass.tape.layer_output(l), noisy);
+                }
+            }
+            update_running(net, &mut by_hand.d, &pass.tape);
+            let (d, moments) = (&mut by_hand.d, &mut by_hand.d_moments);
+            super::optimizer::adam(
+                net,
+                d,
+                &pass.gradients.params,
+                moments,
+                &settings.d_adam,
+                3 * 3 + i as u32,
+            );
+        }
+        assert_eq!(state.d, by_hand.d);
+        assert_eq!(state.d_moments, by_hand.d_moments);
+        for (i, layer) in net.layers.iter().enumerate() {
+            for (j, shape) in layer.params().iter().enumerate().filter(|(_, s)| s.trained) {
+                let ema: Vec<f64> = state.d[i][j].iter().map(|p| settings.ema_rate * p).collect();
+                assert_close(shape.name, &ema, &state.d_ema[i][j], 1e-15, 0.0);
+            }
+        }
+    });
+}
+
 /// Every draw of a step against the stream it is documented to come from.
 #[test]
 fn draws_come_from_their_streams() {
     with_models(|model, mut state, data| {
         state.step = 3;
         let (seed, batch) = (SETTINGS.seed, SETTINGS.batch);
-        let d = discriminator_pass(model, &state, &SETTINGS, data);
+        let d = discriminator_pass(model, &state, &SETTINGS, data, UpdateRows::All);
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         assert_eq!(d.labelled, minibatch(seed, streams::ORDER_LABELLED, 3, 4, 4));
@@ -231,7 +284,7 @@ fn draws_come_from_their_streams() {
 fn batches_are_stacked_in_groups() {
     with_models(|model, state, data| {
         let values = model.data.image.len() as usize;
-        let d = discriminator_pass(model, &state, &SETTINGS, data);
+        let d = discriminator_pass(model, &state, &SETTINGS, data, UpdateRows::All);
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         let group = |rows, update_running| Group { rows, update_running };

@@ -7,7 +7,7 @@ use crate::model::shape::ModelShape;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a step makes, in the order in which it makes it, by how the names of a trace begin.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 20] = [
     "before.",
     "d_step.z",
     "d_step.generator.",
@@ -15,6 +15,9 @@ const ORDER: [&str; 17] = [
     "d_step.discriminator.",
     "d_step.grad.logits",
     "d_step.grad.discriminator.",
+    "d_step.labelled.",
+    "d_step.unlabelled.",
+    "d_step.generated.",
     "grad.discriminator.",
     "after.discriminator.",
     "g_step.generator.",

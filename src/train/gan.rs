@@ -1,13 +1,13 @@
 //! The recorded training step: everything that happens on the GPU, in order, with its memory.
 
 use super::device_data::DeviceData;
-use super::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
+use super::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
 use crate::error::Result;
 use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::ModelShape;
 use crate::model::spec::Prior;
 use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, initial_net};
-use crate::ops::{Adam, Fill, HeadRows, HeadWeights, METRICS, Ops, State};
+use crate::ops::{Adam, Fill, HeadRows, HeadWeights, METRICS, Ops, State, Update};
 use crate::rng::streams;
 
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
@@ -16,13 +16,11 @@ pub const SLOTS: u32 = 64;
 /// Images that data-dependent initialisation looks at (the paper's code: 500).
 const INIT_ROWS: u32 = 500;
 
-/// A network in training: gradients and Adam's moments beside its parameters.
+/// A network in training: Adam's moments beside its parameters.
 #[derive(Debug)]
 pub struct Trained {
     /// The network.
     pub net: Net,
-    /// Gradients, laid out like the trained parameters.
-    pub grads: Tensor,
     /// First moments.
     pub moment1: Tensor,
     /// Second moments.
@@ -33,7 +31,6 @@ impl Trained {
     fn new(ops: &Ops<'_>, net: Net) -> Trained {
         let n = net.params.layout.trained as u32;
         Trained {
-            grads: ops.gpu.vector("gradients", n),
             moment1: ops.gpu.vector("first moments", n),
             moment2: ops.gpu.vector("second moments", n),
             net,
@@ -57,18 +54,60 @@ pub struct DStep {
     pub z: Option<Tensor>,
     /// G's activations.
     pub generator: Option<Tape>,
-    /// D's input, the rows in the order generated, labelled, unlabelled, the unlabelled ones again.
-    pub images: Tensor,
     /// Image numbers of the labelled rows (within the training set) and their labels.
     pub labelled: (Tensor, Tensor),
     /// Image numbers of the unlabelled rows.
     pub unlabelled: Option<Tensor>,
     /// How many rows of each.
     pub rows: HeadRows,
+    /// D's updates, one or three.
+    pub updates: Vec<DUpdate>,
+}
+
+/// An update of D: a forward and a backward pass, then Adam.
+#[derive(Debug)]
+pub struct DUpdate {
+    /// Its rows.
+    pub of: UpdateRows,
+    /// D's input, the rows in the order generated, labelled, unlabelled, the unlabelled ones again.
+    pub images: Tensor,
     /// D's pass.
     pub pass: Pass,
     /// Gradient by the logits.
     pub dlogits: Tensor,
+    /// Gradients by D's parameters.
+    pub grads: Tensor,
+}
+
+/// Which rows of a D step an update sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpdateRows {
+    /// `labelled`, `unlabelled` or `generated`; nothing where it sees all of them.
+    pub name: &'static str,
+    /// How many rows of each.
+    pub rows: HeadRows,
+    /// Number of its first row in the whole step's.
+    pub first: u32,
+    /// Stream of the noise of layer 0.
+    pub noise_base: u32,
+}
+
+impl UpdateRows {
+    /// The updates of a step with these rows, in order.
+    pub fn of(updates: DiscriminatorUpdates, rows: HeadRows) -> Vec<UpdateRows> {
+        let HeadRows { generated, labelled, unlabelled, second } = rows;
+        let none = HeadRows { generated: 0, labelled: 0, unlabelled: 0, second: 0 };
+        let [later, last] = streams::NOISE_D_STEP_LATER;
+        let update = |name, rows, first, noise_base| UpdateRows { name, rows, first, noise_base };
+        match updates {
+            DiscriminatorUpdates::Joint => vec![update("", rows, 0, streams::NOISE_D_STEP)],
+            DiscriminatorUpdates::Separate => vec![
+                update("labelled", HeadRows { labelled, ..none }, generated, streams::NOISE_D_STEP),
+                update("unlabelled", HeadRows { unlabelled, second, ..none }, generated + labelled, later),
+                update("generated", HeadRows { generated, ..none }, 0, last),
+            ],
+        }
+    }
 }
 
 /// Tensors of the G step.
@@ -86,6 +125,8 @@ pub struct GStep {
     pub df: Tensor,
     /// G's pass.
     pub g: Pass,
+    /// Gradients by G's parameters.
+    pub grads: Tensor,
 }
 
 /// The training step of a method, recorded once.
@@ -282,65 +323,74 @@ impl Recorder<'_, '_> {
         metrics: &Tensor,
     ) -> Result<DStep> {
         let (ops, s) = (self.ops, self.settings);
-        let labelled = s.batch_size.min(self.pools.labelled.len() as u32);
         let rows = match s.method {
             Method::Ssl => HeadRows {
                 generated: s.batch_size,
-                labelled,
+                labelled: s.batch_size.min(self.pools.labelled.len() as u32),
                 unlabelled: s.batch_size,
                 second: if s.consistency_weight > 0.0 { s.batch_size } else { 0 },
             },
             // A walk, not a pass: a batch larger than the labelled set goes round it.
             Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0, second: 0 },
         };
-        let x = ops.gpu.tensor("images", rows.total(), self.model.data.image.len());
-        let (mut z, mut generator, mut unlabelled) = (None, None, None);
-        if rows.generated > 0 {
-            let base = streams::NOISE_G_IN_D_STEP;
-            let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, rows.generated, &x)?;
-            (z, generator) = (Some(zz), Some(tape));
-        }
-        let chosen = self.labelled(p, &x, rows.generated, rows.labelled)?;
-        if rows.unlabelled > 0 {
-            let start = rows.generated + rows.labelled;
-            let indices = self.unlabelled(p, 1, &x, start, rows.unlabelled)?;
-            if rows.second > 0 {
-                let train = (&self.pools.train.images, self.pools.train.count);
-                ops.gather_images(p, train, Some(&indices), &x, (start + rows.unlabelled, rows.second))?;
+        let weights = HeadWeights {
+            unsupervised: s.unsupervised_weight,
+            real_target: 1.0 - s.label_smoothing,
+            entropy: s.entropy_weight,
+            consistency: s.consistency_weight,
+        };
+        let row_stats = ops.gpu.tensor("row statistics", rows.total(), 4);
+        let (mut z, mut generator, mut labelled, mut unlabelled) = (None, None, None, None);
+        let mut updates: Vec<DUpdate> = vec![];
+        let all = UpdateRows::of(s.discriminator_updates, rows);
+        for (i, &of) in all.iter().enumerate() {
+            let r = of.rows;
+            let x = ops.gpu.tensor("images", r.total(), self.model.data.image.len());
+            if r.generated > 0 {
+                let base = streams::NOISE_G_IN_D_STEP;
+                let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
+                (z, generator) = (Some(zz), Some(tape));
             }
-            unlabelled = Some(indices);
+            if r.labelled > 0 {
+                labelled = Some(self.labelled(p, &x, r.generated, r.labelled)?);
+            }
+            if r.unlabelled > 0 {
+                let start = r.generated + r.labelled;
+                let indices = self.unlabelled(p, 1, &x, start, r.unlabelled)?;
+                if r.second > 0 {
+                    let train = (&self.pools.train.images, self.pools.train.count);
+                    ops.gather_images(p, train, Some(&indices), &x, (start + r.unlabelled, r.second))?;
+                }
+                unlabelled = Some(indices);
+            }
+            let groups = vec![
+                Group { rows: r.generated, update_running: false },
+                Group { rows: r.labelled, update_running: true },
+                Group { rows: r.unlabelled, update_running: true },
+                Group { rows: r.second, update_running: false },
+            ];
+            let mode = Mode::Train { noise_base: of.noise_base, groups };
+            let layers = d.net.shape.layers.len();
+            let tape = d.net.forward(ops, p, &x, &mode, layers)?;
+            let logits = tape.outputs.last().expect("a checked network has layers").clone();
+            let dlogits = ops.gpu.tensor("logits gradient", logits.rows, logits.cols);
+            let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
+            ops.head(p, &logits, labels, r, weights, &dlogits, (&row_stats, of.first))?;
+            let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
+            let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, Some(&grads), false)?;
+            let last = i + 1 == all.len();
+            if last {
+                ops.head_metrics(p, rows, weights, &row_stats, metrics)?;
+            }
+            let tensors = (&d.net.params.trained, &grads);
+            let update = Update::Discriminator(i as u32);
+            // The average moves once a step, however many updates that has.
+            ops.adam(p, &self.adam(), update, tensors, (&d.moment1, &d.moment2), last.then_some(average))?;
+            d.net.pack(ops, p)?;
+            updates.push(DUpdate { of, images: x, pass: Pass { tape, gradients }, dlogits, grads });
         }
-        let groups = vec![
-            Group { rows: rows.generated, update_running: false },
-            Group { rows: rows.labelled, update_running: true },
-            Group { rows: rows.unlabelled, update_running: true },
-            Group { rows: rows.second, update_running: false },
-        ];
-        let mode = Mode::Train { noise_base: streams::NOISE_D_STEP, groups };
-        let layers = d.net.shape.layers.len();
-        let tape = d.net.forward(ops, p, &x, &mode, layers)?;
-        let logits = tape.outputs.last().expect("a checked network has layers").clone();
-        let dlogits = ops.gpu.tensor("logits gradient", logits.rows, logits.cols);
-        ops.head(
-            p,
-            &logits,
-            &chosen.1,
-            rows,
-            HeadWeights {
-                unsupervised: s.unsupervised_weight,
-                real_target: 1.0 - s.label_smoothing,
-                entropy: s.entropy_weight,
-                consistency: s.consistency_weight,
-            },
-            &dlogits,
-            metrics,
-        )?;
-        let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, Some(&d.grads), false)?;
-        let weights = (&d.net.params.trained, &d.grads);
-        ops.adam(p, &self.adam(), false, weights, (&d.moment1, &d.moment2), Some(average))?;
-        d.net.pack(ops, p)?;
-        let pass = Pass { tape, gradients };
-        Ok(DStep { z, generator, images: x, labelled: chosen, unlabelled, rows, pass, dlogits })
+        let labelled = labelled.expect("every step has labelled rows");
+        Ok(DStep { z, generator, labelled, unlabelled, rows, updates })
     }
 
     fn g_step(&self, p: &mut Program, d: &Net, g: &Trained, metrics: &Tensor) -> Result<GStep> {
@@ -376,9 +426,10 @@ impl Recorder<'_, '_> {
         let out = self.model.generator.output();
         let dimages = dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
         let layers = g.net.shape.layers.len();
-        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, Some(&g.grads), false)?;
-        let weights = (&g.net.params.trained, &g.grads);
-        ops.adam(p, &self.adam(), true, weights, (&g.moment1, &g.moment2), None)?;
+        let grads = ops.gpu.vector("gradients", g.net.params.layout.trained as u32);
+        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, Some(&grads), false)?;
+        let weights = (&g.net.params.trained, &grads);
+        ops.adam(p, &self.adam(), Update::Generator, weights, (&g.moment1, &g.moment2), None)?;
         g.net.pack(ops, p)?;
         Ok(GStep {
             z,
@@ -387,6 +438,7 @@ impl Recorder<'_, '_> {
             d: Pass { tape: d_tape, gradients: d_gradients },
             df,
             g: Pass { tape: g_tape, gradients: g_gradients },
+            grads,
         })
     }
 }
@@ -405,7 +457,14 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> 
     let (ue, up) = walk(s.batch_size, unlabelled);
     let steps_per_epoch = s.steps_per_epoch(labelled, unlabelled);
     let factor = s.learning_rate_factor(t, steps_per_epoch.saturating_mul(s.epochs));
-    let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(t) + 1.0))) as f32;
+    // D's updates of a step are those of its losses, G's is one.
+    let updates = match s.discriminator_updates {
+        DiscriminatorUpdates::Joint => 1.0,
+        DiscriminatorUpdates::Separate => 3.0,
+    };
+    let before = f64::from(t) * updates;
+    let counts = [before + 1.0, before + 2.0, before + 3.0, f64::from(t) + 1.0];
+    let correction = |beta: f32| counts.map(|n| (1.0 / (1.0 - f64::from(beta).powf(n))) as f32);
     State {
         seed_lo: s.seed as u32,
         seed_hi: (s.seed >> 32) as u32,
@@ -415,11 +474,10 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> 
         position: [lp, up, up, 0],
         learning_rate_d: (f64::from(s.learning_rate) * factor) as f32,
         learning_rate_g: (f64::from(s.generator_learning_rate) * factor) as f32,
-        correction1: correction(s.beta1),
-        correction2: correction(s.beta2),
         ema_scale: ema_scale(s.ema_rate, t + 1),
         ramp: s.ramp(t, steps_per_epoch) as f32,
-        pad: [0; 2],
+        correction1: correction(s.beta1),
+        correction2: correction(s.beta2),
     }
 }
 

@@ -21,7 +21,7 @@ pub use device_data::DeviceData;
 pub use diagnosis::NotFinite;
 pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
-pub use gan::{DStep, GStep, Gan, Pass, Pools, SLOTS, Trained, ema_scale, state_at};
+pub use gan::{DStep, DUpdate, GStep, Gan, Pass, Pools, SLOTS, Trained, UpdateRows, ema_scale, state_at};
 pub use inference::{evaluate, sample};
 pub use sampler::Sampler;
 pub use tiles::{Measured, Tiles, Tune};

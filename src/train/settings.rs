@@ -41,6 +41,18 @@ pub enum FeatureMatching {
     Sum,
 }
 
+/// How D's losses make updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscriminatorUpdates {
+    /// One a step, by their sum (the paper's code).
+    #[default]
+    Joint,
+    /// Three a step: by the loss of the labelled images, then of the unlabelled ones, then of the generated ones, each
+    /// of its own forward pass (a Keras model's `train_on_batch`, called for each of them).
+    Separate,
+}
+
 /// What the generator is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +110,9 @@ pub struct Settings {
     pub epsilon_inside_root: bool,
     /// w in L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
     pub unsupervised_weight: f32,
+    /// Whether D's losses are one update of a step or three.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub discriminator_updates: DiscriminatorUpdates,
     /// One-sided label smoothing (Salimans et al. 2016, section 3.4): D(x) of unlabelled images is trained towards
     /// 1 minus this.
     pub label_smoothing: f32,
@@ -130,6 +145,11 @@ pub struct Settings {
     /// How the tiles of products are chosen; where absent, by tables on software adapters, else `fast`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<Tune>,
+}
+
+/// Settings of runs that were made before there was a choice stay the same text.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Settings {
@@ -166,6 +186,7 @@ impl Settings {
             epsilon: 1e-8,
             epsilon_inside_root: false,
             unsupervised_weight: 1.0,
+            discriminator_updates: DiscriminatorUpdates::Joint,
             label_smoothing: 0.0,
             entropy_weight: 0.0,
             consistency_weight: 0.0,
@@ -239,6 +260,7 @@ impl Settings {
                 ("consistency_weight", self.consistency_weight > 0.0),
                 ("unlabelled", self.unlabelled.is_some()),
                 ("generator_loss", self.generator_loss != GeneratorLoss::FeatureMatching),
+                ("discriminator_updates", self.discriminator_updates != DiscriminatorUpdates::Joint),
             ];
             if let Some((name, _)) = unused.iter().find(|(_, used)| *used) {
                 return Err(Error::Usage(format!(

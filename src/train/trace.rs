@@ -45,6 +45,7 @@ pub fn trace_step(
         ("epsilon", s.epsilon.to_string()),
         ("epsilon_inside_root", s.epsilon_inside_root.to_string()),
         ("unsupervised_weight", s.unsupervised_weight.to_string()),
+        ("discriminator_updates", trainer.gan.d_step.updates.len().to_string()),
         ("label_smoothing", s.label_smoothing.to_string()),
         ("entropy_weight", (s.entropy_weight * state.ramp).to_string()),
         ("consistency_weight", (s.consistency_weight * state.ramp).to_string()),
@@ -65,9 +66,15 @@ impl Trainer<'_> {
         parameters(&mut tensors, self, "before")?;
         self.untimed_step(step)?;
         parameters(&mut tensors, self, "after")?;
-        for t in [&self.gan.d, &self.gan.g] {
-            let prefix = format!("grad.{}", t.net.shape.name);
-            tensors.extend(export_arena(gpu, &t.net.params.layout, &t.grads, true, &prefix, "")?);
+        let generator = self.gan.g_step.as_ref().map(|s| (&self.gan.g, &s.grads, "grad".to_string()));
+        let updates = self.gan.d_step.updates.iter().map(|u| {
+            let prefix =
+                if u.of.name.is_empty() { "grad".into() } else { format!("d_step.{}.grad", u.of.name) };
+            (&self.gan.d, &u.grads, prefix)
+        });
+        for (t, grads, prefix) in updates.chain(generator) {
+            let prefix = format!("{prefix}.{}", t.net.shape.name);
+            tensors.extend(export_arena(gpu, &t.net.params.layout, grads, true, &prefix, "")?);
         }
         let metrics: Vec<f32> = gpu.read(&self.gan.metrics)?;
         let row = &metrics[(self.state(step).slot * crate::ops::METRICS) as usize..];
@@ -194,7 +201,6 @@ impl Writer<'_, '_> {
 
     fn d_step(&mut self, d: &Trained, s: &DStep) -> Result<()> {
         let model = self.model;
-        self.push_rows("d_step.images".into(), &s.images, model.data.image)?;
         let r = s.rows;
         let rows = [r.generated, r.labelled, r.unlabelled, r.second].map(|r| r as f32);
         self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![4], values: rows.into() });
@@ -206,8 +212,13 @@ impl Writer<'_, '_> {
             self.activations("d_step", &model.generator, tape)?;
             self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
         }
-        self.pass("d_step", &d.net.shape, &s.pass, streams::NOISE_D_STEP)?;
-        self.push_rows("d_step.grad.logits".into(), &s.dlogits, d.net.shape.output())
+        for u in &s.updates {
+            let step = if u.of.name.is_empty() { "d_step".into() } else { format!("d_step.{}", u.of.name) };
+            self.push_rows(format!("{step}.images"), &u.images, model.data.image)?;
+            self.pass(&step, &d.net.shape, &u.pass, u.of.noise_base)?;
+            self.push_rows(format!("{step}.grad.logits"), &u.dlogits, d.net.shape.output())?;
+        }
+        Ok(())
     }
 
     fn g_step(&mut self, s: &GStep) -> Result<()> {

@@ -51,7 +51,7 @@ const fn entry(kernel: &'static str, axes: &'static [(&'static str, &'static [&'
 pub const TABLE: &[Entry] = &[
     entry("activation", &[WG, ACT]),
     entry("activation_grad", &[WG, ACT]),
-    entry("adam", &[WG, ("ROLE", OFF_ON), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
+    entry("adam", &[WG, ("ROLE", &["0", "1", "2", "3"]), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
     entry("add_columns", &[WG]),
     entry("avg_pool2d", &[WG, POOL]),
     entry("avg_pool2d_grad", &[WG, ACT, POOL]),

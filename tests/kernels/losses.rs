@@ -87,7 +87,16 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
     let (tl, ty) = (input(gpu, count, k, logits), input(gpu, 1, bound.len() as u32, &bound));
     let dlogits = Output::new(gpu, count, k, Slack::None);
     let ring = metrics(gpu);
-    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weights, &dlogits.open, &ring.open));
+    // Behind other rows, whose statistics stay.
+    let (first, behind) = (3, 2);
+    let before = vec![7.0f32; 4 * (first + count + behind) as usize];
+    let stats = input(gpu, first + count + behind, 4, &before);
+    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weights, &dlogits.open, (&stats, first)));
+    let all: Vec<f32> = gpu.read(&stats).unwrap();
+    let (from, to) = (4 * first as usize, 4 * (first + count) as usize);
+    assert!(all[..from].iter().chain(&all[to..]).all(|v| *v == 7.0), "{name}: statistics of other rows");
+    let own = input(gpu, count, 4, &all[from..to]);
+    run(gpu, state(), |ops, p| ops.head_metrics(p, rows, weights, &own, &ring.open));
     // The twin stacks the generated rows last.
     let split = (generated * k) as usize;
     let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();

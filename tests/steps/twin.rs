@@ -7,15 +7,15 @@ use ssgan::reference::conv2d::ConvShape;
 use ssgan::reference::net::Saved;
 use ssgan::reference::pool::max_pool2d;
 use ssgan::reference::{
-    AdamSettings, EpsPlacement, FeatureMatching, GanState, GeneratorLoss, Group, LossSettings, NetParams,
-    StepSettings, Tape, initialise, step,
+    AdamSettings, DiscriminatorLoss, EpsPlacement, FeatureMatching, GanState, GeneratorLoss, Group,
+    LossSettings, NetParams, StepSettings, Tape, initialise, step,
 };
 use ssgan::train::settings::{self, Method, Settings};
 
 /// What one step left.
 pub enum Pass {
     /// The GAN.
-    Ssl(Box<(step::DiscriminatorPass, step::GeneratorPass)>),
+    Ssl(Box<(Vec<step::DiscriminatorPass>, step::GeneratorPass)>),
     /// The baseline.
     Supervised(Box<step::SupervisedPass>),
 }
@@ -118,29 +118,45 @@ fn step_settings(s: &Settings) -> StepSettings {
         d_adam: adam(s.learning_rate),
         g_adam: adam(s.generator_learning_rate),
         ema_rate: f64::from(s.ema_rate),
+        separate: s.discriminator_updates == settings::DiscriminatorUpdates::Separate,
     }
 }
 
 impl Pass {
     /// The tapes of the pass: (network, prefix of its tensors in a trace, the stream of its noise).
-    pub fn tapes(&self) -> Vec<(&'static str, &'static str, &Tape)> {
+    pub fn tapes(&self) -> Vec<(&'static str, String, &Tape)> {
         match self {
-            Pass::Supervised(s) => vec![("discriminator", "d_step.discriminator", &s.tape)],
-            Pass::Ssl(pass) => vec![
-                ("generator", "d_step.generator", &pass.0.generator),
-                ("discriminator", "d_step.discriminator", &pass.0.tape),
-                ("generator", "g_step.generator", &pass.1.generator),
-                ("discriminator", "g_step.discriminator", &pass.1.discriminator),
-            ],
+            Pass::Supervised(s) => vec![("discriminator", "d_step.discriminator".into(), &s.tape)],
+            Pass::Ssl(pass) => {
+                let (d, g) = pass.as_ref();
+                let mut all = vec![("generator", "d_step.generator".into(), &d[0].generator)];
+                let update = |(step, pass)| (format!("{step}.discriminator"), pass);
+                let updates = prefixes(d.len()).into_iter().zip(d).map(update);
+                all.extend(updates.map(|(name, pass)| ("discriminator", name, &pass.tape)));
+                all.push(("generator", "g_step.generator".into(), &g.generator));
+                all.push(("discriminator", "g_step.discriminator".into(), &g.discriminator));
+                all
+            }
         }
     }
 
-    /// Gradients of D's and G's parameters.
-    pub fn gradients(&self) -> Vec<(&'static str, &NetParams)> {
+    /// Gradients of D's and G's parameters: (network, prefix of their names in a trace, values).
+    pub fn gradients(&self) -> Vec<(&'static str, String, &NetParams)> {
         match self {
-            Pass::Supervised(s) => vec![("discriminator", &s.gradients.params)],
+            Pass::Supervised(s) => {
+                vec![("discriminator", "grad.discriminator".into(), &s.gradients.params)]
+            }
             Pass::Ssl(pass) => {
-                vec![("discriminator", &pass.0.gradients.params), ("generator", &pass.1.gradients.params)]
+                let (d, g) = pass.as_ref();
+                let name = |step: &str| match d.len() {
+                    1 => "grad.discriminator".into(),
+                    _ => format!("{step}.grad.discriminator"),
+                };
+                let updates = prefixes(d.len()).into_iter().zip(d);
+                let mut all: Vec<_> =
+                    updates.map(|(step, p)| ("discriminator", name(step), &p.gradients.params)).collect();
+                all.push(("generator", "grad.generator".into(), &g.gradients.params));
+                all
             }
         }
     }
@@ -148,15 +164,19 @@ impl Pass {
     /// Supervised loss, labelled accuracy, L_D; then of the GAN the unlabelled and generated loss, L_G, mean
     /// D(x) and mean D(G(z)).
     pub fn metrics(&self) -> Vec<f64> {
-        let (loss, labelled) = match self {
-            Pass::Supervised(s) => (&s.loss, s.labelled.len()),
-            Pass::Ssl(pass) => (&pass.0.loss, pass.0.labelled.len()),
+        let (losses, labelled): (Vec<&DiscriminatorLoss>, usize) = match self {
+            Pass::Supervised(s) => (vec![&s.loss], s.labelled.len()),
+            Pass::Ssl(pass) => (pass.0.iter().map(|p| &p.loss).collect(), pass.0[0].labelled.len()),
         };
-        let mut metrics = vec![loss.supervised, loss.correct as f64 / labelled as f64, loss.total];
+        // What an update does not see counts 0 in its loss.
+        let sum = |of: fn(&DiscriminatorLoss) -> f64| losses.iter().map(|l| of(l)).sum::<f64>();
+        let right = sum(|l| l.correct as f64) / labelled as f64;
+        let mut metrics = vec![sum(|l| l.supervised), right, sum(|l| l.total)];
         if let Pass::Ssl(pass) = self {
-            metrics.extend([loss.real, loss.fake, pass.1.loss, loss.d_real, loss.d_fake, loss.entropy]);
-            if pass.0.tape.groups[3].rows > 0 {
-                metrics.push(loss.consistency);
+            metrics.extend([sum(|l| l.real), sum(|l| l.fake), pass.1.loss]);
+            metrics.extend([sum(|l| l.d_real), sum(|l| l.d_fake), sum(|l| l.entropy)]);
+            if pass.0.iter().any(|p| p.tape.groups[3].rows > 0) {
+                metrics.push(sum(|l| l.consistency));
             }
         }
         metrics
@@ -169,6 +189,14 @@ impl Pass {
     pub fn margin(&self, model: &ModelShape) -> f64 {
         let nets = |name| if name == "generator" { &model.generator } else { &model.discriminator };
         self.tapes().into_iter().map(|(name, _, tape)| margin(nets(name), tape)).fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// Prefixes of the tensors of D's updates in a trace.
+pub fn prefixes(updates: usize) -> Vec<&'static str> {
+    match updates {
+        1 => vec!["d_step"],
+        _ => vec!["d_step.labelled", "d_step.unlabelled", "d_step.generated"],
     }
 }
 
