@@ -139,7 +139,7 @@ fn bindings_are_what_the_host_reflects() {
     each_variant(|entry, defines, text| {
         let at = format!("{} {defines:?}", entry.kernel);
         let (module, _) = parse(entry, defines, text);
-        let host = reflect(entry.kernel, text).unwrap_or_else(|e| panic!("{at}: {e}"));
+        let (host, _) = reflect(entry.kernel, text).unwrap_or_else(|e| panic!("{at}: {e}"));
         assert_eq!(host.workgroup_size, module.entry_points[0].workgroup_size, "{at}");
         let bound: Vec<_> =
             module.global_variables.iter().filter_map(|(_, v)| v.binding.map(|b| (b, v))).collect();

@@ -1,9 +1,10 @@
-//! A compiled kernel variant.
+//! A kernel variant.
 
 use super::Gpu;
+use super::compiler::{Job, Pending};
 use super::reflect::{BindingKind, Reflection, reflect};
 use super::wgsl::{self, Defines};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::rc::Rc;
 
 /// A pipeline with the bindings that its WGSL declares.
@@ -15,7 +16,7 @@ pub struct Kernel {
     pub defines: Defines,
     /// What it binds.
     pub reflection: Reflection,
-    pub(super) pipeline: wgpu::ComputePipeline,
+    pipeline: Pending,
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
@@ -26,13 +27,22 @@ impl Kernel {
         let told = self.defines.iter().filter(|(n, v)| !["WG", "T"].contains(&n.as_str()) && *v != "0");
         told.map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ")
     }
+
+    /// The pipeline; waits until it is compiled.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Gpu`] if the shader is not valid or the driver rejects it.
+    pub(super) fn pipeline(&self) -> Result<&wgpu::ComputePipeline> {
+        self.pipeline.wait()
+    }
 }
 
 impl Gpu {
-    /// The variant of `shaders/{name}.wgsl` with `defines`, compiled at first use.
+    /// The variant of `shaders/{name}.wgsl` with `defines`. Where it is new, its compilation begins; what fails in it is
+    /// an error of the first submit.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the source does not expand or the driver rejects it.
+    /// [`crate::error::Error::Gpu`] if the source does not expand or read.
     pub fn kernel(&self, name: &'static str, defines: &Defines) -> Result<Rc<Kernel>> {
         let mut all = defines.clone();
         all.entry("WG".into()).or_insert_with(|| self.elementwise_group.to_string());
@@ -47,20 +57,7 @@ impl Gpu {
 
     fn compile(&self, name: &'static str, defines: Defines) -> Result<Kernel> {
         let text = wgsl::expand(name, &defines)?;
-        let reflection = reflect(name, &text)?;
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let desc =
-            wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
-        let module = if self.checked {
-            self.device.create_shader_module(desc)
-        } else {
-            #[expect(unsafe_code, reason = "wgpu's mark for shaders without bounds checks")]
-            // SAFETY: every index is below the length of its buffer and every loop ends, for all shapes the
-            // host passes; the test suite runs all kernels with the checks on and guard values around outputs.
-            unsafe {
-                self.device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
-            }
-        };
+        let (reflection, module) = reflect(name, &text)?;
         let entries: Vec<_> = reflection
             .bindings
             .iter()
@@ -87,20 +84,15 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(name),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
+        let pipeline = Pending::default();
+        self.compiler.compile(Job {
+            name,
+            what: format!("{name} {defines:?}"),
+            module,
+            layout: pipeline_layout,
+            checked: self.checked,
+            done: pipeline.clone(),
         });
-        if let Some(e) = pollster::block_on(scope.pop()) {
-            return Err(Error::Gpu(format!("kernel {name} {defines:?}: {e}")));
-        }
         Ok(Kernel { name, defines, reflection, pipeline, layout })
     }
 }

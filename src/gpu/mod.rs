@@ -1,6 +1,7 @@
 //! The device: adapters, buffers, kernels, recorded programs. Nothing here knows of layers or training.
 
 mod adapter;
+mod compiler;
 mod kernel;
 mod memory;
 mod program;
@@ -37,6 +38,7 @@ pub struct Gpu {
     summary: AdapterSummary,
     checked: bool,
     elementwise_group: u32,
+    compiler: compiler::Compiler,
     kernels: RefCell<HashMap<String, Rc<Kernel>>>,
     failure: Arc<Mutex<Option<String>>>,
     /// Why the device is gone.
@@ -96,6 +98,7 @@ impl Gpu {
         // llvmpipe runs a workgroup's subgroups one after another: small groups spread over its threads.
         let elementwise_group = if summary.is_software() { 32 } else { 64 };
         Ok(Gpu {
+            compiler: compiler::Compiler::new(&device),
             device,
             queue,
             summary,
@@ -180,7 +183,7 @@ impl Gpu {
         if fault::point() {
             self.device.destroy();
         }
-        let index = self.queue.submit([self.encode(program, 0..program.dispatches.len(), copies)]);
+        let index = self.queue.submit([self.encode(program, 0..program.dispatches.len(), copies)?]);
         self.check()?;
         Ok(index)
     }
@@ -190,13 +193,13 @@ impl Gpu {
         program: &Program,
         dispatches: Range<usize>,
         copies: &[(&Tensor, &Readback)],
-    ) -> wgpu::CommandBuffer {
+    ) -> Result<wgpu::CommandBuffer> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        program.encode_range(&mut encoder.begin_compute_pass(&Default::default()), dispatches);
+        program.encode_range(&mut encoder.begin_compute_pass(&Default::default()), dispatches)?;
         for (source, destination) in copies {
             destination.copy_from(&mut encoder, source);
         }
-        encoder.finish()
+        Ok(encoder.finish())
     }
 
     /// Waits for a submission; everything if `None`.

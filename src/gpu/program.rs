@@ -230,14 +230,23 @@ impl Program {
     }
 
     /// Records some of the dispatches into a pass, each in a debug group of its name.
-    pub fn encode_range(&self, pass: &mut wgpu::ComputePass<'_>, range: std::ops::Range<usize>) {
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if a kernel did not compile.
+    pub fn encode_range(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        range: std::ops::Range<usize>,
+    ) -> Result<()> {
         for d in &self.dispatches[range] {
+            let pipeline = d.kernel.pipeline()?;
             pass.push_debug_group(&d.label);
-            pass.set_pipeline(&d.kernel.pipeline);
+            pass.set_pipeline(pipeline);
             pass.set_bind_group(0, &d.group, &[]);
             pass.dispatch_workgroups(d.grid[0], d.grid[1], d.grid[2]);
             pass.pop_debug_group();
         }
+        Ok(())
     }
 
     /// Sum of the calls' floating-point operations.

@@ -65,11 +65,11 @@ pub struct Reflection {
     pub workgroup_size: [u32; 3],
 }
 
-/// Reads the bindings of `text`'s only entry point `main`.
+/// Reads the bindings of `text`'s only entry point `main`; also the module that it was read into.
 ///
 /// # Errors
 /// [`Error::Gpu`] with naga's message, or for a parameter type that is not supported.
-pub fn reflect(name: &str, text: &str) -> Result<Reflection> {
+pub fn reflect(name: &str, text: &str) -> Result<(Reflection, naga::Module)> {
     let module = naga::front::wgsl::parse_str(text)
         .map_err(|e| Error::Gpu(format!("shader {name}: {}", e.emit_to_string(text))))?;
     let fail = |what: &str| Error::Gpu(format!("shader {name}: {what}"));
@@ -94,7 +94,8 @@ pub fn reflect(name: &str, text: &str) -> Result<Reflection> {
     bindings.sort_by_key(|b| b.index);
     let entry =
         module.entry_points.iter().find(|e| e.name == "main").ok_or_else(|| fail("no entry point main"))?;
-    Ok(Reflection { bindings, workgroup_size: entry.workgroup_size })
+    let workgroup_size = entry.workgroup_size;
+    Ok((Reflection { bindings, workgroup_size }, module))
 }
 
 fn uniform(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<BindingKind> {

@@ -155,7 +155,7 @@ impl<'g> Timer<'g> {
                 for i in 0..n {
                     let (set, at) = (&self.sets[i / BLOCK], (i % BLOCK * 2) as u32);
                     pass.write_timestamp(set, at);
-                    program.encode_range(&mut pass, i..i + 1);
+                    program.encode_range(&mut pass, i..i + 1)?;
                     pass.write_timestamp(set, at + 1);
                 }
             }
@@ -170,7 +170,7 @@ impl<'g> Timer<'g> {
                             end_of_pass_write_index: Some(at + 1),
                         }),
                     });
-                    program.encode_range(&mut pass, i..i + 1);
+                    program.encode_range(&mut pass, i..i + 1)?;
                 }
             }
         }
@@ -207,7 +207,7 @@ impl<'g> Timer<'g> {
         let mut first = None;
         for i in 0..n {
             let start = Instant::now();
-            let commands = self.gpu.encode(program, i..i + 1, &[]);
+            let commands = self.gpu.encode(program, i..i + 1, &[])?;
             let recorded = Instant::now();
             let index = self.gpu.queue.submit([commands]);
             let submitted = Instant::now();

@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn same_layout_as_the_shaders() {
         let text = wgsl::expand("noise", &wgsl::defines([("WG", &64)])).unwrap();
-        let r = reflect::reflect("noise", &text).unwrap();
+        let (r, _) = reflect::reflect("noise", &text).unwrap();
         let state = r.bindings.iter().find(|b| b.name == "state").unwrap();
         let reflect::BindingKind::Uniform { size, members } = &state.kind else { panic!("not a uniform") };
         assert_eq!(*size as usize, size_of::<State>());
