@@ -108,6 +108,15 @@ pub fn shift(seed: u64, at: Counter, row: u32, most: u32) -> [i32; 2] {
     [b[0], b[1]].map(|bits| (((bits >> 16) * (2 * most + 1)) >> 16) as i32 - most as i32)
 }
 
+/// The affine map of image `row`, its entries within `warp` of the identity's and its shifts within `shift`: the matrix by
+/// rows, then rows and columns that the image moves down and right by.
+pub fn affine(seed: u64, at: Counter, row: u32, shift: f64, warp: f64) -> [f64; 6] {
+    let from = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
+    let most = [warp, warp, warp, warp, shift, shift];
+    let u = |e: usize| 2.0 * uniform(seed, at, 8 * row + e as u32) - 1.0;
+    std::array::from_fn(|e| from[e] + most[e] * u(e))
+}
+
 /// Number of Feistel rounds of [`permute`].
 pub const FEISTEL_ROUNDS: u32 = 4;
 

@@ -67,6 +67,22 @@ fn times() {
     assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(1_714_979_289), true), "20240506T070809Z");
 }
 
+/// A clock before 1970, and one that goes back to a second that has had its run.
+#[test]
+fn clocks_may_be_wrong() {
+    assert_eq!(timestamp(UNIX_EPOCH - Duration::from_secs(5), false), "1970-01-01T00:00:00Z");
+    let dir = tempfile::tempdir().unwrap();
+    let at = |s| {
+        let stem = format!("{}-m-d", timestamp(UNIX_EPOCH + Duration::from_secs(s), true));
+        let path = make_fresh(dir.path(), &stem).unwrap();
+        path.file_name().unwrap().to_string_lossy().into_owned()
+    };
+    assert_eq!(
+        [at(60), at(0), at(60)],
+        ["19700101T000100Z-m-d", "19700101T000000Z-m-d", "19700101T000100Z-m-d-2"]
+    );
+}
+
 #[test]
 fn the_newest_checkpoint_is_found() {
     let dir = tempfile::tempdir().unwrap();
@@ -80,6 +96,10 @@ fn the_newest_checkpoint_is_found() {
     let newest = dir.path().join("checkpoints/epoch-100-interrupted.safetensors");
     assert_eq!(resolve_checkpoint(dir.path()).unwrap(), newest);
     assert_eq!(resolve_checkpoint(&dir.path().join("checkpoints")).unwrap(), newest);
+    // A clock that stepped backwards between them changes nothing: the name says which is newer.
+    let file = fs::File::options().write(true).open(&newest).unwrap();
+    file.set_modified(UNIX_EPOCH).unwrap();
+    assert_eq!(resolve_checkpoint(dir.path()).unwrap(), newest);
     assert_eq!(resolve_checkpoint(&newest).unwrap(), newest);
     assert_eq!(resolve_checkpoint(&dir.path().join("none")).unwrap_err().exit_code(), 6);
 }

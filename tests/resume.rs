@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -309,6 +310,30 @@ fn a_bound_on_the_time() {
     let steps = fs::read_to_string(b.path("run/metrics.csv")).unwrap().lines().count() - 1;
     let said = b.good(&format!("train --resume run --max-steps {}", steps + 1));
     assert!(said.contains(&format!("going on after step {steps}")), "{said}");
+}
+
+/// Ctrl-C while a run that is out of time saves: it saves all the same, and what it saved goes on to the same bytes.
+#[test]
+fn an_interrupt_after_the_time_is_up() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out full"));
+    let mut child = b.command(&format!("train {SSL} --out run --max-seconds 0.05")).spawn().unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.contains("time is up") {
+            let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            assert!(status.unwrap().success() || child.try_wait().unwrap().is_some());
+        }
+        said += &line;
+    }
+    // It may have been done by then.
+    let code = child.wait().unwrap().code();
+    assert!(said.contains("time is up") && matches!(code, Some(130 | 0)), "{code:?}: {said}");
+    b.good("train --resume run");
+    // Where that was before the first step.
+    let _ = fs::remove_file(b.path("run/checkpoints/epoch-00.safetensors"));
+    b.same("full", "run");
 }
 
 #[test]

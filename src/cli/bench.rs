@@ -7,13 +7,16 @@ use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::ops::Tile;
 use crate::profile::bench::{self, Product, Timed};
+use crate::profile::growth::{self, Axis, Point};
 use crate::profile::{Roofs, Spread};
+use crate::report::plot;
 use crate::report::table::{Align, Table};
 use crate::text;
 use crate::train::settings::{Method, Settings};
 use crate::train::{Tiles, Trainer};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,6 +30,8 @@ enum What {
     Kernel(KernelArgs),
     /// Time whole training steps
     Step(StepArgs),
+    /// Time steps of growing minibatches, networks and images, each in turns with a step of the usual size
+    Growth(GrowthArgs),
 }
 
 /// Kernels with variants to choose from.
@@ -84,10 +89,30 @@ struct StepArgs {
     speech: SpeechArgs,
 }
 
+#[derive(Debug, clap::Args)]
+struct GrowthArgs {
+    /// dnn, cnn, or the path of a model file; several are measured one after another
+    #[arg(long, value_name = "NAME|PATH", default_values = ["dnn", "cnn"])]
+    model: Vec<String>,
+    /// Steps of each size
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    /// Draw time per image and memory into a PNG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    tune: TuneArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
 pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Kernel(a) => kernel(a),
         What::Step(a) => step(a),
+        What::Growth(a) => growth(a),
     }
 }
 
@@ -192,7 +217,7 @@ fn step(args: &StepArgs) -> Result<()> {
         };
     }
     let roofs = Roofs::cached(&gpu, false)?;
-    let spreads = bench::steps(&trainers, args.warmup, args.runs)?;
+    let spreads = bench::steps(&trainers.iter().collect::<Vec<_>>(), args.warmup, args.runs)?;
     if args.speech.json {
         let rows: Vec<_> = (trainers.iter().zip(&spreads))
             .map(|(t, s)| json!({ "model": t.model().name, "flop": t.program().flops(), "time": s }))
@@ -221,6 +246,61 @@ fn step(args: &StepArgs) -> Result<()> {
     output::print(&format!(
         "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
         args.batch_size,
+        args.runs,
+        gpu.summary().name
+    ))
+}
+
+fn growth(args: &GrowthArgs) -> Result<()> {
+    let progress = args.speech.progress();
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let mut models = vec![];
+    for model in &args.model {
+        let mut points = vec![];
+        for axis in Axis::ALL {
+            let tell = |p: &Point| progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
+            points.extend(growth::measure(&gpu, model, args.tune.choice(), axis, args.runs, tell)?);
+        }
+        models.push((model.clone(), points));
+    }
+    if let Some(file) = &args.plot {
+        plot::draw_grid(&growth::panels(&models), 2).save(file)?;
+    }
+    if args.speech.json {
+        let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
+        return output::print_json(&json!({
+            "adapter": gpu.summary().name,
+            "driver": gpu.summary().driver_text(),
+            "models": models.iter().map(of).collect::<Vec<_>>(),
+        }));
+    }
+    let right = ["median ms", "p25", "p75", "us/image", "of the usual step's", "GFLOP/s", "MiB"];
+    let left = ["model", "grown", "to"].map(|h| (h, Align::Left));
+    let heads: Vec<_> = left.into_iter().chain(right.map(|h| (h, Align::Right))).collect();
+    let mut table = Table::new(&heads);
+    let mut refused = String::new();
+    for (model, points) in &models {
+        for p in points {
+            let mut cells = vec![model.clone(), p.axis.name().into(), p.value.to_string()];
+            match &p.cost {
+                Some(c) => {
+                    cells.extend([c.time.p50, c.time.p25, c.time.p75].map(|t| format!("{:.1}", 1e3 * t)));
+                    cells.push(format!("{:.0}", 1e6 * c.time.p50 / f64::from(c.images)));
+                    cells.push(format!("{:.2}", c.time.p50 / c.base.p50));
+                    cells.push(format!("{:.1}", c.flop as f64 / c.time.p50 / 1e9));
+                    cells.push(format!("{:.0}", c.bytes as f64 / f64::from(1 << 20)));
+                }
+                None => {
+                    cells.push("refused".into());
+                    let why = p.refused.as_deref().unwrap_or_default();
+                    refused += &format!("\n{model}, {} {}: {why}", p.axis.name(), p.value);
+                }
+            }
+            table.row(cells);
+        }
+    }
+    output::print(&format!(
+        "steps of growing size, {} runs each, in turns with one of the usual size\n{}\n\n{table}{refused}\n",
         args.runs,
         gpu.summary().name
     ))

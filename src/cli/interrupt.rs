@@ -32,7 +32,9 @@ pub fn stop_after(seconds: f64) {
     std::thread::spawn(move || {
         std::thread::sleep(time);
         TIME_IS_UP.store(true, Ordering::SeqCst);
-        STOP.store(true, Ordering::SeqCst);
+        if !STOP.swap(true, Ordering::SeqCst) {
+            say("time is up: finishing the step and saving");
+        }
     });
 }
 

@@ -135,9 +135,9 @@ pub fn run(args: &Args) -> Result<()> {
         };
         let options = Options { keep: Some(KEEP), ..Options::default() };
         match run.train((&gpu, &set), options, &mut progress, stop) {
-            Ok(_) => write(&args.results(&all, &[&args.out], &info)?, &args.out)?,
+            Ok(_) => drop(args.publish(&all, &info)?),
             Err(Error::Interrupted(what)) => {
-                write(&args.results(&all, &[&args.out], &info)?, &args.out)?;
+                args.publish(&all, &info)?;
                 let what = format!("{}: {what}; the same command goes on", planned.id);
                 if !interrupt::time_is_up() {
                     return Err(Error::Interrupted(what));
@@ -156,8 +156,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     drop(progress);
-    let results = args.results(&all, &[&args.out], &info)?;
-    write(&results, &args.out)?;
+    let results = args.publish(&all, &info)?;
     report(args, &results)?;
     match diverged.is_empty() {
         true => Ok(()),
@@ -249,6 +248,15 @@ impl Args {
         Err(Error::Output(format!("{folder} was trained with {what}: name another --out, or remove it")))
     }
 
+    /// Writes the report of what is finished.
+    fn publish(&self, all: &[Planned], info: &Info) -> Result<Results> {
+        settle(
+            || self.results(all, &[&self.out], info),
+            |results| write(results, &self.out),
+            |a, b| a.missing == b.missing,
+        )
+    }
+
     /// What is finished in the roots.
     fn results(&self, all: &[Planned], roots: &[&Path], info: &Info) -> Result<Results> {
         let mut runs = Vec::new();
@@ -261,6 +269,24 @@ impl Args {
             }
         }
         Ok(Results { data: info.clone(), quick: self.quick, planned: all.len(), runs, missing })
+    }
+}
+
+/// Writes what is read until nothing is new after it was written. Of several processes that write the same file each with
+/// what it read, the last one then wrote all there is.
+fn settle<T>(
+    read: impl Fn() -> Result<T>,
+    write: impl Fn(&T) -> Result<()>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Result<T> {
+    let mut now = read()?;
+    loop {
+        write(&now)?;
+        let after = read()?;
+        if same(&now, &after) {
+            return Ok(after);
+        }
+        now = after;
     }
 }
 
@@ -377,4 +403,35 @@ fn report(args: &Args, results: &Results) -> Result<()> {
         n => format!("{n} of {} runs are finished\n", results.planned),
     };
     output::print(&format!("{table}{note}\n{}\n", args.out.join("index.html").display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Runs end while another process has read what is finished and not yet written it.
+    #[test]
+    fn the_last_writer_has_seen_all() {
+        for _ in 0..20 {
+            let (finished, page) = (Mutex::new(0), Mutex::new(0));
+            std::thread::scope(|scope| {
+                for i in 0..8 {
+                    let (finished, page) = (&finished, &page);
+                    scope.spawn(move || {
+                        *finished.lock().unwrap() += 1;
+                        let write = |n: &u32| {
+                            std::thread::sleep(std::time::Duration::from_micros(u64::from(
+                                (n * 37 + i * 53) % 200,
+                            )));
+                            *page.lock().unwrap() = *n;
+                            Ok(())
+                        };
+                        settle(|| Ok(*finished.lock().unwrap()), write, |a, b| a == b).unwrap();
+                    });
+                }
+            });
+            assert_eq!(*page.lock().unwrap(), 8);
+        }
+    }
 }

@@ -134,6 +134,7 @@ fn block(layer: &LayerShape) -> Block {
             ("weights", format!(" {kernels} kernels of {dims}"))
         }
         LayerOp::RandomShift { pixels } => ("noise", format!(" ±{pixels} pixels")),
+        LayerOp::RandomAffine { shift, warp } => ("noise", format!(" ±{shift} pixels, ±{warp}")),
         LayerOp::LeakyRelu { slope } => ("activation", format!(" {slope}")),
         LayerOp::MaxPool2d { kernel, stride, padding } | LayerOp::AvgPool2d { kernel, stride, padding } => {
             ("shape", window(*kernel, stride.unwrap_or(*kernel), *padding))

@@ -68,6 +68,7 @@ sources![
     "minibatch_discrimination_grad.wgsl",
     "noise.wgsl",
     "pack_weights.wgsl",
+    "random_affine.wgsl",
     "random_fill.wgsl",
     "random_shift.wgsl",
     "roof_copy.wgsl",

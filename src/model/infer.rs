@@ -187,6 +187,17 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
             }
             input
         }
+        LayerOp::RandomAffine { shift, warp } => {
+            let side = input.height.min(input.width) as f32;
+            if !(*shift >= 0.0 && *shift < side) {
+                return Err(format!("shift {shift} must be at least 0 and less than the sides of {input}"));
+            }
+            // Further away an image may be turned inside out.
+            if !(0.0..=0.4).contains(warp) {
+                return Err(format!("warp {warp} must be within 0..=0.4"));
+            }
+            input
+        }
         LayerOp::MinibatchDiscrimination { kernels, dims, .. } => {
             if !input.is_flat() {
                 return Err(format!("input is {input}; put a flatten or global_avg_pool layer before it"));

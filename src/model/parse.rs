@@ -264,6 +264,7 @@ fn keys_of(op: &str) -> &'static [&'static str] {
         "gaussian_noise" => &["sigma"],
         "dropout" => &["rate"],
         "random_shift" => &["pixels"],
+        "random_affine" => &["shift", "warp"],
         "minibatch_discrimination" => &["kernels", "dims", "init"],
         "leaky_relu" => &["slope"],
         _ => &[],

@@ -142,6 +142,12 @@ fn windows_of_convolutions_and_pooling() {
     fails(&shift("28"), 4, "less than the sides");
     fails(&shift("65"), 4, "at most 64");
     fails(&shift("-1"), 4, "random_shift");
+    let affine = |settings: &str| model(&format!("{{ op = \"random_affine\", {settings} }},\n{GOOD}"));
+    fails(&affine("shift = 28"), 4, "less than the sides");
+    fails(&affine("shift = -0.5"), 4, "at least 0");
+    fails(&affine("shift = nan"), 4, "at least 0");
+    fails(&affine("warp = 0.5"), 4, "within 0..=0.4");
+    fails(&affine("warp = -0.1"), 4, "within 0..=0.4");
 }
 
 #[test]

@@ -251,6 +251,17 @@ pub enum LayerOp {
         /// Most rows, and most columns.
         pixels: u32,
     },
+    /// Each image under an affine map of its own, drawn anew each time, read linearly between the pixels, zeros coming in
+    /// from outside; the identity in evaluation: a small turn, stretch and slant with a shift. Moves real and generated
+    /// images alike, as `random_shift`.
+    RandomAffine {
+        /// Most rows, and most columns, that an image moves by; fractions count.
+        #[serde(default = "affine_shift")]
+        shift: f32,
+        /// How far each of the four entries of the matrix may be from the identity's, 0 to 0.4.
+        #[serde(default = "affine_warp")]
+        warp: f32,
+    },
     /// Minibatch discrimination (Salimans et al. 2016, section 3.2): `[rows, in]` to `[rows, in + kernels]`, beside each
     /// row how near it is to the rows of its minibatch. T `[kernels * dims, in]`.
     MinibatchDiscrimination {
@@ -323,6 +334,7 @@ impl LayerOp {
             LayerOp::GaussianNoise { .. } => "gaussian_noise",
             LayerOp::Dropout { .. } => "dropout",
             LayerOp::RandomShift { .. } => "random_shift",
+            LayerOp::RandomAffine { .. } => "random_affine",
             LayerOp::MinibatchDiscrimination { .. } => "minibatch_discrimination",
             LayerOp::Relu {} => "relu",
             LayerOp::LeakyRelu { .. } => "leaky_relu",
@@ -347,6 +359,7 @@ pub const LAYER_NAMES: &[&str] = &[
     "gaussian_noise",
     "dropout",
     "random_shift",
+    "random_affine",
     "minibatch_discrimination",
     "relu",
     "leaky_relu",
@@ -380,6 +393,12 @@ fn bn_momentum() -> f32 {
 }
 fn minibatch_dims() -> u32 {
     5
+}
+fn affine_shift() -> f32 {
+    2.0
+}
+fn affine_warp() -> f32 {
+    0.2
 }
 fn leaky_slope() -> f32 {
     0.2

@@ -119,6 +119,14 @@ impl Net {
                         d = dx;
                     }
                 }
+                LayerOp::RandomAffine { shift, warp } => {
+                    if let Some(base) = tape.noise_base.filter(|_| *shift > 0.0 || *warp > 0.0) {
+                        let dx = ops.gpu.tensor(&label, d.rows, d.cols);
+                        let draw = (base + i as u32, *shift, *warp);
+                        ops.random_affine(p, &label, draw, layer.input, true, (&d, &dx))?;
+                        d = dx;
+                    }
+                }
                 LayerOp::MaxPool2d { .. } | LayerOp::AvgPool2d { .. } => {
                     let below = self.activation_below(i, tape, rows);
                     let saved = below.as_ref().map(|b| (&b.y, b.activation));

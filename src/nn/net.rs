@@ -355,6 +355,15 @@ impl Net {
                 }
                 _ => Ok(x.clone()),
             },
+            LayerOp::RandomAffine { shift, warp } => match tape.noise_base {
+                Some(base) if *shift > 0.0 || *warp > 0.0 => {
+                    let y = out()?;
+                    let draw = (base + i as u32, *shift, *warp);
+                    ops.random_affine(p, &label, draw, layer.input, false, (x, &y))?;
+                    Ok(y)
+                }
+                _ => Ok(x.clone()),
+            },
             LayerOp::MinibatchDiscrimination { .. } => {
                 let y = out()?;
                 let m = ops.gpu.tensor(&label, x.rows, layer.product_columns());

@@ -180,6 +180,38 @@ impl Ops<'_> {
         p.each(self.gpu, call, lines)
     }
 
+    /// Each image under its own affine map; `grad`: the backward pass, from dy to dx. `shift` in pixels, `warp` how far the
+    /// entries of the matrix may be from the identity's.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn random_affine(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        (stream, shift, warp): (u32, f32, f32),
+        image: Dims,
+        grad: bool,
+        (x, y): (&Tensor, &Tensor),
+    ) -> Result<()> {
+        debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
+        let lines = y.len() as u64 / u64::from(image.width * image.channels);
+        let call = Call::new("random_affine", layer)
+            .define("GRAD", u32::from(grad))
+            .bind("state", &self.state)
+            .bind("x", x)
+            .bind("y", y)
+            .param("lines", lines as u32)
+            .param("height", image.height)
+            .param("width", image.width)
+            .param("channels", image.channels)
+            .param("stream", stream)
+            .param("shift", shift)
+            .param("warp", warp)
+            .flops(8 * y.len() as u64);
+        p.each(self.gpu, call, lines)
+    }
+
     /// Fills y from `stream` at the state's step.
     ///
     /// # Errors

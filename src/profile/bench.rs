@@ -169,7 +169,7 @@ fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
 ///
 /// # Errors
 /// [`Error::Gpu`] if the device failed.
-pub fn steps(trainers: &[Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
+pub fn steps(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
     let mut times = vec![vec![]; trainers.len()];
     for t in trainers {
         t.initialise()?;

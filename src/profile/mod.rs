@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod growth;
 pub mod roofs;
 mod samples;
 pub mod trace;

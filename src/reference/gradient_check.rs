@@ -130,6 +130,7 @@ pub fn cnn() -> ModelShape {
             { op = "batch_norm" },
             { op = "tanh" },
             { op = "random_shift", pixels = 1 },
+            { op = "random_affine", shift = 0.7, warp = 0.3 },
             { op = "global_avg_pool" },
             { op = "dense", units = "classes" },
         ]

@@ -5,6 +5,7 @@
 //! innermost); weights are `[out, kernel_y, kernel_x, in]`, dense ones `[out, in]`. Gradients are named
 //! `d<thing>` and have the layout of the thing. Shape mismatches are programming errors and panic.
 
+pub mod affine;
 pub mod batch_norm;
 pub mod compare;
 pub mod conv2d;

@@ -1,5 +1,6 @@
 //! A network over its [`NetShape`]: forward with everything kept, backward, running statistics.
 
+use super::affine::{self, Affine};
 use super::batch_norm::{ChannelStats, batch_norm_backward, batch_norm_forward};
 use super::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_grad};
 use super::dense::{add_bias, bias_grad, dense_data_grad, dense_forward, dense_weight_grad};
@@ -76,6 +77,8 @@ pub enum Saved {
     Product(Vec<f64>, Vec<Group>),
     /// Random shifts: rows and columns of every image.
     Offsets(Vec<[i32; 2]>),
+    /// The map of each image.
+    Maps(Vec<Affine>),
     /// Max pooling: which place of its window every output came from.
     Taps(Vec<u32>),
 }
@@ -191,6 +194,13 @@ pub fn layer_forward(
                 None => vec![[0, 0]; rows(groups)],
             };
             (shift::shift(x, layer.input, &offsets), Saved::Offsets(offsets))
+        }
+        LayerOp::RandomAffine { shift, warp } => {
+            let maps = match draws {
+                Some((seed, at)) => affine::draw(rows(groups), *shift, *warp, seed, at),
+                None => vec![Affine::IDENTITY; rows(groups)],
+            };
+            (affine::warp(x, layer.input, &maps), Saved::Maps(maps))
         }
         LayerOp::Relu {} => map(&pointwise::relu),
         LayerOp::LeakyRelu { slope } => map(&|v| pointwise::leaky_relu(v, f64::from(*slope))),
@@ -380,6 +390,7 @@ fn layer_backward(
             }
             dx
         }
+        (LayerOp::RandomAffine { .. }, Saved::Maps(maps)) => affine::warp_grad(dy, layer.input, maps),
         (LayerOp::RandomShift { .. }, Saved::Offsets(offsets)) => shift::shift_grad(dy, layer.input, offsets),
         (LayerOp::GaussianNoise { .. } | LayerOp::Flatten {} | LayerOp::Unflatten { .. }, _) => dy.to_vec(),
         (LayerOp::Relu {}, _) => map(&pointwise::relu_grad),

@@ -267,6 +267,10 @@ fn draws_come_from_their_streams() {
                         let factors = pointwise::dropout_factors(x.len(), f64::from(rate), seed, at);
                         x.iter().zip(factors).map(|(x, f)| x * f).collect()
                     }
+                    LayerOp::RandomAffine { shift, warp } => {
+                        let maps = affine::draw(tape.rows(), shift, warp, seed, at);
+                        affine::warp(x, layer.input, &maps)
+                    }
                     LayerOp::RandomShift { pixels } => {
                         let offsets = shift::offsets(tape.rows(), pixels, seed, at);
                         shift::shift(x, layer.input, &offsets)

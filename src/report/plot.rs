@@ -50,11 +50,18 @@ pub struct Panel {
 
 /// Draws panels below one another into one picture.
 pub fn draw(panels: &[Panel]) -> Picture {
-    let (width, height) = (SIZE.0, SIZE.1 * panels.len().max(1) as u32);
+    draw_grid(panels, 1)
+}
+
+/// Draws panels row by row into one picture.
+pub fn draw_grid(panels: &[Panel], columns: usize) -> Picture {
+    let columns = columns.max(1);
+    let rows = panels.len().div_ceil(columns).max(1);
+    let (width, height) = (SIZE.0 * columns as u32, SIZE.1 * rows as u32);
     let mut picture = Picture::filled(width, height, 3, 255);
     {
         let area = BitMapBackend::with_buffer(&mut picture.pixels, (width, height)).into_drawing_area();
-        for (area, panel) in area.split_evenly((panels.len().max(1), 1)).iter().zip(panels) {
+        for (area, panel) in area.split_evenly((rows, columns)).iter().zip(panels) {
             // Drawing into memory has no way to fail; a plot is no reason to stop a run in any case.
             let _ = draw_panel(area, panel);
         }

@@ -169,6 +169,14 @@ impl Writer<'_, '_> {
                 self.tensors.push(TensorData { name, shape, values });
                 continue;
             }
+            if let LayerOp::RandomAffine { shift, warp } = net.layers[i].op {
+                let at = Counter { stream, step: self.step };
+                let of = |row: u32| rng::affine(self.seed, at, row, shift.into(), warp.into());
+                let values = (0..tape.rows).flat_map(of).map(|v| v as f32).collect();
+                let (name, shape) = (format!("{step}.{}.{i}.affine", net.name), vec![tape.rows as usize, 6]);
+                self.tensors.push(TensorData { name, shape, values });
+                continue;
+            }
             let y = self.ops.gpu.tensor("draws", x.rows, x.cols);
             let mut p = Program::new();
             let what = match net.layers[i].op {

@@ -179,6 +179,7 @@ pub const TABLE: &[Entry] = &[
             &[WG, ("SCALE", OFF_ON), ("BACKWARD", OFF_ON), ("FP", OFF_ON), ("BP", OFF_ON)],
         )
     },
+    entry("random_affine", &[WG, ("GRAD", OFF_ON)]),
     entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
     entry("random_shift", &[WG, ("INVERSE", OFF_ON)]),
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),

@@ -3,7 +3,7 @@
 use crate::harness::{Output, RTOL, Slack, both_ways, input, numbers, run, values, wide};
 use ssgan::model::shape::Dims;
 use ssgan::ops::{Fill, State};
-use ssgan::reference::{assert_close, minibatch, pointwise as twin, shift};
+use ssgan::reference::{affine, assert_close, minibatch, pointwise as twin, shift};
 use ssgan::rng::{self, Counter};
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
@@ -95,6 +95,36 @@ fn random_shift() {
                     (&dx, shift::shift_grad(&wide(&x), image, &offsets)),
                 ] {
                     assert_close(&name, &want, &out.read::<f32>(gpu, &name), 0.0, 0.0);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn random_affine() {
+    both_ways(|gpu| {
+        for (rows, h, w, c) in [(1, 2, 2, 1), (3, 5, 7, 1), (7, 4, 3, 3), (130, 28, 28, 1), (5, 9, 8, 16)] {
+            for (shift, warp) in [(0.0, 0.0), (1.0, 0.0), (0.0, 0.4), (1.75, 0.2)] {
+                let image = Dims { height: h, width: w, channels: c };
+                let x = numbers(144, rows * image.len());
+                let tx = input(gpu, rows * image.pixels(), c, &x);
+                let [y, dx] = [0; 2].map(|_| Output::new(gpu, rows * image.pixels(), c, Slack::None));
+                run(gpu, state(5), |ops, p| {
+                    let draw = (STREAM, shift, warp);
+                    ops.random_affine(p, "test", draw, image, false, (&tx, &y.tensor))?;
+                    ops.random_affine(p, "test", draw, image, true, (&tx, &dx.tensor))
+                });
+                let at = Counter { stream: STREAM, step: 5 };
+                let maps = affine::draw(rows as usize, shift, warp, SEED, at);
+                let name = format!("random_affine {rows} {h}x{w}x{c}, {shift}, {warp}");
+                // Where a pixel is read is rounded at the size of the image, and weights with it.
+                let slack = f64::from(h.max(w)) * 1e-6;
+                for (out, want) in [
+                    (&y, affine::warp(&wide(&x), image, &maps)),
+                    (&dx, affine::warp_grad(&wide(&x), image, &maps)),
+                ] {
+                    assert_close(&name, &want, &out.read::<f32>(gpu, &name), 1e-5, slack);
                 }
             }
         }

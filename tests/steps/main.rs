@@ -11,6 +11,7 @@ use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
 use ssgan::ops::{Operand, Product, Tile};
+use ssgan::reference::affine::{Affine, warp};
 use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
@@ -362,6 +363,17 @@ fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], 
             let shifted: Vec<f32> =
                 shift::shift(x, layer.input, &offsets).into_iter().map(|v| v as f32).collect();
             c.tensor(prefix, y, &shifted, STEP_TOLERANCE);
+        }
+        LayerOp::RandomAffine { .. } => {
+            let got = values(trace, &format!("{prefix}.affine"));
+            let entry = |m: &[f32], i: usize| f64::from(m[i]);
+            let map = |m: &[f32]| Affine {
+                matrix: [[entry(m, 0), entry(m, 1)], [entry(m, 2), entry(m, 3)]],
+                shift: [entry(m, 4), entry(m, 5)],
+            };
+            let maps: Vec<Affine> = got.chunks(6).map(map).collect();
+            let moved: Vec<f32> = warp(x, layer.input, &maps).into_iter().map(|v| v as f32).collect();
+            c.tensor(prefix, y, &moved, STEP_TOLERANCE);
         }
         LayerOp::Dropout { rate } => {
             // What dropped out of a value that is 0 cannot be told from its output.

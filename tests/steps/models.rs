@@ -93,6 +93,7 @@ pub const CNN_JOINED: &str = r#"
 name = "small-cnn-joined"
 [discriminator]
 layers = [
+    { op = "random_affine", shift = 1.5, warp = 0.25 },
     { op = "conv2d", channels = 8, kernel = 3, stride = 2, padding = 1, bias = false, init = "he_normal" },
     { op = "batch_norm", eps = 1e-3, statistics = "joined" },
     { op = "leaky_relu" },
