@@ -143,6 +143,14 @@ fn unknown_commands_flags_and_values_are_usage_errors() {
     b.fails("train --epochs -1", 2, &[]);
     b.fails("train --dataset minst", 2, &["mnist"]);
     b.fails("train --backend opengl", 2, &["vulkan"]);
+    b.fails("train --ramp-epochs 3", 2, &["--ramp-epochs would do nothing", "--entropy-weight"]);
+    b.fails(
+        "train --generator-loss non-saturating --feature-matching sum",
+        2,
+        &["--feature-matching would do"],
+    );
+    b.fails("train --method supervised --label-smoothing 0.1", 2, &["--label-smoothing", "supervised"]);
+    b.fails("train --validation-split 0.2", 2, &["--validation-split", "supervised"]);
     b.fails("train --seed 18446744073709551615", 2, &["seed"]);
     b.fails("train --max-steps 0", 2, &[]);
     b.fails("completions tcsh", 2, &["bash"]);

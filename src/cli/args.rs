@@ -238,6 +238,36 @@ pub enum FeatureMatchingArg {
 }
 
 impl SettingsArgs {
+    /// A flag that was given and that these settings do not look at, and why not.
+    pub fn idle(&self, s: &Settings) -> Option<(&'static str, &'static str)> {
+        let alone = "`supervised` sees neither unlabelled nor generated images";
+        let supervised = s.method == Method::Supervised;
+        let unweighted = s.entropy_weight == 0.0 && s.consistency_weight == 0.0;
+        let plain = s.generator_loss == GeneratorLoss::NonSaturating;
+        let flags = [
+            ("--label-smoothing", self.label_smoothing.is_some() && supervised, alone),
+            ("--unsupervised-weight", self.unsupervised_weight.is_some() && supervised, alone),
+            ("--generator-lr", self.generator_lr.is_some() && supervised, alone),
+            ("--feature-matching", self.feature_matching.is_some() && supervised, alone),
+            (
+                "--feature-matching",
+                self.feature_matching.is_some() && plain,
+                "--generator-loss non-saturating matches no features",
+            ),
+            (
+                "--ramp-epochs",
+                self.ramp_epochs.is_some() && unweighted,
+                "--entropy-weight and --consistency-weight are 0",
+            ),
+            (
+                "--validation-split",
+                self.validation_split.is_some() && !supervised,
+                "it is of --method supervised alone",
+            ),
+        ];
+        flags.into_iter().find(|f| f.1).map(|(flag, _, why)| (flag, why))
+    }
+
     /// Overrides what was given.
     pub fn apply(&self, s: &mut Settings) {
         fn set<T: Clone>(to: &mut T, from: &Option<T>) {

@@ -62,7 +62,10 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d { .. }));
     let settings = over(Settings::defaults(first.method, convolutional))?;
     settings.validate()?;
-    Ok(Resolved { settings, spec, model_toml })
+    match args.idle(&settings) {
+        Some((flag, why)) => Err(Error::Usage(format!("{flag} would do nothing: {why}; leave it out"))),
+        None => Ok(Resolved { settings, spec, model_toml }),
+    }
 }
 
 /// Reads a configuration file's text; `name` is for messages.

@@ -111,7 +111,7 @@ pub struct Settings {
     /// w in L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
     pub unsupervised_weight: f32,
     /// Whether D's losses are one update of a step or three.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub discriminator_updates: DiscriminatorUpdates,
     /// One-sided label smoothing (Salimans et al. 2016, section 3.4): D(x) of unlabelled images is trained towards
     /// 1 minus this.
@@ -145,11 +145,6 @@ pub struct Settings {
     /// How the tiles of products are chosen; where absent, by tables on software adapters, else `fast`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<Tune>,
-}
-
-/// Settings of runs that were made before there was a choice stay the same text.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl Settings {
