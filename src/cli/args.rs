@@ -249,6 +249,7 @@ impl SettingsArgs {
             ("--unsupervised-weight", self.unsupervised_weight.is_some() && supervised, alone),
             ("--generator-lr", self.generator_lr.is_some() && supervised, alone),
             ("--feature-matching", self.feature_matching.is_some() && supervised, alone),
+            ("--discriminator-updates", self.discriminator_updates.is_some() && supervised, alone),
             (
                 "--feature-matching",
                 self.feature_matching.is_some() && plain,

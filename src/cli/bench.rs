@@ -253,6 +253,13 @@ fn step(args: &StepArgs) -> Result<()> {
 
 fn growth(args: &GrowthArgs) -> Result<()> {
     let progress = args.speech.progress();
+    // What can be refused is refused before minutes of measuring.
+    if let Some(file) = &args.plot {
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|f| !f.is_dir()) {
+            return Err(Error::Usage(format!("{}: there is no folder {}", file.display(), folder.display())));
+        }
+    }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let mut models = vec![];
     for model in &args.model {
@@ -263,16 +270,18 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         }
         models.push((model.clone(), points));
     }
-    if let Some(file) = &args.plot {
-        plot::draw_grid(&growth::panels(&models), 2).save(file)?;
-    }
+    let draw = || match &args.plot {
+        Some(file) => plot::draw_grid(&growth::panels(&models), 2).save(file),
+        None => Ok(()),
+    };
     if args.speech.json {
         let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
         return output::print_json(&json!({
             "adapter": gpu.summary().name,
             "driver": gpu.summary().driver_text(),
             "models": models.iter().map(of).collect::<Vec<_>>(),
-        }));
+        }))
+        .and_then(|()| draw());
     }
     let right = ["median ms", "p25", "p75", "us/image", "of the usual step's", "GFLOP/s", "MiB"];
     let left = ["model", "grown", "to"].map(|h| (h, Align::Left));
@@ -303,7 +312,8 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         "steps of growing size, {} runs each, in turns with one of the usual size\n{}\n\n{table}{refused}\n",
         args.runs,
         gpu.summary().name
-    ))
+    ))?;
+    draw()
 }
 
 /// A step for every line on standard input, so that another program can take turns with it.

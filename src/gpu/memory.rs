@@ -55,6 +55,8 @@ impl Gpu {
         let result = f();
         *self.memory.borrow_mut() = before;
         self.exhausted.store(false, Ordering::SeqCst);
+        // What failed in it is no failure of what comes after.
+        let _ = self.failure.lock().map(|mut slot| slot.take());
         result
     }
 

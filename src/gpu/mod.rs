@@ -183,7 +183,8 @@ impl Gpu {
         if fault::point() {
             self.device.destroy();
         }
-        let index = self.queue.submit([self.encode(program, 0..program.dispatches.len(), copies)?]);
+        let commands = self.encode(program, 0..program.dispatches.len(), copies);
+        let index = self.queue.submit([commands.map_err(|e| self.instead(e))?]);
         self.check()?;
         Ok(index)
     }
@@ -228,6 +229,24 @@ impl Gpu {
             Some(message) => Err(self.failed(message)),
             None if self.is_lost() => Err(self.failed(String::new())),
             None => Ok(()),
+        }
+    }
+
+    /// Waits until every kernel is compiled that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if one of them is not valid or the driver rejects it.
+    pub fn compiled(&self) -> Result<()> {
+        let kernels: Vec<Rc<Kernel>> = self.kernels.borrow().values().cloned().collect();
+        kernels.iter().try_for_each(|k| k.pipeline().map(drop)).map_err(|e| self.instead(e))
+    }
+
+    /// The error of a kernel that did not compile, or why it could not: a device that is lost. Nothing of it stays for
+    /// the next check.
+    fn instead(&self, e: Error) -> Error {
+        match self.check() {
+            Err(lost @ Error::DeviceLost(_)) => lost,
+            _ => e,
         }
     }
 

@@ -117,8 +117,8 @@ pub fn measure(
         let (cost, refused) = match gpu.aside(|| cost(gpu, &spec, tune, Size::with(axis, value), &base, runs))
         {
             Ok(cost) => (Some(cost), None),
-            Err(e @ Error::DeviceLost(_)) => return Err(e),
-            Err(e) => (None, Some(e.to_string())),
+            Err(e @ (Error::Gpu(_) | Error::Adapter(_))) => (None, Some(e.to_string())),
+            Err(e) => return Err(e),
         };
         points.push(Point { axis, value, cost, refused });
         progress(&points[points.len() - 1]);

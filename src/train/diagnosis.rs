@@ -7,7 +7,7 @@ use crate::model::shape::ModelShape;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a step makes, in the order in which it makes it, by how the names of a trace begin.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 29] = [
     "before.",
     "d_step.z",
     "d_step.generator.",
@@ -15,9 +15,18 @@ const ORDER: [&str; 20] = [
     "d_step.discriminator.",
     "d_step.grad.logits",
     "d_step.grad.discriminator.",
-    "d_step.labelled.",
-    "d_step.unlabelled.",
-    "d_step.generated.",
+    "d_step.labelled.images",
+    "d_step.labelled.discriminator.",
+    "d_step.labelled.grad.logits",
+    "d_step.labelled.grad.discriminator.",
+    "d_step.unlabelled.images",
+    "d_step.unlabelled.discriminator.",
+    "d_step.unlabelled.grad.logits",
+    "d_step.unlabelled.grad.discriminator.",
+    "d_step.generated.images",
+    "d_step.generated.discriminator.",
+    "d_step.generated.grad.logits",
+    "d_step.generated.grad.discriminator.",
     "grad.discriminator.",
     "after.discriminator.",
     "g_step.generator.",
@@ -86,8 +95,8 @@ fn first(tensors: &[TensorData]) -> Option<(&TensorData, usize)> {
     let rank = |name: &str| ORDER.iter().position(|p| name.starts_with(p)).unwrap_or(ORDER.len());
     let bad = |t: &TensorData| t.values.iter().filter(|v| !v.is_finite()).count();
     let found = tensors.iter().map(|t| (t, bad(t))).filter(|(_, bad)| *bad > 0);
-    // Of equals the first: layers stand in the order of the pass.
-    found.min_by_key(|(t, _)| rank(&t.name))
+    // Of equals the first: layers stand in the order of the pass; gradients by outputs come before those by parameters.
+    found.min_by_key(|(t, _)| (rank(&t.name), !t.name.ends_with(".product")))
 }
 
 /// `conv2d, layer 4 of the discriminator`.
@@ -107,6 +116,23 @@ mod tests {
 
     fn tensor(name: &str, values: &[f32]) -> TensorData {
         TensorData { name: name.into(), shape: vec![values.len()], values: values.to_vec() }
+    }
+
+    #[test]
+    fn the_first_of_three_updates() {
+        let named = |name: &str| tensor(name, &[f32::NAN]);
+        let all = [
+            named("d_step.unlabelled.discriminator.2.output"),
+            named("d_step.labelled.grad.discriminator.2.bias"),
+            named("d_step.labelled.images"),
+            named("d_step.labelled.discriminator.5.output"),
+            named("d_step.labelled.grad.discriminator.5.product"),
+        ];
+        let name = |of: &[TensorData]| first(of).map(|(t, _)| t.name.clone()).unwrap();
+        assert_eq!(name(&all), "d_step.labelled.images");
+        assert_eq!(name(&[&all[..2], &all[3..]].concat()), "d_step.labelled.discriminator.5.output");
+        assert_eq!(name(&[&all[..2], &all[4..]].concat()), "d_step.labelled.grad.discriminator.5.product");
+        assert_eq!(name(&all[..2]), "d_step.labelled.grad.discriminator.2.bias");
     }
 
     #[test]

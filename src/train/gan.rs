@@ -212,7 +212,8 @@ impl Gan {
             Method::Ssl => Some(r.g_step(&mut step, &d.net, &g, &metrics)?),
             Method::Supervised => None,
         };
-        let grown = gpu.memory().asked - before;
+        let fixed = d_step.updates.iter().map(|u| &u.grads).chain(g_step.as_ref().map(|s| &s.grads));
+        let grown = gpu.memory().asked - before - fixed.map(Tensor::bytes).sum::<u64>();
         Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step, grown })
     }
 }

@@ -138,6 +138,8 @@ impl<'g> Trainer<'g> {
         let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
         // Noticed in the end, when it is known how much was wanted.
         gpu.fits(settings.batch_size, gan.grown)?;
+        // Not in the first step's time.
+        gpu.compiled()?;
         let steps_per_epoch = settings.steps_per_epoch(labelled.len() as u32, n as u32);
         Ok(Trainer {
             ops,
