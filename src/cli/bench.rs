@@ -255,10 +255,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     let progress = args.speech.progress();
     // What can be refused is refused before minutes of measuring.
     if let Some(file) = &args.plot {
-        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
-        if let Some(folder) = folder.filter(|f| !f.is_dir()) {
-            return Err(Error::Usage(format!("{}: there is no folder {}", file.display(), folder.display())));
-        }
+        output::check_folder_of(file)?;
     }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let mut models = vec![];

@@ -1,8 +1,9 @@
-//! What leaves the program: results on standard output, the one error on standard error.
+//! What leaves the program: results on standard output, files where they were asked for, the one error on standard error.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 const STDOUT: &str = "standard output";
@@ -49,4 +50,18 @@ pub fn fail(e: &Error) -> ExitCode {
     }
     crate::report::progress::say(&text);
     ExitCode::from(e.exit_code())
+}
+
+/// Refuses a file whose folder is not there, before the work that it is for.
+///
+/// # Errors
+/// [`Error::Usage`] naming both.
+pub fn check_folder_of(file: &Path) -> Result<()> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+    match folder.filter(|f| !f.is_dir()) {
+        Some(folder) => {
+            Err(Error::Usage(format!("{}: there is no folder {}", file.display(), folder.display())))
+        }
+        None => Ok(()),
+    }
 }

@@ -83,10 +83,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
     for file in args.trace.iter().chain(&args.plot) {
-        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
-        if let Some(folder) = folder.filter(|f| !f.is_dir()) {
-            return Err(Error::Usage(format!("{}: there is no folder {}", file.display(), folder.display())));
-        }
+        output::check_folder_of(file)?;
     }
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;

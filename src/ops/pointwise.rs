@@ -164,20 +164,8 @@ impl Ops<'_> {
         inverse: bool,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
-        debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
-        let lines = y.len() as u64 / u64::from(image.width * image.channels);
-        let call = Call::new("random_shift", layer)
-            .define("INVERSE", u32::from(inverse))
-            .bind("state", &self.state)
-            .bind("x", x)
-            .bind("y", y)
-            .param("lines", lines as u32)
-            .param("height", image.height)
-            .param("width", image.width)
-            .param("channels", image.channels)
-            .param("stream", stream)
-            .param("most", most);
-        p.each(self.gpu, call, lines)
+        let call = Call::new("random_shift", layer).define("INVERSE", u32::from(inverse)).param("most", most);
+        self.move_images(p, call, stream, image, (x, y))
     }
 
     /// Each image under its own affine map; `grad`: the backward pass, from dy to dx. `shift` in pixels, `warp` how far the
@@ -194,10 +182,26 @@ impl Ops<'_> {
         grad: bool,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
-        debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
-        let lines = y.len() as u64 / u64::from(image.width * image.channels);
         let call = Call::new("random_affine", layer)
             .define("GRAD", u32::from(grad))
+            .param("shift", shift)
+            .param("warp", warp)
+            .flops(8 * y.len() as u64);
+        self.move_images(p, call, stream, image, (x, y))
+    }
+
+    /// A call that moves each image its own way, a line of pixels an invocation.
+    fn move_images(
+        &self,
+        p: &mut Program,
+        call: Call,
+        stream: u32,
+        image: Dims,
+        (x, y): (&Tensor, &Tensor),
+    ) -> Result<()> {
+        debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
+        let lines = y.len() as u64 / u64::from(image.width * image.channels);
+        let call = call
             .bind("state", &self.state)
             .bind("x", x)
             .bind("y", y)
@@ -205,10 +209,7 @@ impl Ops<'_> {
             .param("height", image.height)
             .param("width", image.width)
             .param("channels", image.channels)
-            .param("stream", stream)
-            .param("shift", shift)
-            .param("warp", warp)
-            .flops(8 * y.len() as u64);
+            .param("stream", stream);
         p.each(self.gpu, call, lines)
     }
 

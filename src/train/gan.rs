@@ -93,6 +93,11 @@ pub struct UpdateRows {
 }
 
 impl UpdateRows {
+    /// Prefix of its tensors in a trace.
+    pub fn step_name(&self) -> String {
+        if self.name.is_empty() { "d_step".into() } else { format!("d_step.{}", self.name) }
+    }
+
     /// The updates of a step with these rows, in order.
     pub fn of(updates: DiscriminatorUpdates, rows: HeadRows) -> Vec<UpdateRows> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;

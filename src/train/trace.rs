@@ -68,8 +68,9 @@ impl Trainer<'_> {
         parameters(&mut tensors, self, "after")?;
         let generator = self.gan.g_step.as_ref().map(|s| (&self.gan.g, &s.grads, "grad".to_string()));
         let updates = self.gan.d_step.updates.iter().map(|u| {
+            // One update's gradients are the step's.
             let prefix =
-                if u.of.name.is_empty() { "grad".into() } else { format!("d_step.{}.grad", u.of.name) };
+                if u.of.name.is_empty() { "grad".into() } else { format!("{}.grad", u.of.step_name()) };
             (&self.gan.d, &u.grads, prefix)
         });
         for (t, grads, prefix) in updates.chain(generator) {
@@ -221,7 +222,7 @@ impl Writer<'_, '_> {
             self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
         }
         for u in &s.updates {
-            let step = if u.of.name.is_empty() { "d_step".into() } else { format!("d_step.{}", u.of.name) };
+            let step = u.of.step_name();
             self.push_rows(format!("{step}.images"), &u.images, model.data.image)?;
             self.pass(&step, &d.net.shape, &u.pass, u.of.noise_base)?;
             self.push_rows(format!("{step}.grad.logits"), &u.dlogits, d.net.shape.output())?;
