@@ -61,7 +61,7 @@ pub enum Error {
     /// A loss or parameter became NaN or infinite (exit code 8).
     #[error("{0}")]
     Diverged(String),
-    /// Stopped by the user after saving (exit code 130).
+    /// Stopped by the user after saving (exit code 130; the program's own is 143 after SIGTERM, 129 after SIGHUP).
     #[error("interrupted; {0}")]
     Interrupted(String),
 }

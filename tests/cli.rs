@@ -620,21 +620,25 @@ mod interrupts {
     use super::*;
     use std::io::{BufRead, BufReader};
 
-    fn signal(pid: u32) {
-        let status = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().unwrap();
+    fn signal(name: &str, pid: u32) {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
         assert!(status.success());
     }
 
+    const LONG: &str =
+        "train --batch-size 32 --epochs 100000 --evaluate-every 100000 --model m.toml --out run";
+
     /// Starts a long run and waits for the line that says it is training.
     fn start(b: &Bench) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
+        start_by(b, ssgan(b.0.path()).args(LONG.split_whitespace()))
+    }
+
+    fn start_by(
+        b: &Bench,
+        command: &mut Command,
+    ) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
         b.file("m.toml", MODEL);
-        let line = "train --batch-size 32 --epochs 100000 --evaluate-every 100000 --model m.toml --out run";
-        let mut child = ssgan(b.0.path())
-            .args(line.split_whitespace())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut text = String::new();
         while !text.contains("training on") {
@@ -645,13 +649,39 @@ mod interrupts {
     }
 
     #[test]
-    fn the_first_saves_and_exits_with_130() {
+    fn the_first_saves_and_exits_with_the_signals_status() {
+        for (name, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+            let b = Bench::new();
+            let (mut child, mut lines) = start(&b);
+            signal(name, child.id());
+            saved(&b, &mut child, &mut lines, status);
+        }
+    }
+
+    /// `nohup` ignores hangups, and so must the program that it begins.
+    #[test]
+    fn a_hangup_that_is_ignored_does_not_end_a_run() {
         let b = Bench::new();
-        let (mut child, mut lines) = start(&b);
-        signal(child.id());
+        let script = format!("trap '' HUP; exec '{}' {LONG}", env!("CARGO_BIN_EXE_ssgan"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(b.0.path()).env("SSGAN_CACHE_DIR", b.path("cache"));
+        let (mut child, mut lines) = start_by(&b, &mut shell);
+        signal("HUP", child.id());
+        // Time for it to end with status 129, were it to.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        signal("TERM", child.id());
+        saved(&b, &mut child, &mut lines, 143);
+    }
+
+    fn saved(
+        b: &Bench,
+        child: &mut std::process::Child,
+        lines: &mut BufReader<std::process::ChildStderr>,
+        status: i32,
+    ) {
         let mut rest = String::new();
-        std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        std::io::Read::read_to_string(lines, &mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{rest}");
         assert!(rest.contains("interrupted") && rest.contains("run"), "{rest}");
         assert!(!rest.contains("panicked"), "{rest}");
         let saved = fs::read_dir(b.path("run/checkpoints")).unwrap().count();
@@ -664,7 +694,7 @@ mod interrupts {
     fn the_second_leaves_at_once() {
         let b = Bench::new();
         let (mut child, mut lines) = start(&b);
-        signal(child.id());
+        signal("INT", child.id());
         // The first may already have ended it; either way the status is 130.
         let _ = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
         let mut rest = String::new();

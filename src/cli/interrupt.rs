@@ -2,27 +2,72 @@
 
 use crate::error::{Error, Result};
 use crate::report::progress::say;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+/// Exit status after Ctrl-C: 128 and the number of SIGINT, as shells count.
+const CTRL_C: u8 = 130;
+
 static STOP: AtomicBool = AtomicBool::new(false);
-static SIGNALLED: AtomicBool = AtomicBool::new(false);
+/// Exit status that the first signal asks for; 0 until there is one.
+static SIGNALLED: AtomicU8 = AtomicU8::new(0);
 static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler (also for SIGTERM and SIGHUP) and returns the flag that the trainer looks at.
+/// Catches Ctrl-C (and SIGTERM and SIGHUP, where there are such) and returns the flag that the trainer looks at.
 ///
 /// # Errors
 /// [`Error::Usage`] if the system refuses the handler.
 pub fn install() -> Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if SIGNALLED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        STOP.store(true, Ordering::SeqCst);
-        say("stopping: finishing the step and saving; press Ctrl-C again to leave at once");
-    })
-    .map_err(|e| Error::Usage(format!("cannot catch Ctrl-C: {e}")))?;
+    catch().map_err(|e| Error::Usage(format!("cannot catch Ctrl-C: {e}")))?;
     Ok(&STOP)
+}
+
+#[cfg(unix)]
+fn catch() -> std::io::Result<()> {
+    use signal_hook::{consts, iterator::Signals};
+    let mut signals = Signals::new([consts::SIGINT, consts::SIGTERM])?;
+    if !hangups_are_ignored() {
+        signals.add_signal(consts::SIGHUP)?;
+    }
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            signalled(u8::try_from(128 + signal).unwrap_or(CTRL_C));
+        }
+    })?;
+    Ok(())
+}
+
+/// Whether this program was begun with `nohup`: then the end of the terminal is not the end of the run.
+#[cfg(unix)]
+fn hangups_are_ignored() -> bool {
+    #[expect(unsafe_code, reason = "the standard library does not tell what a signal does")]
+    // SAFETY: `sigaction` is plain data, for which zeros are a value; without a new action the call only writes
+    // the old one, to a place that is there.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+#[cfg(not(unix))]
+fn catch() -> std::result::Result<(), ctrlc::Error> {
+    ctrlc::set_handler(|| signalled(CTRL_C))
+}
+
+fn signalled(status: u8) {
+    if SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        std::process::exit(status.into());
+    }
+    STOP.store(true, Ordering::SeqCst);
+    say("stopping: finishing the step and saving; press Ctrl-C again to leave at once");
+}
+
+/// Exit status of a program that a signal ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+pub fn exit_code() -> u8 {
+    match SIGNALLED.load(Ordering::SeqCst) {
+        0 => CTRL_C,
+        status => status,
+    }
 }
 
 /// Asks the trainer to stop after so many seconds, as Ctrl-C would.
@@ -40,5 +85,5 @@ pub fn stop_after(seconds: f64) {
 
 /// Whether it was [`stop_after`] alone that stopped the trainer.
 pub fn time_is_up() -> bool {
-    TIME_IS_UP.load(Ordering::SeqCst) && !SIGNALLED.load(Ordering::SeqCst)
+    TIME_IS_UP.load(Ordering::SeqCst) && SIGNALLED.load(Ordering::SeqCst) == 0
 }

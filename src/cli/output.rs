@@ -49,7 +49,10 @@ pub fn fail(e: &Error) -> ExitCode {
         cause = inner.source();
     }
     crate::report::progress::say(&text);
-    ExitCode::from(e.exit_code())
+    ExitCode::from(match e {
+        Error::Interrupted(_) => super::interrupt::exit_code(),
+        e => e.exit_code(),
+    })
 }
 
 /// Refuses a file whose folder is not there, before the work that it is for.
