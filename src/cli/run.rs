@@ -189,7 +189,7 @@ impl Run {
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let trainer = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, || Ok(tiles)).ok()?;
+        let trainer = Trainer::keeping(gpu, model, &self.resolved.settings, set, || Ok(tiles)).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());
         let done = match restored.into_iter().find(|step| *step < diverged) {

@@ -7,6 +7,7 @@ mod memory;
 mod program;
 mod readback;
 pub mod reflect;
+mod scratch;
 mod tensor;
 mod timing;
 pub mod wgsl;
@@ -16,6 +17,7 @@ pub use kernel::Kernel;
 pub use memory::{Memory, host_peak};
 pub use program::{Call, Dispatch, MAX_GROUPS, Param, Program, linear_grid};
 pub use readback::Readback;
+pub use scratch::Pool;
 pub use tensor::{ALIGN, Tensor};
 pub use timing::{Timer, Timing, TimingMode};
 pub use wgsl::shader_hash;
@@ -72,7 +74,7 @@ impl Gpu {
                     | wgpu::Features::TIMESTAMP_QUERY
                     | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             required_limits: adapter.limits(),
-            memory_hints: wgpu::MemoryHints::Performance,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         }))
         .map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;

@@ -3,9 +3,12 @@
 
 use super::kernel::Kernel;
 use super::reflect::{BindingKind, MemberType};
+use super::scratch::{self, Block, Pool};
+use super::tensor::padded_bytes;
 use super::wgsl::Defines;
 use super::{Gpu, Tensor};
 use crate::error::{Error, Result};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// A parameter of a dispatch, fixed when it is recorded.
@@ -105,7 +108,32 @@ pub struct Dispatch {
     pub bytes: u64,
     /// Kernel and layer: the name in debuggers.
     label: String,
-    group: wgpu::BindGroup,
+    /// Tensors by binding.
+    bound: Vec<(u32, Tensor)>,
+    /// Parameters and their binding.
+    uniform: Option<(u32, wgpu::Buffer)>,
+    /// Made when every tensor has its memory.
+    group: OnceCell<wgpu::BindGroup>,
+}
+
+impl Dispatch {
+    fn bind(&self, gpu: &Gpu) {
+        let tensors = self.bound.iter().map(|(binding, t)| wgpu::BindGroupEntry {
+            binding: *binding,
+            resource: wgpu::BindingResource::Buffer(t.binding()),
+        });
+        let uniform = self
+            .uniform
+            .iter()
+            .map(|(binding, u)| wgpu::BindGroupEntry { binding: *binding, resource: u.as_entire_binding() });
+        self.group.get_or_init(|| {
+            gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&self.label),
+                layout: &self.kernel.layout,
+                entries: &tensors.chain(uniform).collect::<Vec<_>>(),
+            })
+        });
+    }
 }
 
 /// Dispatches in order.
@@ -113,6 +141,8 @@ pub struct Dispatch {
 pub struct Program {
     /// The calls, first to last.
     pub dispatches: Vec<Dispatch>,
+    /// Whether its scratch tensors share memory.
+    shares: bool,
 }
 
 /// Most workgroups along one axis (WebGPU's portable limit).
@@ -129,9 +159,28 @@ pub fn linear_grid(groups: u64) -> [u32; 3] {
 }
 
 impl Program {
-    /// An empty program.
+    /// An empty program whose scratch tensors have memory of their own, so that they can be read when it has run.
     pub fn new() -> Program {
         Program::default()
+    }
+
+    /// An empty program whose scratch tensors share memory; when it is recorded, [`Program::plan`] must follow.
+    pub fn sharing() -> Program {
+        Program { shares: true, ..Program::default() }
+    }
+
+    /// A tensor that nothing but this program's dispatches needs. What it holds at first is undefined.
+    pub fn scratch(&self, gpu: &Gpu, label: &str, rows: u32, cols: u32) -> Tensor {
+        if !self.shares {
+            return gpu.tensor(label, rows, cols);
+        }
+        Tensor::of(Block::later(label, padded_bytes(rows, cols)), rows, cols)
+    }
+
+    /// Finds memory in `pool` for the scratch tensors of a sharing program.
+    pub fn plan(&self, gpu: &Gpu, pool: &mut Pool) {
+        pool.place(gpu, &scratch::lifetimes(self.dispatches.iter().map(|d| d.bound.as_slice())));
+        self.dispatches.iter().for_each(|d| d.bind(gpu));
     }
 
     /// Records `call` with one invocation for each of `n` items.
@@ -162,19 +211,19 @@ impl Program {
         let bindings = &kernel.reflection.bindings;
         let mut used = 0;
         let mut uniform = None;
-        let mut entries = Vec::with_capacity(bindings.len());
+        let mut bound = Vec::with_capacity(bindings.len());
         for b in bindings {
-            let resource = match &b.kind {
+            let tensor = match &b.kind {
                 BindingKind::Storage { .. } => {
                     let found = call.tensors.iter().find(|(n, _)| *n == b.name);
                     let (_, t) = found.ok_or_else(|| fail(format!("`{}` is not bound", b.name)))?;
                     used += 1;
-                    wgpu::BindingResource::Buffer(t.binding())
+                    (*t).clone()
                 }
                 BindingKind::Uniform { size, members } => {
                     if let Some((_, t)) = call.tensors.iter().find(|(n, _)| *n == b.name) {
                         used += 1;
-                        wgpu::BindingResource::Buffer(t.binding())
+                        (*t).clone()
                     } else {
                         let mut bytes = vec![0u8; *size as usize];
                         for m in members {
@@ -201,38 +250,36 @@ impl Program {
                     }
                 }
             };
-            entries.push(wgpu::BindGroupEntry { binding: b.index, resource });
+            bound.push((b.index, tensor));
         }
         if used != call.tensors.len() {
             let names: Vec<_> = call.tensors.iter().map(|(n, _)| *n).collect();
             return Err(fail(format!("binds {names:?}, but declares {used} of them")));
         }
-        if let Some(u) = &uniform {
-            let at = bindings.iter().find(|b| matches!(b.kind, BindingKind::Uniform { .. }) && b.name == "p");
-            let index = at.ok_or_else(|| fail("parameters must be named `p`".into()))?.index;
-            entries.push(wgpu::BindGroupEntry { binding: index, resource: u.as_entire_binding() });
-        }
+        let uniform = match uniform {
+            Some(u) => {
+                let at =
+                    bindings.iter().find(|b| matches!(b.kind, BindingKind::Uniform { .. }) && b.name == "p");
+                Some((at.ok_or_else(|| fail("parameters must be named `p`".into()))?.index, u))
+            }
+            None => None,
+        };
         let label = format!("{} {}", call.kernel, call.layer);
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(&label),
-            layout: &kernel.layout,
-            entries: &entries,
-        });
         let bytes = call.bytes.unwrap_or_else(|| call.tensors.iter().map(|(_, t)| t.bytes()).sum());
         let Call { layer, flops, .. } = call;
-        self.dispatches.push(Dispatch { kernel, layer, grid, flops, bytes, label, group });
+        let group = OnceCell::new();
+        let dispatch = Dispatch { kernel, layer, grid, flops, bytes, label, bound, uniform, group };
+        if !self.shares {
+            dispatch.bind(gpu);
+        }
+        self.dispatches.push(dispatch);
         Ok(())
-    }
-
-    /// Appends another program's dispatches.
-    pub fn append(&mut self, mut other: Program) {
-        self.dispatches.append(&mut other.dispatches);
     }
 
     /// Records some of the dispatches into a pass, each in a debug group of its name.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a kernel did not compile.
+    /// [`Error::Gpu`] if a kernel did not compile, or the program's memory was not planned.
     pub fn encode_range(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -240,9 +287,11 @@ impl Program {
     ) -> Result<()> {
         for d in &self.dispatches[range] {
             let pipeline = d.kernel.pipeline()?;
+            let unplanned = || Error::Gpu(format!("{}: its program was not planned", d.label));
+            let group = d.group.get().ok_or_else(unplanned)?;
             pass.push_debug_group(&d.label);
             pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, &d.group, &[]);
+            pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(d.grid[0], d.grid[1], d.grid[2]);
             pass.pop_debug_group();
         }

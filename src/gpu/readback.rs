@@ -32,7 +32,7 @@ impl Readback {
     }
 
     pub(super) fn copy_from(&self, encoder: &mut wgpu::CommandEncoder, source: &Tensor) {
-        encoder.copy_buffer_to_buffer(&source.buffer, source.offset, &self.buffer, 0, source.bytes());
+        encoder.copy_buffer_to_buffer(source.block.buffer(), source.offset, &self.buffer, 0, source.bytes());
     }
 
     /// Asks for the contents, to be fetched by [`Readback::take`] once the GPU is done.
@@ -73,11 +73,15 @@ impl Readback {
 }
 
 impl Gpu {
-    /// Waits for all submitted work and returns a tensor's values.
+    /// Waits for all submitted work and returns a tensor's values. Not those of scratch tensors that share memory: they are
+    /// overwritten by then.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed.
+    /// [`Error::Gpu`] if the device failed, or for such a tensor.
     pub fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Result<Vec<T>> {
+        if tensor.block.is_shared() {
+            return Err(Error::Gpu("a scratch tensor was overwritten when its program ran".into()));
+        }
         if tensor.is_empty() {
             return Ok(vec![]);
         }

@@ -1,12 +1,14 @@
 //! A matrix in GPU memory.
 
 use super::Gpu;
+use super::scratch::Block;
+use std::rc::Rc;
 
 /// `[rows, cols]` of 32-bit values, row-major without gaps, in its own buffer or at an aligned offset of a
 /// larger one. Cloning clones the handle.
 #[derive(Debug, Clone)]
 pub struct Tensor {
-    pub(super) buffer: wgpu::Buffer,
+    pub(super) block: Rc<Block>,
     pub(super) offset: u64,
     /// Rows.
     pub rows: u32,
@@ -53,23 +55,32 @@ impl Tensor {
     /// `[rows, cols]` at `start` values (a multiple of [`ALIGN`]) of this tensor's buffer.
     pub fn part(&self, start: usize, rows: u32, cols: u32) -> Tensor {
         debug_assert_eq!(start % ALIGN, 0);
-        Tensor { buffer: self.buffer.clone(), offset: self.offset + start as u64 * 4, rows, cols }
+        Tensor { block: self.block.clone(), offset: self.offset + start as u64 * 4, rows, cols }
+    }
+
+    /// `[rows, cols]` at the start of a block.
+    pub(super) fn of(block: Rc<Block>, rows: u32, cols: u32) -> Tensor {
+        Tensor { block, offset: 0, rows, cols }
     }
 
     pub(super) fn binding(&self) -> wgpu::BufferBinding<'_> {
         wgpu::BufferBinding {
-            buffer: &self.buffer,
+            buffer: self.block.buffer(),
             offset: self.offset,
             size: wgpu::BufferSize::new((u64::from(self.vec4s()) * 16).max(16)),
         }
     }
 }
 
+/// Bytes of a block for `[rows, cols]`: whole `vec4`.
+pub(super) fn padded_bytes(rows: u32, cols: u32) -> u64 {
+    (u64::from(rows) * u64::from(cols) * 4).next_multiple_of(16).max(16)
+}
+
 impl Gpu {
     /// A zeroed tensor in its own buffer.
     pub fn tensor(&self, label: &str, rows: u32, cols: u32) -> Tensor {
-        let bytes = (u64::from(rows) * u64::from(cols) * 4).next_multiple_of(16).max(16);
-        Tensor { buffer: self.buffer(label, bytes), offset: 0, rows, cols }
+        Tensor::of(Block::of(self.buffer(label, padded_bytes(rows, cols))), rows, cols)
     }
 
     /// A column vector or list of `n` values.
@@ -90,7 +101,7 @@ impl Gpu {
         debug_assert!(bytes.len() as u64 <= t.bytes());
         // 16 MiB at a time bounds the staging memory that wgpu allocates per call.
         for (i, part) in bytes.chunks(1 << 24).enumerate() {
-            self.queue.write_buffer(&t.buffer, t.offset + ((i as u64) << 24), part);
+            self.queue.write_buffer(t.block.buffer(), t.offset + ((i as u64) << 24), part);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where the time of a program goes: a span for every dispatch, by the best means that the adapter has.
 
+use super::scratch::Block;
 use super::{Gpu, Program, Readback, Tensor};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -120,7 +121,7 @@ impl<'g> Timer<'g> {
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        let ticks = Tensor { buffer, offset: 0, rows: 1, cols: words };
+        let ticks = Tensor::of(Block::of(buffer), 1, words);
         let staging = Readback::new(gpu, words as usize);
         gpu.check()?;
         Ok(Timer { gpu, mode, sets, ticks: Some((ticks, staging)) })
@@ -177,7 +178,7 @@ impl<'g> Timer<'g> {
         for (block, set) in self.sets.iter().enumerate() {
             let used: Range<u32> = 0..(n.saturating_sub(block * BLOCK).min(BLOCK) * 2) as u32;
             if !used.is_empty() {
-                encoder.resolve_query_set(set, used, &ticks.buffer, (block * QUERIES * 8) as u64);
+                encoder.resolve_query_set(set, used, ticks.block.buffer(), (block * QUERIES * 8) as u64);
             }
         }
         staging.copy_from(&mut encoder, ticks);

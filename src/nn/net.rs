@@ -308,7 +308,7 @@ impl Net {
                     ops.gpu.max_binding() >> 20
                 )));
             }
-            Ok(ops.gpu.tensor(&label, tape.rows * pixels, layer.output.channels))
+            Ok(p.scratch(ops.gpu, &label, tape.rows * pixels, layer.output.channels))
         };
         match &layer.op {
             LayerOp::Dense { .. } | LayerOp::Conv2d { .. } => {
@@ -366,7 +366,7 @@ impl Net {
             },
             LayerOp::MinibatchDiscrimination { .. } => {
                 let y = out()?;
-                let m = ops.gpu.tensor(&label, x.rows, layer.product_columns());
+                let m = p.scratch(ops.gpu, &label, x.rows, layer.product_columns());
                 self.product(ops, p, i, &label, x, &m, Epilogue::None)?;
                 let at = closeness(layer);
                 for group in &tape.groups {
@@ -378,7 +378,7 @@ impl Net {
             LayerOp::MaxPool2d { .. } => {
                 let y = out()?;
                 // Only a backward pass asks where the values came from.
-                let taps = (*mode != Mode::Eval).then(|| ops.gpu.tensor(&label, y.rows, y.cols));
+                let taps = (*mode != Mode::Eval).then(|| p.scratch(ops.gpu, &label, y.rows, y.cols));
                 ops.max_pool2d(p, &label, &conv(layer), x, (&y, taps.as_ref()))?;
                 tape.saved[i] = taps;
                 Ok(y)
@@ -485,7 +485,7 @@ impl Net {
         self.pack_layer(ops, p, i)?;
         let layer = &self.shape.layers[i];
         let rows = x.rows / layer.input.pixels();
-        let z = ops.gpu.tensor(&label, rows * layer.output.pixels(), layer.output.channels);
+        let z = p.scratch(ops.gpu, &label, rows * layer.output.pixels(), layer.output.channels);
         self.product(ops, p, i, &label, x, &z, Epilogue::None)?;
         let (mean, variance) = ops.batch_norm_statistics(p, &label, &z, 0, z.rows, None)?;
         let g = self.params.get(i, "weight_g").expect("weight norm has a scale");

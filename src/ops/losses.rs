@@ -127,12 +127,12 @@ impl Ops<'_> {
         metrics: &Tensor,
     ) -> Result<()> {
         let real = f.rows - generated;
-        let m_generated = self.gpu.vector("generated feature means", f.cols);
-        let m_real = self.gpu.vector("real feature means", f.cols);
+        let m_generated = p.scratch(self.gpu, "generated feature means", 1, f.cols);
+        let m_real = p.scratch(self.gpu, "real feature means", 1, f.cols);
         let layer = "feature matching";
         self.column_sum(p, layer, f, 0, generated, 1.0 / generated as f32, &m_generated)?;
         self.column_sum(p, layer, f, generated, real, 1.0 / real as f32, &m_real)?;
-        let diff = self.gpu.vector("feature difference", f.cols);
+        let diff = p.scratch(self.gpu, "feature difference", 1, f.cols);
         let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
         let call = Call::new("feature_matching", layer)
             .bind("state", &self.state)

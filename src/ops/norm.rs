@@ -39,8 +39,8 @@ impl Ops<'_> {
     ) -> Result<(Tensor, Tensor)> {
         let rows = Rows { start, count };
         let partial = self.column_reduce(p, layer, 1, x, rows, None)?;
-        let mean = self.gpu.vector("mean", x.cols);
-        let variance = self.gpu.vector("variance", x.cols);
+        let mean = p.scratch(self.gpu, "mean", 1, x.cols);
+        let variance = p.scratch(self.gpu, "variance", 1, x.cols);
         let mut call = Call::new("batch_norm_statistics", layer)
             .define("RUNNING", u32::from(running.is_some()))
             .bind("partial", &partial)
@@ -119,7 +119,7 @@ impl Ops<'_> {
     ) -> Result<()> {
         let rows = Rows { start, count };
         let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean, variance, bn.eps)))?;
-        let sums = self.gpu.tensor("batch norm sums", 2, x.cols);
+        let sums = p.scratch(self.gpu, "batch norm sums", 2, x.cols);
         let (v, ty) = lanes(x.cols);
         let base = |pass: u32, scale: bool, shift: bool| {
             Call::new("batch_norm_grad", layer)

@@ -34,7 +34,7 @@ impl Ops<'_> {
         grad: Option<(&Tensor, &Tensor, &Tensor, f32)>,
     ) -> Result<Tensor> {
         debug_assert!(rows.start + rows.count <= x.rows && rows.count > 0);
-        let partial = self.gpu.tensor("column partials", rows.chunks(), 2 * x.cols);
+        let partial = p.scratch(self.gpu, "column partials", rows.chunks(), 2 * x.cols);
         let passes = if mode == 1 { 4 } else { 2 };
         let read = if grad.is_some() { 2 } else { 1 };
         let (v, ty) = lanes(x.cols);

@@ -62,7 +62,7 @@ impl std::fmt::Display for NotFinite {
 }
 
 impl Trainer<'_> {
-    /// Repeats the steps from `done` on, until `stop` is set, to which this trainer was set, and says what went wrong first in step
+    /// Of a trainer made by [`Trainer::keeping`]: repeats the steps from `done` on, until `stop` is set, to which this trainer was set, and says what went wrong first in step
     /// `diverged` (counted from 1) or the one before it, whose update its loss has not seen; `None` if nothing did.
     ///
     /// # Errors

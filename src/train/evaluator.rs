@@ -2,7 +2,7 @@
 
 use super::device_data::DeviceData;
 use crate::error::Result;
-use crate::gpu::{Gpu, Program, Tensor};
+use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::NetShape;
 use crate::nn::{Layout, Mode, Net, Params};
 use crate::ops::{Ops, State};
@@ -72,21 +72,22 @@ impl Evaluator {
         Ok(Evaluator { classes: shape.output().channels, raw, averaged, net })
     }
 
-    /// Records the evaluation of `data`.
+    /// Records the evaluation of `data`, with memory of `scratch`.
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn split(&self, ops: &Ops<'_>, data: &DeviceData) -> Result<SplitEvaluator> {
+    pub fn split(&self, ops: &Ops<'_>, data: &DeviceData, scratch: &mut Pool) -> Result<SplitEvaluator> {
         let gpu = ops.gpu;
         let losses = gpu.vector("evaluation losses", data.count);
         let confusion = gpu.tensor("confusion", self.classes, self.classes);
-        let record = |rows: u32| -> Result<Program> {
-            let x = gpu.tensor("evaluated images", rows, self.net.shape.input.len());
-            let mut p = Program::new();
+        let mut record = |rows: u32| -> Result<Program> {
+            let mut p = Program::sharing();
+            let x = p.scratch(gpu, "evaluated images", rows, self.net.shape.input.len());
             ops.gather_images(&mut p, (&data.images, data.count), None, &x, (0, rows))?;
             let tape = self.net.forward(ops, &mut p, &x, &Mode::Eval, self.net.shape.layers.len())?;
             let logits = tape.outputs.last().expect("a checked network has layers");
             ops.evaluate(&mut p, logits, &data.labels, data.count, &losses, &confusion)?;
+            p.plan(gpu, scratch);
             Ok(p)
         };
         let rows = ROWS.min(data.count);

@@ -3,7 +3,7 @@
 use super::device_data::DeviceData;
 use super::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
 use crate::error::Result;
-use crate::gpu::{Gpu, Program, Tensor};
+use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
 use crate::model::spec::Prior;
 use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, initial_net};
@@ -187,11 +187,18 @@ impl Pools<'_> {
 }
 
 impl Gan {
-    /// Records the step of `settings.method`, uploading fresh parameters.
+    /// Records the step of `settings.method`, uploading fresh parameters. What the step makes on its way lies in `scratch`,
+    /// overwritten as soon as nothing needs it; without it everything keeps memory of its own and can be read.
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn new(ops: &Ops<'_>, model: &ModelShape, settings: &Settings, pools: &Pools<'_>) -> Result<Gan> {
+    pub fn new(
+        ops: &Ops<'_>,
+        model: &ModelShape,
+        settings: &Settings,
+        pools: &Pools<'_>,
+        scratch: Option<&mut Pool>,
+    ) -> Result<Gan> {
         let gpu = ops.gpu;
         let make = |shape, stream| {
             let net = Net::new(ops, shape, Params::new(gpu, shape));
@@ -206,17 +213,23 @@ impl Gan {
         let labelled_pool = pool("labelled pool", pools.labelled);
         let unlabelled_pool = pools.unlabelled.map(|u| pool("unlabelled pool", u));
         let r = Recorder { ops, model, settings, pools, labelled_pool, unlabelled_pool };
-        let init = r.init(&d.net, &g.net)?;
+        let program = || if scratch.is_some() { Program::sharing() } else { Program::new() };
+        let mut init = program();
+        r.init(&mut init, &d.net, &g.net)?;
         let mut repack = Program::new();
         d.net.pack(ops, &mut repack)?;
         g.net.pack(ops, &mut repack)?;
         let before = gpu.memory().asked;
-        let mut step = Program::new();
+        let mut step = program();
         let d_step = r.d_step(&mut step, &d, &g.net, &average, &metrics)?;
         let g_step = match settings.method {
             Method::Ssl => Some(r.g_step(&mut step, &d.net, &g, &metrics)?),
             Method::Supervised => None,
         };
+        if let Some(pool) = scratch {
+            step.plan(gpu, pool);
+            init.plan(gpu, pool);
+        }
         let fixed = d_step.updates.iter().map(|u| &u.grads).chain(g_step.as_ref().map(|s| &s.grads));
         let grown = gpu.memory().asked - before - fixed.map(Tensor::bytes).sum::<u64>();
         Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step, grown })
@@ -248,7 +261,8 @@ impl Recorder<'_, '_> {
 
     /// A minibatch of the labelled images as rows `start..` of x; returns (numbers, labels).
     fn labelled(&self, p: &mut Program, x: &Tensor, start: u32, rows: u32) -> Result<(Tensor, Tensor)> {
-        let (indices, labels) = (self.ops.gpu.vector("labelled", rows), self.ops.gpu.vector("labels", rows));
+        let (indices, labels) =
+            (p.scratch(self.ops.gpu, "labelled", 1, rows), p.scratch(self.ops.gpu, "labels", 1, rows));
         let train = self.pools.train;
         let walk = (0, streams::ORDER_LABELLED, self.pools.labelled.len() as u32);
         self.ops.minibatch(p, walk, Some(&self.labelled_pool), Some((&train.labels, &labels)), &indices)?;
@@ -258,7 +272,7 @@ impl Recorder<'_, '_> {
 
     /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
     fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
-        let indices = self.ops.gpu.vector("unlabelled", rows);
+        let indices = p.scratch(self.ops.gpu, "unlabelled", 1, rows);
         let train = self.pools.train;
         let stream = streams::ORDER_LABELLED + order;
         let walk = (order, stream, self.pools.unlabelled_count());
@@ -268,7 +282,7 @@ impl Recorder<'_, '_> {
     }
 
     fn latent(&self, p: &mut Program, stream: u32, rows: u32) -> Result<Tensor> {
-        let z = self.ops.gpu.tensor("z", rows, self.model.generator.input.channels);
+        let z = p.scratch(self.ops.gpu, "z", rows, self.model.generator.input.channels);
         let fill = match self.model.prior {
             Prior::Uniform => Fill::Uniform,
             Prior::Normal => Fill::Normal,
@@ -295,8 +309,7 @@ impl Recorder<'_, '_> {
         Ok((z, tape))
     }
 
-    fn init(&self, d: &Net, g: &Net) -> Result<Program> {
-        let mut p = Program::new();
+    fn init(&self, p: &mut Program, d: &Net, g: &Net) -> Result<()> {
         let ops = self.ops;
         let pixels = self.model.data.image.len();
         let (pool, count) = match self.settings.method {
@@ -305,19 +318,19 @@ impl Recorder<'_, '_> {
         };
         let rows = INIT_ROWS.min(count);
         let train = self.pools.train;
-        let x = ops.gpu.tensor("initialisation images", rows, pixels);
-        let indices = ops.gpu.vector("initialisation", rows);
-        ops.minibatch(&mut p, (3, streams::ORDER_INIT, count), pool, None, &indices)?;
-        ops.gather_images(&mut p, (&train.images, train.count), Some(&indices), &x, (0, rows))?;
+        let x = p.scratch(ops.gpu, "initialisation images", rows, pixels);
+        let indices = p.scratch(ops.gpu, "initialisation", 1, rows);
+        ops.minibatch(p, (3, streams::ORDER_INIT, count), pool, None, &indices)?;
+        ops.gather_images(p, (&train.images, train.count), Some(&indices), &x, (0, rows))?;
         let groups = vec![Group { rows, update_running: false }];
         let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
-        d.data_init(ops, &mut p, &x, &mode)?;
+        d.data_init(ops, p, &x, &mode)?;
         if self.settings.method == Method::Ssl {
-            let z = self.latent(&mut p, streams::Z_SAMPLES, rows)?;
+            let z = self.latent(p, streams::Z_SAMPLES, rows)?;
             let mode = Mode::Train { noise_base: streams::NOISE_INIT_G, groups };
-            g.data_init(ops, &mut p, &z, &mode)?;
+            g.data_init(ops, p, &z, &mode)?;
         }
-        Ok(p)
+        Ok(())
     }
 
     fn d_step(
@@ -345,13 +358,13 @@ impl Recorder<'_, '_> {
             entropy: s.entropy_weight,
             consistency: s.consistency_weight,
         };
-        let row_stats = ops.gpu.tensor("row statistics", rows.total(), 4);
+        let row_stats = p.scratch(ops.gpu, "row statistics", rows.total(), 4);
         let (mut z, mut generator, mut labelled, mut unlabelled) = (None, None, None, None);
         let mut updates: Vec<DUpdate> = vec![];
         let all = UpdateRows::of(s.discriminator_updates, rows);
         for (i, &of) in all.iter().enumerate() {
             let r = of.rows;
-            let x = ops.gpu.tensor("images", r.total(), self.model.data.image.len());
+            let x = p.scratch(ops.gpu, "images", r.total(), self.model.data.image.len());
             if r.generated > 0 {
                 let base = streams::NOISE_G_IN_D_STEP;
                 let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
@@ -379,7 +392,7 @@ impl Recorder<'_, '_> {
             let layers = d.net.shape.layers.len();
             let tape = d.net.forward(ops, p, &x, &mode, layers)?;
             let logits = tape.outputs.last().expect("a checked network has layers").clone();
-            let dlogits = ops.gpu.tensor("logits gradient", logits.rows, logits.cols);
+            let dlogits = p.scratch(ops.gpu, "logits gradient", logits.rows, logits.cols);
             let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
             ops.head(p, &logits, labels, r, weights, &dlogits, (&row_stats, of.first))?;
             let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
@@ -405,7 +418,7 @@ impl Recorder<'_, '_> {
         let matching = s.generator_loss == GeneratorLoss::FeatureMatching;
         let groups = vec![Group { rows, update_running: false }; if matching { 2 } else { 1 }];
         let all = rows * groups.len() as u32;
-        let x = ops.gpu.tensor("images", all, self.model.data.image.len());
+        let x = p.scratch(ops.gpu, "images", all, self.model.data.image.len());
         let (z, g_tape) =
             self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
         let unlabelled = matching.then(|| self.unlabelled(p, 2, &x, rows, rows)).transpose()?;
@@ -419,7 +432,7 @@ impl Recorder<'_, '_> {
         let f = d_tape.outputs[last].reshape(all, width);
         // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
         let reached = if d.joins_rows() { all } else { rows };
-        let df = ops.gpu.tensor("feature gradient", reached, width);
+        let df = p.scratch(ops.gpu, "feature gradient", reached, width);
         if matching {
             let mean = s.feature_matching == FeatureMatching::Mean;
             ops.feature_matching(p, &f, rows, mean, &df, metrics)?;

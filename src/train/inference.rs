@@ -7,7 +7,7 @@ use super::export::{import_arena, import_net};
 use super::sampler::Sampler;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program};
+use crate::gpu::{Gpu, Pool, Program};
 use crate::model::shape::ModelShape;
 use crate::nn::{Net, Params};
 use crate::ops::{Ops, State};
@@ -40,7 +40,7 @@ pub fn evaluate(
     }
     let evaluator = Evaluator::new(&ops, &model.discriminator, &d.params, &average)?;
     let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
-    let split = evaluator.split(&ops, &test)?;
+    let split = evaluator.split(&ops, &test, &mut Pool::default())?;
     evaluator.run(&ops, &split, state, if averaged { Weights::Averaged } else { Weights::Raw })
 }
 

@@ -4,6 +4,7 @@ use super::checkpoint::{Checkpoint, TensorData};
 use super::export::{export_arena, export_net};
 use super::gan::{DStep, GStep, Pass, Trained};
 use super::settings::Settings;
+use super::tiles::Tiles;
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -25,7 +26,7 @@ pub fn trace_step(
     data: &Dataset,
     step: u32,
 ) -> Result<Checkpoint> {
-    let trainer = Trainer::new(gpu, model, settings, data)?;
+    let trainer = Trainer::keeping(gpu, model, settings, data, || Ok(Tiles::tables()))?;
     trainer.initialise()?;
     for t in 0..step {
         trainer.untimed_step(t)?;

@@ -9,7 +9,7 @@ use super::settings::{Method, Settings};
 use super::tiles::Tiles;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Gpu, Program, Readback, Timer, Timing};
+use crate::gpu::{self, Gpu, Pool, Program, Readback, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
@@ -41,6 +41,7 @@ pub struct Trainer<'g> {
     test: SplitEvaluator,
     held_out: Option<SplitEvaluator>,
     sampler: Sampler,
+    scratch: Pool,
     steps_per_epoch: u32,
     /// Staging buffers of the metrics ring that are not in use.
     rings: Vec<Readback>,
@@ -94,6 +95,32 @@ impl<'g> Trainer<'g> {
         data: &Dataset,
         tiles: impl FnOnce() -> Result<Tiles>,
     ) -> Result<Trainer<'g>> {
+        Trainer::build(gpu, model, settings, data, tiles, true)
+    }
+
+    /// As [`Trainer::with_tiles`]; but everything that a step makes on its way keeps memory of its own, so that it can be
+    /// read after the step. The results are the same.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn keeping(
+        gpu: &'g Gpu,
+        model: &ModelShape,
+        settings: &Settings,
+        data: &Dataset,
+        tiles: impl FnOnce() -> Result<Tiles>,
+    ) -> Result<Trainer<'g>> {
+        Trainer::build(gpu, model, settings, data, tiles, false)
+    }
+
+    fn build(
+        gpu: &'g Gpu,
+        model: &ModelShape,
+        settings: &Settings,
+        data: &Dataset,
+        tiles: impl FnOnce() -> Result<Tiles>,
+        shares: bool,
+    ) -> Result<Trainer<'g>> {
         settings.validate()?;
         let unlabelled = match settings.unlabelled {
             Some(n) if settings.method == Method::Ssl => {
@@ -126,14 +153,15 @@ impl<'g> Trainer<'g> {
         let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
         let pools = Pools { train: &train, labelled: &labelled, unlabelled: unlabelled.as_deref() };
-        let gan = Gan::new(&ops, model, settings, &pools)?;
+        let mut scratch = Pool::default();
+        let gan = Gan::new(&ops, model, settings, &pools, shares.then_some(&mut scratch))?;
         let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
-        let test = evaluator.split(&ops, &test)?;
+        let test = evaluator.split(&ops, &test, &mut scratch)?;
         let held_out = if validation.is_empty() {
             None
         } else {
             let held_out = DeviceData::upload(gpu, &data.train, pixels, Some(&validation))?;
-            Some(evaluator.split(&ops, &held_out)?)
+            Some(evaluator.split(&ops, &held_out, &mut scratch)?)
         };
         let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
         // Noticed in the end, when it is known how much was wanted.
@@ -155,6 +183,7 @@ impl<'g> Trainer<'g> {
             test,
             held_out,
             sampler,
+            scratch,
             steps_per_epoch,
             rings: vec![],
             tiles,
@@ -201,6 +230,11 @@ impl<'g> Trainer<'g> {
     /// What a step runs.
     pub fn program(&self) -> &Program {
         &self.gan.step
+    }
+
+    /// Memory that the step, its initialisation and the evaluations share.
+    pub fn scratch(&self) -> &Pool {
+        &self.scratch
     }
 
     /// The device.

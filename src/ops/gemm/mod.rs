@@ -214,7 +214,7 @@ impl Ops<'_> {
         if splits == 1 {
             return self.gemm_pass(program, layer, &g, tile, g.out, chunks, false, grid);
         }
-        let parts = self.gpu.tensor("split-k parts", splits, g.m * g.n);
+        let parts = program.scratch(self.gpu, "split-k parts", splits, g.m * g.n);
         self.gemm_pass(program, layer, &g, tile, &parts, chunks, true, grid)?;
         let call = Call::new("split_k_sum", layer)
             .bind("parts", &parts)
