@@ -18,6 +18,6 @@ fn main(
 ) {
     let i = linear_group(group, groups) * ${WG}u + local;
     if (i < p.n4) {
-        dx[i] = dy[i] * activate_grad(y[i], p.slope);
+        dx[i] = activate_backward(dy[i], y[i], p.slope);
     }
 }

@@ -45,7 +45,7 @@ fn main(
     sum += bias[at.channel];
 #endif
 #if GRAD
-    dx[i] = sum * activate_grad_lanes(x[i], p.slope);
+    dx[i] = activate_backward_lanes(sum, x[i], p.slope);
 #else
     dx[i] = activate_lanes(sum, p.slope);
 #endif

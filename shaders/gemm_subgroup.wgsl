@@ -493,9 +493,9 @@ fn main(
 #endif
 #if GRAD
 #if VC
-            y *= activate_grad(saved[at / 4u], p.slope);
+            y = activate_backward(y, saved[at / 4u], p.slope);
 #else
-            y *= activate_grad(vec4(saved[at], saved[at + min(1u, p.n - 1u - col${v})],
+            y = activate_backward(y, vec4(saved[at], saved[at + min(1u, p.n - 1u - col${v})],
                 saved[at + min(2u, p.n - 1u - col${v})], saved[at + min(3u, p.n - 1u - col${v})]), p.slope);
 #endif
 #else

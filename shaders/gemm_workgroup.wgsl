@@ -251,10 +251,10 @@ fn store(m: u32, n: u32, acc: vec4<f32>, m_end: u32, z: u32) {
 #endif
 #if GRAD
 #if VC
-    y *= activate_grad(saved[at / 4u], p.slope);
+    y = activate_backward(y, saved[at / 4u], p.slope);
 #else
     let more = p.n - 1u - n;
-    y *= activate_grad(vec4(saved[at], saved[at + min(1u, more)], saved[at + min(2u, more)],
+    y = activate_backward(y, vec4(saved[at], saved[at + min(1u, more)], saved[at + min(2u, more)],
         saved[at + min(3u, more)]), p.slope);
 #endif
 #else

@@ -38,7 +38,7 @@ fn main(
         }
     }
 #if ACT
-    sum *= activate_grad_lanes(x[i], p.slope);
+    sum = activate_backward_lanes(sum, x[i], p.slope);
 #endif
     dx[i] = sum;
 }

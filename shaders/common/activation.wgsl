@@ -1,4 +1,5 @@
-// Activations by number (ACT): 0 none, 1 relu, 2 leaky relu, 3 softplus, 4 sigmoid, 5 tanh.
+// Activations by number (ACT): 0 none, 1 relu, 2 leaky relu, 3 softplus, 4 sigmoid, 5 tanh; 6 relu and then dropout, of
+// which this has the backward pass (`slope`: the share that is kept) and `activate` the relu.
 // Derivatives are written in terms of the output y, so that the input need not be kept:
 // softplus' = 1 - e^-y, sigmoid' = y (1 - y), tanh' = 1 - y^2.
 
@@ -17,7 +18,7 @@ fn log_one_plus(u: vec4<f32>) -> vec4<f32> {
 #endif
 
 fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
-#if ACT == 1
+#if ACT == 1 || ACT == 6
     return max(x, vec4(0.0));
 #endif
 #if ACT == 2
@@ -42,23 +43,28 @@ fn activate(x: vec4<f32>, slope: f32) -> vec4<f32> {
 #endif
 }
 
-fn activate_grad(y: vec4<f32>, slope: f32) -> vec4<f32> {
+// dy act'(y).
+fn activate_backward(dy: vec4<f32>, y: vec4<f32>, slope: f32) -> vec4<f32> {
+#if ACT == 0
+    return dy;
+#endif
 #if ACT == 1
-    return select(vec4(0.0), vec4(1.0), y > vec4(0.0));
+    return select(vec4(0.0), dy, y > vec4(0.0));
 #endif
 #if ACT == 2
-    return select(vec4(slope), vec4(1.0), y > vec4(0.0));
+    return select(slope * dy, dy, y > vec4(0.0));
 #endif
 #if ACT == 3
-    return one_minus_exp_neg(y);
+    return dy * one_minus_exp_neg(y);
 #endif
 #if ACT == 4
-    return y * (1.0 - y);
+    return dy * (y * (1.0 - y));
 #endif
 #if ACT == 5
-    return 1.0 - y * y;
+    return dy * (1.0 - y * y);
 #endif
-#if ACT == 0
-    return vec4(1.0);
+#if ACT == 6
+    // What was dropped is 0, as what relu made 0: neither has a gradient, and no number needs to be drawn again.
+    return select(vec4(0.0), dy / slope, y > vec4(0.0));
 #endif
 }

@@ -10,10 +10,10 @@ fn activate_lanes(x: ${T}, slope: f32) -> ${T} {
 #endif
 }
 
-fn activate_grad_lanes(y: ${T}, slope: f32) -> ${T} {
+fn activate_backward_lanes(dy: ${T}, y: ${T}, slope: f32) -> ${T} {
 #if V == 4
-    return activate_grad(y, slope);
+    return activate_backward(dy, y, slope);
 #else
-    return activate_grad(vec4(y), slope).x;
+    return activate_backward(vec4(dy), vec4(y), slope).x;
 #endif
 }

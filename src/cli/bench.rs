@@ -97,7 +97,7 @@ struct GrowthArgs {
     /// Steps of each size
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     runs: u32,
-    /// Draw time per image and memory into a PNG file
+    /// Draw time per image, time per operation and memory into a PNG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -268,7 +268,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         models.push((model.clone(), points));
     }
     let draw = || match &args.plot {
-        Some(file) => plot::draw_grid(&growth::panels(&models), 2).save(file),
+        Some(file) => plot::draw_grid(&growth::panels(&models), 3).save(file),
         None => Ok(()),
     };
     if args.speech.json {
@@ -280,7 +280,8 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         }))
         .and_then(|()| draw());
     }
-    let right = ["median ms", "p25", "p75", "us/image", "of the usual step's", "GFLOP/s", "MiB"];
+    let right =
+        ["median ms", "p25", "p75", "us/image", "image, relative", "GFLOP/s", "operation, relative", "MiB"];
     let left = ["model", "grown", "to"].map(|h| (h, Align::Left));
     let heads: Vec<_> = left.into_iter().chain(right.map(|h| (h, Align::Right))).collect();
     let mut table = Table::new(&heads);
@@ -292,8 +293,9 @@ fn growth(args: &GrowthArgs) -> Result<()> {
                 Some(c) => {
                     cells.extend([c.time.p50, c.time.p25, c.time.p75].map(|t| format!("{:.1}", 1e3 * t)));
                     cells.push(format!("{:.0}", 1e6 * c.time.p50 / f64::from(c.images)));
-                    cells.push(format!("{:.2}", c.time.p50 / c.base.p50));
+                    cells.push(format!("{:.2}", c.image()));
                     cells.push(format!("{:.1}", c.flop as f64 / c.time.p50 / 1e9));
+                    cells.push(format!("{:.2}", c.operation()));
                     cells.push(format!("{:.0}", c.bytes as f64 / f64::from(1 << 20)));
                 }
                 None => {
@@ -306,7 +308,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         }
     }
     output::print(&format!(
-        "steps of growing size, {} runs each, in turns with one of the usual size\n{}\n\n{table}{refused}\n",
+        "steps of growing size, {} runs each, in turns with one of the usual size; relative: its times are 1\n{}\n\n{table}{refused}\n",
         args.runs,
         gpu.summary().name
     ))?;

@@ -1,4 +1,5 @@
-//! Ctrl-C: the first asks the trainer to finish its step and save, the second leaves at once.
+//! Signals: the first asks the trainer to finish its step and save, a second of the same leaves at once, and Ctrl-C
+//! after any.
 
 use crate::error::{Error, Result};
 use crate::report::progress::say;
@@ -55,11 +56,15 @@ fn catch() -> std::result::Result<(), ctrlc::Error> {
 }
 
 fn signalled(status: u8) {
-    if SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-        std::process::exit(status.into());
+    match SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => {
+            STOP.store(true, Ordering::SeqCst);
+            say("stopping: finishing the step and saving; Ctrl-C leaves at once");
+        }
+        // Service managers hang up after SIGTERM: that is no impatience.
+        Err(first) if status == CTRL_C || status == first => std::process::exit(status.into()),
+        Err(_) => {}
     }
-    STOP.store(true, Ordering::SeqCst);
-    say("stopping: finishing the step and saving; press Ctrl-C again to leave at once");
 }
 
 /// Exit status of a program that a signal ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.

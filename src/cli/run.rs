@@ -163,7 +163,9 @@ impl Run {
         result.or_else(|e| {
             let e = match e {
                 Error::Diverged(what) => {
-                    Error::Diverged(match self.culprit((gpu, set, &model), progress, stop) {
+                    // It keeps every tensor: where that is too much memory, the next run must not suffer.
+                    let culprit = gpu.aside(|| self.culprit((gpu, set, &model), progress, stop));
+                    Error::Diverged(match culprit {
                         Some(culprit) => format!("{what}. First not finite: {culprit}"),
                         None => what,
                     })
@@ -189,7 +191,8 @@ impl Run {
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let trainer = Trainer::keeping(gpu, model, &self.resolved.settings, set, || Ok(tiles)).ok()?;
+        let made = Trainer::keeping(gpu, model, &self.resolved.settings, set, || Ok(tiles));
+        let trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());
         let done = match restored.into_iter().find(|step| *step < diverged) {

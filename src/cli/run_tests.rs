@@ -27,12 +27,16 @@ layers = [
 "#;
 
 fn data() -> Dataset {
+    data_of(64, 9)
+}
+
+fn data_of(train: usize, test: usize) -> Dataset {
     let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
     let split = |n: usize| Split {
         images: (0..n * 12).map(|i| (i * 37 % 251) as u8).collect(),
         labels: (0..n).map(|i| (i % 3) as u8).collect(),
     };
-    Dataset::new("tiny", shape, split(64), split(9)).unwrap()
+    Dataset::new("tiny", shape, split(train), split(test)).unwrap()
 }
 
 /// Trains three epochs of four steps in `folder`, the device lost at these submissions; what the folder then holds.
@@ -96,9 +100,15 @@ fn a_device_that_is_always_lost_is_an_error() {
     assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
 }
 
-/// Out of memory says what was largest and which minibatch fits: with that one there is enough.
+/// Out of memory says what was largest and which minibatch fits: with that one there is enough, also where the
+/// initialisation and the evaluations have more rows than it.
 #[test]
 fn out_of_memory_says_what_would_fit() {
+    too_little_memory(&data(), 64, &[0.85, 0.9, 0.95]);
+    too_little_memory(&data_of(1000, 1000), 900, &[0.85, 0.9, 0.95]);
+}
+
+fn too_little_memory(set: &Dataset, rows: u32, shares: &[f64]) {
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("m.toml");
     std::fs::write(&model, MODEL).unwrap();
@@ -107,19 +117,18 @@ fn out_of_memory_says_what_would_fit() {
         let args =
             SettingsArgs { model, labels: Some(9), batch_size: Some(batch_size), ..SettingsArgs::default() };
         let Resolved { settings, spec, model_toml } = config::resolve(&args).unwrap();
-        let set = data();
         let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
         fault::memory(bytes);
         let gpu = Gpu::open(&settings.adapter_choice()).unwrap();
-        let made = Trainer::new(&gpu, &shape, &settings, &set).map(drop);
+        let made = Trainer::new(&gpu, &shape, &settings, set).map(drop);
         fault::memory(u64::MAX);
         made.map(|()| gpu.memory())
     };
-    let all = with(64, u64::MAX).unwrap();
+    let all = with(rows, u64::MAX).unwrap();
     assert!(all.given.is_none() && all.largest.1 > 0, "{all:?}");
-    for share in [0.6, 0.8, 0.95] {
+    for &share in shares {
         let bytes = (share * all.asked as f64) as u64;
-        let e = with(64, bytes).unwrap_err();
+        let e = with(rows, bytes).unwrap_err();
         let said = e.to_string();
         assert!(
             e.exit_code() == 5 && said.contains("out of memory") && said.contains(&all.largest.0),
@@ -127,9 +136,9 @@ fn out_of_memory_says_what_would_fit() {
         );
         let advice = said.split("--batch-size ").nth(1).unwrap_or_else(|| panic!("{said}"));
         let fits: u32 = advice.split(' ').next().unwrap().parse().unwrap();
-        assert!((1..64).contains(&fits), "{said}");
+        assert!((1..rows).contains(&fits), "{said}");
         with(fits, bytes).unwrap_or_else(|e| panic!("{share}: {said}, but: {e}"));
     }
-    let said = with(64, 1000).unwrap_err().to_string();
+    let said = with(rows, 1000).unwrap_err().to_string();
     assert!(said.contains("smaller model"), "{said}");
 }

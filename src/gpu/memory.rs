@@ -67,16 +67,17 @@ impl Gpu {
     }
 
     /// Whether there was memory for everything, of which `grown` bytes are about in proportion to the rows of a
-    /// minibatch.
+    /// minibatch and may hide `hidden` bytes that are not.
     ///
     /// # Errors
     /// [`Error::Gpu`] naming the largest tensor and a batch size that fits.
-    pub fn fits(&self, batch_size: u32, grown: u64) -> Result<()> {
+    pub fn fits(&self, batch_size: u32, grown: u64, hidden: u64) -> Result<()> {
         let memory = self.memory();
         let (Some(what), Some(given)) = (memory.shortage(), memory.given) else { return Ok(()) };
         let left = given.saturating_sub(memory.asked.saturating_sub(grown));
         // Some stays for what the driver needs.
-        let fits = (0.8 * f64::from(batch_size) * left as f64 / grown.max(1) as f64) as u32;
+        let left = (0.8 * left as f64 - hidden as f64).max(0.0);
+        let fits = (f64::from(batch_size) * left / grown.max(1) as f64) as u32;
         let advice = match fits {
             0 => {
                 "not even one image at a time would fit: choose a smaller model, or another --adapter".into()

@@ -74,6 +74,7 @@ impl Gpu {
                     | wgpu::Features::TIMESTAMP_QUERY
                     | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
             required_limits: adapter.limits(),
+            // 8 to 64 MiB at a time: most of a larger block would stay unused (docs/performance.md, Memory).
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         }))

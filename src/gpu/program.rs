@@ -179,8 +179,17 @@ impl Program {
 
     /// Finds memory in `pool` for the scratch tensors of a sharing program.
     pub fn plan(&self, gpu: &Gpu, pool: &mut Pool) {
-        pool.place(gpu, &scratch::lifetimes(self.dispatches.iter().map(|d| d.bound.as_slice())));
+        pool.place(gpu, &self.scratch_blocks());
         self.dispatches.iter().for_each(|d| d.bind(gpu));
+    }
+
+    /// Bytes that the scratch tensors of a sharing program take in a pool of their own.
+    pub fn scratch_bytes(&self) -> u64 {
+        scratch::bytes(&self.scratch_blocks())
+    }
+
+    fn scratch_blocks(&self) -> Vec<scratch::Lifetime> {
+        scratch::lifetimes(self.dispatches.iter().map(|d| d.bound.as_slice()))
     }
 
     /// Records `call` with one invocation for each of `n` items.

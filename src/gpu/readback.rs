@@ -32,6 +32,7 @@ impl Readback {
     }
 
     pub(super) fn copy_from(&self, encoder: &mut wgpu::CommandEncoder, source: &Tensor) {
+        debug_assert!(!source.block.is_shared());
         encoder.copy_buffer_to_buffer(source.block.buffer(), source.offset, &self.buffer, 0, source.bytes());
     }
 
@@ -73,8 +74,8 @@ impl Readback {
 }
 
 impl Gpu {
-    /// Waits for all submitted work and returns a tensor's values. Not those of scratch tensors that share memory: they are
-    /// overwritten by then.
+    /// Waits for all submitted work and returns a tensor's values. Not those of scratch tensors that share memory: they
+    /// are overwritten by then.
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed, or for such a tensor.

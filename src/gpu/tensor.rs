@@ -4,8 +4,8 @@ use super::Gpu;
 use super::scratch::Block;
 use std::rc::Rc;
 
-/// `[rows, cols]` of 32-bit values, row-major without gaps, in its own buffer or at an aligned offset of a
-/// larger one. Cloning clones the handle.
+/// `[rows, cols]` of 32-bit values, row-major without gaps, in its own buffer, at an aligned offset of a larger one, or,
+/// a program's scratch, in a buffer that it shares with others. Cloning clones the handle.
 #[derive(Debug, Clone)]
 pub struct Tensor {
     pub(super) block: Rc<Block>,
@@ -98,7 +98,7 @@ impl Gpu {
     /// Replaces a tensor's contents before the next submit.
     pub fn write<T: bytemuck::Pod>(&self, t: &Tensor, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
-        debug_assert!(bytes.len() as u64 <= t.bytes());
+        debug_assert!(bytes.len() as u64 <= t.bytes() && !t.block.is_shared());
         // 16 MiB at a time bounds the staging memory that wgpu allocates per call.
         for (i, part) in bytes.chunks(1 << 24).enumerate() {
             self.queue.write_buffer(t.block.buffer(), t.offset + ((i as u64) << 24), part);

@@ -27,10 +27,11 @@ fn epilogue(below: Option<&Below>) -> Epilogue<'_> {
     }
 }
 
-/// The activation that an input gradient passes next: its derivative is multiplied in by the kernel above.
+/// The activation that an input gradient passes next, with a dropout above it: the kernel above multiplies its derivative
+/// in.
 struct Below {
     layer: usize,
-    /// The activation's output, as the layer above reads it.
+    /// The output, as the layer above reads it.
     y: Tensor,
     activation: Activation,
 }
@@ -58,8 +59,8 @@ impl Net {
         let rows = (d.len() / layers[from].output.len() as usize) as u32;
         let mut result = Gradients::default();
         let mut d = as_matrix(d, rows, layers[from].output);
-        // The activation layer whose derivative the product above has multiplied in already.
-        let mut applied = None;
+        // The activation layer whose derivative the product above has multiplied in already, that of all between too.
+        let mut applied: Option<usize> = None;
         for i in (last..=from).rev() {
             let layer = &layers[i];
             d = as_matrix(&d, rows, layer.output);
@@ -96,6 +97,7 @@ impl Net {
                     result.outputs.push((i, d.clone()));
                     d = self.batch_norm_backward(ops, p, i, tape, &d, grads)?;
                 }
+                LayerOp::Dropout { .. } if applied.is_some_and(|below| below < i) => {}
                 LayerOp::Dropout { rate } => {
                     if let Some(base) = tape.noise_base.filter(|_| *rate > 0.0) {
                         let dx = p.scratch(ops.gpu, &label, d.rows, d.cols);
@@ -161,16 +163,22 @@ impl Net {
         Ok(result)
     }
 
-    /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between.
-    /// Of its output, that of the first `rows` images: those that carry a gradient.
+    /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between, or a dropout
+    /// right above relu. Of its output, that of the first `rows` images: those that carry a gradient.
     fn activation_below(&self, i: usize, tape: &Tape, rows: u32) -> Option<Below> {
         let layers = &self.shape.layers;
-        let below = (0..i).rev().find(|&j| {
+        let top = (0..i).rev().find(|&j| {
             use LayerOp::{Flatten, GaussianNoise, Unflatten};
             !matches!(layers[j].op, GaussianNoise { .. } | Flatten {} | Unflatten { .. })
         })?;
-        let activation = activation(&layers[below].op)?;
-        let y = as_matrix(&tape.outputs[below], tape.rows, layers[i].input);
+        let (below, activation) = match &layers[top].op {
+            LayerOp::Dropout { rate } if *rate > 0.0 && tape.noise_base.is_some() => {
+                let relu = top.checked_sub(1).filter(|&j| layers[j].op == LayerOp::Relu {})?;
+                (relu, Activation::ReluDropout(1.0 - rate))
+            }
+            op => (top, activation(op)?),
+        };
+        let y = as_matrix(&tape.outputs[top], tape.rows, layers[i].input);
         Some(Below { layer: below, y: y.head(rows * layers[i].input.pixels()), activation })
     }
 

@@ -21,6 +21,9 @@ pub enum Activation {
     Sigmoid,
     /// tanh x
     Tanh,
+    /// max(x, 0), then dropout that keeps this share, 0 to 1: one derivative, by the output of both. Of the backward pass
+    /// alone.
+    ReluDropout(f32),
 }
 
 impl Activation {
@@ -32,10 +35,14 @@ impl Activation {
             Activation::Softplus => 3,
             Activation::Sigmoid => 4,
             Activation::Tanh => 5,
+            Activation::ReluDropout(_) => 6,
         }
     }
     pub(super) fn slope(self) -> f32 {
-        if let Activation::LeakyRelu(s) = self { s } else { 0.0 }
+        match self {
+            Activation::LeakyRelu(s) | Activation::ReluDropout(s) => s,
+            _ => 0.0,
+        }
     }
 }
 

@@ -93,8 +93,22 @@ pub struct Cost {
     pub images: u32,
     /// Floating-point operations.
     pub flop: u64,
+    /// Those of the first size.
+    pub base_flop: u64,
     /// Bytes of all tensors that training has.
     pub bytes: u64,
+}
+
+impl Cost {
+    /// Time of an image, that of the first size being 1.
+    pub fn image(&self) -> f64 {
+        self.time.p50 / self.base.p50 * f64::from(BASE.batch) / f64::from(self.images)
+    }
+
+    /// Time of an operation, that of the first size being 1.
+    pub fn operation(&self) -> f64 {
+        self.time.p50 / self.base.p50 * self.base_flop as f64 / self.flop as f64
+    }
 }
 
 /// Measures a model along `axis`, `runs` steps a size after one that does not count; `progress` hears of each size.
@@ -135,9 +149,9 @@ fn cost(
     runs: u32,
 ) -> Result<Cost> {
     let (trainer, bytes) = trainer(gpu, spec, tune, size)?;
-    let flop = trainer.program().flops();
+    let (flop, base_flop) = (trainer.program().flops(), base.program().flops());
     let spreads = bench::steps(&[base, &trainer], 1, runs)?;
-    Ok(Cost { time: spreads[1], base: spreads[0], images: size.batch, flop, bytes })
+    Ok(Cost { time: spreads[1], base: spreads[0], images: size.batch, flop, base_flop, bytes })
 }
 
 /// A trainer of that size, and the bytes of its tensors.
@@ -179,7 +193,8 @@ pub fn widened(spec: &ModelSpec, factor: u32) -> ModelSpec {
     spec
 }
 
-/// Time per image and memory along the axes, a row of panels an axis; of each model (name, points).
+/// Time of an image and of an operation (those of the first size being 1) and memory along the axes, a row of panels an
+/// axis; of each model (name, points).
 pub fn panels(models: &[(String, Vec<Point>)]) -> Vec<Panel> {
     let panel = |axis: Axis, y_label: &str, of: fn(&Cost) -> f64| {
         let line = |(name, points): &(String, Vec<Point>)| {
@@ -199,7 +214,8 @@ pub fn panels(models: &[(String, Vec<Point>)]) -> Vec<Panel> {
         .into_iter()
         .flat_map(|axis| {
             [
-                panel(axis, "microseconds an image", |c| 1e6 * c.time.p50 / f64::from(c.images)),
+                panel(axis, "time of an image, relative", Cost::image),
+                panel(axis, "time of an operation, relative", Cost::operation),
                 panel(axis, "MiB", |c| c.bytes as f64 / f64::from(1 << 20)),
             ]
         })
@@ -257,7 +273,11 @@ mod tests {
         let point = |value, cost| Point { axis: Axis::Width, value, cost, refused: None };
         let panels = panels(&[("dnn".into(), vec![point(4, Some(wide)), point(8, None)])]);
         let drawn: Vec<usize> = panels.iter().map(|p| p.lines[0].points.len()).collect();
-        assert_eq!(drawn, [0, 0, 1, 1, 0, 0], "a size that was refused has no point");
-        assert_eq!(panels[3].lines[0].points[0], (4.0, wide.bytes as f64 / 1048576.0));
+        assert_eq!(drawn, [0, 0, 0, 1, 1, 1, 0, 0, 0], "a size that was refused has no point");
+        assert_eq!(panels[5].lines[0].points[0], (4.0, wide.bytes as f64 / 1048576.0));
+        let even = Cost { images: BASE.batch, time: large.base, flop: large.base_flop, ..large };
+        assert_eq!((even.image(), even.operation()), (1.0, 1.0));
+        let twice = Cost { images: 2 * BASE.batch, flop: 2 * even.flop, ..even };
+        assert_eq!((twice.image(), twice.operation()), (0.5, 0.5));
     }
 }

@@ -62,8 +62,9 @@ impl std::fmt::Display for NotFinite {
 }
 
 impl Trainer<'_> {
-    /// Of a trainer made by [`Trainer::keeping`]: repeats the steps from `done` on, until `stop` is set, to which this trainer was set, and says what went wrong first in step
-    /// `diverged` (counted from 1) or the one before it, whose update its loss has not seen; `None` if nothing did.
+    /// Repeats the steps from `done` on, to which this trainer was set, until `stop` is set, and says what went wrong
+    /// first in step `diverged` (counted from 1) or the one before it, whose update its loss has not seen; `None` if
+    /// nothing did. The trainer must be one of [`Trainer::keeping`].
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.

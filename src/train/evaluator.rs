@@ -53,6 +53,13 @@ pub struct SplitEvaluator {
     confusion: Tensor,
 }
 
+impl SplitEvaluator {
+    /// Bytes that its scratch tensors take in a pool of their own.
+    pub fn scratch_bytes(&self) -> u64 {
+        self.program.scratch_bytes()
+    }
+}
+
 impl Evaluator {
     /// For D with `params` and their moving `average`.
     ///

@@ -155,7 +155,7 @@ pub struct Gan {
     pub d_step: DStep,
     /// The G step's tensors.
     pub g_step: Option<GStep>,
-    /// Bytes of the tensors that grow with the minibatch.
+    /// Bytes of the step's tensors, which grow with the minibatch.
     pub grown: u64,
 }
 
@@ -187,8 +187,8 @@ impl Pools<'_> {
 }
 
 impl Gan {
-    /// Records the step of `settings.method`, uploading fresh parameters. What the step makes on its way lies in `scratch`,
-    /// overwritten as soon as nothing needs it; without it everything keeps memory of its own and can be read.
+    /// Records the step of `settings.method`, uploading fresh parameters. What the step makes on its way lies in
+    /// `scratch`, overwritten as soon as nothing needs it; without it everything keeps memory of its own and can be read.
     ///
     /// # Errors
     /// As [`Net::forward`].
@@ -226,12 +226,17 @@ impl Gan {
             Method::Ssl => Some(r.g_step(&mut step, &d.net, &g, &metrics)?),
             Method::Supervised => None,
         };
-        if let Some(pool) = scratch {
-            step.plan(gpu, pool);
-            init.plan(gpu, pool);
-        }
         let fixed = d_step.updates.iter().map(|u| &u.grads).chain(g_step.as_ref().map(|s| &s.grads));
-        let grown = gpu.memory().asked - before - fixed.map(Tensor::bytes).sum::<u64>();
+        let fixed = fixed.map(Tensor::bytes).sum::<u64>();
+        let grown = match scratch {
+            Some(pool) => {
+                step.plan(gpu, pool);
+                let grown = gpu.memory().asked - before - fixed;
+                init.plan(gpu, pool);
+                grown
+            }
+            None => gpu.memory().asked - before - fixed,
+        };
         Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step, grown })
     }
 }

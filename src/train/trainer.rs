@@ -165,7 +165,8 @@ impl<'g> Trainer<'g> {
         };
         let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
         // Noticed in the end, when it is known how much was wanted.
-        gpu.fits(settings.batch_size, gan.grown)?;
+        let hidden = gan.init.scratch_bytes() + test.scratch_bytes();
+        gpu.fits(settings.batch_size, gan.grown, hidden)?;
         // Not in the first step's time.
         gpu.compiled()?;
         let steps_per_epoch = settings.steps_per_epoch(labelled.len() as u32, n as u32);
@@ -232,7 +233,7 @@ impl<'g> Trainer<'g> {
         &self.gan.step
     }
 
-    /// Memory that the step, its initialisation and the evaluations share.
+    /// Memory that the step, its initialisation and the evaluations share, for tests.
     pub fn scratch(&self) -> &Pool {
         &self.scratch
     }

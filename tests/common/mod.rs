@@ -31,7 +31,7 @@ impl Variant<'_> {
 }
 
 const OFF_ON: &[&str] = &["0", "1"];
-const ACT: (&str, &[&str]) = ("ACT", &["0", "1", "2", "3", "4", "5"]);
+const ACT: (&str, &[&str]) = ("ACT", &["0", "1", "2", "3", "4", "5", "6"]);
 const LANES: (&str, &[&str]) = ("V T", &["1 f32", "4 vec4<f32>"]);
 /// Geometries of pooling: these are validated, every other is allowed.
 const POOL: (&str, &[&str]) = (

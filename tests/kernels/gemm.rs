@@ -7,20 +7,21 @@ use ssgan::reference::dense::{add_bias, matmul, transpose};
 use ssgan::reference::pointwise as twin;
 
 /// All activations.
-pub const ACTIVATIONS: [Activation; 6] = [
+pub const ACTIVATIONS: [Activation; 7] = [
     Activation::None,
     Activation::Relu,
     Activation::LeakyRelu(0.2),
     Activation::Softplus,
     Activation::Sigmoid,
     Activation::Tanh,
+    Activation::ReluDropout(0.7),
 ];
 
 /// The twin of an activation.
 pub fn activate(act: Activation, x: f64) -> f64 {
     match act {
         Activation::None => x,
-        Activation::Relu => twin::relu(x),
+        Activation::Relu | Activation::ReluDropout(_) => twin::relu(x),
         Activation::LeakyRelu(s) => twin::leaky_relu(x, s.into()),
         Activation::Softplus => twin::softplus(x),
         Activation::Sigmoid => twin::sigmoid(x),
@@ -37,6 +38,8 @@ pub fn slope_at(act: Activation, x: f64) -> f64 {
         Activation::Softplus => twin::softplus_grad(x),
         Activation::Sigmoid => twin::sigmoid_grad(x),
         Activation::Tanh => twin::tanh_grad(x),
+        // Of what was kept; what was dropped is 0, where relu has no slope either.
+        Activation::ReluDropout(kept) => twin::relu_grad(x) / f64::from(kept),
     }
 }
 

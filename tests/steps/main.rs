@@ -233,6 +233,12 @@ fn dnn_runs_like_the_twin() {
     let unit = DNN.replace("weight_norm = \"fixed\"", "weight_norm = \"unit\"");
     assert_ne!(unit, DNN);
     whole_run("dnn, weights of norm 1", &model(&unit, 6, 1), &ssl());
+    // Their backward pass is one.
+    let relu = "{ op = \"relu\" },\n    ";
+    let noise = format!("{relu}{{ op = \"gaussian_noise\", sigma = 0.5 }}");
+    let dropped = DNN.replace(&noise, &format!("{relu}{{ op = \"dropout\", rate = 0.25 }}"));
+    assert_ne!(dropped, DNN);
+    whole_run("dnn, dropout above relu", &model(&dropped, 6, 1), &ssl());
 }
 
 #[test]
