@@ -41,7 +41,7 @@ pub struct Options {
     pub max_steps: Option<u32>,
     /// Seconds of training in this process.
     pub max_seconds: Option<f64>,
-    /// How many checkpoints to keep, the newest; all if not given.
+    /// How many checkpoints to keep, the newest, besides the best by validation accuracy; all if not given.
     pub keep: Option<usize>,
 }
 

@@ -30,7 +30,7 @@ pub struct Args {
     /// Save and stop after so many seconds of training, with exit status 0; `--resume` goes on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     max_seconds: Option<f64>,
-    /// Keep this many checkpoints, the newest [default: all]
+    /// Keep this many checkpoints, the newest, and the best by validation accuracy where there is one [default: all]
     #[arg(long, value_name = "N", value_parser = keep)]
     keep: Option<usize>,
     #[command(flatten)]

@@ -170,6 +170,14 @@ fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
 /// # Errors
 /// [`Error::Gpu`] if the device failed.
 pub fn steps(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
+    Ok(turns(trainers, warmup, runs)?.iter().filter_map(|t| Spread::of(t)).collect())
+}
+
+/// As [`steps`], every time of each trainer.
+///
+/// # Errors
+/// As there.
+pub fn turns(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Vec<f64>>> {
     let mut times = vec![vec![]; trainers.len()];
     for t in trainers {
         t.initialise()?;
@@ -182,7 +190,7 @@ pub fn steps(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Sp
             }
         }
     }
-    Ok(times.iter().filter_map(|t| Spread::of(t)).collect())
+    Ok(times)
 }
 
 #[cfg(test)]

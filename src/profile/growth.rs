@@ -87,8 +87,8 @@ pub struct Point {
 pub struct Cost {
     /// Seconds.
     pub time: Spread,
-    /// Seconds of a step of the first size, in turns with it: what else the machine did is in both.
-    pub base: Spread,
+    /// How many times a step of the first size, run just before: what else the machine did is in both.
+    pub ratio: Spread,
     /// Unlabelled images.
     pub images: u32,
     /// Floating-point operations.
@@ -102,12 +102,12 @@ pub struct Cost {
 impl Cost {
     /// Time of an image, that of the first size being 1.
     pub fn image(&self) -> f64 {
-        self.time.p50 / self.base.p50 * f64::from(BASE.batch) / f64::from(self.images)
+        self.ratio.p50 * f64::from(BASE.batch) / f64::from(self.images)
     }
 
     /// Time of an operation, that of the first size being 1.
     pub fn operation(&self) -> f64 {
-        self.time.p50 / self.base.p50 * self.base_flop as f64 / self.flop as f64
+        self.ratio.p50 * self.base_flop as f64 / self.flop as f64
     }
 }
 
@@ -150,8 +150,10 @@ fn cost(
 ) -> Result<Cost> {
     let (trainer, bytes) = trainer(gpu, spec, tune, size)?;
     let (flop, base_flop) = (trainer.program().flops(), base.program().flops());
-    let spreads = bench::steps(&[base, &trainer], 1, runs)?;
-    Ok(Cost { time: spreads[1], base: spreads[0], images: size.batch, flop, base_flop, bytes })
+    let times = bench::turns(&[base, &trainer], 1, runs)?;
+    let ratios: Vec<f64> = times[1].iter().zip(&times[0]).map(|(time, base)| time / base).collect();
+    let spread = |of: &[f64]| Spread::of(of).ok_or_else(|| Error::Usage("--runs: at least one".into()));
+    Ok(Cost { time: spread(&times[1])?, ratio: spread(&ratios)?, images: size.batch, flop, base_flop, bytes })
 }
 
 /// A trainer of that size, and the bytes of its tensors.
@@ -267,7 +269,7 @@ mod tests {
         let (base, bytes) = trainer(&gpu, &spec, None, small).unwrap();
         let large = cost(&gpu, &spec, None, Size { batch: 128, ..BASE }, &base, 2).unwrap();
         assert!(large.flop > 2 * base.program().flops() && large.bytes > bytes);
-        assert!(large.time.p50 > 0.0 && large.base.p50 > 0.0 && large.images == 128);
+        assert!(large.time.p50 > 0.0 && large.ratio.p50 > 0.0 && large.images == 128);
         let wide = cost(&gpu, &spec, None, Size { width: 4, ..small }, &base, 1).unwrap();
         assert!(wide.flop > base.program().flops() && wide.bytes > bytes);
         let point = |value, cost| Point { axis: Axis::Width, value, cost, refused: None };
@@ -275,7 +277,8 @@ mod tests {
         let drawn: Vec<usize> = panels.iter().map(|p| p.lines[0].points.len()).collect();
         assert_eq!(drawn, [0, 0, 0, 1, 1, 1, 0, 0, 0], "a size that was refused has no point");
         assert_eq!(panels[5].lines[0].points[0], (4.0, wide.bytes as f64 / 1048576.0));
-        let even = Cost { images: BASE.batch, time: large.base, flop: large.base_flop, ..large };
+        let one = Spread::of(&[1.0]).unwrap();
+        let even = Cost { images: BASE.batch, ratio: one, flop: large.base_flop, ..large };
         assert_eq!((even.image(), even.operation()), (1.0, 1.0));
         let twice = Cost { images: 2 * BASE.batch, flop: 2 * even.flop, ..even };
         assert_eq!((twice.image(), twice.operation()), (0.5, 0.5));

@@ -77,8 +77,9 @@ impl<'a> Recorder<'a> {
         })
     }
 
-    /// From now on, after each save, the checkpoints before the `keep` newest up to that one are removed; with `None` all
-    /// stay.
+    /// From now on, after each save, the checkpoints before the `keep` newest up to that one are removed, but for the one
+    /// of the epoch with the highest validation accuracy; with `None` all stay. Runs that hold no labelled images out have
+    /// nothing to choose by: the test images are for the report.
     pub fn keep(&mut self, keep: Option<usize>) {
         self.keep = keep;
     }
@@ -155,10 +156,17 @@ impl<'a> Recorder<'a> {
         let Some(keep) = self.keep else { return Ok(()) };
         // Later ones, of a run that goes on from before them, are written over one by one.
         let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
-        for old in earlier.skip(keep) {
+        let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, false)));
+        for old in earlier.skip(keep).filter(|c| Some(c) != best.as_ref()) {
             std::fs::remove_file(&old).map_err(Error::io("remove", old))?;
         }
         Ok(())
+    }
+
+    /// The epoch with the highest validation accuracy, of equals the latest.
+    fn best_epoch(&self) -> Option<u32> {
+        let validated = self.history.epochs.iter().filter_map(|e| Some((e.validation_accuracy?, e.epoch)));
+        validated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, epoch)| epoch)
     }
 
     fn on_finished(&mut self, summary: &Summary) -> Result<()> {

@@ -141,6 +141,32 @@ fn an_interrupted_run_keeps_its_last_step_and_does_not_replace_the_epochs_checkp
 }
 
 #[test]
+fn the_newest_checkpoints_and_the_best_stay() {
+    let kept = |accuracies: [Option<f32>; 5]| {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("run");
+        let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+        let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 1).unwrap();
+        r.keep(Some(2));
+        for (e, validation_accuracy) in (1..).zip(accuracies) {
+            r.on(Event::Epoch(&EpochMetrics { validation_accuracy, ..epoch(e, e) })).unwrap();
+            r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint(e) }).unwrap();
+        }
+        let stem = |path: &std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        crate::run_dir::checkpoints(&out).unwrap().iter().map(stem).collect::<Vec<_>>()
+    };
+    assert_eq!(kept([None; 5]), ["epoch-05", "epoch-04"]);
+    let validated = |accuracies: [f32; 5]| kept(accuracies.map(Some));
+    assert_eq!(validated([0.1, 0.9, 0.2, 0.3, 0.3]), ["epoch-05", "epoch-04", "epoch-02"]);
+    assert_eq!(
+        validated([0.9, 0.1, 0.9, 0.3, 0.3]),
+        ["epoch-05", "epoch-04", "epoch-03"],
+        "the latest of equals"
+    );
+    assert_eq!(validated([0.1, 0.2, 0.3, 0.4, 0.5]), ["epoch-05", "epoch-04"]);
+}
+
+#[test]
 fn a_folder_that_vanished_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
