@@ -1,9 +1,9 @@
 //! What is kept between runs: downloads, and what was measured of an adapter.
 
 use crate::atomic;
-use crate::data::hex;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, shader_hash};
+use crate::text::hex;
 use etcetera::BaseStrategy;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};

@@ -456,6 +456,7 @@ fn traces_are_written() {
     stdout(&b.run(line));
     assert_eq!(bytes, fs::read(b.path("step.safetensors")).unwrap(), "the same trace twice");
     b.fails("trace-step --step 0", 2, &[]);
+    b.fails("trace-step --model m.toml --tune fast", 2, &["--tune"]);
     b.fails("trace-step --quiet --model m.toml --out /none/x", 6, &["/none/x"]);
 }
 
@@ -528,7 +529,8 @@ fn a_report_is_gone_on_with() {
     assert!(stdout(&out).contains("\"finished\": 1"), "{}", stdout(&out));
     let summary = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap();
     let kept = fs::read_dir(b.path("r/runs/supervised-cnn-seed1/checkpoints")).unwrap().count();
-    assert_eq!(kept, 2, "checkpoints");
+    // The newest two, and the best by validation accuracy where it is another.
+    assert!((2..=3).contains(&kept), "{kept} checkpoints");
     // Finished runs stay as they are.
     let again = b.run(&format!("{line} --shard 1/5"));
     assert_eq!(stdout(&again), stdout(&out));

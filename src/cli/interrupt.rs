@@ -14,7 +14,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 static SIGNALLED: AtomicU8 = AtomicU8::new(0);
 static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 
-/// Catches Ctrl-C (and SIGTERM and SIGHUP, where there are such) and returns the flag that the trainer looks at.
+/// Catches Ctrl-C, on Unix SIGTERM and SIGHUP too (the last unless it is ignored, as under `nohup`), and returns the flag
+/// that the trainer looks at.
 ///
 /// # Errors
 /// [`Error::Usage`] if the system refuses the handler.

@@ -2,7 +2,7 @@
 
 use super::args::{SettingsArgs, SpeechArgs};
 use super::{config, load, output};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
 use std::collections::BTreeMap;
@@ -23,6 +23,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.settings.tune.choice().is_some() {
+        return Err(Error::Usage("--tune: a traced step takes the table's tiles; leave it away".into()));
+    }
     let resolved = config::resolve(&args.settings)?;
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;

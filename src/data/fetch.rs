@@ -8,9 +8,10 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Published, Source};
-use super::{Progress, hex, hex_sha256, idx};
+use super::{Progress, hex_sha256, idx};
 use crate::cache;
 use crate::error::{Error, Result};
+use crate::text::hex;
 
 /// The spellings a file goes by: as published, with the dot that some tools unpack to, each also gzipped.
 pub fn spellings(name: &str) -> [String; 4] {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::model::shape::{DataShape, Dims};
+use crate::text::hex;
 
 pub use catalog::{DIGITS, NAMES};
 pub use labels::{choose, choose_unlabelled, split_validation};
@@ -201,11 +202,6 @@ fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
 /// SHA-256 as 64 lower-case hexadecimal digits.
 fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

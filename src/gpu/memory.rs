@@ -60,7 +60,7 @@ impl Gpu {
         result
     }
 
-    /// Bytes that the driver has set aside now; where it does not tell, the bytes of all tensors made so far.
+    /// Bytes that wgpu has reserved from the driver; where it does not tell, the bytes of all tensors made so far.
     pub fn reserved(&self) -> u64 {
         let report = self.device.generate_allocator_report();
         report.map_or(self.memory.borrow().asked, |r| r.total_reserved_bytes)
@@ -70,7 +70,7 @@ impl Gpu {
     /// minibatch and may hide `hidden` bytes that are not.
     ///
     /// # Errors
-    /// [`Error::Gpu`] naming the largest tensor and a batch size that fits.
+    /// [`Error::Gpu`] naming the largest tensor and a batch size that fits, if one does.
     pub fn fits(&self, batch_size: u32, grown: u64, hidden: u64) -> Result<()> {
         let memory = self.memory();
         let (Some(what), Some(given)) = (memory.shortage(), memory.given) else { return Ok(()) };

@@ -205,7 +205,7 @@ impl Program {
     /// Records `call` with a grid of workgroups.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the kernel does not compile, a binding or parameter is missing, superfluous or of
+    /// [`Error::Gpu`] if the kernel's source cannot be read (what fails in compiling is an error of the first submission), a binding or parameter is missing, superfluous or of
     /// another type, or the grid is larger than the portable limit.
     pub fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;

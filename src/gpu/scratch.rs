@@ -90,8 +90,8 @@ pub(super) struct Lifetime {
 }
 
 /// The number of a buffer for each block; those from `sizes.len()` on are new ones. Greedy by size, largest first, each
-/// into the smallest buffer that is free for as long (Pisarchyk & Lee 2020, "Efficient Memory Management for Deep
-/// Neural Net Inference", section 4.3).
+/// into the smallest buffer that is free for as long (the strategy "Greedy by Size" of Pisarchyk & Lee 2020, "Efficient
+/// Memory Management for Deep Neural Net Inference").
 fn assign(wanted: &[Lifetime], sizes: &[u64]) -> Vec<usize> {
     let mut buffers: Vec<(u64, Vec<RangeInclusive<usize>>)> = sizes.iter().map(|&s| (s, vec![])).collect();
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -123,7 +123,8 @@ pub(super) fn bytes(wanted: &[Lifetime]) -> u64 {
     sizes.values().sum()
 }
 
-/// The blocks of the scratch tensors among these, each once: of each dispatch those that it binds.
+/// When each block of scratch is needed: the first and the last of these dispatches that bind it. Each is given by the
+/// tensors that it binds.
 pub(super) fn lifetimes<'a>(dispatches: impl Iterator<Item = &'a [(u32, Tensor)]>) -> Vec<Lifetime> {
     let mut found: Vec<Lifetime> = vec![];
     for (i, bound) in dispatches.enumerate() {

@@ -95,7 +95,7 @@ pub fn shader_hash() -> String {
         h.update(text.as_bytes());
         h.update([0]);
     }
-    crate::data::hex(&h.finalize())
+    crate::text::hex(&h.finalize())
 }
 
 /// The text of a source file.

@@ -6,11 +6,11 @@ use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::spec::LayerOp;
 use crate::ops::{Activation, Conv, Epilogue, Gemm, Operand, Ops, Right};
 
-/// Gradients by activations that a backward pass leaves: `[layer]` = gradient by that layer's output, for
-/// the layers it reached, and by the input if asked for.
+/// Gradients by activations that a backward pass leaves.
 #[derive(Debug, Clone, Default)]
 pub struct Gradients {
-    /// By layer; of fused pairs only the first layer's is kept (after the activation's derivative).
+    /// By the outputs of dense, convolution and batch norm layers, from the last layer down; where an activation runs in the
+    /// layer's kernel, after its derivative.
     pub outputs: Vec<(usize, Tensor)>,
     /// By the network's input.
     pub input: Option<Tensor>,
@@ -27,11 +27,11 @@ fn epilogue(below: Option<&Below>) -> Epilogue<'_> {
     }
 }
 
-/// The activation that an input gradient passes next, with a dropout above it: the kernel above multiplies its derivative
-/// in.
+/// The activation that an input gradient passes next, or a ReLU with the dropout above it: the kernel above multiplies
+/// the derivative in.
 struct Below {
     layer: usize,
-    /// The output, as the layer above reads it.
+    /// The output of the activation, or of the dropout, shaped as the input of the layer above; without noise.
     y: Tensor,
     activation: Activation,
 }
@@ -59,7 +59,7 @@ impl Net {
         let rows = (d.len() / layers[from].output.len() as usize) as u32;
         let mut result = Gradients::default();
         let mut d = as_matrix(d, rows, layers[from].output);
-        // The activation layer whose derivative the product above has multiplied in already, that of all between too.
+        // The activation whose derivative the kernel above has multiplied in already, with that of a dropout between them.
         let mut applied: Option<usize> = None;
         for i in (last..=from).rev() {
             let layer = &layers[i];
@@ -327,7 +327,7 @@ impl Net {
         Ok(dx)
     }
 
-    /// Whether gradients of some rows reach others: batch norm over the joined batch does that.
+    /// Whether gradients of one input's rows reach another input's: batch norm over the joined batch does that.
     pub fn joins_rows(&self) -> bool {
         use crate::model::spec::Statistics::Joined;
         self.shape.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm { statistics: Joined, .. }))

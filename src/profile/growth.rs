@@ -12,7 +12,7 @@ use crate::train::settings::{Method, Settings};
 use crate::train::{Tiles, Trainer, Tune};
 use serde::Serialize;
 
-/// What grows; the others stay at their first value: minibatches of 512, the model's own width, 28 x 28 pixels.
+/// What grows; the others stay at the usual size: minibatches of 512, the model's own width, 28 x 28 pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
@@ -87,25 +87,25 @@ pub struct Point {
 pub struct Cost {
     /// Seconds.
     pub time: Spread,
-    /// How many times a step of the first size, run just before: what else the machine did is in both.
+    /// How many times a step of the usual size, run just before: what else the machine did is in both.
     pub ratio: Spread,
     /// Unlabelled images.
     pub images: u32,
     /// Floating-point operations.
     pub flop: u64,
-    /// Those of the first size.
+    /// Those of the usual size.
     pub base_flop: u64,
     /// Bytes of all tensors that training has.
     pub bytes: u64,
 }
 
 impl Cost {
-    /// Time of an image, that of the first size being 1.
+    /// Time of an image, that of the usual size being 1.
     pub fn image(&self) -> f64 {
         self.ratio.p50 * f64::from(BASE.batch) / f64::from(self.images)
     }
 
-    /// Time of an operation, that of the first size being 1.
+    /// Time of an operation, that of the usual size being 1.
     pub fn operation(&self) -> f64 {
         self.ratio.p50 * self.base_flop as f64 / self.flop as f64
     }
@@ -114,7 +114,7 @@ impl Cost {
 /// Measures a model along `axis`, `runs` steps a size after one that does not count; `progress` hears of each size.
 ///
 /// # Errors
-/// As [`parse::load`] and [`Trainer::new`] for the first size; [`Error::Gpu`] if the device failed. Sizes that the
+/// As [`parse::load`] and [`Trainer::new`] for the usual size; [`Error::Gpu`] if the device failed. Sizes that the
 /// adapter refuses are points without cost.
 pub fn measure(
     gpu: &Gpu,
@@ -195,7 +195,7 @@ pub fn widened(spec: &ModelSpec, factor: u32) -> ModelSpec {
     spec
 }
 
-/// Time of an image and of an operation (those of the first size being 1) and memory along the axes, a row of panels an
+/// Time of an image and of an operation (those of the usual size being 1) and memory along the axes, a row of panels an
 /// axis; of each model (name, points).
 pub fn panels(models: &[(String, Vec<Point>)]) -> Vec<Panel> {
     let panel = |axis: Axis, y_label: &str, of: fn(&Cost) -> f64| {
@@ -254,8 +254,7 @@ mod tests {
         }
     }
 
-    /// Of a network small enough for a test: twice the rows cost twice the multiplications of the rows, and no less
-    /// memory.
+    /// Of a network small enough for a test: more rows cost at least twice the operations, and more memory.
     #[test]
     fn costs() {
         let gpu = Gpu::open(&AdapterChoice::default()).unwrap();

@@ -5,8 +5,8 @@
 //! written here because the safetensors crate keeps metadata in a randomly ordered map, and equal runs
 //! must give equal bytes; reading uses the crate, which checks hostile headers.
 
-use crate::data::hex;
 use crate::error::{Error, Result};
+use crate::text::hex;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
