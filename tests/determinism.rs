@@ -7,7 +7,7 @@ use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims, ModelShape};
 use ssgan::rng::{self, Counter};
 use ssgan::train::settings::{DiscriminatorUpdates, GeneratorLoss, Method, Settings};
-use ssgan::train::{Tiles, Trainer, Weights};
+use ssgan::train::{Scratch, Tiles, Trainer, Weights};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -136,7 +136,6 @@ fn sharing_memory_changes_nothing() {
     for (name, model, settings) in cases {
         // Evaluations take 500 images at a time, and then the rest.
         let data = data_with(&model, 501);
-        let table = || Ok(Tiles::tables());
         let result = |trainer: &Trainer<'_>| {
             let poison = || trainer.scratch().poison(&gpu);
             poison();
@@ -151,11 +150,13 @@ fn sharing_memory_changes_nothing() {
             trainer.checkpoint(1, 3).unwrap().save(&file).unwrap();
             (sha256(&file), evaluation)
         };
+        let table = || Ok(Tiles::tables());
+        let made = |scratch| Trainer::with_tiles(&gpu, &model, settings, &data, scratch, table).unwrap();
         let asked = || gpu.memory().asked;
         let before = asked();
-        let keeping = Trainer::keeping(&gpu, &model, settings, &data, table).unwrap();
+        let keeping = made(Scratch::Kept);
         let between = asked();
-        let sharing = Trainer::with_tiles(&gpu, &model, settings, &data, table).unwrap();
+        let sharing = made(Scratch::Shared);
         let (kept, shared) = (between - before, asked() - between);
         // Most of a small supervised run is the initialisation, on 150 images.
         assert!(shared < kept - kept / 20, "{name}: {shared} bytes, and {kept} without sharing");

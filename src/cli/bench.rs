@@ -13,7 +13,7 @@ use crate::report::plot;
 use crate::report::table::{Align, Table};
 use crate::text;
 use crate::train::settings::{Method, Settings};
-use crate::train::{Tiles, Trainer};
+use crate::train::{Scratch, Tiles, Trainer};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
@@ -208,7 +208,7 @@ fn step(args: &StepArgs) -> Result<()> {
         let (spec, source) = parse::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
         let tiles = || Ok(Tiles::measure(&gpu, &model, &settings, |_| Ok(()))?.0);
-        trainers.push(Trainer::with_tiles(&gpu, &model, &settings, &set, tiles)?);
+        trainers.push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, tiles)?);
     }
     if args.paced {
         return match trainers.as_slice() {
@@ -273,12 +273,12 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     };
     if args.speech.json {
         let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
-        return output::print_json(&json!({
+        output::print_json(&json!({
             "adapter": gpu.summary().name,
             "driver": gpu.summary().driver_text(),
             "models": models.iter().map(of).collect::<Vec<_>>(),
-        }))
-        .and_then(|()| draw());
+        }))?;
+        return draw();
     }
     let right =
         ["median ms", "p25", "p75", "us/image", "image, relative", "GFLOP/s", "operation, relative", "MiB"];

@@ -9,7 +9,7 @@ use crate::model::parse;
 use crate::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
 use crate::report::roofline;
 use crate::report::table::{Align, Table};
-use crate::train::{Tiles, Trainer};
+use crate::train::{Scratch, Tiles, Trainer};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = Gpu::open(&s.adapter_choice())?;
     let tiles = || Ok(Tiles::measure(&gpu, &model, s, |_| Ok(()))?.0);
-    let trainer = Trainer::with_tiles(&gpu, &model, s, &set, tiles)?;
+    let trainer = Trainer::with_tiles(&gpu, &model, s, &set, Scratch::Shared, tiles)?;
     let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
     let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
     let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };

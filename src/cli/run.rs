@@ -15,7 +15,7 @@ use crate::run_dir::{RunDir, checkpoints, timestamp};
 use crate::train::checkpoint::{Checkpoint, in_file};
 use crate::train::event::{Event, History, Observer, Summary};
 use crate::train::settings::{Method, Settings};
-use crate::train::{NotFinite, Tiles, Trainer};
+use crate::train::{NotFinite, Scratch, Tiles, Trainer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,7 +134,7 @@ impl Run {
         };
         let model = parse::check(spec, model_toml, &name, set.shape)?;
         let tiles = || tiles(&mut self.dir, gpu, (&model, settings), progress, stop);
-        let mut trainer = Trainer::with_tiles(gpu, &model, settings, set, tiles)?;
+        let mut trainer = Trainer::with_tiles(gpu, &model, settings, set, Scratch::Shared, tiles)?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
@@ -191,7 +191,7 @@ impl Run {
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let made = Trainer::keeping(gpu, model, &self.resolved.settings, set, || Ok(tiles));
+        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, Scratch::Kept, || Ok(tiles));
         let trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&Checkpoint::load(path).ok()?).ok());

@@ -104,11 +104,11 @@ fn a_device_that_is_always_lost_is_an_error() {
 /// initialisation and the evaluations have more rows than it.
 #[test]
 fn out_of_memory_says_what_would_fit() {
-    too_little_memory(&data(), 64, &[0.85, 0.9, 0.95]);
-    too_little_memory(&data_of(1000, 1000), 900, &[0.85, 0.9, 0.95]);
+    too_little_memory(&data(), 64);
+    too_little_memory(&data_of(1000, 1000), 900);
 }
 
-fn too_little_memory(set: &Dataset, rows: u32, shares: &[f64]) {
+fn too_little_memory(set: &Dataset, rows: u32) {
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("m.toml");
     std::fs::write(&model, MODEL).unwrap();
@@ -126,7 +126,7 @@ fn too_little_memory(set: &Dataset, rows: u32, shares: &[f64]) {
     };
     let all = with(rows, u64::MAX).unwrap();
     assert!(all.given.is_none() && all.largest.1 > 0, "{all:?}");
-    for &share in shares {
+    for share in [0.6, 0.8, 0.85, 0.9, 0.95] {
         let bytes = (share * all.asked as f64) as u64;
         let e = with(rows, bytes).unwrap_err();
         let said = e.to_string();
@@ -134,6 +134,10 @@ fn too_little_memory(set: &Dataset, rows: u32, shares: &[f64]) {
             e.exit_code() == 5 && said.contains("out of memory") && said.contains(&all.largest.0),
             "{said}"
         );
+        // Below, nothing is sure to fit beside what the rows of the minibatch do not change.
+        if share < 0.85 && said.contains("smaller model") {
+            continue;
+        }
         let advice = said.split("--batch-size ").nth(1).unwrap_or_else(|| panic!("{said}"));
         let fits: u32 = advice.split(' ').next().unwrap().parse().unwrap();
         assert!((1..rows).contains(&fits), "{said}");

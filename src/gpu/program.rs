@@ -205,8 +205,8 @@ impl Program {
     /// Records `call` with a grid of workgroups.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the kernel's source cannot be read (what fails in compiling is an error of the first submission), a binding or parameter is missing, superfluous or of
-    /// another type, or the grid is larger than the portable limit.
+    /// [`Error::Gpu`] if the kernel's source cannot be read (what fails in compiling is an error of the first submission),
+    /// a binding or parameter is missing, superfluous or of another type, or the grid is larger than the portable limit.
     pub fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;
         self.push(gpu, kernel, call, grid)
@@ -254,7 +254,10 @@ impl Program {
                         {
                             return Err(fail(format!("has no parameter `{n}`")));
                         }
-                        uniform = Some(gpu.uniform(call.kernel, &bytes));
+                        if b.name != "p" {
+                            return Err(fail("parameters must be named `p`".into()));
+                        }
+                        uniform = Some((b.index, gpu.uniform(call.kernel, &bytes)));
                         continue;
                     }
                 }
@@ -265,14 +268,6 @@ impl Program {
             let names: Vec<_> = call.tensors.iter().map(|(n, _)| *n).collect();
             return Err(fail(format!("binds {names:?}, but declares {used} of them")));
         }
-        let uniform = match uniform {
-            Some(u) => {
-                let at =
-                    bindings.iter().find(|b| matches!(b.kind, BindingKind::Uniform { .. }) && b.name == "p");
-                Some((at.ok_or_else(|| fail("parameters must be named `p`".into()))?.index, u))
-            }
-            None => None,
-        };
         let label = format!("{} {}", call.kernel, call.layer);
         let bytes = call.bytes.unwrap_or_else(|| call.tensors.iter().map(|(_, t)| t.bytes()).sum());
         let Call { layer, flops, .. } = call;

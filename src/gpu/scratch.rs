@@ -3,7 +3,6 @@
 
 use super::{Gpu, Tensor};
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
@@ -46,37 +45,28 @@ impl Block {
 /// overwrites what the one before left.
 #[derive(Debug, Default)]
 pub struct Pool {
-    buffers: Vec<(u64, wgpu::Buffer)>,
+    buffers: Vec<wgpu::Buffer>,
 }
 
 impl Pool {
-    /// Bytes of its buffers.
-    pub fn bytes(&self) -> u64 {
-        self.buffers.iter().map(|(bytes, _)| bytes).sum()
-    }
-
     /// Finds a place for each block.
     pub(super) fn place(&mut self, gpu: &Gpu, blocks: &[Lifetime]) {
-        let sizes: Vec<u64> = self.buffers.iter().map(|(bytes, _)| *bytes).collect();
-        let places = assign(blocks, &sizes);
-        let mut order: Vec<usize> = (0..blocks.len()).collect();
-        // A new buffer gets the size and the name of its largest tensor.
-        order.sort_by_key(|&i| (places[i], std::cmp::Reverse(blocks[i].block.bytes)));
-        for i in order {
-            let block = &blocks[i].block;
-            if places[i] == self.buffers.len() {
-                self.buffers.push((block.bytes, gpu.buffer(&block.label, block.bytes)));
-            }
-            let buffer = self.buffers[places[i]].1.clone();
-            block.buffer.set(buffer).expect("a scratch tensor belongs to one program, which is planned once");
+        let (places, sizes) = assign(blocks, self.buffers.iter().map(wgpu::Buffer::size).collect());
+        for (at, &bytes) in sizes.iter().enumerate().skip(self.buffers.len()) {
+            // Named by its largest tensor.
+            let largest = blocks.iter().zip(&places).find(|(l, p)| **p == at && l.block.bytes == bytes);
+            self.buffers.push(gpu.buffer(largest.map_or("scratch", |(l, _)| &l.block.label), bytes));
+        }
+        for (l, at) in blocks.iter().zip(places) {
+            let set = l.block.buffer.set(self.buffers[at].clone());
+            set.expect("a scratch tensor belongs to one program, which is planned once");
         }
     }
 
     /// Fills it with NaN, for tests: what is read before it was written shows.
     pub fn poison(&self, gpu: &Gpu) {
-        for (bytes, buffer) in &self.buffers {
-            let nan = vec![0xff_u8; *bytes as usize];
-            gpu.queue.write_buffer(buffer, 0, &nan);
+        for buffer in &self.buffers {
+            gpu.queue.write_buffer(buffer, 0, &vec![0xff_u8; buffer.size() as usize]);
         }
     }
 }
@@ -89,38 +79,32 @@ pub(super) struct Lifetime {
     bound: RangeInclusive<usize>,
 }
 
-/// The number of a buffer for each block; those from `sizes.len()` on are new ones. Greedy by size, largest first, each
-/// into the smallest buffer that is free for as long (the strategy "Greedy by Size" of Pisarchyk & Lee 2020, "Efficient
-/// Memory Management for Deep Neural Net Inference").
-fn assign(wanted: &[Lifetime], sizes: &[u64]) -> Vec<usize> {
-    let mut buffers: Vec<(u64, Vec<RangeInclusive<usize>>)> = sizes.iter().map(|&s| (s, vec![])).collect();
+/// The number of a buffer for each block, and the sizes of all buffers: first those that there are. Greedy by size,
+/// largest first, each into the smallest buffer that is free for as long (the strategy "Greedy by Size" of Pisarchyk &
+/// Lee 2020, "Efficient Memory Management for Deep Neural Net Inference").
+fn assign(wanted: &[Lifetime], mut sizes: Vec<u64>) -> (Vec<usize>, Vec<u64>) {
+    let mut taken: Vec<Vec<RangeInclusive<usize>>> = vec![vec![]; sizes.len()];
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(wanted[i].block.bytes), *wanted[i].bound.start()));
     let mut places = vec![0; wanted.len()];
     for i in order {
         let (bytes, bound) = (wanted[i].block.bytes, &wanted[i].bound);
-        let free = |taken: &[RangeInclusive<usize>]| {
-            taken.iter().all(|t| t.end() < bound.start() || bound.end() < t.start())
-        };
-        let fits = buffers.iter().enumerate().filter(|(_, (size, taken))| *size >= bytes && free(taken));
-        let place = fits.min_by_key(|(_, (size, _))| *size).map_or(buffers.len(), |(at, _)| at);
-        if place == buffers.len() {
-            buffers.push((bytes, vec![]));
+        let free = |at: usize| taken[at].iter().all(|t| t.end() < bound.start() || bound.end() < t.start());
+        let fits = (0..sizes.len()).filter(|&at| sizes[at] >= bytes && free(at));
+        let place = fits.min_by_key(|&at| sizes[at]).unwrap_or(sizes.len());
+        if place == sizes.len() {
+            sizes.push(bytes);
+            taken.push(vec![]);
         }
-        buffers[place].1.push(bound.clone());
+        taken[place].push(bound.clone());
         places[i] = place;
     }
-    places
+    (places, sizes)
 }
 
 /// Bytes of the buffers that these blocks take where there are none yet.
 pub(super) fn bytes(wanted: &[Lifetime]) -> u64 {
-    let mut sizes: BTreeMap<usize, u64> = BTreeMap::new();
-    for (place, w) in assign(wanted, &[]).into_iter().zip(wanted) {
-        let size = sizes.entry(place).or_default();
-        *size = w.block.bytes.max(*size);
-    }
-    sizes.values().sum()
+    assign(wanted, vec![]).1.iter().sum()
 }
 
 /// When each block of scratch is needed: the first and the last of these dispatches that bind it. Each is given by the
@@ -152,7 +136,7 @@ mod tests {
     #[test]
     fn a_chain_takes_two_buffers() {
         let chain = lifetimes(&[(8, 0, 1), (8, 1, 2), (8, 2, 3), (8, 3, 4)]);
-        let places = assign(&chain, &[]);
+        let places = assign(&chain, vec![]).0;
         assert_eq!(places, [0, 1, 0, 1]);
         assert_eq!(bytes(&chain), 16);
     }
@@ -161,9 +145,9 @@ mod tests {
     fn small_ones_go_where_large_ones_were() {
         let wanted = lifetimes(&[(4, 3, 4), (100, 0, 1), (50, 0, 2), (40, 3, 5)]);
         // 40 takes the 50 rather than the 100, which the 4 then has.
-        assert_eq!(assign(&wanted, &[]), [0, 0, 1, 1]);
+        assert_eq!(assign(&wanted, vec![]).0, [0, 0, 1, 1]);
         // 100 takes the 200 that there is, 40 the 45, 50 a new one, in which the 4 follows.
-        assert_eq!(assign(&wanted, &[45, 200]), [2, 1, 2, 0]);
+        assert_eq!(assign(&wanted, vec![45, 200]).0, [2, 1, 2, 0]);
     }
 
     /// Whatever the lifetimes: no two blocks of a buffer are needed at once, every block fits, and no more memory is
@@ -178,7 +162,7 @@ mod tests {
             };
             let wanted = lifetimes(&(0..draw(0, 30)).map(block).collect::<Vec<_>>());
             let sizes = [30, 60];
-            let places = assign(&wanted, &sizes);
+            let places = assign(&wanted, sizes.to_vec()).0;
             for (i, a) in wanted.iter().enumerate() {
                 if let Some(size) = sizes.get(places[i]) {
                     assert!(a.block.bytes <= *size, "case {case}");

@@ -9,7 +9,7 @@ use crate::model::shape::{DataShape, Dims};
 use crate::model::spec::{LayerOp, LayerSpec, ModelSpec, Units};
 use crate::report::plot::{Line, Panel};
 use crate::train::settings::{Method, Settings};
-use crate::train::{Tiles, Trainer, Tune};
+use crate::train::{Scratch, Tiles, Trainer, Tune};
 use serde::Serialize;
 
 /// What grows; the others stay at the usual size: minibatches of 512, the model's own width, 28 x 28 pixels.
@@ -164,7 +164,7 @@ fn trainer<'g>(gpu: &'g Gpu, spec: &ModelSpec, tune: Option<Tune>, size: Size) -
     let settings = Settings { batch_size: size.batch, tune, ..Settings::defaults(Method::Ssl, false) };
     let before = gpu.memory().asked;
     let tiles = || Ok(Tiles::measure(gpu, &model, &settings, |_| Ok(()))?.0);
-    let trainer = Trainer::with_tiles(gpu, &model, &settings, &set, tiles)?;
+    let trainer = Trainer::with_tiles(gpu, &model, &settings, &set, Scratch::Shared, tiles)?;
     Ok((trainer, gpu.memory().asked - before))
 }
 

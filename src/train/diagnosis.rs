@@ -64,7 +64,7 @@ impl std::fmt::Display for NotFinite {
 impl Trainer<'_> {
     /// Repeats the steps from `done` on, to which this trainer was set, until `stop` is set, and says what went wrong
     /// first in step `diverged` (counted from 1) or the one before it, whose update its loss has not seen; `None` if
-    /// nothing did. The trainer must be one of [`Trainer::keeping`].
+    /// nothing did. The trainer must be one with [`super::Scratch::Kept`].
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.

@@ -26,4 +26,4 @@ pub use inference::{evaluate, sample};
 pub use sampler::Sampler;
 pub use tiles::{Measured, Tiles, Tune};
 pub use trace::trace_step;
-pub use trainer::{SAMPLES, Trainer};
+pub use trainer::{SAMPLES, Scratch, Trainer};

@@ -5,7 +5,7 @@ use super::export::{export_arena, export_net};
 use super::gan::{DStep, GStep, Pass, Trained};
 use super::settings::Settings;
 use super::tiles::Tiles;
-use super::trainer::Trainer;
+use super::trainer::{Scratch, Trainer};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::gpu::{Gpu, Program, Tensor};
@@ -26,7 +26,7 @@ pub fn trace_step(
     data: &Dataset,
     step: u32,
 ) -> Result<Checkpoint> {
-    let trainer = Trainer::keeping(gpu, model, settings, data, || Ok(Tiles::tables()))?;
+    let trainer = Trainer::with_tiles(gpu, model, settings, data, Scratch::Kept, || Ok(Tiles::tables()))?;
     trainer.initialise()?;
     for t in 0..step {
         trainer.untimed_step(t)?;

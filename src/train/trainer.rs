@@ -25,6 +25,15 @@ const FLUSH: u32 = 16;
 /// Images of the sample grid.
 pub const SAMPLES: u32 = 100;
 
+/// Where what a step makes on its way lies; the results are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scratch {
+    /// Where other tensors were that nothing needs any more.
+    Shared,
+    /// In memory of its own, so that it can be read after the step.
+    Kept,
+}
+
 /// A run: the model, its data on the GPU, the recorded step.
 #[derive(Debug)]
 pub struct Trainer<'g> {
@@ -81,7 +90,7 @@ impl<'g> Trainer<'g> {
     /// [`Error::Usage`] for settings that do not fit the data; [`Error::Adapter`] and [`Error::Gpu`] from
     /// the device.
     pub fn new(gpu: &'g Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer<'g>> {
-        Trainer::with_tiles(gpu, model, settings, data, || Ok(Tiles::tables()))
+        Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, || Ok(Tiles::tables()))
     }
 
     /// As [`Trainer::new`], with tiles that are asked for when the settings have been checked.
@@ -93,33 +102,8 @@ impl<'g> Trainer<'g> {
         model: &ModelShape,
         settings: &Settings,
         data: &Dataset,
+        scratch: Scratch,
         tiles: impl FnOnce() -> Result<Tiles>,
-    ) -> Result<Trainer<'g>> {
-        Trainer::build(gpu, model, settings, data, tiles, true)
-    }
-
-    /// As [`Trainer::with_tiles`]; but everything that a step makes on its way keeps memory of its own, so that it can be
-    /// read after the step. The results are the same.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn keeping(
-        gpu: &'g Gpu,
-        model: &ModelShape,
-        settings: &Settings,
-        data: &Dataset,
-        tiles: impl FnOnce() -> Result<Tiles>,
-    ) -> Result<Trainer<'g>> {
-        Trainer::build(gpu, model, settings, data, tiles, false)
-    }
-
-    fn build(
-        gpu: &'g Gpu,
-        model: &ModelShape,
-        settings: &Settings,
-        data: &Dataset,
-        tiles: impl FnOnce() -> Result<Tiles>,
-        shares: bool,
     ) -> Result<Trainer<'g>> {
         settings.validate()?;
         let unlabelled = match settings.unlabelled {
@@ -153,6 +137,7 @@ impl<'g> Trainer<'g> {
         let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
         let pools = Pools { train: &train, labelled: &labelled, unlabelled: unlabelled.as_deref() };
+        let shares = scratch == Scratch::Shared;
         let mut scratch = Pool::default();
         let gan = Gan::new(&ops, model, settings, &pools, shares.then_some(&mut scratch))?;
         let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;

@@ -16,7 +16,7 @@ use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
-use ssgan::train::{Tiles, Trainer, permute_weights, trace_step};
+use ssgan::train::{Scratch, Tiles, Trainer, permute_weights, trace_step};
 use std::sync::atomic::AtomicBool;
 use twin::{Pass, Twin, prefixes};
 
@@ -94,7 +94,7 @@ impl Recorder {
             Some(choose) => Tiles::of(&gpu, model, settings, 1, |p| Ok(choose(&gpu, p))),
             None => Ok(Tiles::tables()),
         };
-        let mut trainer = Trainer::with_tiles(&gpu, model, settings, data, tiles).unwrap();
+        let mut trainer = Trainer::with_tiles(&gpu, model, settings, data, Scratch::Shared, tiles).unwrap();
         trainer.run(&mut recorder, &AtomicBool::new(false), None, None).unwrap();
         recorder
     }
@@ -494,7 +494,8 @@ fn every_product_has_its_tile() {
         let data = data_set(&model, IMAGES);
         for settings in [ssl(), supervised()] {
             let tiles = || Tiles::of(&gpu, &model, &settings, 1, |p| Ok(smallest_workgroup_tile(&gpu, p)));
-            let trainer = Trainer::with_tiles(&gpu, &model, &settings, &data, tiles).unwrap();
+            let trainer =
+                Trainer::with_tiles(&gpu, &model, &settings, &data, Scratch::Shared, tiles).unwrap();
             for d in &trainer.program().dispatches {
                 let other = d.kernel.name == "gemm_subgroup"
                     || d.kernel.defines.get("TM").is_some_and(|rows| rows != "32");
