@@ -441,7 +441,10 @@ fn json_results_and_plain_progress() {
         "control codes without a terminal: {progress}"
     );
     assert!(stdout(&out).contains("test accuracy"));
-    let quiet = b.run(&format!("{QUICK} --out run2"));
+    // Not even Mesa, which misses the folder of a desktop's session on a server.
+    let quiet = b.run_in(&format!("{QUICK} --out run2"), |c| {
+        c.env_remove("XDG_RUNTIME_DIR").env_remove("MESA_VK_DEVICE_SELECT");
+    });
     assert!(quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
 }
 
@@ -529,8 +532,12 @@ fn a_report_is_gone_on_with() {
     assert!(stdout(&out).contains("\"finished\": 1"), "{}", stdout(&out));
     let summary = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap();
     let kept = fs::read_dir(b.path("r/runs/supervised-cnn-seed1/checkpoints")).unwrap().count();
-    // The newest two, and the best by validation accuracy where it is another.
-    assert!((2..=3).contains(&kept), "{kept} checkpoints");
+    // The newest two, and the best by validation accuracy, of equals the latest, where it is another.
+    let csv = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/metrics.csv")).unwrap();
+    let validated: Vec<f32> =
+        csv.lines().skip(1).filter_map(|row| row.split(',').nth(15)?.parse().ok()).collect();
+    let best = (0..validated.len()).max_by(|a, b| validated[*a].total_cmp(&validated[*b])).unwrap();
+    assert_eq!(kept, if best + 2 < validated.len() { 3 } else { 2 }, "checkpoints: {validated:?}");
     // Finished runs stay as they are.
     let again = b.run(&format!("{line} --shard 1/5"));
     assert_eq!(stdout(&again), stdout(&out));

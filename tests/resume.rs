@@ -1,5 +1,5 @@
 //! A run that goes on ends in the same bytes as one that was never interrupted: after an end in the middle of an
-//! epoch, after being killed at any moment, from a damaged newest checkpoint, and by both methods.
+//! epoch, after being killed at any moment, from a damaged newest checkpoint, and by both methods. And a run may be long.
 
 #![cfg(unix)]
 
@@ -255,6 +255,72 @@ fn killed_at_any_moment() {
     }
     assert_eq!(lost, 0, "checkpoints were lost");
     println!("{kills} kills, {begun_anew} runs begun, {ended} ended before they were killed");
+}
+
+/// What a process holds, as Linux tells it.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// Steps in `metrics.csv`.
+    steps: u64,
+    /// Resident memory in KiB.
+    resident: u64,
+    threads: u64,
+    files: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Held {
+    /// Of the process `id`, which trains `run`; `None` if it has ended.
+    fn by(id: u32, run: &Path) -> Option<Held> {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let value = |key: &str| -> Option<u64> {
+            let line = status.lines().find_map(|l| l.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        Some(Held {
+            steps: fs::read_to_string(run.join("metrics.csv")).map_or(0, |m| m.lines().count() as u64),
+            resident: value("VmRSS:")?,
+            threads: value("Threads:")?,
+            files: fs::read_dir(format!("/proc/{id}/fd")).ok()?.count() as u64,
+        })
+    }
+}
+
+/// Memory, threads and file handles of a run with 20 evaluations, saves and pictures, from its third quarter of the
+/// steps to its last. `SSGAN_STEPS` asks for more steps.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_stays_flat() {
+    let steps: u64 = std::env::var("SSGAN_STEPS").ok().and_then(|v| v.parse().ok()).unwrap_or(1600);
+    let b = Bench::new();
+    let epochs = steps / u64::from(EPOCH);
+    let line = SSL.replace("--epochs 10", &format!("--epochs {epochs} --evaluate-every {}", epochs / 20));
+    let mut child = b.command(&format!("train {line} --keep 2 --out run"));
+    let mut child = child.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut seen = vec![];
+    while child.try_wait().unwrap().is_none() {
+        seen.extend(Held::by(child.id(), &b.path("run")));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(child.wait().unwrap().success());
+    let quarter = |n: u64| -> Vec<Held> {
+        let within = |h: &&Held| h.threads > 1 && (n * steps / 4..(n + 1) * steps / 4).contains(&h.steps);
+        seen.iter().filter(within).copied().collect()
+    };
+    let (before, after) = (quarter(2), quarter(3));
+    let median = |of: &[Held], value: fn(&Held) -> u64| {
+        let mut all: Vec<u64> = of.iter().map(value).collect();
+        all.sort_unstable();
+        *all.get(all.len() / 2).expect("a quarter of the steps, and nothing seen")
+    };
+    let both = |value| (median(&before, value), median(&after, value));
+    let (resident, threads, files) = (both(|h| h.resident), both(|h| h.threads), both(|h| h.files));
+    println!("{steps} steps, third and last quarter: {resident:?} KiB, {threads:?} threads, {files:?} files");
+    assert_eq!(threads.0, threads.1, "threads");
+    assert_eq!(files.0, files.1, "file handles");
+    // A step's row of metrics is kept for the plots, 1/4 KiB of it is enough; 1 MiB for what the heap leaves free.
+    assert!(resident.1 < resident.0 + 1024 + steps / 16, "resident memory: {resident:?} KiB");
 }
 
 fn epochs(run: &Path) -> Vec<String> {
