@@ -106,8 +106,8 @@ pub const GROUPS: [Group; 16] = [
     Group {
         key: PAPER,
         section: Section::Recipes,
-        label: "paper, dnn",
-        network: "dnn",
+        label: "paper, dnn-unit",
+        network: "dnn-unit",
         // 93 of 10,000 wrong.
         reference: Some(0.9907),
         flags: &["--recipe", "paper", "--evaluate-every", "5"],

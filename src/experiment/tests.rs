@@ -65,7 +65,7 @@ fn results(ablate: bool) -> Results {
             seed: p.seed,
             command: format!("ssgan train {}", p.flags.join(" ")),
             program: text("ssgan 9.9"),
-            settings: Settings::defaults(method, p.group.network != "dnn"),
+            settings: Settings::defaults(method, !p.group.network.starts_with("dnn")),
             summary: Summary {
                 gpu_bytes: None,
                 host_peak_bytes: None,
