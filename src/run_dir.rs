@@ -96,15 +96,19 @@ impl RunDir {
         self.keep = true;
     }
 
-    /// Path of a file in the folder; the folders on the way are made.
+    /// Path of a file `NAME` or `FOLDER/NAME` in the folder; the inner one is made, the run's own is not: where it has
+    /// vanished, most of the run is lost, and that must be said.
     ///
     /// # Errors
-    /// [`Error::Io`] if one cannot be made.
+    /// [`Error::Io`] if the inner folder cannot be made.
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
-        match path.parent() {
-            Some(folder) => fs::create_dir_all(folder).map_err(Error::io("create", folder))?,
-            None => return Err(Error::Output(format!("{name:?} is no file name"))),
+        match path.parent().filter(|folder| *folder != self.path) {
+            None => {}
+            Some(folder) => match fs::create_dir(folder) {
+                Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("create", folder)(e)),
+                _ => {}
+            },
         }
         Ok(path)
     }

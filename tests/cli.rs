@@ -401,10 +401,14 @@ fn a_checkpoint_of_another_model_is_refused() {
     fs::write(b.path("damaged.safetensors"), &bytes).unwrap();
     b.fails("eval damaged.safetensors --quiet", 7, &["damaged.safetensors", "checksum is missing"]);
     let mut other = Checkpoint::load(&path).unwrap();
-    let text = other.metadata["model_toml"].replace("units = 8", "units = 9");
-    other.metadata.insert("model_toml".into(), text);
-    other.save(&b.path("other.safetensors")).unwrap();
-    b.fails("eval other.safetensors --quiet", 7, &["other.safetensors", "another model"]);
+    let text = other.metadata["model_toml"].clone();
+    // The second would need 0.9 GB.
+    for (units, words) in [("9", "tensor"), ("300000", "parameters")] {
+        let text = text.replace("units = 8", &format!("units = {units}"));
+        other.metadata.insert("model_toml".into(), text);
+        other.save(&b.path("other.safetensors")).unwrap();
+        b.fails("eval other.safetensors --quiet", 7, &["other.safetensors", words, "another model"]);
+    }
     b.fails("eval run --quiet --dataset mnist --data-dir none", 4, &["none"]);
 }
 
@@ -705,19 +709,22 @@ mod interrupts {
     /// A step of this takes some time, and what the second signal finds is not saved yet.
     #[test]
     fn the_second_leaves_at_once() {
-        let b = Bench::new();
         let line = "train --model dnn --batch-size 2048 --epochs 100 --out run";
-        let (mut child, mut lines) = start_by(&b, ssgan(b.0.path()).args(line.split(' ')));
-        signal("TERM", child.id());
-        let mut rest = String::new();
-        while !rest.contains("stopping") {
-            assert!(lines.read_line(&mut rest).unwrap() > 0, "{rest}");
+        for (first, then, status) in
+            [("TERM", &["HUP", "INT"][..], 130), ("TERM", &["TERM"], 143), ("INT", &["INT"], 130)]
+        {
+            let b = Bench::new();
+            let (mut child, mut lines) = start_by(&b, ssgan(b.0.path()).args(line.split(' ')));
+            signal(first, child.id());
+            let mut rest = String::new();
+            while !rest.contains("stopping") {
+                assert!(lines.read_line(&mut rest).unwrap() > 0, "{rest}");
+            }
+            then.iter().for_each(|name| signal(name, child.id()));
+            std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(status), "{first}, {then:?}: {rest}");
+            assert!(!rest.contains("interrupted"), "{rest}");
         }
-        signal("HUP", child.id());
-        signal("INT", child.id());
-        std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-        assert!(!rest.contains("interrupted"), "{rest}");
     }
 }
 

@@ -143,6 +143,17 @@ fn model_files() {
 }
 
 #[test]
+fn settings_files() {
+    for name in ["paper", "best"] {
+        let source = std::fs::read(format!("assets/recipes/{name}.toml")).unwrap();
+        torment(&format!("{name}.toml"), &source, true, |path| {
+            std::fs::read_to_string(path)
+                .is_ok_and(|text| ssgan::cli::check_settings(&text, "s.toml").is_ok())
+        });
+    }
+}
+
+#[test]
 fn metrics() {
     let lines = r#"{"kind":"step","step":1,"loss_supervised":2.5,"accuracy_labelled":0.5,"loss_discriminator":null,"loss_unlabelled":0.5,"loss_generated":1.0,"loss_generator":0.1,"d_unlabelled":0.5,"d_generated":0.5}
 {"kind":"step","step":2,"loss_supervised":2.25,"accuracy_labelled":0.5,"loss_discriminator":1.5,"loss_unlabelled":0.5,"loss_generated":1.0,"loss_generator":0.1,"d_unlabelled":0.5,"d_generated":0.5}

@@ -3,8 +3,10 @@
 
 #![cfg(unix)]
 
+use ssgan::train::checkpoint::Checkpoint;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -221,8 +223,8 @@ fn killed_at_any_moment() {
     b.good(&format!("train {SSL} --out full"));
     let whole = begun.elapsed();
     let mut seed = 7u64;
-    let (mut ended, mut begun_anew, mut lost) = (0, 0, 0);
-    for kill in 0..kills {
+    let (mut kill, mut ended, mut begun_anew, mut lost) = (0, 0, 0, 0);
+    while kill < kills {
         let run = b.path("run");
         if !run.exists() {
             begun_anew += 1;
@@ -234,6 +236,12 @@ fn killed_at_any_moment() {
         std::thread::sleep(whole.mul_f64((seed >> 40) as f64 / (1u64 << 24) as f64));
         let _ = child.kill();
         let status = child.wait().unwrap();
+        kill += u32::from(status.signal() == Some(9));
+        // None is broken, whatever else a resume might fall back to.
+        for name in epochs(&run) {
+            let whole = Checkpoint::load(&run.join("checkpoints").join(&name));
+            assert!(whole.is_ok(), "kill {kill}: {name}: {whole:?}");
+        }
         // No checkpoint of a whole epoch that was there is gone.
         lost += epochs_before.iter().filter(|e| !epochs(&run).contains(e)).count();
         if status.success() {
@@ -254,7 +262,7 @@ fn killed_at_any_moment() {
         b.same("full", "run");
     }
     assert_eq!(lost, 0, "checkpoints were lost");
-    println!("{kills} kills, {begun_anew} runs begun, {ended} ended before they were killed");
+    println!("{kill} kills, {begun_anew} runs begun, {ended} ended before they were killed");
 }
 
 /// What a process holds, as Linux tells it.
@@ -287,15 +295,14 @@ impl Held {
     }
 }
 
-/// Memory, threads and file handles of a run with 20 evaluations, saves and pictures, from its third quarter of the
-/// steps to its last. `SSGAN_STEPS` asks for more steps.
+/// Memory, threads and file handles of a run that evaluates, saves and draws after every epoch, from its third quarter of
+/// the steps to its last. `SSGAN_STEPS` asks for more steps.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_stays_flat() {
     let steps: u64 = std::env::var("SSGAN_STEPS").ok().and_then(|v| v.parse().ok()).unwrap_or(1600);
     let b = Bench::new();
-    let epochs = steps / u64::from(EPOCH);
-    let line = SSL.replace("--epochs 10", &format!("--epochs {epochs} --evaluate-every {}", epochs / 20));
+    let line = SSL.replace("--epochs 10", &format!("--epochs {}", steps / u64::from(EPOCH)));
     let mut child = b.command(&format!("train {line} --keep 2 --out run"));
     let mut child = child.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let mut seen = vec![];
@@ -309,18 +316,16 @@ fn memory_stays_flat() {
         seen.iter().filter(within).copied().collect()
     };
     let (before, after) = (quarter(2), quarter(3));
-    let median = |of: &[Held], value: fn(&Held) -> u64| {
-        let mut all: Vec<u64> = of.iter().map(value).collect();
-        all.sort_unstable();
-        *all.get(all.len() / 2).expect("a quarter of the steps, and nothing seen")
-    };
-    let both = |value| (median(&before, value), median(&after, value));
+    assert!(before.len().min(after.len()) > 4, "seldom seen: ask for more with SSGAN_STEPS");
+    // What is held for a while, such as the file of a save, is not in the least that is held; what leaks is.
+    let least = |of: &[Held], value: fn(&Held) -> u64| of.iter().map(value).min().unwrap_or_default();
+    let both = |value| (least(&before, value), least(&after, value));
     let (resident, threads, files) = (both(|h| h.resident), both(|h| h.threads), both(|h| h.files));
     println!("{steps} steps, third and last quarter: {resident:?} KiB, {threads:?} threads, {files:?} files");
     assert_eq!(threads.0, threads.1, "threads");
     assert_eq!(files.0, files.1, "file handles");
-    // A step's row of metrics is kept for the plots, 1/4 KiB of it is enough; 1 MiB for what the heap leaves free.
-    assert!(resident.1 < resident.0 + 1024 + steps / 16, "resident memory: {resident:?} KiB");
+    // A step's row of metrics is kept for the plots, for which 1/4 KiB is enough; 1.5 MiB for what the heap leaves free.
+    assert!(resident.1 < resident.0 + 1536 + steps / 16, "resident memory: {resident:?} KiB");
 }
 
 fn epochs(run: &Path) -> Vec<String> {

@@ -108,7 +108,7 @@ pub struct SettingsArgs {
     /// TOML file of settings; flags win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Settings that belong together: paper (the paper's own), best (lowest error); --config and flags win over them
+    /// Settings that belong together: paper (the paper's settings), best (lowest error); --config and flags win over them
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
     pub recipe: Option<String>,
     /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file [default: dnn]

@@ -209,7 +209,7 @@ mod tests {
         let args = SettingsArgs { recipe: Some("paper".into()), epochs: Some(20), ..Default::default() };
         let s = resolve(&args).unwrap().settings;
         assert_eq!((s.epochs, s.batch_size, s.learning_rate, s.ema_rate), (20, 100, 0.003, 1e-4));
-        assert!(s.epsilon_inside_root && s.model == "dnn");
+        assert!(s.epsilon_inside_root && s.model == "dnn-unit");
     }
 
     #[test]

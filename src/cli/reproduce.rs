@@ -36,7 +36,7 @@ pub struct Args {
     /// A short version in minutes, on the embedded digits unless --dataset says otherwise
     #[arg(long)]
     quick: bool,
-    /// With the paper's own recipe: 180,000 steps for each label seed
+    /// With the paper's settings: 180,000 steps for each label seed
     #[arg(long)]
     paper: bool,
     /// With the ablations: one thing changed at a time in the semi-supervised cnn, and other numbers of labels

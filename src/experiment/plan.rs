@@ -184,7 +184,7 @@ pub struct Scope {
     pub label_seeds: u64,
     /// A few minutes in place of hours.
     pub quick: bool,
-    /// With the paper's own recipe, 180,000 steps a run.
+    /// With the paper's settings, 180,000 steps a run.
     pub paper: bool,
     /// With the ablations.
     pub ablate: bool,

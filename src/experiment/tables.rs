@@ -24,7 +24,7 @@ pub fn sheets(results: &Results) -> Vec<Sheet> {
         accuracy(
             results,
             Section::Recipes,
-            "Table 5. Beyond the report: recipes of this program, the paper's beside the paper's own number.",
+            "Table 5. Beyond the report: recipes of this program, the one with the paper's settings beside the paper's number.",
         ),
     ];
     if !effects(results).is_empty() {

@@ -173,9 +173,9 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     std::fs::remove_dir_all(&out).unwrap();
-    std::fs::write(&out, "in the way").unwrap();
     let e = r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap_err();
     assert!(e.exit_code() == 6 && e.to_string().contains("run"), "{e}");
+    assert!(!out.exists(), "half a run was made");
 }
 
 /// Two epochs with everything that a run writes; the first failure.

@@ -8,7 +8,7 @@ use super::sampler::Sampler;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Pool, Program};
-use crate::model::shape::ModelShape;
+use crate::model::shape::{ModelShape, NetShape};
 use crate::nn::{Net, Params};
 use crate::ops::{Ops, State};
 
@@ -25,8 +25,7 @@ pub fn evaluate(
     averaged: bool,
 ) -> Result<Evaluation> {
     let ops = Ops::new(gpu);
-    let d = Net::new(&ops, &model.discriminator, Params::new(gpu, &model.discriminator));
-    import_net(gpu, &d, checkpoint)?;
+    let d = saved_net(&ops, &model.discriminator, checkpoint)?;
     let layout = &d.params.layout;
     let average = gpu.vector("average", layout.trained as u32);
     let mut state = State::default();
@@ -56,10 +55,27 @@ pub fn sample(
     seed: u64,
 ) -> Result<Vec<f32>> {
     let ops = Ops::new(gpu);
-    let g = Net::new(&ops, &model.generator, Params::new(gpu, &model.generator));
-    import_net(gpu, &g, checkpoint)?;
+    let g = saved_net(&ops, &model.generator, checkpoint)?;
     let mut pack = Program::new();
     g.pack(&ops, &mut pack)?;
     gpu.submit(&pack, &[])?;
     Sampler::new(&ops, &g, model, count)?.run(&ops, seed)
+}
+
+/// A network with a checkpoint's parameters. The model may be the text in the same file: nothing is allocated for more
+/// parameters than the file has values.
+fn saved_net(ops: &Ops<'_>, shape: &NetShape, checkpoint: &Checkpoint) -> Result<Net> {
+    let held: usize = checkpoint.tensors.iter().map(|t| t.values.len()).sum();
+    let wanted = shape.parameters();
+    if wanted > held {
+        return Err(Error::Checkpoint {
+            path: Default::default(),
+            reason: format!(
+                "holds {held} values, the model has {wanted} parameters: it belongs to another model"
+            ),
+        });
+    }
+    let net = Net::new(ops, shape, Params::new(ops.gpu, shape));
+    import_net(ops.gpu, &net, checkpoint)?;
+    Ok(net)
 }
