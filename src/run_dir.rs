@@ -103,14 +103,11 @@ impl RunDir {
     /// [`Error::Io`] if the inner folder cannot be made.
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
-        match path.parent().filter(|folder| *folder != self.path) {
-            None => {}
-            Some(folder) => match fs::create_dir(folder) {
-                Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("create", folder)(e)),
-                _ => {}
-            },
+        let Some(folder) = path.parent().filter(|folder| *folder != self.path) else { return Ok(path) };
+        match fs::create_dir(folder) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("create", folder)(e)),
+            _ => Ok(path),
         }
-        Ok(path)
     }
 
     /// Writes a whole file atomically.

@@ -1,6 +1,7 @@
 //! Runs the program as a user does, mostly with bad input: each time the exit code, a message that says what
 //! to do, and nothing lost or left behind.
 
+use ssgan::report::history;
 use ssgan::train::checkpoint::Checkpoint;
 use std::fs;
 use std::path::Path;
@@ -537,9 +538,8 @@ fn a_report_is_gone_on_with() {
     let summary = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap();
     let kept = fs::read_dir(b.path("r/runs/supervised-cnn-seed1/checkpoints")).unwrap().count();
     // The newest two, and the best by validation accuracy, of equals the latest, where it is another.
-    let csv = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/metrics.csv")).unwrap();
-    let validated: Vec<f32> =
-        csv.lines().skip(1).filter_map(|row| row.split(',').nth(15)?.parse().ok()).collect();
+    let history = history::load(&b.path("r/runs/supervised-cnn-seed1")).unwrap();
+    let validated: Vec<_> = history.epochs.iter().filter_map(|e| e.validation_accuracy).collect();
     let best = (0..validated.len()).max_by(|a, b| validated[*a].total_cmp(&validated[*b])).unwrap();
     assert_eq!(kept, if best + 2 < validated.len() { 3 } else { 2 }, "checkpoints: {validated:?}");
     // Finished runs stay as they are.

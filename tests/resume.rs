@@ -239,8 +239,8 @@ fn killed_at_any_moment() {
         kill += u32::from(status.signal() == Some(9));
         // None is broken, whatever else a resume might fall back to.
         for name in epochs(&run) {
-            let whole = Checkpoint::load(&run.join("checkpoints").join(&name));
-            assert!(whole.is_ok(), "kill {kill}: {name}: {whole:?}");
+            let read = Checkpoint::load(&run.join("checkpoints").join(&name));
+            assert!(read.is_ok(), "kill {kill}: {name}: {read:?}");
         }
         // No checkpoint of a whole epoch that was there is gone.
         lost += epochs_before.iter().filter(|e| !epochs(&run).contains(e)).count();
