@@ -3,7 +3,8 @@
 //   outside: w -= lr m^ / (sqrt(v^) + eps)     INSIDE: w -= lr m^ / sqrt(v^ + eps)
 //   ema = (1 - rate) ema + rate w, from zero; corrected by 1 / (1 - (1 - rate)^t) where it is used
 // All arrays [n]. ROLE: 0 to 2 the discriminator's first to third update of the step, 3 the generator's: whose
-// learning rate and bias corrections.
+// learning rate and bias corrections. A parameter that is no longer finite makes the network's loss in the step's row of
+// the metrics ring a NaN: relu and max pooling can hide it from every loss to come.
 
 struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
 
@@ -15,8 +16,10 @@ struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
 @group(0) @binding(3) var<storage, read_write> weights: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> moment1: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> moment2: array<vec4<f32>>;
+// Floats; as integers they are written by many at once.
+@group(0) @binding(6) var<storage, read_write> metrics: array<atomic<u32>>;
 #if EMA
-@group(0) @binding(6) var<storage, read_write> average: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> average: array<vec4<f32>>;
 #endif
 
 #include "common/grid.wgsl"
@@ -48,6 +51,15 @@ fn main(
     let w = weights[i] - rate * m / (sqrt(v * correction2) + p.epsilon);
 #endif
     weights[i] = w;
+    // By its bits: compilers may take it that no float is a NaN.
+    let exponent = bitcast<vec4<u32>>(w) & vec4(0x7f800000u);
+    if (any(exponent == vec4(0x7f800000u))) {
+#if ROLE == 3
+        atomicStore(&metrics[state.slot * METRICS + 5u], 0x7fc00000u);
+#else
+        atomicStore(&metrics[state.slot * METRICS + 2u], 0x7fc00000u);
+#endif
+    }
 #if EMA
     average[i] = (1.0 - p.ema_rate) * average[i] + p.ema_rate * w;
 #endif

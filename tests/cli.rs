@@ -502,8 +502,28 @@ fn divergence_names_the_tensor_that_broke() {
     // The last update of all broke the parameters; no loss has seen it.
     let line = "train --quiet --dataset digits --model m.toml --adapter software --out last --method supervised \
                 --max-steps 1 --lr 1e38 --epsilon 1e-30";
-    b.fails(line, 8, &["step 1", "is not finite", "First not finite: in step 1"]);
+    b.fails(line, 8, &["step 1:", "First not finite: in step 1"]);
     assert_eq!(saved("last"), 0, "a checkpoint that is not finite");
+}
+
+/// A parameter that relu hides from every loss: units that are minus infinity are 0 behind it, and get no gradient.
+#[test]
+fn parameters_that_are_not_finite_are_noticed_behind_relu() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    stdout(&b.run("train --quiet --batch-size 32 --epochs 1 --model m.toml --out run --max-steps 3"));
+    let path = b.path("run/checkpoints/epoch-00-interrupted.safetensors");
+    let mut checkpoint = Checkpoint::load(&path).unwrap();
+    let bias = checkpoint.tensors.iter_mut().find(|t| t.name == "discriminator.1.bias").unwrap();
+    bias.values[3] = f32::NEG_INFINITY;
+    checkpoint.save(&path).unwrap();
+    let words =
+        ["step 4:", "First not finite: already before step 4 before.discriminator.1.bias (dense, layer 2"];
+    b.fails("train --quiet --resume run", 8, &words);
+    let rows = fs::read_to_string(b.path("run/metrics.csv")).unwrap().lines().count() - 1;
+    assert!(rows <= 3 + 16, "noticed after {rows} steps");
+    let saved: Vec<_> = b.content().into_iter().filter(|n| n.ends_with(".safetensors")).collect();
+    assert_eq!(saved.len(), 1, "{saved:?}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub use gemm::{
 pub use losses::{HeadRows, HeadWeights, METRICS};
 pub use minibatch_discrimination::Closeness;
 pub use norm::BatchNorm;
-pub use optimizer::{Adam, Update};
+pub use optimizer::{Adam, Update, Updated};
 pub use pointwise::{Activation, Fill};
 pub use self_test::self_test;
 pub use state::State;

@@ -28,20 +28,30 @@ pub enum Update {
     Generator,
 }
 
+/// What an update reads and writes; all but the last as long as the parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Updated<'a> {
+    /// The parameters.
+    pub weights: &'a Tensor,
+    /// Gradients by them.
+    pub grads: &'a Tensor,
+    /// First moments.
+    pub moment1: &'a Tensor,
+    /// Second moments.
+    pub moment2: &'a Tensor,
+    /// Moving average of the parameters, where there is one.
+    pub average: Option<&'a Tensor>,
+    /// `[slots, METRICS]`: the network's loss in the step's row becomes a NaN if a parameter is not finite.
+    pub metrics: &'a Tensor,
+}
+
 impl Ops<'_> {
-    /// One update of all parameters. `average` is the moving average (D only).
+    /// One update of all parameters.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn adam(
-        &self,
-        p: &mut Program,
-        adam: &Adam,
-        update: Update,
-        (weights, grads): (&Tensor, &Tensor),
-        (moment1, moment2): (&Tensor, &Tensor),
-        average: Option<&Tensor>,
-    ) -> Result<()> {
+    pub fn adam(&self, p: &mut Program, adam: &Adam, update: Update, of: Updated<'_>) -> Result<()> {
+        let Updated { weights, grads, moment1, moment2, average, metrics } = of;
         let (label, role) = match update {
             Update::Discriminator(i) => ("discriminator", i),
             Update::Generator => ("generator", 3),
@@ -56,6 +66,7 @@ impl Ops<'_> {
             .bind("weights", weights)
             .bind("moment1", moment1)
             .bind("moment2", moment2)
+            .bind("metrics", metrics)
             .param("n4", weights.vec4s())
             .param("beta1", adam.beta1)
             .param("beta2", adam.beta2)

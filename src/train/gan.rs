@@ -7,7 +7,7 @@ use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
 use crate::model::spec::Prior;
 use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, initial_net};
-use crate::ops::{Adam, Fill, HeadRows, HeadWeights, METRICS, Ops, State, Update};
+use crate::ops::{Adam, Fill, HeadRows, HeadWeights, METRICS, Ops, State, Update, Updated};
 use crate::rng::streams;
 
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
@@ -35,6 +35,16 @@ impl Trained {
             moment2: ops.gpu.vector("second moments", n),
             net,
         }
+    }
+
+    fn updated<'a>(
+        &'a self,
+        grads: &'a Tensor,
+        average: Option<&'a Tensor>,
+        metrics: &'a Tensor,
+    ) -> Updated<'a> {
+        let (moment1, moment2) = (&self.moment1, &self.moment2);
+        Updated { weights: &self.net.params.trained, grads, moment1, moment2, average, metrics }
     }
 }
 
@@ -406,10 +416,9 @@ impl Recorder<'_, '_> {
             if last {
                 ops.head_metrics(p, rows, weights, &row_stats, metrics)?;
             }
-            let tensors = (&d.net.params.trained, &grads);
-            let update = Update::Discriminator(i as u32);
             // The average moves once a step, however many updates that has.
-            ops.adam(p, &self.adam(), update, tensors, (&d.moment1, &d.moment2), last.then_some(average))?;
+            let updated = d.updated(&grads, last.then_some(average), metrics);
+            ops.adam(p, &self.adam(), Update::Discriminator(i as u32), updated)?;
             d.net.pack(ops, p)?;
             updates.push(DUpdate { of, images: x, pass: Pass { tape, gradients }, dlogits, grads });
         }
@@ -452,8 +461,7 @@ impl Recorder<'_, '_> {
         let layers = g.net.shape.layers.len();
         let grads = ops.gpu.vector("gradients", g.net.params.layout.trained as u32);
         let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, Some(&grads), false)?;
-        let weights = (&g.net.params.trained, &grads);
-        ops.adam(p, &self.adam(), Update::Generator, weights, (&g.moment1, &g.moment2), None)?;
+        ops.adam(p, &self.adam(), Update::Generator, g.updated(&grads, None, metrics))?;
         g.net.pack(ops, p)?;
         Ok(GStep {
             z,

@@ -2,7 +2,7 @@
 
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, values, wide};
 use ssgan::gpu::Gpu;
-use ssgan::ops::{Adam, State, Update};
+use ssgan::ops::{Adam, METRICS, State, Update, Updated};
 use ssgan::reference::optimizer::{AdamSettings, EpsPlacement, adam_update, ema_correction, ema_update};
 
 const BETAS: (f32, f32) = (0.5, 0.999);
@@ -13,7 +13,7 @@ const EMA: f32 = 0.01;
 #[test]
 fn several_updates() {
     both_ways(|gpu| {
-        for n in [1, 3, 4, 127, 129, 1031] {
+        for n in [1, 3, 4, 127, 129, 1031, 1032] {
             for (inside, update, average) in [
                 (false, Update::Discriminator(0), true),
                 (true, Update::Discriminator(0), true),
@@ -44,6 +44,7 @@ fn updates(gpu: &Gpu, n: u32, inside: bool, update: Update, average: bool, epsil
     };
     let zeros = vec![0.0f32; n as usize];
     let [w, m, v, ema] = [0; 4].map(|_| Output::with(gpu, 1, n, &zeros, Slack::Vec4));
+    let metrics = Output::with(gpu, 3, METRICS, &[0.5f32; 3 * METRICS as usize], Slack::None);
     let mut want = [0; 4].map(|_| wide(&zeros));
     for t in 1..=4u32 {
         // From 1e-6, where epsilon rules, to 10.
@@ -71,7 +72,10 @@ fn updates(gpu: &Gpu, n: u32, inside: bool, update: Update, average: bool, epsil
         };
         run(gpu, state, |ops, p| {
             let average = average.then_some(&ema.open);
-            ops.adam(p, &adam, update, (&w.tensor, &tg), (&m.open, &v.open), average)
+            let (weights, moment1, moment2) = (&w.tensor, &m.open, &v.open);
+            let updated =
+                Updated { weights, grads: &tg, moment1, moment2, average, metrics: &metrics.tensor };
+            ops.adam(p, &adam, update, updated)
         });
         let [want_w, want_m, want_v, want_ema] = &mut want;
         adam_update(want_w, &wide(&g), want_m, want_v, &settings, t);
@@ -85,4 +89,50 @@ fn updates(gpu: &Gpu, n: u32, inside: bool, update: Update, average: bool, epsil
         values(&format!("{name}: second moment {t}"), want_v, &v.read(gpu, &name), 0.0);
         values(&format!("{name}: average {t}"), want_ema, &ema.read(gpu, &name), step);
     }
+    // Around these gradients are NaN; between those of a network are zeros.
+    let row: Vec<f32> = metrics.read(gpu, &name);
+    assert!(!n.is_multiple_of(4) || row.iter().all(|v| *v == 0.5), "{name}: {row:?}");
+}
+
+/// A parameter that is not finite after the update is seen in the network's loss of that step, and nothing else is.
+#[test]
+fn what_is_not_finite_is_marked() {
+    both_ways(|gpu| {
+        for (update, loss) in
+            [(Update::Discriminator(0), 2), (Update::Discriminator(2), 2), (Update::Generator, 5)]
+        {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for (n, at) in [(4, 0), (8, 6), (1032, 515)] {
+                    let name = format!("{bad} at {at} of {n}, {update:?}");
+                    let mut values = numbers(160, n);
+                    values[at] = bad;
+                    let [w, m, v] = [&values, &numbers(161, n), &vec![1.0; n as usize]]
+                        .map(|x| Output::with(gpu, 1, n, x, Slack::Vec4));
+                    let ring = Output::with(gpu, 3, METRICS, &[0.5f32; 3 * METRICS as usize], Slack::None);
+                    let grads = input(gpu, 1, n, &numbers(162, n));
+                    let adam = Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-8, inside: false, ema_rate: 0.0 };
+                    let state = State {
+                        slot: 1,
+                        learning_rate_d: 1e-3,
+                        learning_rate_g: 1e-3,
+                        correction1: [1.0; 4],
+                        correction2: [1.0; 4],
+                        ..State::default()
+                    };
+                    run(gpu, state, |ops, p| {
+                        let (weights, moment1, moment2) = (&w.tensor, &m.open, &v.open);
+                        let metrics = &ring.tensor;
+                        let updated =
+                            Updated { weights, grads: &grads, moment1, moment2, average: None, metrics };
+                        ops.adam(p, &adam, update, updated)
+                    });
+                    let after: Vec<f32> = ring.read(gpu, &name);
+                    let marked = METRICS as usize + loss;
+                    assert!(after[marked].is_nan(), "{name}: {after:?}");
+                    let others = after.iter().enumerate().filter(|(i, _)| *i != marked);
+                    assert!(others.clone().all(|(_, v)| *v == 0.5), "{name}: {after:?}");
+                }
+            }
+        }
+    });
 }
