@@ -32,7 +32,7 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
     let attempt = || -> std::io::Result<()> {
         fault::point()?;
         let mut temporary = builder.tempfile_in(&folder)?;
-        let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer(temporary.as_file_mut()));
+        let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer::new(temporary.as_file_mut()));
         fill(&mut writer)?;
         writer.flush()?;
         drop(writer);
@@ -74,7 +74,7 @@ impl LogFile {
             File::options().append(true).open(&path)
         };
         let file = open().map_err(Error::io("write", &path))?;
-        Ok(LogFile { path, writer: BufWriter::new(fault::Writer(file)) })
+        Ok(LogFile { path, writer: BufWriter::new(fault::Writer::new(file)) })
     }
 
     /// One more line, written at the latest by [`LogFile::flush`].
@@ -100,53 +100,94 @@ impl LogFile {
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         fault::point()
-            .and_then(|()| self.writer.get_ref().0.sync_data())
+            .and_then(|()| self.writer.get_ref().get_ref().sync_data())
             .map_err(Error::io("write", &self.path))
     }
 }
 
-/// Where tests let an operation of the file system fail: the `n`-th of this thread. Nothing in other builds.
+/// Where tests let operations of the file system fail. Nothing in other builds.
 pub(crate) mod fault {
     use std::io::{Result, Write};
 
     #[cfg(test)]
-    thread_local! {
-        /// Operations until one fails; `u32::MAX`: none does.
-        static LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(u32::MAX) };
+    #[derive(Debug, Clone, Copy)]
+    struct Fault {
+        /// Operations of this thread until then.
+        left: u32,
+        kind: std::io::ErrorKind,
+        /// Whether all operations after it fail too.
+        lasting: bool,
+        happened: bool,
     }
 
-    /// Lets the `n`-th operation from now on fail (from 0), and all after it.
     #[cfg(test)]
-    pub fn after(n: u32) {
-        LEFT.set(n);
+    thread_local! {
+        static FAULT: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
     }
 
+    /// Lets the `n`-th operation from now on fail (from 0), and all after it if `lasting`.
+    #[cfg(test)]
+    pub fn after(left: u32, kind: std::io::ErrorKind, lasting: bool) {
+        FAULT.set(Some(Fault { left, kind, lasting, happened: false }));
+    }
+
+    /// No faults from now on; whether there was one.
+    #[cfg(test)]
+    pub fn end() -> bool {
+        FAULT.take().is_some_and(|f| f.happened)
+    }
+
+    /// An operation that may fail.
     pub fn point() -> Result<()> {
         #[cfg(test)]
-        {
-            match LEFT.get() {
-                0 => return Err(std::io::ErrorKind::StorageFull.into()),
-                u32::MAX => {}
-                left => LEFT.set(left - 1),
+        if let Some(mut fault) = FAULT.get() {
+            let fails = fault.left == 0 && (fault.lasting || !fault.happened);
+            fault.happened |= fails;
+            fault.left = fault.left.saturating_sub(1);
+            FAULT.set(Some(fault));
+            if fails {
+                return Err(fault.kind.into());
             }
         }
         Ok(())
     }
 
-    /// A file whose writes may fail; the one that fails has written half.
+    /// A file whose writes may fail. As on a full disk, the one that fails writes half and says so, and what comes next
+    /// is the error.
     #[derive(Debug)]
-    pub struct Writer<W>(pub W);
+    pub struct Writer<W> {
+        file: W,
+        failed: Option<std::io::Error>,
+    }
+
+    impl<W> Writer<W> {
+        /// Writes to `file`.
+        pub fn new(file: W) -> Writer<W> {
+            Writer { file, failed: None }
+        }
+
+        /// The file.
+        pub fn get_ref(&self) -> &W {
+            &self.file
+        }
+    }
 
     impl<W: Write> Write for Writer<W> {
         fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-            if let Err(e) = point() {
-                self.0.write_all(&bytes[..bytes.len() / 2])?;
+            if let Some(e) = self.failed.take() {
                 return Err(e);
             }
-            self.0.write(bytes)
+            match point() {
+                Ok(()) => self.file.write(bytes),
+                Err(e) if bytes.len() < 2 => Err(e),
+                Err(e) => {
+                    self.failed = Some(e);
+                    self.file.write(&bytes[..bytes.len() / 2])
+                }
+            }
         }
         fn flush(&mut self) -> Result<()> {
-            self.0.flush()
+            self.file.flush()
         }
     }
 }

@@ -10,6 +10,7 @@
 //! plots/losses.png, plots/accuracy.png                confusion.png, summary.json
 //! ```
 
+use crate::atomic::fault;
 use crate::error::{Error, Result};
 use std::fs;
 use std::io::ErrorKind;
@@ -51,7 +52,9 @@ impl RunDir {
         };
         let mut run = RunDir { path, new_folder, files: vec![], keep: false, _lock: None };
         let claim = run.path.join(CLAIM);
-        match fs::OpenOptions::new().write(true).create_new(true).open(&claim) {
+        let claimed =
+            fault::point().and_then(|()| fs::OpenOptions::new().write(true).create_new(true).open(&claim));
+        match claimed {
             Ok(_) => run.files.push(claim),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 run.keep = true;
@@ -104,7 +107,7 @@ impl RunDir {
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         let Some(folder) = path.parent().filter(|folder| *folder != self.path) else { return Ok(path) };
-        match fs::create_dir(folder) {
+        match fault::point().and_then(|()| fs::create_dir(folder)) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("create", folder)(e)),
             _ => Ok(path),
         }
@@ -147,7 +150,8 @@ impl Drop for RunDir {
 
 fn lock(folder: &Path) -> Result<fs::File> {
     let path = folder.join(LOCK);
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let open = || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = fault::point().and_then(|()| open());
     let file = file.map_err(Error::io("write", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -169,9 +173,10 @@ fn in_use(path: &Path) -> Error {
 /// Makes the folder that the user named; `false` if it was there, empty.
 fn make_given(path: &Path) -> Result<bool> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        let made = fault::point().and_then(|()| fs::create_dir_all(parent));
+        made.map_err(Error::io("create", parent))?;
     }
-    match fs::create_dir(path) {
+    match fault::point().and_then(|()| fs::create_dir(path)) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             if !path.is_dir() {

@@ -82,6 +82,7 @@ fn results(ablate: bool) -> Results {
                 test_accuracy_ema: accuracy - 0.01,
                 seconds: 1.0,
                 ms_per_step: 1.0,
+                ms_per_save: None,
                 images_per_second: 1.0,
                 adapter: text("an <adapter>"),
                 driver: text("driver"),

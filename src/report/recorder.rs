@@ -3,7 +3,7 @@
 use super::history::{JsonRow, TIMING_COLUMNS};
 use super::plot::{Line, Panel, draw};
 use super::{confusion, grid};
-use crate::atomic::LogFile;
+use crate::atomic::{LogFile, fault};
 use crate::error::{Error, Result};
 use crate::run_dir::{RunDir, checkpoint_name, checkpoints, sample_name};
 use crate::train::checkpoint::Checkpoint;
@@ -158,7 +158,8 @@ impl<'a> Recorder<'a> {
         let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
         let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, false)));
         for old in earlier.skip(keep).filter(|c| Some(c) != best.as_ref()) {
-            std::fs::remove_file(&old).map_err(Error::io("remove", old))?;
+            let removed = fault::point().and_then(|()| std::fs::remove_file(&old));
+            removed.map_err(Error::io("remove", old))?;
         }
         Ok(())
     }

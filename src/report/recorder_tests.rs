@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::shape::Dims;
+use crate::train::checkpoint::TensorData;
 use crate::train::event::{EpochTime, Started};
 
 fn step(n: u32) -> StepMetrics {
@@ -50,6 +51,7 @@ fn summary() -> Summary {
         test_accuracy_ema: 0.8,
         seconds: 3.0,
         ms_per_step: 10.0,
+        ms_per_save: None,
         images_per_second: 100.0,
         adapter: t("a"),
         driver: t("dr"),
@@ -178,7 +180,8 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     assert!(!out.exists(), "half a run was made");
 }
 
-/// Two epochs with everything that a run writes; the first failure.
+/// Two epochs with everything that a run writes, the newest checkpoint kept; the first failure, after which what was
+/// measured is written if it can be, as the program does it.
 fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
     let mut run = match out.exists() {
         true => RunDir::reopen(out)?,
@@ -186,61 +189,105 @@ fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
     };
     let first = known.steps.len() as u32 / 2 + 1;
     let mut r = Recorder::new(&mut run, Texts::new(), known, 2)?;
+    r.keep(Some(1));
+    let result = write_epochs(&mut r, first);
+    if result.is_err() {
+        let _ = r.finish();
+    }
+    result
+}
+
+fn write_epochs(r: &mut Recorder<'_>, first: u32) -> Result<()> {
     r.on(Event::Started(&started()))?;
     for e in first..=2 {
         r.on(Event::Steps(&[step(2 * e - 1), step(2 * e)]))?;
         r.on(Event::Epoch(&epoch(e, 2 * e)))?;
-        r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint(2 * e) })?;
+        let dims = Dims { height: 2, width: 2, channels: 1 };
+        r.on(Event::Samples { epoch: e, dims, images: &[0.5; 16] })?;
+        // More than a buffer of the writer holds.
+        let values: Vec<f32> = (0..20_000).map(|i| (i * e) as f32).collect();
+        let tensors = vec![TensorData { name: "w".into(), shape: vec![values.len()], values }];
+        let checkpoint = Checkpoint { tensors, ..checkpoint(2 * e) };
+        r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint })?;
     }
     r.on(Event::Finished(&summary()))
 }
 
-/// Every write, flush to the disk, rename and opening of a file fails in turn, and all after it. What is left can be
-/// gone on with: the newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same
-/// files.
+/// Everything that is done to files and folders fails in turn: writes half-way, flushes to the disk, renames, opening,
+/// making folders, removing old checkpoints; alone, and with all that comes after it. What is left can be gone on with: the
+/// newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same files.
 #[test]
 fn a_fault_at_every_operation_leaves_a_run_that_can_go_on() {
-    use crate::atomic::fault;
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
     let dir = tempfile::tempdir().unwrap();
-    let whole = dir.path().join("whole");
+    let (whole, run) = (dir.path().join("whole"), dir.path().join("run"));
     write_a_run(&whole, History::default()).unwrap();
-    let read = |run: &std::path::Path, name: &str| std::fs::read(run.join(name)).unwrap();
-    let mut faults = 0;
-    loop {
-        let out = dir.path().join(format!("fault-{faults}"));
-        fault::after(faults);
-        let result = write_a_run(&out, History::default());
-        fault::after(u32::MAX);
-        if result.is_ok() {
-            break;
+    for lasting in [true, false] {
+        let kinds = [StorageFull, ReadOnlyFilesystem, PermissionDenied].into_iter().cycle();
+        let faults =
+            (0..).zip(kinds).take_while(|(n, kind)| fault_in_a_run(&whole, &run, *n, *kind, lasting));
+        let faults = faults.count();
+        println!("{faults} operations");
+        assert!(faults > 100);
+    }
+}
+
+/// Writes a run whose `n`-th operation fails, and goes on with it; `false` if it has not so many.
+fn fault_in_a_run(
+    whole: &std::path::Path,
+    out: &std::path::Path,
+    n: u32,
+    kind: std::io::ErrorKind,
+    lasting: bool,
+) -> bool {
+    let name = format!("{kind:?} at operation {n}, lasting {lasting}");
+    fault::after(n, kind, lasting);
+    let result = write_a_run(out, History::default());
+    if !fault::end() {
+        assert!(result.is_ok(), "{name}: {result:?}");
+        return false;
+    }
+    let e = result.expect_err(&name);
+    assert_eq!(e.exit_code(), 6, "{name}: {e}");
+    // A run that never began leaves nothing.
+    if out.exists() {
+        let history = crate::report::history::load(out).unwrap();
+        let saved = crate::run_dir::checkpoints(out).unwrap();
+        for path in &saved {
+            Checkpoint::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
-        let e = result.unwrap_err();
-        assert_eq!(e.exit_code(), 6, "fault {faults}: {e}");
-        faults += 1;
-        // A run that never began leaves nothing.
-        if !out.exists() {
-            continue;
-        }
-        let history = crate::report::history::load(&out).unwrap();
-        let saved = crate::run_dir::checkpoints(&out).unwrap();
         let known = saved.first().map_or(History::default(), |path| {
             let at: u32 = Checkpoint::load(path).unwrap().meta("step").unwrap().parse().unwrap();
-            history
-                .until(at, |step| step.is_multiple_of(2))
-                .unwrap_or_else(|| panic!("fault {faults}: metrics end before step {at}"))
+            let known = history.until(at, |step| step.is_multiple_of(2));
+            known.unwrap_or_else(|| panic!("{name}: metrics end before step {at}"))
         });
-        write_a_run(&out, known).unwrap();
-        for name in
-            ["metrics.csv", "metrics.jsonl", "timing.csv", "summary.json", "checkpoints/epoch-02.safetensors"]
-        {
-            assert!(read(&out, name) == read(&whole, name), "fault {faults}: {name}");
-        }
-        let parts =
-            std::fs::read_dir(&out).unwrap().flatten().filter(|e| crate::atomic::is_part(&e.file_name()));
-        assert_eq!(parts.count(), 0, "fault {faults}");
+        write_a_run(out, known).unwrap_or_else(|e| panic!("{name}: {e}"));
+    } else {
+        write_a_run(out, History::default()).unwrap();
     }
-    println!("{faults} operations");
-    assert!(faults > 50);
+    assert_eq!(content(out), content(whole), "{name}");
+    std::fs::remove_dir_all(out).unwrap();
+    true
+}
+
+/// Names of all files and hashes of what is in them. A checkpoint that should have been removed, where just that failed, is
+/// none of the run that goes on.
+fn content(folder: &std::path::Path) -> BTreeMap<String, u64> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            all.extend(
+                content(&entry.path()).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)),
+            );
+        } else if name != "epoch-01.safetensors" {
+            let mut hasher = DefaultHasher::new();
+            std::fs::read(entry.path()).unwrap().hash(&mut hasher);
+            all.insert(name, hasher.finish());
+        }
+    }
+    all
 }
 
 /// Stopped at an epoch's last step, before its evaluation: that comes when the run goes on.

@@ -7,6 +7,7 @@ use crate::model::shape::NetShape;
 use crate::nn::{Layout, Mode, Net, Params};
 use crate::ops::{Ops, State};
 use serde::Serialize;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows of one evaluation chunk.
 const ROWS: u32 = 500;
@@ -103,7 +104,7 @@ impl Evaluator {
         Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })
     }
 
-    /// Evaluates `split`. `state` gives the averages' correction.
+    /// Evaluates `split`; `None` if `stop` was set before that was done. `state` gives the averages' correction.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
@@ -113,12 +114,16 @@ impl Evaluator {
         split: &SplitEvaluator,
         state: State,
         weights: Weights,
-    ) -> Result<Evaluation> {
+        stop: &AtomicBool,
+    ) -> Result<Option<Evaluation>> {
         let gpu: &Gpu = ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);
         gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[])?;
         for first in (0..split.count).step_by(split.rows as usize) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let mut s = state;
             s.position[3] = first;
             gpu.write(&ops.state, &[s]);
@@ -131,10 +136,10 @@ impl Evaluator {
         let losses: Vec<f32> = gpu.read(&split.losses)?;
         let k = self.classes as usize;
         let right: u32 = (0..k).map(|i| counts[i * k + i]).sum();
-        Ok(Evaluation {
+        Ok(Some(Evaluation {
             accuracy: right as f32 / split.count as f32,
             loss: (losses.iter().map(|&l| f64::from(l)).sum::<f64>() / f64::from(split.count)) as f32,
             confusion: counts.chunks(k).map(<[u32]>::to_vec).collect(),
-        })
+        }))
     }
 }

@@ -49,7 +49,8 @@ fn nan() -> f32 {
 }
 
 impl StepMetrics {
-    /// Whether the losses that are trained on are numbers; without a GAN there is none of G.
+    /// Whether the losses that are trained on are numbers, and so the parameters after the step: where one of D or G is
+    /// not, its loss is a NaN (`adam.wgsl`). Without a GAN there is no loss of G.
     pub fn is_finite(&self, gan: bool) -> bool {
         self.loss_discriminator.is_finite() && (!gan || self.loss_generator.is_finite())
     }
@@ -184,6 +185,10 @@ pub struct Summary {
     pub seconds: f64,
     /// Mean milliseconds per step.
     pub ms_per_step: f64,
+    /// Mean milliseconds per checkpoint of the process that ended the run, in which nothing is trained: from reading the
+    /// tensors back to the file and its folder on the disk.
+    #[serde(default)]
+    pub ms_per_save: Option<f64>,
     /// Images through D's losses per second.
     pub images_per_second: f64,
     /// Adapter name.

@@ -11,6 +11,7 @@ use crate::gpu::{Gpu, Pool, Program};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::nn::{Net, Params};
 use crate::ops::{Ops, State};
+use std::sync::atomic::AtomicBool;
 
 /// Evaluates a checkpoint's discriminator on the test images of `data`; `averaged` takes the bias-corrected
 /// moving average of its parameters.
@@ -40,7 +41,9 @@ pub fn evaluate(
     let evaluator = Evaluator::new(&ops, &model.discriminator, &d.params, &average)?;
     let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
     let split = evaluator.split(&ops, &test, &mut Pool::default())?;
-    evaluator.run(&ops, &split, state, if averaged { Weights::Averaged } else { Weights::Raw })
+    let weights = if averaged { Weights::Averaged } else { Weights::Raw };
+    let whole = evaluator.run(&ops, &split, state, weights, &AtomicBool::new(false))?;
+    Ok(whole.expect("nothing stops it"))
 }
 
 /// `count` images of a checkpoint's generator, NHWC values in 0..1.

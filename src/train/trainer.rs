@@ -68,6 +68,8 @@ struct Progress {
     epoch_trained: Duration,
     epoch_steps: u32,
     sums: MetricSums,
+    /// Time and number of this process's checkpoints.
+    saved: (Duration, u32),
 }
 
 #[derive(Default)]
@@ -293,6 +295,7 @@ impl<'g> Trainer<'g> {
             epoch_trained: Duration::ZERO,
             epoch_steps: 0,
             sums: MetricSums::default(),
+            saved: (Duration::ZERO, 0),
         };
         let mut last = None;
         match done {
@@ -314,7 +317,10 @@ impl<'g> Trainer<'g> {
             let due = self.evaluates_after(progress.step) || progress.step >= steps;
             if progress.step > progress.evaluated && due {
                 let epoch = progress.step.div_ceil(self.steps_per_epoch);
-                let (metrics, test) = self.evaluate_epoch(observer, epoch, &mut progress)?;
+                let Some((metrics, test)) = self.evaluate_epoch(observer, epoch, &mut progress, stop)? else {
+                    // What was evaluated already is evaluated again when the run goes on.
+                    return Err(self.interrupted(observer, epoch - 1, &mut progress, steps)?);
+                };
                 last = Some((metrics, Some(test)));
             }
             if progress.step >= steps {
@@ -331,11 +337,7 @@ impl<'g> Trainer<'g> {
             progress.timed_steps += progress.step - first;
             progress.epoch_steps += progress.step - first;
             if stop.load(Ordering::Relaxed) && progress.step < steps {
-                self.snapshot(observer, epoch - 1, progress.step)?;
-                return Err(Error::Interrupted(format!(
-                    "stopped after step {} of {steps}; the parameters are saved",
-                    progress.step
-                )));
+                return Err(self.interrupted(observer, epoch - 1, &mut progress, steps)?);
             }
         }
         let (metrics, test) = last.ok_or_else(|| Error::Usage("no steps to train".into()))?;
@@ -343,6 +345,19 @@ impl<'g> Trainer<'g> {
         let summary = self.summary(&progress, &metrics, test);
         observer.on(Event::Finished(&summary))?;
         Ok(summary)
+    }
+
+    /// Saves in the middle of `epoch + 1`; the error of a run that was stopped.
+    fn interrupted(
+        &self,
+        observer: &mut dyn Observer,
+        epoch: u32,
+        progress: &mut Progress,
+        steps: u32,
+    ) -> Result<Error> {
+        self.snapshot(observer, epoch, progress)?;
+        let step = progress.step;
+        Ok(Error::Interrupted(format!("stopped after step {step} of {steps}; the parameters are saved")))
     }
 
     /// Steps `first..end`, or until stopped; returns the next step.
@@ -426,21 +441,39 @@ impl<'g> Trainer<'g> {
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
     pub fn evaluate(&self, step: u32, weights: Weights) -> Result<Evaluation> {
-        self.evaluator.run(&self.ops, &self.test, self.state(step.saturating_sub(1)), weights)
+        let whole = self.evaluate_split(&self.test, step, weights, &AtomicBool::new(false))?;
+        Ok(whole.expect("nothing stops it"))
     }
 
+    fn evaluate_split(
+        &self,
+        split: &SplitEvaluator,
+        step: u32,
+        weights: Weights,
+        stop: &AtomicBool,
+    ) -> Result<Option<Evaluation>> {
+        self.evaluator.run(&self.ops, split, self.state(step.saturating_sub(1)), weights, stop)
+    }
+
+    /// Evaluates, draws and saves after an epoch; `None` and none of it if `stop` is set while it evaluates.
     fn evaluate_epoch(
         &self,
         observer: &mut dyn Observer,
         epoch: u32,
         progress: &mut Progress,
-    ) -> Result<(EpochMetrics, Evaluation)> {
+        stop: &AtomicBool,
+    ) -> Result<Option<(EpochMetrics, Evaluation)>> {
         let step = progress.step;
-        let raw = self.evaluate(step, Weights::Raw)?;
-        let averaged = self.evaluate(step, Weights::Averaged)?;
-        let state = self.state(step.saturating_sub(1));
-        let held_out = self.held_out.as_ref();
-        let held_out = held_out.map(|h| self.evaluator.run(&self.ops, h, state, Weights::Raw)).transpose()?;
+        let evaluate = |split, weights| self.evaluate_split(split, step, weights, stop);
+        let Some(raw) = evaluate(&self.test, Weights::Raw)? else { return Ok(None) };
+        let Some(averaged) = evaluate(&self.test, Weights::Averaged)? else { return Ok(None) };
+        let held_out = match &self.held_out {
+            Some(split) => match evaluate(split, Weights::Raw)? {
+                None => return Ok(None),
+                done => done,
+            },
+            None => None,
+        };
         let seconds = progress.epoch_trained.as_secs_f64();
         let rate = per_step(seconds, progress.epoch_steps);
         let sums = std::mem::take(&mut progress.sums);
@@ -468,17 +501,21 @@ impl<'g> Trainer<'g> {
             let images = self.sampler.run(&self.ops, self.settings.seed)?;
             observer.on(Event::Samples { epoch, dims: self.model.data.image, images: &images })?;
         }
-        self.snapshot(observer, step / self.steps_per_epoch, step)?;
-        Ok((metrics, raw))
+        self.snapshot(observer, step / self.steps_per_epoch, progress)?;
+        Ok(Some((metrics, raw)))
     }
 
-    fn snapshot(&self, observer: &mut dyn Observer, epoch: u32, step: u32) -> Result<()> {
+    fn snapshot(&self, observer: &mut dyn Observer, epoch: u32, progress: &mut Progress) -> Result<()> {
+        let (begun, step) = (Instant::now(), progress.step);
         let checkpoint = self.checkpoint(epoch, step)?;
         // The last update may have broken what no loss has seen yet; the checkpoint before it stays the newest.
         if let Some(t) = checkpoint.tensors.iter().find(|t| t.values.iter().any(|v| !v.is_finite())) {
             return Err(diverged(step, &format!("{} is not finite", t.name)));
         }
-        observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })
+        observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })?;
+        progress.saved.0 += begun.elapsed();
+        progress.saved.1 += 1;
+        Ok(())
     }
 
     fn images_per_step(&self) -> u32 {
@@ -517,6 +554,7 @@ impl<'g> Trainer<'g> {
             test_accuracy_ema: last.test_accuracy_ema,
             seconds,
             ms_per_step: rate.0,
+            ms_per_save: Some(per_step(progress.saved.0.as_secs_f64(), progress.saved.1).0),
             images_per_second: rate.1 * f64::from(self.images_per_step()),
             adapter: started.adapter,
             driver: started.driver,
