@@ -19,10 +19,13 @@ use crate::train::{NotFinite, Scratch, Tiles, Trainer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
 const MOST_LOSSES: u32 = 3;
+
+/// Seconds between attempts to open a lost device again: a driver that was reset is back after a few.
+const REOPENING: [u32; 5] = [1, 2, 4, 8, 15];
 
 /// A run that can be trained.
 pub struct Run {
@@ -114,7 +117,39 @@ impl Run {
             self.from = Some(self.dir.path().into());
             // The clock is running.
             options.max_seconds = None;
-            opened = Some(Gpu::open(&self.resolved.settings.adapter_choice())?);
+            let again = self.open_again(gpu.summary(), stop);
+            opened = Some(again.map_err(|e| match e {
+                Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
+                other => other,
+            })?);
+        }
+    }
+
+    /// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change
+    /// within a run unasked.
+    fn open_again(&self, was: &AdapterSummary, stop: &AtomicBool) -> Result<Gpu> {
+        let choice = self.resolved.settings.adapter_choice();
+        let mut seconds = REOPENING.iter();
+        loop {
+            let opened = Gpu::open(&choice).and_then(|gpu| {
+                let now = gpu.summary();
+                if (&now.name, &now.backend) == (&was.name, &was.backend) {
+                    return Ok(gpu);
+                }
+                Err(Error::Adapter(format!("there is {}, but no {} any more", now.name, was.name)))
+            });
+            let (Err(Error::Adapter(_)), Some(pause)) = (&opened, seconds.next()) else { return opened };
+            let until = Instant::now() + Duration::from_millis(if cfg!(test) { 1 } else { 1000 }) * *pause;
+            while Instant::now() < until {
+                if stop.load(Ordering::SeqCst) {
+                    return Err(Error::Interrupted(
+                        "the device was lost; the checkpoints before hold".into(),
+                    ));
+                }
+                std::thread::sleep(
+                    Duration::from_millis(10).min(until.saturating_duration_since(Instant::now())),
+                );
+            }
         }
     }
 

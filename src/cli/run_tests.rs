@@ -26,6 +26,11 @@ layers = [
 ]
 "#;
 
+thread_local! {
+    /// Devices that the next [`train`] cannot open once it has one.
+    static LATER: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 fn data() -> Dataset {
     data_of(64, 9)
 }
@@ -53,6 +58,7 @@ fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
     let resolved = config::resolve(&args)?;
     let gpu = Gpu::open(&resolved.settings.adapter_choice())?;
     let mut run = Run::create(resolved, Some(folder))?;
+    fault::refuse(LATER.take());
     fault::at(lost_at.iter().copied());
     let mut progress = Progress::new(Mode::Quiet);
     let result = run.train((&gpu, &data()), Options::default(), &mut progress, &AtomicBool::new(false));
@@ -91,6 +97,24 @@ fn a_lost_device_is_opened_again() {
             assert!(same, "lost at {lost_at:?}: {name} differs");
         }
     }
+}
+
+/// A lost device that cannot be opened at once is asked for again; not for ever.
+#[test]
+fn a_lost_device_may_take_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = train(&dir.path().join("whole"), &[]).unwrap();
+    let refusing = |name: &str, devices: u32| {
+        LATER.set(devices);
+        train(&dir.path().join(name), &[24])
+    };
+    let attempts = REOPENING.len() as u32;
+    assert!(refusing("late", attempts).unwrap() == whole, "other bytes");
+    let e = refusing("never", attempts + 1).unwrap_err();
+    let said = e.to_string();
+    assert!(e.exit_code() == 5 && said.contains("device lost") && said.contains("not come back"), "{said}");
+    let saved = checkpoints(&dir.path().join("never")).unwrap();
+    assert!(saved.iter().all(|c| Checkpoint::load(c).is_ok()) && !saved.is_empty(), "{saved:?}");
 }
 
 #[test]

@@ -65,6 +65,10 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn open_with(choice: &AdapterChoice, checked: bool) -> Result<Gpu> {
+        #[cfg(test)]
+        if fault::refused() {
+            return Err(Error::Adapter("not there yet".into()));
+        }
         let (summary, adapter) = adapter::choose(choice)?;
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("ssgan"),
@@ -273,7 +277,7 @@ impl Gpu {
     }
 }
 
-/// Where tests lose a device, at the `n`-th submission of this thread, or run out of its memory.
+/// Where tests lose a device, at the `n`-th submission of this thread, cannot open one, or run out of its memory.
 #[cfg(test)]
 pub(crate) mod fault {
     use std::cell::{Cell, RefCell};
@@ -284,6 +288,17 @@ pub(crate) mod fault {
         static LEFT: RefCell<VecDeque<u32>> = const { RefCell::new(VecDeque::new()) };
         /// Bytes that there are.
         static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
+        /// Devices that will not open.
+        static REFUSED: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// The next so many devices that this thread asks for do not open.
+    pub fn refuse(devices: u32) {
+        REFUSED.set(devices);
+    }
+
+    pub(super) fn refused() -> bool {
+        REFUSED.replace(REFUSED.get().saturating_sub(1)) > 0
     }
 
     /// Devices opened by this thread have so many bytes.
