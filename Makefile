@@ -22,12 +22,13 @@ check:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-# The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,
+# The dependencies, held to deny.toml; those of the fuzz targets too, but for their licences and versions, which no user gets. What is known to be vulnerable is fetched from GitHub; without that,
 # DENY="bans licenses sources".
 DENY = advisories bans licenses sources
 CARGO_DENY = 0.20.2
 deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 	$< --locked check $(DENY)
+	$< --locked --manifest-path fuzz/Cargo.toml check --config deny.toml $(filter-out bans licenses,$(DENY))
 
 target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
@@ -54,4 +55,5 @@ fuzz:
 # The long version of tests that make test has in short.
 soak: adapter
 	SSGAN_KILLS=200 cargo test --locked --test resume killed -- --nocapture
+	SSGAN_STARTS=50 cargo test --locked --test resume many_starts -- --nocapture
 	SSGAN_STEPS=10000 cargo test --locked --test resume memory_stays_flat -- --nocapture

@@ -168,6 +168,49 @@ fn with_the_tiles_that_it_began_with() {
     assert_eq!(out.status.code(), Some(6), "{out:?}");
 }
 
+/// A checkpoint that says it was made elsewhere is gone on with, and what that means for the bits is said.
+#[test]
+fn on_another_adapter_or_driver() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out run --max-steps {EPOCH}"));
+    let path = b.path("run/checkpoints/epoch-01.safetensors");
+    let whole = Checkpoint::load(&path).unwrap();
+    for key in ["adapter", "program", "tiles"] {
+        let mut other = whole.clone();
+        let was = other.metadata.insert(key.into(), "another".into());
+        assert!(was.is_some(), "{key} is not in the checkpoint: {:?}", whole.metadata.keys());
+        other.save(&path).unwrap();
+        let said = b.good(&format!("train --resume run --max-steps {}", EPOCH + 1));
+        let note = "was another, now it is";
+        assert!(said.contains(note) && said.contains("differ in their last bits"), "{key}: {said}");
+        assert!(said.contains(&format!("going on after step {EPOCH}")), "{key}: {said}");
+        fs::remove_file(b.path("run/checkpoints/epoch-01-interrupted.safetensors")).unwrap();
+    }
+    whole.save(&path).unwrap();
+    let said = b.good("train --resume run");
+    assert!(!said.contains("last bits"), "{said}");
+}
+
+/// Processes that begin together, without `--out`, each get a folder, and each run is whole. `SSGAN_STARTS` asks for more.
+#[test]
+fn many_starts_at_once() {
+    let starts: usize = std::env::var("SSGAN_STARTS").ok().and_then(|v| v.parse().ok()).unwrap_or(10);
+    let b = Bench::new();
+    let line = format!("train {SSL} --max-steps 1");
+    let begin = |_| b.command(&line).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let children: Vec<_> = (0..starts).map(begin).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let runs: Vec<PathBuf> = fs::read_dir(b.path("runs")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(runs.len(), starts, "{runs:?}");
+    for run in &runs {
+        let saved = run.join("checkpoints/epoch-00-interrupted.safetensors");
+        assert!(Checkpoint::load(&saved).is_ok() && run.join("summary.json").is_file(), "{run:?}");
+    }
+    println!("{starts} processes, {} folders", runs.len());
+}
+
 #[test]
 fn from_the_middle_of_an_epoch() {
     let b = Bench::new();
