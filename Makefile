@@ -22,13 +22,13 @@ check:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-# The dependencies, held to deny.toml; those of the fuzz targets too, but for their licences and versions, which no user gets. What is known to be vulnerable is fetched from GitHub; without that,
-# DENY="bans licenses sources".
+# The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,
+# DENY="bans licenses sources". Of the fuzz targets', which no user gets, the sources.
 DENY = advisories bans licenses sources
 CARGO_DENY = 0.20.2
 deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 	$< --locked check $(DENY)
-	$< --locked --manifest-path fuzz/Cargo.toml check --config deny.toml $(filter-out bans licenses,$(DENY))
+	$< --locked --manifest-path fuzz/Cargo.toml check sources
 
 target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)

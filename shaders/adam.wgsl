@@ -4,7 +4,8 @@
 //   ema = (1 - rate) ema + rate w, from zero; corrected by 1 / (1 - (1 - rate)^t) where it is used
 // All arrays [n]. ROLE: 0 to 2 the discriminator's first to third update of the step, 3 the generator's: whose
 // learning rate and bias corrections. A parameter that is no longer finite makes the network's loss in the step's row of
-// the metrics ring a NaN: relu and max pooling can hide it from every loss to come.
+// the metrics ring a NaN: relu and max pooling can hide it from every loss to come. (Of several updates the last counts:
+// the losses are written before it, and what is not finite stays so.)
 
 struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
 

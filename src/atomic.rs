@@ -41,7 +41,7 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
         fault::point()?;
         temporary.persist(path).map_err(|e| e.error)?;
         fault::point()?;
-        sync_folder(&folder)
+        sync_parent(path)
     };
     attempt().map_err(Error::io("write", path))
 }
@@ -105,7 +105,7 @@ impl LogFile {
     }
 }
 
-/// Where tests let operations of the file system fail. Nothing in other builds.
+/// Where tests let operations of the file system fail. In other builds no point fails.
 pub(crate) mod fault {
     use std::io::{Result, Write};
 
@@ -199,9 +199,10 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Makes a rename durable. Only Unix can open a folder; elsewhere the file system's own order has to do.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+/// Makes the entry of a file or folder in the one around it durable. Only Unix can open a folder; elsewhere the file
+/// system's own order has to do.
+pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl RunDir {
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         let Some(folder) = path.parent().filter(|folder| *folder != self.path) else { return Ok(path) };
-        match fault::point().and_then(|()| fs::create_dir(folder)) {
+        match make(folder) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("create", folder)(e)),
             _ => Ok(path),
         }
@@ -153,7 +153,8 @@ fn lock(folder: &Path) -> Result<fs::File> {
     let open = || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = fault::point().and_then(|()| open());
     let file = file.map_err(Error::io("write", &path))?;
-    match file.try_lock() {
+    let locked = fault::point().map_err(fs::TryLockError::Error).and_then(|()| file.try_lock());
+    match locked {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Error::Output(format!(
             "{}: another process trains in it; wait for that, or end it",
@@ -170,13 +171,22 @@ fn in_use(path: &Path) -> Error {
     Error::Output(format!("{path} is in use: name an --out that does not exist or is an empty folder"))
 }
 
+/// Makes a folder that stays after a power cut.
+fn make(folder: &Path) -> std::io::Result<()> {
+    fault::point()?;
+    fs::create_dir(folder)?;
+    let synced = fault::point().and_then(|()| crate::atomic::sync_parent(folder));
+    // What failed has made nothing.
+    synced.inspect_err(|_| drop(fs::remove_dir(folder)))
+}
+
 /// Makes the folder that the user named; `false` if it was there, empty.
 fn make_given(path: &Path) -> Result<bool> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         let made = fault::point().and_then(|()| fs::create_dir_all(parent));
         made.map_err(Error::io("create", parent))?;
     }
-    match fault::point().and_then(|()| fs::create_dir(path)) {
+    match make(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             if !path.is_dir() {
@@ -194,10 +204,11 @@ fn make_given(path: &Path) -> Result<bool> {
 /// Makes the first of `stem`, `stem-2`, `stem-3`, ... that is not there. Making a folder is atomic, so of
 /// many processes each gets its own.
 fn make_fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
-    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    let made = fault::point().and_then(|()| fs::create_dir_all(parent));
+    made.map_err(Error::io("create", parent))?;
     for n in 1..=10_000 {
         let path = parent.join(if n == 1 { stem.to_string() } else { format!("{stem}-{n}") });
-        match fs::create_dir(&path) {
+        match make(&path) {
             Ok(()) => return Ok(path),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(Error::io("create", path)(e)),

@@ -6,14 +6,12 @@ use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims, ModelShape};
 use ssgan::rng::{self, Counter};
-use ssgan::train::checkpoint::Checkpoint;
-use ssgan::train::event::{Event, History, Observer};
+use ssgan::train::event::{Event, Observer};
 use ssgan::train::settings::{DiscriminatorUpdates, GeneratorLoss, Method, Settings};
-use ssgan::train::{Scratch, Tiles, Trainer, Weights};
+use ssgan::train::{Scratch, Stop, Tiles, Trainer, Weights};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Every kind of layer that draws numbers or sums over rows.
 const MODEL: &str = r#"
@@ -77,7 +75,7 @@ impl Observer for Deaf {
 fn trained(gpu: &Gpu, settings: &Settings, dir: &Path) -> String {
     let model = model(Dims { height: 9, width: 7, channels: 1 });
     let mut trainer = Trainer::new(gpu, &model, settings, &data(&model)).unwrap();
-    trainer.run(&mut Deaf, &AtomicBool::new(false), Some(12), None).unwrap();
+    trainer.run(&mut Deaf, &Stop::new(), Some(12), None).unwrap();
     let file = dir.join("checkpoint.safetensors");
     trainer.checkpoint(2, 12).unwrap().save(&file).unwrap();
     sha256(&file)
@@ -170,54 +168,9 @@ fn sharing_memory_changes_nothing() {
         assert_eq!(kept_result, shared_result, "{name}");
         // Nor does what lies between the tensors of an arena become a NaN, which the optimizer would take for a parameter's.
         sharing.scratch().poison(&gpu);
-        let run = sharing.run(&mut Deaf, &AtomicBool::new(false), Some(3), None);
+        let run = sharing.run(&mut Deaf, &Stop::new(), Some(3), None);
         assert!(run.is_ok(), "{name}: {run:?}");
     }
-}
-
-/// A run that is stopped while it is evaluated saves at once, and is evaluated when it goes on.
-#[test]
-fn an_evaluation_that_is_stopped_comes_later() {
-    /// Asks for the end as soon as it hears of this step.
-    struct StopAt<'a>(u32, &'a AtomicBool, History, Option<Checkpoint>);
-    impl Observer for StopAt<'_> {
-        fn on(&mut self, e: Event<'_>) -> ssgan::Result<()> {
-            match e {
-                Event::Steps(steps) => {
-                    self.2.steps.extend_from_slice(steps);
-                    let stop = steps.iter().any(|s| s.step == self.0);
-                    self.1.fetch_or(stop, Ordering::Relaxed);
-                }
-                Event::Epoch(epoch) => self.2.epochs.push(epoch.clone()),
-                Event::Checkpoint { checkpoint, .. } => self.3 = Some(checkpoint.clone()),
-                _ => {}
-            }
-            Ok(())
-        }
-    }
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
-    let model = model(Dims { height: 9, width: 7, channels: 1 });
-    let settings =
-        Settings { labels: 60, batch_size: 20, epochs: 2, ..Settings::defaults(Method::Ssl, true) };
-    let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).unwrap();
-    let last = 2 * trainer.steps_per_epoch();
-    let stop = AtomicBool::new(false);
-    let mut whole = StopAt(0, &stop, History::default(), None);
-    let wanted = trainer.run(&mut whole, &stop, None, None).unwrap();
-    let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).unwrap();
-    let mut stopped = StopAt(last, &stop, History::default(), None);
-    let e = trainer.run(&mut stopped, &stop, None, None).unwrap_err();
-    assert!(matches!(e, ssgan::Error::Interrupted(_)), "{e}");
-    assert_eq!((stopped.2.steps.len() as u32, stopped.2.epochs.len()), (last, 1));
-    stop.store(false, Ordering::Relaxed);
-    assert_eq!(trainer.restore(&stopped.3.unwrap()).unwrap(), last);
-    let known = stopped.2.clone();
-    let mut rest = StopAt(0, &stop, known, None);
-    let got = trainer.run(&mut rest, &stop, None, Some(&stopped.2)).unwrap();
-    assert_eq!((got.test_accuracy, got.confusion), (wanted.test_accuracy, wanted.confusion));
-    assert_eq!(rest.2.epochs.len(), 2);
-    let saved = |c: Option<Checkpoint>| c.unwrap().tensors.into_iter().map(|t| t.values).collect::<Vec<_>>();
-    assert!(saved(rest.3) == saved(whole.3), "other parameters");
 }
 
 /// After the first epoch with its evaluation, samples and checkpoint, no memory is asked for.
@@ -238,7 +191,7 @@ fn training_allocates_nothing_after_the_first_epoch() {
         Settings { labels: 60, batch_size: 20, epochs: 4, ..Settings::defaults(Method::Ssl, true) };
     let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).unwrap();
     let mut watch = Watch(&gpu, vec![]);
-    trainer.run(&mut watch, &AtomicBool::new(false), None, None).unwrap();
+    trainer.run(&mut watch, &Stop::new(), None, None).unwrap();
     assert_eq!(watch.1.len(), 4);
     assert!(watch.1.iter().all(|n| *n == watch.1[0]), "{:?}", watch.1);
 }

@@ -197,10 +197,11 @@ fn many_starts_at_once() {
     let starts: usize = std::env::var("SSGAN_STARTS").ok().and_then(|v| v.parse().ok()).unwrap_or(10);
     let b = Bench::new();
     let line = format!("train {SSL} --max-steps 1");
-    let begin = |_| b.command(&line).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let children: Vec<_> = (0..starts).map(begin).collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    let children: Vec<_> = (0..starts).map(|_| b.command(&line).spawn().unwrap()).collect();
+    // All of them are waited for, whatever became of the first.
+    let ended: Vec<_> = children.into_iter().map(|c| c.wait_with_output().unwrap()).collect();
+    for out in ended {
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
     let runs: Vec<PathBuf> = fs::read_dir(b.path("runs")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(runs.len(), starts, "{runs:?}");

@@ -3,23 +3,24 @@
 
 use crate::error::{Error, Result};
 use crate::report::progress::say;
+use crate::train::{Stop, Urgency};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 /// Exit status after Ctrl-C: 128 and the number of SIGINT, as shells count.
 const CTRL_C: u8 = 130;
 
-static STOP: AtomicBool = AtomicBool::new(false);
+static STOP: Stop = Stop::new();
 /// Exit status that the first signal asks for; 0 until there is one.
 static SIGNALLED: AtomicU8 = AtomicU8::new(0);
 static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 
-/// Catches Ctrl-C, on Unix SIGTERM and SIGHUP too (the last unless it is ignored, as under `nohup`), and returns the flag
-/// that the trainer looks at.
+/// Catches Ctrl-C, on Unix SIGTERM and SIGHUP too (the last unless it is ignored, as under `nohup`), and returns what
+/// the trainer looks at.
 ///
 /// # Errors
 /// [`Error::Usage`] if the system refuses the handler.
-pub fn install() -> Result<&'static AtomicBool> {
+pub fn install() -> Result<&'static Stop> {
     catch().map_err(|e| Error::Usage(format!("cannot catch Ctrl-C: {e}")))?;
     Ok(&STOP)
 }
@@ -59,7 +60,7 @@ fn catch() -> std::result::Result<(), ctrlc::Error> {
 fn signalled(status: u8) {
     match SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => {
-            STOP.store(true, Ordering::SeqCst);
+            STOP.ask(Urgency::AfterStep);
             say("stopping: finishing the step and saving; Ctrl-C leaves at once");
         }
         // Service managers hang up after SIGTERM: that is no impatience.
@@ -76,14 +77,14 @@ pub fn exit_code() -> u8 {
     }
 }
 
-/// Asks the trainer to stop after so many seconds, as Ctrl-C would.
+/// Asks the trainer to stop after so many seconds.
 pub fn stop_after(seconds: f64) {
     // A time that no clock holds is never up.
     let Ok(time) = Duration::try_from_secs_f64(seconds) else { return };
     std::thread::spawn(move || {
         std::thread::sleep(time);
         TIME_IS_UP.store(true, Ordering::SeqCst);
-        if !STOP.swap(true, Ordering::SeqCst) {
+        if !STOP.ask(Urgency::AfterEvaluation) {
             say("time is up: finishing the step and saving");
         }
     });

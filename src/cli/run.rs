@@ -15,17 +15,16 @@ use crate::run_dir::{RunDir, checkpoints, timestamp};
 use crate::train::checkpoint::{Checkpoint, in_file};
 use crate::train::event::{Event, History, Observer, Summary};
 use crate::train::settings::{Method, Settings};
-use crate::train::{NotFinite, Scratch, Tiles, Trainer};
+use crate::train::{NotFinite, Scratch, Stop, Tiles, Trainer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
 const MOST_LOSSES: u32 = 3;
 
-/// Seconds between attempts to open a lost device again: a driver that was reset is back after a few.
-const REOPENING: [u32; 5] = [1, 2, 4, 8, 15];
+/// Pauses between attempts to open a lost device again, in milliseconds: a driver that was reset is back after seconds.
+const REOPENING: [u64; 5] = if cfg!(test) { [1; 5] } else { [1000, 2000, 4000, 8000, 15_000] };
 
 /// A run that can be trained.
 pub struct Run {
@@ -87,17 +86,18 @@ impl Run {
         self.dir.path()
     }
 
-    /// Trains to the end, or as far as `options` say, or until `stop` is set.
+    /// Trains to the end, or as far as `options` say, or until `stop` asks to end.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`] after a few losses in a row; [`Error::Interrupted`] after saving, if stopped or out of time; those of
+    /// [`Error::DeviceLost`] after a few losses in a row, or if the adapter does not come back; [`Error::Interrupted`] after
+    /// saving, if stopped or out of time, or without a device to save from; those of
     /// [`Trainer::new`] and [`Trainer::run`]; [`Error::Io`] for a file that cannot be written.
     pub fn train(
         &mut self,
         (gpu, set): (&Gpu, &Dataset),
         mut options: Options,
         progress: &mut Progress,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Summary> {
         let mut opened: Option<Gpu> = None;
         let mut losses = 0;
@@ -117,39 +117,10 @@ impl Run {
             self.from = Some(self.dir.path().into());
             // The clock is running.
             options.max_seconds = None;
-            let again = self.open_again(gpu.summary(), stop);
-            opened = Some(again.map_err(|e| match e {
+            opened = Some(open_again(gpu.summary(), stop).map_err(|e| match e {
                 Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
                 other => other,
             })?);
-        }
-    }
-
-    /// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change
-    /// within a run unasked.
-    fn open_again(&self, was: &AdapterSummary, stop: &AtomicBool) -> Result<Gpu> {
-        let choice = self.resolved.settings.adapter_choice();
-        let mut seconds = REOPENING.iter();
-        loop {
-            let opened = Gpu::open(&choice).and_then(|gpu| {
-                let now = gpu.summary();
-                if (&now.name, &now.backend) == (&was.name, &was.backend) {
-                    return Ok(gpu);
-                }
-                Err(Error::Adapter(format!("there is {}, but no {} any more", now.name, was.name)))
-            });
-            let (Err(Error::Adapter(_)), Some(pause)) = (&opened, seconds.next()) else { return opened };
-            let until = Instant::now() + Duration::from_millis(if cfg!(test) { 1 } else { 1000 }) * *pause;
-            while Instant::now() < until {
-                if stop.load(Ordering::SeqCst) {
-                    return Err(Error::Interrupted(
-                        "the device was lost; the checkpoints before hold".into(),
-                    ));
-                }
-                std::thread::sleep(
-                    Duration::from_millis(10).min(until.saturating_duration_since(Instant::now())),
-                );
-            }
         }
     }
 
@@ -159,7 +130,7 @@ impl Run {
         (gpu, set): (&Gpu, &Dataset),
         options: Options,
         progress: &mut Progress,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Summary> {
         let Resolved { settings, spec, model_toml } = &self.resolved;
         // The text that was checked lies in the folder.
@@ -218,7 +189,7 @@ impl Run {
         &self,
         (gpu, set, model): (&Gpu, &Dataset, &ModelShape),
         progress: &Progress,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Option<NotFinite> {
         let folder = self.dir.path();
         let steps = history::load(folder).ok()?.steps;
@@ -249,6 +220,26 @@ impl Run {
     }
 }
 
+/// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change within a
+/// run unasked.
+fn open_again(was: &AdapterSummary, stop: &Stop) -> Result<Gpu> {
+    let mut pauses = REOPENING.iter();
+    loop {
+        let opened = Gpu::reopen(was);
+        let (Err(Error::Adapter(_)), Some(pause)) = (&opened, pauses.next()) else { return opened };
+        let until = Instant::now() + Duration::from_millis(*pause);
+        while Instant::now() < until {
+            if stop.is_asked() {
+                let what = "the device was lost; what was saved before is as it was";
+                return Err(Error::Interrupted(what.into()));
+            }
+            std::thread::sleep(
+                Duration::from_millis(10).min(until.saturating_duration_since(Instant::now())),
+            );
+        }
+    }
+}
+
 /// Whether the settings and the model of a run were written to its folder, so that it can be gone on with.
 pub fn begun(folder: &Path) -> bool {
     let written = |name| crate::text::read(&folder.join(name)).is_ok_and(|text| !text.trim().is_empty());
@@ -258,9 +249,9 @@ pub fn begun(folder: &Path) -> bool {
 /// Ends a run that was interrupted before it began; its folder goes with it.
 ///
 /// # Errors
-/// [`Error::Interrupted`] if `stop` is set.
-pub fn go_on(stop: &AtomicBool) -> Result<()> {
-    match stop.load(Ordering::SeqCst) {
+/// [`Error::Interrupted`] if `stop` asked to end.
+pub fn go_on(stop: &Stop) -> Result<()> {
+    match stop.is_asked() {
         true => {
             Err(Error::Interrupted("nothing was trained; a run that was begun earlier is as it was".into()))
         }
@@ -274,7 +265,7 @@ fn tiles(
     gpu: &Gpu,
     (model, settings): (&ModelShape, &Settings),
     progress: &Progress,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<Tiles> {
     if let Some(tiles) = known_tiles(dir.path())? {
         return Ok(tiles);

@@ -3,6 +3,7 @@ use crate::data::Split;
 use crate::gpu::fault;
 use crate::model::shape::{DataShape, Dims};
 use crate::report::progress::Mode;
+use crate::train::Urgency;
 use std::collections::BTreeMap;
 
 const MODEL: &str = r#"
@@ -27,8 +28,10 @@ layers = [
 "#;
 
 thread_local! {
-    /// Devices that the next [`train`] cannot open once it has one.
+    /// How often the next [`train`] cannot open its device again.
     static LATER: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// Losses that were still to come when the last [`train`] gave up.
+    static LEFT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 fn data() -> Dataset {
@@ -44,8 +47,8 @@ fn data_of(train: usize, test: usize) -> Dataset {
     Dataset::new("tiny", shape, split(train), split(test)).unwrap()
 }
 
-/// Trains three epochs of four steps in `folder`, the device lost at these submissions; what the folder then holds.
-fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
+/// A run of three epochs of four steps in `folder`.
+fn begin(folder: &Path) -> Result<(Run, Gpu)> {
     let model = folder.with_file_name("m.toml");
     std::fs::write(&model, MODEL).unwrap();
     let args = SettingsArgs {
@@ -57,26 +60,77 @@ fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
     };
     let resolved = config::resolve(&args)?;
     let gpu = Gpu::open(&resolved.settings.adapter_choice())?;
-    let mut run = Run::create(resolved, Some(folder))?;
-    fault::refuse(LATER.take());
-    fault::at(lost_at.iter().copied());
-    let mut progress = Progress::new(Mode::Quiet);
-    let result = run.train((&gpu, &data()), Options::default(), &mut progress, &AtomicBool::new(false));
-    let unused = fault::left();
-    fault::at([]);
-    result?;
-    assert_eq!(unused, 0, "{lost_at:?}: the run was over before");
+    Ok((Run::create(resolved, Some(folder))?, gpu))
+}
+
+fn go(run: &mut Run, gpu: &Gpu, set: &Dataset, stop: &Stop) -> Result<Summary> {
+    run.train((gpu, set), Options::default(), &mut Progress::new(Mode::Quiet), stop)
+}
+
+/// What a run's folder holds that no clock has a part in; not what was saved because it was stopped.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for name in ["checkpoints", "samples", "."] {
         for entry in std::fs::read_dir(folder.join(name)).unwrap().map(|e| e.unwrap()) {
             let file = entry.file_name().into_string().unwrap();
-            if entry.path().is_file() && !["timing.csv", "summary.json", "env.json"].contains(&file.as_str())
-            {
+            let times = ["timing.csv", "summary.json", "env.json"].contains(&file.as_str());
+            if entry.path().is_file() && !times && !file.contains("interrupted") {
                 files.insert(file, std::fs::read(entry.path()).unwrap());
             }
         }
     }
-    Ok(files)
+    files
+}
+
+/// Trains in `folder`, the device lost at these submissions; what the folder then holds.
+fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
+    let (mut run, gpu) = begin(folder)?;
+    fault::refuse(LATER.take());
+    fault::at(lost_at.iter().copied());
+    let result = go(&mut run, &gpu, &data(), &Stop::new());
+    let unused = fault::left();
+    fault::at([]);
+    fault::refuse(0);
+    if matches!(result, Err(Error::DeviceLost(_))) {
+        LEFT.set(unused);
+    }
+    result?;
+    assert_eq!(unused, 0, "{lost_at:?}: the run was over before");
+    Ok(files(folder))
+}
+
+/// Stopped between any two parts of an evaluation, a run saves at once; it is evaluated when it goes on, and ends in the
+/// same bytes.
+#[test]
+fn an_evaluation_that_is_left_comes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    // Three parts, once with the raw and once with the averaged parameters.
+    let set = data_of(64, 1001);
+    let whole = dir.path().join("whole");
+    let (mut run, gpu) = begin(&whole).unwrap();
+    go(&mut run, &gpu, &set, &Stop::new()).unwrap();
+    let whole = files(&whole);
+    let evaluated = |folder: &Path| history::load(folder).unwrap().epochs.len() as u32;
+    let asks = |look, urgency| {
+        let stop = Stop::new();
+        *stop.at_look.lock().unwrap() = Some((look, urgency));
+        stop
+    };
+    for look in [0, 1, 3, 5, 6, 11, 12, 17] {
+        let folder = dir.path().join(look.to_string());
+        let (mut run, gpu) = begin(&folder).unwrap();
+        let e = go(&mut run, &gpu, &set, &asks(look, Urgency::AfterStep)).unwrap_err();
+        assert!(matches!(e, Error::Interrupted(_)), "look {look}: {e}");
+        let done = look / 6;
+        assert_eq!((evaluated(&folder), checkpoints(&folder).unwrap().len() as u32), (done, done + 1));
+        drop(run);
+        let reopened = || Run::reopen(&folder, &SettingsArgs::default()).unwrap();
+        // A run that is out of time finishes its evaluation, else one that always is would never get on.
+        let result = go(&mut reopened(), &gpu, &set, &asks(0, Urgency::AfterEvaluation));
+        assert_eq!((evaluated(&folder), result.is_ok()), (done + 1, done == 2), "look {look}");
+        go(&mut reopened(), &gpu, &set, &Stop::new()).unwrap();
+        assert!(files(&folder) == whole, "look {look}: other bytes");
+    }
 }
 
 /// A device that is destroyed at any submission of a run, also several times: the run ends in the same bytes.
@@ -122,6 +176,36 @@ fn a_device_that_is_always_lost_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let e = train(&dir.path().join("run"), &[1, 1, 1, 1, 1]).unwrap_err();
     assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
+    assert_eq!(LEFT.get(), 1, "not the fourth loss ended it");
+}
+
+/// What was open before is opened, or nothing.
+#[test]
+fn another_adapter_takes_no_lost_ones_place() {
+    let gpu = Gpu::open(&Default::default()).unwrap();
+    let was = gpu.summary().clone();
+    // Where it stands in the list may have changed.
+    let moved = AdapterSummary { index: was.index + 7, ..was.clone() };
+    assert_eq!(Gpu::reopen(&moved).unwrap().summary(), &was);
+    for gone in [
+        AdapterSummary { name: "another".into(), ..was.clone() },
+        AdapterSummary { backend: "another".into(), ..was.clone() },
+        AdapterSummary { device: was.device + 1, ..was.clone() },
+    ] {
+        let said = Gpu::reopen(&gone).map(drop).unwrap_err().to_string();
+        assert!(said.contains(&gone.name) && said.contains("is not there"), "{said}");
+    }
+}
+
+/// While a lost device is waited for, a wish to end is heeded.
+#[test]
+fn nobody_waits_for_a_device_who_wants_to_end() {
+    let gpu = Gpu::open(&Default::default()).unwrap();
+    let gone = AdapterSummary { name: "another".into(), ..gpu.summary().clone() };
+    let stop = Stop::new();
+    assert!(matches!(open_again(&gone, &stop), Err(Error::Adapter(_))));
+    stop.ask(Urgency::AfterStep);
+    assert!(matches!(open_again(&gone, &stop), Err(Error::Interrupted(_))));
 }
 
 /// Out of memory says what was largest and which minibatch fits: with that one there is enough, also where the

@@ -148,6 +148,21 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
     enumerate(wgpu::Backends::PRIMARY).into_iter().map(|(s, _)| s).collect()
 }
 
+/// The adapter that `was` described: of the same card, driver interface and name; of several such the one at the same
+/// place in the list, else the first.
+///
+/// # Errors
+/// [`Error::Adapter`] saying what there is instead.
+pub fn find(was: &AdapterSummary) -> Result<(AdapterSummary, wgpu::Adapter)> {
+    let card = |s: &AdapterSummary| (s.vendor, s.device, s.name.clone(), s.backend.clone());
+    let list = enumerate(wgpu::Backends::PRIMARY);
+    let there: Vec<_> = list.iter().map(|(s, _)| s.name.clone()).collect();
+    let same = list.into_iter().filter(|(s, _)| card(s) == card(was));
+    same.min_by_key(|(s, _)| s.index != was.index).ok_or_else(|| {
+        Error::Adapter(format!("{} ({}) is not there; there is: {}", was.name, was.backend, there.join(", ")))
+    })
+}
+
 /// Picks the adapter that `choice` means; without a wish the first of discrete, integrated, virtual,
 /// software.
 ///

@@ -65,11 +65,22 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn open_with(choice: &AdapterChoice, checked: bool) -> Result<Gpu> {
+        Gpu::with_adapter(adapter::choose(choice)?, checked)
+    }
+
+    /// Opens an adapter that was open before, and no other.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if it is not there, or its driver refuses a device.
+    pub fn reopen(was: &AdapterSummary) -> Result<Gpu> {
         #[cfg(test)]
         if fault::refused() {
             return Err(Error::Adapter("not there yet".into()));
         }
-        let (summary, adapter) = adapter::choose(choice)?;
+        Gpu::with_adapter(adapter::find(was)?, false)
+    }
+
+    fn with_adapter((summary, adapter): (AdapterSummary, wgpu::Adapter), checked: bool) -> Result<Gpu> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("ssgan"),
             required_features: adapter.features()
@@ -277,7 +288,7 @@ impl Gpu {
     }
 }
 
-/// Where tests lose a device, at the `n`-th submission of this thread, cannot open one, or run out of its memory.
+/// Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, or run out of its memory.
 #[cfg(test)]
 pub(crate) mod fault {
     use std::cell::{Cell, RefCell};
@@ -288,11 +299,11 @@ pub(crate) mod fault {
         static LEFT: RefCell<VecDeque<u32>> = const { RefCell::new(VecDeque::new()) };
         /// Bytes that there are.
         static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
-        /// Devices that will not open.
+        /// Lost devices that will not open again.
         static REFUSED: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// The next so many devices that this thread asks for do not open.
+    /// So many attempts of this thread to open a lost device again fail.
     pub fn refuse(devices: u32) {
         REFUSED.set(devices);
     }

@@ -22,7 +22,7 @@ pub struct Adam {
 /// Whose update it is: whose learning rate and bias corrections of the state apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Update {
-    /// D's, the how manieth of the step: 0, 1 or 2.
+    /// D's, by its index within the step: 0, 1 or 2.
     Discriminator(u32),
     /// G's.
     Generator,

@@ -1,10 +1,10 @@
 //! Where training went wrong: the first tensor of a step that holds a NaN or an infinity.
 
 use super::checkpoint::TensorData;
+use super::stop::Stop;
 use super::trainer::Trainer;
 use crate::error::Result;
 use crate::model::shape::ModelShape;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a step makes, in the order in which it makes it, by how the names of a trace begin.
 const ORDER: [&str; 29] = [
@@ -62,15 +62,15 @@ impl std::fmt::Display for NotFinite {
 }
 
 impl Trainer<'_> {
-    /// Repeats the steps from `done` on, to which this trainer was set, until `stop` is set, and says what went wrong
-    /// first in step `diverged` (counted from 1) or the one before it, whose update its loss has not seen; `None` if
-    /// nothing did. The trainer must be one with [`super::Scratch::Kept`].
+    /// Repeats the steps from `done` on, to which this trainer was set, unless `stop` asks to end, and says what went wrong
+    /// first in step `diverged` (counted from 1) or the one before it, whose update its own losses have not seen; `None`
+    /// if nothing did. The trainer must be one with [`super::Scratch::Kept`].
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn first_not_finite(&self, done: u32, diverged: u32, stop: &AtomicBool) -> Result<Option<NotFinite>> {
+    pub fn first_not_finite(&self, done: u32, diverged: u32, stop: &Stop) -> Result<Option<NotFinite>> {
         for t in done..diverged {
-            if stop.load(Ordering::Relaxed) {
+            if stop.is_asked() {
                 return Ok(None);
             }
             if t + 2 < diverged {

@@ -1,13 +1,13 @@
 //! Test accuracy, loss and confusion matrix on the GPU.
 
 use super::device_data::DeviceData;
+use super::stop::Stop;
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::NetShape;
 use crate::nn::{Layout, Mode, Net, Params};
 use crate::ops::{Ops, State};
 use serde::Serialize;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows of one evaluation chunk.
 const ROWS: u32 = 500;
@@ -104,7 +104,7 @@ impl Evaluator {
         Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })
     }
 
-    /// Evaluates `split`; `None` if `stop` was set before that was done. `state` gives the averages' correction.
+    /// Evaluates `split`; `None` if `stop` asked to leave before that was done. `state` gives the averages' correction.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
@@ -114,14 +114,14 @@ impl Evaluator {
         split: &SplitEvaluator,
         state: State,
         weights: Weights,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Option<Evaluation>> {
         let gpu: &Gpu = ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);
         gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[])?;
         for first in (0..split.count).step_by(split.rows as usize) {
-            if stop.load(Ordering::Relaxed) {
+            if stop.leaves_evaluation() {
                 return Ok(None);
             }
             let mut s = state;

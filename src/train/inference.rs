@@ -5,13 +5,13 @@ use super::device_data::DeviceData;
 use super::evaluator::{Evaluation, Evaluator, Weights};
 use super::export::{import_arena, import_net};
 use super::sampler::Sampler;
+use super::stop::Stop;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Pool, Program};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::nn::{Net, Params};
 use crate::ops::{Ops, State};
-use std::sync::atomic::AtomicBool;
 
 /// Evaluates a checkpoint's discriminator on the test images of `data`; `averaged` takes the bias-corrected
 /// moving average of its parameters.
@@ -42,7 +42,7 @@ pub fn evaluate(
     let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
     let split = evaluator.split(&ops, &test, &mut Pool::default())?;
     let weights = if averaged { Weights::Averaged } else { Weights::Raw };
-    let whole = evaluator.run(&ops, &split, state, weights, &AtomicBool::new(false))?;
+    let whole = evaluator.run(&ops, &split, state, weights, &Stop::new())?;
     Ok(whole.expect("nothing stops it"))
 }
 

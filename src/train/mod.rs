@@ -13,6 +13,7 @@ mod inference;
 mod sampler;
 pub mod settings;
 mod snapshot;
+mod stop;
 mod tiles;
 mod trace;
 mod trainer;
@@ -24,6 +25,7 @@ pub use export::{export_arena, export_net, import_arena, import_net, permute_wei
 pub use gan::{DStep, DUpdate, GStep, Gan, Pass, Pools, SLOTS, Trained, UpdateRows, ema_scale, state_at};
 pub use inference::{evaluate, sample};
 pub use sampler::Sampler;
+pub use stop::{Stop, Urgency};
 pub use tiles::{Measured, Tiles, Tune};
 pub use trace::trace_step;
 pub use trainer::{SAMPLES, Scratch, Trainer};

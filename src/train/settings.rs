@@ -237,7 +237,8 @@ impl Settings {
                 return bad(name, v.to_string(), "must be at least 0 and below 1");
             }
         }
-        if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
+        // A device may take a subnormal number for 0.
+        if !(self.epsilon.is_normal() && self.epsilon > 0.0) {
             return bad("epsilon", self.epsilon.to_string(), "must be positive, such as 1e-8");
         }
         for (name, v) in [

@@ -6,6 +6,7 @@ use super::event::{EpochMetrics, EpochTime, Event, History, Observer, Started, S
 use super::gan::{Gan, Pools, SLOTS, state_at};
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
+use super::stop::Stop;
 use super::tiles::Tiles;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
@@ -13,7 +14,6 @@ use crate::gpu::{self, Gpu, Pool, Program, Readback, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Submits in flight: the GPU always has the next step, and Ctrl-C waits for two at most.
@@ -272,7 +272,7 @@ impl<'g> Trainer<'g> {
         Ok(begun.elapsed())
     }
 
-    /// Trains to the end, or until `stop` is set or `max_steps` are done; from the first step, or, after
+    /// Trains to the end, or until `stop` asks to end or `max_steps` are done; from the first step, or, after
     /// [`Trainer::restore`], from where `done` ends.
     ///
     /// # Errors
@@ -281,7 +281,7 @@ impl<'g> Trainer<'g> {
     pub fn run(
         &mut self,
         observer: &mut dyn Observer,
-        stop: &AtomicBool,
+        stop: &Stop,
         max_steps: Option<u32>,
         done: Option<&History>,
     ) -> Result<Summary> {
@@ -336,7 +336,7 @@ impl<'g> Trainer<'g> {
             progress.epoch_trained += took;
             progress.timed_steps += progress.step - first;
             progress.epoch_steps += progress.step - first;
-            if stop.load(Ordering::Relaxed) && progress.step < steps {
+            if stop.is_asked() && progress.step < steps {
                 return Err(self.interrupted(observer, epoch - 1, &mut progress, steps)?);
             }
         }
@@ -364,7 +364,7 @@ impl<'g> Trainer<'g> {
     fn epoch(
         &mut self,
         observer: &mut dyn Observer,
-        stop: &AtomicBool,
+        stop: &Stop,
         first: u32,
         end: u32,
         sums: &mut MetricSums,
@@ -375,7 +375,7 @@ impl<'g> Trainer<'g> {
         let mut pending: VecDeque<(u32, u32, Readback)> = VecDeque::new();
         let mut flushed = first;
         let mut t = first;
-        while t < end && !stop.load(Ordering::Relaxed) {
+        while t < end && !stop.is_asked() {
             if flight.len() >= IN_FLIGHT {
                 let (done, index): (u32, _) = flight.pop_front().expect("not empty");
                 gpu.wait(Some(index))?;
@@ -430,7 +430,8 @@ impl<'g> Trainer<'g> {
             steps.push(step);
         }
         let failed = steps.iter().find(|m| !m.is_finite(ssl)).map(|m| {
-            diverged(m.step, &format!("L_D = {}, L_G = {}", m.loss_discriminator, m.loss_generator))
+            let (d, g) = (m.loss_discriminator, m.loss_generator);
+            diverged(m.step, &format!("a loss or a parameter is not finite (L_D = {d}, L_G = {g})"))
         });
         observer.on(Event::Steps(&steps))?;
         failed.map_or(Ok(()), Err)
@@ -441,7 +442,7 @@ impl<'g> Trainer<'g> {
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
     pub fn evaluate(&self, step: u32, weights: Weights) -> Result<Evaluation> {
-        let whole = self.evaluate_split(&self.test, step, weights, &AtomicBool::new(false))?;
+        let whole = self.evaluate_split(&self.test, step, weights, &Stop::new())?;
         Ok(whole.expect("nothing stops it"))
     }
 
@@ -450,18 +451,18 @@ impl<'g> Trainer<'g> {
         split: &SplitEvaluator,
         step: u32,
         weights: Weights,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Option<Evaluation>> {
         self.evaluator.run(&self.ops, split, self.state(step.saturating_sub(1)), weights, stop)
     }
 
-    /// Evaluates, draws and saves after an epoch; `None` and none of it if `stop` is set while it evaluates.
+    /// Evaluates, draws and saves after an epoch; `None` and none of it if `stop` asks to leave the evaluation.
     fn evaluate_epoch(
         &self,
         observer: &mut dyn Observer,
         epoch: u32,
         progress: &mut Progress,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Option<(EpochMetrics, Evaluation)>> {
         let step = progress.step;
         let evaluate = |split, weights| self.evaluate_split(split, step, weights, stop);
@@ -554,7 +555,8 @@ impl<'g> Trainer<'g> {
             test_accuracy_ema: last.test_accuracy_ema,
             seconds,
             ms_per_step: rate.0,
-            ms_per_save: Some(per_step(progress.saved.0.as_secs_f64(), progress.saved.1).0),
+            ms_per_save: (progress.saved.1 > 0)
+                .then(|| per_step(progress.saved.0.as_secs_f64(), progress.saved.1).0),
             images_per_second: rate.1 * f64::from(self.images_per_step()),
             adapter: started.adapter,
             driver: started.driver,

@@ -16,8 +16,7 @@ use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
-use ssgan::train::{Scratch, Tiles, Trainer, permute_weights, trace_step};
-use std::sync::atomic::AtomicBool;
+use ssgan::train::{Scratch, Stop, Tiles, Trainer, permute_weights, trace_step};
 use twin::{Pass, Twin, prefixes};
 
 /// Steps of a whole run.
@@ -95,7 +94,7 @@ impl Recorder {
             None => Ok(Tiles::tables()),
         };
         let mut trainer = Trainer::with_tiles(&gpu, model, settings, data, Scratch::Shared, tiles).unwrap();
-        trainer.run(&mut recorder, &AtomicBool::new(false), None, None).unwrap();
+        trainer.run(&mut recorder, &Stop::new(), None, None).unwrap();
         recorder
     }
 }
