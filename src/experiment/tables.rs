@@ -81,7 +81,7 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
             let all = results.data.train.images as u32;
             cells.extend([s.labels.to_string(), s.unlabelled.unwrap_or(all).to_string()]);
         }
-        cells.push(format!("Adam, lr {}, beta1 {}", s.learning_rate, s.beta1));
+        cells.push(format!("Adam, lr {}, beta1 {}, beta2 {}", s.learning_rate, s.beta1, s.beta2));
         cells.extend([s.epochs.to_string(), s.batch_size.to_string()]);
         cells
     };
