@@ -30,18 +30,14 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let attempt = || -> std::io::Result<()> {
-        fault::point()?;
-        let mut temporary = builder.tempfile_in(&folder)?;
+        let mut temporary = fault::attempt(|| builder.tempfile_in(&folder))?;
         let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer::new(temporary.as_file_mut()));
         fill(&mut writer)?;
         writer.flush()?;
         drop(writer);
-        fault::point()?;
-        temporary.as_file().sync_all()?;
-        fault::point()?;
-        temporary.persist(path).map_err(|e| e.error)?;
-        fault::point()?;
-        sync_parent(path)
+        fault::attempt(|| temporary.as_file().sync_all())?;
+        fault::attempt(|| temporary.persist(path).map_err(|e| e.error))?;
+        fault::attempt(|| sync_parent(path))
     };
     attempt().map_err(Error::io("write", path))
 }
@@ -69,11 +65,8 @@ impl LogFile {
     pub fn with(path: PathBuf, lines: &[String]) -> Result<LogFile> {
         let text: String = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
         write(&path, text.as_bytes())?;
-        let open = || -> std::io::Result<File> {
-            fault::point()?;
-            File::options().append(true).open(&path)
-        };
-        let file = open().map_err(Error::io("write", &path))?;
+        let file = fault::attempt(|| File::options().append(true).open(&path));
+        let file = file.map_err(Error::io("write", &path))?;
         Ok(LogFile { path, writer: BufWriter::new(fault::Writer::new(file)) })
     }
 
@@ -99,9 +92,7 @@ impl LogFile {
     /// As [`LogFile::with`].
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
-        fault::point()
-            .and_then(|()| self.writer.get_ref().get_ref().sync_data())
-            .map_err(Error::io("write", &self.path))
+        fault::attempt(|| self.writer.get_ref().get_ref().sync_data()).map_err(Error::io("write", &self.path))
     }
 }
 
@@ -137,7 +128,7 @@ pub(crate) mod fault {
         FAULT.take().is_some_and(|f| f.happened)
     }
 
-    /// An operation that may fail.
+    /// What fails where an operation may.
     pub fn point() -> Result<()> {
         #[cfg(test)]
         if let Some(mut fault) = FAULT.get() {
@@ -150,6 +141,12 @@ pub(crate) mod fault {
             }
         }
         Ok(())
+    }
+
+    /// `operation`, or its failure.
+    pub fn attempt<T>(operation: impl FnOnce() -> Result<T>) -> Result<T> {
+        point()?;
+        operation()
     }
 
     /// A file whose writes may fail. As on a full disk, the one that fails writes half and says so, and what comes next

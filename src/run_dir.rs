@@ -52,9 +52,7 @@ impl RunDir {
         };
         let mut run = RunDir { path, new_folder, files: vec![], keep: false, _lock: None };
         let claim = run.path.join(CLAIM);
-        let claimed =
-            fault::point().and_then(|()| fs::OpenOptions::new().write(true).create_new(true).open(&claim));
-        match claimed {
+        match fault::attempt(|| fs::OpenOptions::new().write(true).create_new(true).open(&claim)) {
             Ok(_) => run.files.push(claim),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 run.keep = true;
@@ -151,10 +149,8 @@ impl Drop for RunDir {
 fn lock(folder: &Path) -> Result<fs::File> {
     let path = folder.join(LOCK);
     let open = || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = fault::point().and_then(|()| open());
-    let file = file.map_err(Error::io("write", &path))?;
-    let locked = fault::point().map_err(fs::TryLockError::Error).and_then(|()| file.try_lock());
-    match locked {
+    let file = fault::attempt(open).map_err(Error::io("write", &path))?;
+    match fault::point().map_err(fs::TryLockError::Error).and_then(|()| file.try_lock()) {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Error::Output(format!(
             "{}: another process trains in it; wait for that, or end it",
@@ -173,18 +169,21 @@ fn in_use(path: &Path) -> Error {
 
 /// Makes a folder that stays after a power cut.
 fn make(folder: &Path) -> std::io::Result<()> {
-    fault::point()?;
-    fs::create_dir(folder)?;
-    let synced = fault::point().and_then(|()| crate::atomic::sync_parent(folder));
+    fault::attempt(|| fs::create_dir(folder))?;
+    let synced = fault::attempt(|| crate::atomic::sync_parent(folder));
     // What failed has made nothing.
     synced.inspect_err(|_| drop(fs::remove_dir(folder)))
+}
+
+/// Makes a folder and those around it, where they are not there.
+fn make_all(folder: &Path) -> Result<()> {
+    fault::attempt(|| fs::create_dir_all(folder)).map_err(Error::io("create", folder))
 }
 
 /// Makes the folder that the user named; `false` if it was there, empty.
 fn make_given(path: &Path) -> Result<bool> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        let made = fault::point().and_then(|()| fs::create_dir_all(parent));
-        made.map_err(Error::io("create", parent))?;
+        make_all(parent)?;
     }
     match make(path) {
         Ok(()) => Ok(true),
@@ -204,8 +203,7 @@ fn make_given(path: &Path) -> Result<bool> {
 /// Makes the first of `stem`, `stem-2`, `stem-3`, ... that is not there. Making a folder is atomic, so of
 /// many processes each gets its own.
 fn make_fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
-    let made = fault::point().and_then(|()| fs::create_dir_all(parent));
-    made.map_err(Error::io("create", parent))?;
+    make_all(parent)?;
     for n in 1..=10_000 {
         let path = parent.join(if n == 1 { stem.to_string() } else { format!("{stem}-{n}") });
         match make(&path) {

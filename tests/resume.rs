@@ -64,6 +64,11 @@ fn split(folder: &Path, name: &str, n: u32) {
     idx(folder.join(format!("{name}-labels-idx1-ubyte")), &[n], (0..n).map(|i| (i % 10) as u8));
 }
 
+/// How much of a test an environment variable asks for.
+fn asked(variable: &str, usual: u32) -> u32 {
+    std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(usual)
+}
+
 impl Bench {
     fn new() -> Bench {
         let dir = tempfile::tempdir().unwrap();
@@ -194,7 +199,7 @@ fn on_another_adapter_or_driver() {
 /// Processes that begin together, without `--out`, each get a folder, and each run is whole. `SSGAN_STARTS` asks for more.
 #[test]
 fn many_starts_at_once() {
-    let starts: usize = std::env::var("SSGAN_STARTS").ok().and_then(|v| v.parse().ok()).unwrap_or(10);
+    let starts = asked("SSGAN_STARTS", 10) as usize;
     let b = Bench::new();
     let line = format!("train {SSL} --max-steps 1");
     let children: Vec<_> = (0..starts).map(|_| b.command(&line).spawn().unwrap()).collect();
@@ -261,7 +266,7 @@ fn the_supervised_baseline() {
 /// more of them.
 #[test]
 fn killed_at_any_moment() {
-    let kills: u32 = std::env::var("SSGAN_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(6);
+    let kills = asked("SSGAN_KILLS", 6);
     let b = Bench::new();
     let begun = Instant::now();
     b.good(&format!("train {SSL} --out full"));
@@ -344,7 +349,7 @@ impl Held {
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_stays_flat() {
-    let steps: u64 = std::env::var("SSGAN_STEPS").ok().and_then(|v| v.parse().ok()).unwrap_or(1600);
+    let steps = u64::from(asked("SSGAN_STEPS", 1600));
     let b = Bench::new();
     let line = SSL.replace("--epochs 10", &format!("--epochs {}", steps / u64::from(EPOCH)));
     let mut child = b.command(&format!("train {line} --keep 2 --out run"));

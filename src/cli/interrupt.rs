@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::report::progress::say;
 use crate::train::{Stop, Urgency};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// Exit status after Ctrl-C: 128 and the number of SIGINT, as shells count.
@@ -13,7 +13,6 @@ const CTRL_C: u8 = 130;
 static STOP: Stop = Stop::new();
 /// Exit status that the first signal asks for; 0 until there is one.
 static SIGNALLED: AtomicU8 = AtomicU8::new(0);
-static TIME_IS_UP: AtomicBool = AtomicBool::new(false);
 
 /// Catches Ctrl-C, on Unix SIGTERM and SIGHUP too (the last unless it is ignored, as under `nohup`), and returns what
 /// the trainer looks at.
@@ -83,7 +82,6 @@ pub fn stop_after(seconds: f64) {
     let Ok(time) = Duration::try_from_secs_f64(seconds) else { return };
     std::thread::spawn(move || {
         std::thread::sleep(time);
-        TIME_IS_UP.store(true, Ordering::SeqCst);
         if !STOP.ask(Urgency::AfterEvaluation) {
             say("time is up: finishing the step and saving");
         }
@@ -92,5 +90,5 @@ pub fn stop_after(seconds: f64) {
 
 /// Whether it was [`stop_after`] alone that stopped the trainer.
 pub fn time_is_up() -> bool {
-    TIME_IS_UP.load(Ordering::SeqCst) && SIGNALLED.load(Ordering::SeqCst) == 0
+    STOP.is_asked() && SIGNALLED.load(Ordering::SeqCst) == 0
 }

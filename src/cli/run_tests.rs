@@ -27,13 +27,6 @@ layers = [
 ]
 "#;
 
-thread_local! {
-    /// How often the next [`train`] cannot open its device again.
-    static LATER: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-    /// Losses that were still to come when the last [`train`] gave up.
-    static LEFT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
 fn data() -> Dataset {
     data_of(64, 9)
 }
@@ -85,17 +78,9 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Trains in `folder`, the device lost at these submissions; what the folder then holds.
 fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
     let (mut run, gpu) = begin(folder)?;
-    fault::refuse(LATER.take());
     fault::at(lost_at.iter().copied());
-    let result = go(&mut run, &gpu, &data(), &Stop::new());
-    let unused = fault::left();
-    fault::at([]);
-    fault::refuse(0);
-    if matches!(result, Err(Error::DeviceLost(_))) {
-        LEFT.set(unused);
-    }
-    result?;
-    assert_eq!(unused, 0, "{lost_at:?}: the run was over before");
+    go(&mut run, &gpu, &data(), &Stop::new())?;
+    assert_eq!(fault::left(), 0, "{lost_at:?}: the run was over before");
     Ok(files(folder))
 }
 
@@ -159,7 +144,7 @@ fn a_lost_device_may_take_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let whole = train(&dir.path().join("whole"), &[]).unwrap();
     let refusing = |name: &str, devices: u32| {
-        LATER.set(devices);
+        fault::refuse(devices);
         train(&dir.path().join(name), &[24])
     };
     let attempts = REOPENING.len() as u32;
@@ -176,7 +161,7 @@ fn a_device_that_is_always_lost_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let e = train(&dir.path().join("run"), &[1, 1, 1, 1, 1]).unwrap_err();
     assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
-    assert_eq!(LEFT.get(), 1, "not the fourth loss ended it");
+    assert_eq!(fault::left(), 1, "not the fourth loss ended it");
 }
 
 /// What was open before is opened, or nothing.

@@ -158,8 +158,7 @@ impl<'a> Recorder<'a> {
         let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
         let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, false)));
         for old in earlier.skip(keep).filter(|c| Some(c) != best.as_ref()) {
-            let removed = fault::point().and_then(|()| std::fs::remove_file(&old));
-            removed.map_err(Error::io("remove", old))?;
+            fault::attempt(|| std::fs::remove_file(&old)).map_err(Error::io("remove", old))?;
         }
         Ok(())
     }

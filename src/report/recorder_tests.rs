@@ -250,24 +250,23 @@ fn fault_in_a_run(
     let e = result.expect_err(&name);
     assert_eq!(e.exit_code(), 6, "{name}: {e}");
     // A run that never began leaves nothing.
-    if out.exists() {
-        let history = crate::report::history::load(out).unwrap();
-        let saved = crate::run_dir::checkpoints(out).unwrap();
-        for path in &saved {
-            Checkpoint::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
-        }
-        let known = saved.first().map_or(History::default(), |path| {
-            let at: u32 = Checkpoint::load(path).unwrap().meta("step").unwrap().parse().unwrap();
-            let known = history.until(at, |step| step.is_multiple_of(2));
-            known.unwrap_or_else(|| panic!("{name}: metrics end before step {at}"))
-        });
-        write_a_run(out, known).unwrap_or_else(|e| panic!("{name}: {e}"));
-    } else {
-        write_a_run(out, History::default()).unwrap();
-    }
+    let known = if out.exists() { known_after_fault(out, &name) } else { History::default() };
+    write_a_run(out, known).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(content(out), content(whole), "{name}");
     std::fs::remove_dir_all(out).unwrap();
     true
+}
+
+/// What is known at the newest checkpoint; every one must load.
+fn known_after_fault(out: &std::path::Path, name: &str) -> History {
+    let history = crate::report::history::load(out).unwrap();
+    let saved = crate::run_dir::checkpoints(out).unwrap();
+    let load = |path| Checkpoint::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let steps: Vec<u32> = saved.iter().map(|p| load(p).meta("step").unwrap().parse().unwrap()).collect();
+    steps.first().map_or(History::default(), |&at| {
+        let known = history.until(at, |step| step.is_multiple_of(2));
+        known.unwrap_or_else(|| panic!("{name}: metrics end before step {at}"))
+    })
 }
 
 /// Names of all files and hashes of what is in them. A checkpoint that should have been removed, where just that failed, is

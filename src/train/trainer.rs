@@ -468,13 +468,11 @@ impl<'g> Trainer<'g> {
         let evaluate = |split, weights| self.evaluate_split(split, step, weights, stop);
         let Some(raw) = evaluate(&self.test, Weights::Raw)? else { return Ok(None) };
         let Some(averaged) = evaluate(&self.test, Weights::Averaged)? else { return Ok(None) };
-        let held_out = match &self.held_out {
-            Some(split) => match evaluate(split, Weights::Raw)? {
-                None => return Ok(None),
-                done => done,
-            },
-            None => None,
-        };
+        let held_out = self.held_out.as_ref().map(|split| evaluate(split, Weights::Raw)).transpose()?;
+        if held_out == Some(None) {
+            return Ok(None);
+        }
+        let held_out = held_out.flatten();
         let seconds = progress.epoch_trained.as_secs_f64();
         let rate = per_step(seconds, progress.epoch_steps);
         let sums = std::mem::take(&mut progress.sums);
