@@ -40,3 +40,53 @@ fn unsafe_is_where_it_is_said_to_be() {
     assert!(!table.is_empty());
     assert_eq!(blocks, table, "the source, and the table of CONTRIBUTING.md");
 }
+
+/// Mean and sample standard deviation, as the README and the report's page write them.
+fn mean(values: &[f64], digits: usize) -> String {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    format!("{mean:.digits$} ± {deviation:.digits$}")
+}
+
+fn list(values: &[f64], digits: usize) -> String {
+    values.iter().map(|v| format!("{v:.digits$}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Each accuracy of the README's table and of docs/results/report.md is that of the summaries beside it, none left out.
+#[test]
+fn results_are_those_of_their_runs() {
+    let folder = root().join("docs/results");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let report = fs::read_to_string(folder.join("report.md")).unwrap();
+    let mut rows = 0;
+    for (key, name) in [
+        ("supervised-cnn", "supervised cnn"),
+        ("supervised-dnn", "supervised dnn"),
+        ("ssl-cnn", "semi-supervised cnn"),
+        ("ssl-dnn", "semi-supervised dnn"),
+        ("recipe-best", "`--recipe best`"),
+    ] {
+        let (mut raw, mut averaged) = (vec![], vec![]);
+        for seed in 1..=5 {
+            let Ok(text) = fs::read_to_string(folder.join(format!("mnist-{key}-seed{seed}.json"))) else { continue };
+            let run: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let number = |key: &str| run[key].as_f64().unwrap();
+            raw.push(number("test_accuracy"));
+            averaged.push(number("test_accuracy_ema"));
+            let (raw, averaged, seconds) = (raw.last().unwrap(), averaged.last().unwrap(), number("seconds"));
+            let command = run["command"].as_str().unwrap();
+            let row = format!("| {key}-seed{seed} | {raw:.4} | {averaged:.4} | {seconds:.0} | {command} |");
+            assert!(report.lines().any(|l| l == row), "docs/results/report.md lacks\n{row}");
+            rows += 1;
+        }
+        let bold = format!("| **{}** | {} | {} |", mean(&raw, 3), mean(&averaged, 3), list(&raw, 3));
+        let row = readme.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
+        assert!(row.ends_with(&bold), "the README's row of {name} should end in\n{bold}");
+        for text in [mean(&raw, 4), list(&raw, 4)] {
+            assert!(report.contains(&format!("| {text} |")), "docs/results/report.md lacks {text} of {key}");
+        }
+    }
+    let listed = report.lines().filter(|l| l.contains(" | ssgan train ")).count();
+    assert_eq!(listed, rows, "runs that docs/results/report.md lists, and their summaries");
+}
