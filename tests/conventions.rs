@@ -69,7 +69,9 @@ fn results_are_those_of_their_runs() {
     ] {
         let (mut raw, mut averaged) = (vec![], vec![]);
         for seed in 1..=5 {
-            let Ok(text) = fs::read_to_string(folder.join(format!("mnist-{key}-seed{seed}.json"))) else { continue };
+            let Ok(text) = fs::read_to_string(folder.join(format!("mnist-{key}-seed{seed}.json"))) else {
+                continue;
+            };
             let run: serde_json::Value = serde_json::from_str(&text).unwrap();
             let number = |key: &str| run[key].as_f64().unwrap();
             raw.push(number("test_accuracy"));

@@ -111,7 +111,7 @@ pub struct SettingsArgs {
     /// Settings that belong together: paper (the paper's settings), best (lowest error); --config and flags win over them
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
     pub recipe: Option<String>,
-    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file [default: dnn]
+    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, cnn-noise, or the path of a model file [default: dnn]
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// Generator in place of the model's own: conv (28x28 images), or that of another model
@@ -174,7 +174,7 @@ pub struct SettingsArgs {
     /// Weight of the entropy of predictions for unlabelled images [default: 0]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
     pub entropy_weight: Option<f32>,
-    /// Weight of the consistency of predictions under noise: each unlabelled image is seen twice [default: 0]
+    /// Weight of the consistency of predictions: each unlabelled image is seen under two random draws [default: 0]
     #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
     pub consistency_weight: Option<f32>,
     /// Epochs over which the entropy and consistency weights rise from 0 [default: 2]

@@ -9,7 +9,7 @@ use crate::report::table::{Align, Table};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, or the path of a model file
+    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, cnn-noise, or the path of a model file
     #[arg(value_name = "NAME|PATH")]
     model: String,
     /// Generator in place of the model's own: conv (28x28 images), or that of another model

@@ -60,7 +60,7 @@ const CNN: &[&str] = &["--ema-rate", "0.01"];
 const DNN: &[&str] = &["--ema-rate", "0.01", "--beta2", "0.99"];
 
 /// The report's four models, in the order of its tables, and recipes.
-pub const GROUPS: [Group; 16] = [
+pub const GROUPS: [Group; 17] = [
     Group {
         key: "supervised-cnn",
         section: Section::Baselines,
@@ -127,10 +127,11 @@ pub const GROUPS: [Group; 16] = [
     ablation(
         Part::Discriminator,
         "batch-norm",
-        "batch norm for weight norm, data-dependent start and noise",
+        "batch norm for weight norm and data-dependent start",
         "cnn-batch-norm",
         &[],
     ),
+    ablation(Part::Discriminator, "noise", "Gaussian noise on the images", "cnn-noise", &[]),
     ablation(
         Part::Generator,
         "plain-loss",
@@ -253,12 +254,12 @@ mod tests {
     #[test]
     fn every_run_has_its_own_name_and_flags() {
         let runs = plan(&scope(false));
-        assert_eq!(runs.len(), 80);
-        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 80);
-        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 80);
-        assert_eq!(runs[18].id, "ssl-cnn-seed2");
+        assert_eq!(runs.len(), 85);
+        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 85);
+        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 85);
+        assert_eq!(runs[19].id, "ssl-cnn-seed2");
         let line = "--dataset mnist --model cnn --label-seed 2 --seed 2 --ema-rate 0.01";
-        assert_eq!(runs[18].flags.join(" "), line);
+        assert_eq!(runs[19].flags.join(" "), line);
     }
 
     #[test]
@@ -266,7 +267,7 @@ mod tests {
         for n in 1..8 {
             let all: Vec<Planned> = (1..=n).flat_map(|i| shard(plan(&scope(true)), (i, n))).collect();
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
-            assert_eq!((all.len(), ids.len()), (80, 80), "{n}");
+            assert_eq!((all.len(), ids.len()), (85, 85), "{n}");
         }
         // As many shards as models: each has some of every kind.
         let five = Scope { paper: false, ablate: false, ..scope(false) };

@@ -16,12 +16,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The models that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 5] = [
+pub const BUILT_IN: [(&str, &str); 6] = [
     ("dnn", include_str!("../../assets/models/dnn.toml")),
     ("cnn", include_str!("../../assets/models/cnn.toml")),
     ("dnn-unit", include_str!("../../assets/models/dnn-unit.toml")),
     ("cnn-batch-norm", include_str!("../../assets/models/cnn-batch-norm.toml")),
     ("cnn-minibatch", include_str!("../../assets/models/cnn-minibatch.toml")),
+    ("cnn-noise", include_str!("../../assets/models/cnn-noise.toml")),
 ];
 
 /// Generators that come with the program beside those of its models.

@@ -119,7 +119,7 @@ pub struct Settings {
     /// Weight of the mean entropy of D's predictions for unlabelled images in L_D (Springenberg 2016, "CatGAN").
     pub entropy_weight: f32,
     /// Weight of the consistency of D's predictions in L_D: where not 0, D sees each unlabelled image twice, under other
-    /// noise, dropout and shifts, and pays the squared distance of the two predictions (Laine & Aila 2017, the
+    /// noise, dropout and moves of the image, and pays the squared distance of the two predictions (Laine & Aila 2017, the
     /// pi-model).
     pub consistency_weight: f32,
     /// Epochs over which both weights rise linearly from 0.
