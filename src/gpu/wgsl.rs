@@ -25,6 +25,7 @@ macro_rules! sources {
 sources![
     "common/activation.wgsl",
     "common/activation_lanes.wgsl",
+    "common/gemm_blocks.wgsl",
     "common/grid.wgsl",
     "common/minibatch_distance.wgsl",
     "common/operands.wgsl",

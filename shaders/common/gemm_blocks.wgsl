@@ -1,0 +1,242 @@
+// What the tiles that go through workgroup memory share: parameters, bindings, how blocks of A and B come from memory
+// and how C is stored.
+//
+// Variant: A, B: address modes of common/operands.wgsl. VA, VB, VC: A, B and C are read and written four values at a
+// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks, one per z. From the kernel: TM x KS, a
+// block of A, which INVOCATIONS bring into workgroup memory as STAGED, rows of K that lie AS values apart.
+
+struct Params {
+    m: u32, n: u32, k: u32,
+    k_chunk: u32,
+    z: u32,          // chunks of K or classes of pixels; the grid folds rows of tiles over z beyond them
+    // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
+    h: u32, w: u32, c: u32,
+    oh: u32, ow: u32, oc: u32,
+    kernel: u32, stride: u32, pad_top: u32, pad_left: u32,
+    slope: f32,
+#if SCALED
+    scale_a: f32,    // of A as it is rounded
+    scale_b: f32,
+    unscale: f32,    // 1 / (scale_a scale_b)
+#endif
+}
+
+#define FOUR "vec4<f32>"
+#if VA
+#define TA FOUR
+#else
+#define TA "f32"
+#endif
+#if VB
+#define TB FOUR
+#else
+#define TB "f32"
+#endif
+#if VC
+#define TC FOUR
+#else
+#define TC "f32"
+#endif
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<${TA}>;
+@group(0) @binding(2) var<storage, read> b: array<${TB}>;
+@group(0) @binding(3) var<storage, read_write> out: array<${TC}>;
+#if BIAS
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#endif
+#if GRAD
+@group(0) @binding(5) var<storage, read> saved: array<${TC}>;
+#endif
+
+#include "common/activation.wgsl"
+#include "common/operands.wgsl"
+
+var<workgroup> tile_a: array<${STAGED}, ${KS * AS}>;
+
+// Where the rows of C and the inner index end that a workgroup takes, and where the latter begins.
+struct Ends {
+    m: u32,
+    k_begin: u32,
+    k: u32,
+}
+
+fn ends_of(z: u32) -> Ends {
+#if A == 3
+    let cls = class_of(z);
+    return Ends((p.m / (p.h * p.w)) * cls.height * cls.width, 0u, cls.taps * p.oc);
+#else
+#if SPLIT
+    let k_begin = z * p.k_chunk;
+    return Ends(p.m, k_begin, min(k_begin + p.k_chunk, p.k));
+#else
+    return Ends(p.m, 0u, p.k);
+#endif
+#endif
+}
+
+// The block of A at m0, k0: four values an invocation, along the operand's rows, neighbours next to each other.
+fn stage_a(local: u32, m0: u32, k0: u32, ends: Ends, z: u32) {
+    for (var e = local; e < ${KS * TM / 4}u; e += ${INVOCATIONS}u) {
+#if A == 1
+        let am = e % ${TM / 4}u * 4u;
+        let ak = e / ${TM / 4}u;
+#if SCALED
+        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a;
+#else
+        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z);
+#endif
+#for j in 0..4
+        tile_a[ak * ${AS}u + am + ${j}u] = ${STAGED}(x[${j}]);
+#endfor
+#else
+        let am = e / ${KS / 4}u;
+        let ak = e % ${KS / 4}u * 4u;
+#if SCALED
+        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a;
+#else
+        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z);
+#endif
+#for j in 0..4
+        tile_a[(ak + ${j}u) * ${AS}u + am] = ${STAGED}(x[${j}]);
+#endfor
+#endif
+    }
+}
+
+// Where A[m, k] stands in memory; -1: nowhere, it is 0.
+fn at_a(m: u32, k: u32, m_end: u32, k_end: u32, z: u32) -> i32 {
+    if (m >= m_end || k >= k_end) {
+        return -1;
+    }
+#if A == 0
+    return i32(m * p.k + k);
+#endif
+#if A == 1
+    return i32(k * p.m + m);
+#endif
+#if A == 2
+    return window_index(m, k);
+#endif
+#if A == 3
+    let cls = class_of(z);
+    let tap = k / p.oc;
+    let ky = cls.ky0 + tap / cls.tx * p.stride;
+    let kx = cls.kx0 + tap % cls.tx * p.stride;
+    let y = i32(m / cls.width % cls.height) + (i32(cls.py + p.pad_top) - i32(ky)) / i32(p.stride);
+    let x = i32(m % cls.width) + (i32(cls.px + p.pad_left) - i32(kx)) / i32(p.stride);
+    if (y < 0 || y >= i32(p.oh) || x < 0 || x >= i32(p.ow)) {
+        return -1;
+    }
+    return i32(((m / (cls.width * cls.height) * p.oh + u32(y)) * p.ow + u32(x)) * p.oc + k % p.oc);
+#endif
+}
+
+// Where B[k, n] stands in memory; -1: nowhere, it is 0.
+fn at_b(k: u32, n: u32, k_end: u32, z: u32) -> i32 {
+    if (k >= k_end || n >= p.n) {
+        return -1;
+    }
+#if B == 1
+    return window_index(k, n);
+#else
+#if A == 3
+    let cls = class_of(z);
+    let tap = k / p.oc;
+    let ky = cls.ky0 + tap / cls.tx * p.stride;
+    let kx = cls.kx0 + tap % cls.tx * p.stride;
+    return i32(((ky * p.kernel + kx) * p.oc + k % p.oc) * p.n + n);
+#else
+    return i32(k * p.n + n);
+#endif
+#endif
+}
+
+// Four values of A, along K, or along M where A is read by columns.
+fn load_a(m: u32, k: u32, m_end: u32, k_end: u32, z: u32) -> vec4<f32> {
+#if VA
+    let at = at_a(m, k, m_end, k_end, z);
+    if (at < 0) {
+        return vec4<f32>();
+    }
+    return a[at / 4];
+#else
+    var x = vec4<f32>();
+#for j in 0..4
+    {
+#if A == 1
+        let at = at_a(m + ${j}u, k, m_end, k_end, z);
+#else
+        let at = at_a(m, k + ${j}u, m_end, k_end, z);
+#endif
+        if (at >= 0) {
+            x[${j}] = a[at];
+        }
+    }
+#endfor
+    return x;
+#endif
+}
+
+// Four values of B along N.
+fn load_b(k: u32, n: u32, k_end: u32, z: u32) -> vec4<f32> {
+#if VB
+    let at = at_b(k, n, k_end, z);
+    if (at < 0) {
+        return vec4<f32>();
+    }
+    return b[at / 4];
+#else
+    var x = vec4<f32>();
+#for j in 0..4
+    {
+        let at = at_b(k, n + ${j}u, k_end, z);
+        if (at >= 0) {
+            x[${j}] = b[at];
+        }
+    }
+#endfor
+    return x;
+#endif
+}
+
+fn store(m: u32, n: u32, acc: vec4<f32>, m_end: u32, z: u32) {
+    if (m >= m_end || n >= p.n) {
+        return;
+    }
+#if A == 3
+    let cls = class_of(z);
+    let pixel = (m / (cls.width * cls.height) * p.h + m / cls.width % cls.height * p.stride + cls.py) * p.w
+        + m % cls.width * p.stride + cls.px;
+    let at = pixel * p.n + n;
+#else
+#if SPLIT
+    let at = (z * p.m + m) * p.n + n;
+#else
+    let at = m * p.n + n;
+#endif
+#endif
+    var y = acc;
+#if BIAS
+    y += vec4(bias[n], bias[min(n + 1u, p.n - 1u)], bias[min(n + 2u, p.n - 1u)], bias[min(n + 3u, p.n - 1u)]);
+#endif
+#if GRAD
+#if VC
+    y = activate_backward(y, saved[at / 4u], p.slope);
+#else
+    let more = p.n - 1u - n;
+    y = activate_backward(y, vec4(saved[at], saved[at + min(1u, more)], saved[at + min(2u, more)],
+        saved[at + min(3u, more)]), p.slope);
+#endif
+#else
+    y = activate(y, p.slope);
+#endif
+#if VC
+    out[at / 4u] = y;
+#else
+#for j in 0..4
+    if (n + ${j}u < p.n) {
+        out[at + ${j}u] = y[${j}];
+    }
+#endfor
+#endif
+}
