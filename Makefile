@@ -6,13 +6,22 @@
 # One epoch of the paper's network: the demo ends within three minutes on two CPU cores.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test adapter check deny check-trace soak fuzz
+.PHONY: demo test test-newer-driver adapter check deny check-trace soak fuzz
 
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
 
 test: adapter
 	cargo test --locked
+
+# What needs cooperative matrices, and whole steps, with Mesa's newer llvmpipe; on Debian, as root.
+test-newer-driver:
+	cargo build --locked
+	program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }; \
+	run=assets/setup/newer-driver.sh; set -ex; \
+	sh $$run target/debug/ssgan adapters; \
+	sh $$run "$$(program kernels)" cooperative; \
+	sh $$run "$$(program steps)" --skip pytorch
 
 adapter:
 	@sh assets/setup/adapter.sh

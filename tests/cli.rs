@@ -306,6 +306,20 @@ fn checkpoints_that_are_broken() {
     assert_eq!(b.content(), ["c.safetensors", "empty"]);
 }
 
+/// Cooperative matrices are never missed silently; where there are some, the run says which products round.
+#[test]
+fn mixed_precision_needs_cooperative_matrices() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    let line = format!("{QUICK} --out run --precision mixed");
+    if stdout(&b.run("adapters --json")).contains("cooperative-matrix") {
+        assert!(b.run(&line).status.success());
+        assert!(fs::read_to_string(b.path("run/tiles.json")).unwrap().contains("cooperative"));
+    } else {
+        b.fails(&line, 5, &["cooperative matrices", "--precision f32"]);
+    }
+}
+
 #[test]
 fn no_adapter_is_said_with_what_to_install() {
     let b = Bench::new();

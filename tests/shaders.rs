@@ -29,10 +29,11 @@ fn walked(entry: &Entry) -> Vec<Defines> {
         all.retain(|d| {
             let v = Variant(d);
             let plain = v.get("BIAS") + v.get("ACT") + v.get("GRAD") == 0;
-            let workgroup = entry.kernel == "gemm_workgroup";
-            let whole = match workgroup {
-                true => v.get("TM") == 64 && v.get("TN") == 64,
-                false => ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1],
+            let workgroup = entry.kernel != "gemm_subgroup";
+            let whole = match entry.kernel {
+                "gemm_workgroup" => v.get("TM") == 64 && v.get("TN") == 64,
+                "gemm_cooperative" => ["TM", "TN", "LANES"].map(|n| v.get(n)) == [64, 64, 32],
+                _ => ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1],
             };
             let ends = v.get("L") == 0 && v.get("A") != 1 && (!workgroup || v.get("VA") == v.get("VC"));
             let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
@@ -65,6 +66,9 @@ fn parse(entry: &Entry, defines: &Defines, text: &str) -> (Module, ModuleInfo) {
     let mut needs = if entry.subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
     if text.contains("u64") {
         needs |= Capabilities::SHADER_INT64;
+    }
+    if text.contains("wgpu_cooperative_matrix") {
+        needs |= Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
     }
     let info = Validator::new(ValidationFlags::all(), needs)
         .validate(&module)
@@ -208,6 +212,10 @@ fn every_variant_can_be_written_for_every_backend() {
         let entry_point = names.entry_point_names.first().expect("one entry point");
         let name = entry_point.as_ref().unwrap_or_else(|e| panic!("{at}: MSL: {e}"));
         assert!(metal.contains(&format!("kernel void {name}(")), "{at}: MSL without {name}");
+        // Direct3D has them in a language of its own.
+        if entry.kernel == "gemm_cooperative" {
+            return;
+        }
         let (options, pipeline) = (hlsl(entry.subgroups), Default::default());
         let mut direct3d = String::new();
         naga::back::hlsl::Writer::new(&mut direct3d, &options, &pipeline)

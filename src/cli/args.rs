@@ -2,7 +2,7 @@
 
 use super::config::RECIPES;
 use crate::data::NAMES;
-use crate::gpu::AdapterChoice;
+use crate::gpu::{AdapterChoice, Precision};
 use crate::report::progress::{Mode, Progress};
 use crate::train::Tune;
 use crate::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
@@ -41,12 +41,32 @@ pub struct AdapterArgs {
     /// Graphics interface [default: any]
     #[arg(long, value_parser = PossibleValuesParser::new(BACKENDS), help_heading = "Adapter")]
     pub backend: Option<String>,
+    /// f32, or mixed: products on cooperative matrices, their inputs rounded to 16-bit floats, where the adapter has them
+    /// (experimental) [default: f32]
+    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Adapter")]
+    pub precision: Option<PrecisionArg>,
+}
+
+/// [`Precision`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionArg {
+    F32,
+    Mixed,
 }
 
 impl AdapterArgs {
     /// For [`crate::gpu::Gpu::open`].
     pub fn choice(&self) -> AdapterChoice {
-        AdapterChoice { adapter: self.adapter.clone(), backend: self.backend.clone() }
+        let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
+        AdapterChoice { adapter, backend, precision: self.precision().unwrap_or_default() }
+    }
+
+    /// What was asked for.
+    fn precision(&self) -> Option<Precision> {
+        self.precision.map(|which| match which {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Mixed => Precision::Mixed,
+        })
     }
 }
 
@@ -331,6 +351,7 @@ impl SettingsArgs {
         set(&mut s.evaluate_every, &self.evaluate_every);
         set_some(&mut s.adapter, &self.adapter.adapter);
         set_some(&mut s.backend, &self.adapter.backend);
+        set(&mut s.precision, &self.adapter.precision());
         s.tune = self.tune.choice().or(s.tune);
     }
 }

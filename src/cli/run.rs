@@ -5,7 +5,7 @@ use super::config::{self, Resolved};
 use super::interrupt;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterSummary, Gpu, shader_hash};
+use crate::gpu::{AdapterSummary, Gpu, Precision, shader_hash};
 use crate::model::parse;
 use crate::model::shape::ModelShape;
 use crate::report::history;
@@ -117,10 +117,12 @@ impl Run {
             self.from = Some(self.dir.path().into());
             // The clock is running.
             options.max_seconds = None;
-            opened = Some(open_again(gpu.summary(), stop).map_err(|e| match e {
-                Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
-                other => other,
-            })?);
+            opened = Some(open_again(gpu.summary(), self.resolved.settings.precision, stop).map_err(
+                |e| match e {
+                    Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
+                    other => other,
+                },
+            )?);
         }
     }
 
@@ -222,10 +224,10 @@ impl Run {
 
 /// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change within a
 /// run unasked.
-fn open_again(was: &AdapterSummary, stop: &Stop) -> Result<Gpu> {
+fn open_again(was: &AdapterSummary, precision: Precision, stop: &Stop) -> Result<Gpu> {
     let mut pauses = REOPENING.iter();
     loop {
-        let opened = Gpu::reopen(was);
+        let opened = Gpu::reopen(was, precision);
         let (Err(Error::Adapter(_)), Some(pause)) = (&opened, pauses.next()) else { return opened };
         let until = Instant::now() + Duration::from_millis(*pause);
         while Instant::now() < until {

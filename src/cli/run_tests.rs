@@ -171,13 +171,13 @@ fn another_adapter_takes_no_lost_ones_place() {
     let was = gpu.summary().clone();
     // Where it stands in the list may have changed.
     let moved = AdapterSummary { index: was.index + 7, ..was.clone() };
-    assert_eq!(Gpu::reopen(&moved).unwrap().summary(), &was);
+    assert_eq!(Gpu::reopen(&moved, Precision::F32).unwrap().summary(), &was);
     for gone in [
         AdapterSummary { name: "another".into(), ..was.clone() },
         AdapterSummary { backend: "another".into(), ..was.clone() },
         AdapterSummary { device: was.device + 1, ..was.clone() },
     ] {
-        let said = Gpu::reopen(&gone).map(drop).unwrap_err().to_string();
+        let said = Gpu::reopen(&gone, Precision::F32).map(drop).unwrap_err().to_string();
         assert!(said.contains(&gone.name) && said.contains("is not there"), "{said}");
     }
 }
@@ -188,9 +188,9 @@ fn nobody_waits_for_a_device_who_wants_to_end() {
     let gpu = Gpu::open(&Default::default()).unwrap();
     let gone = AdapterSummary { name: "another".into(), ..gpu.summary().clone() };
     let stop = Stop::new();
-    assert!(matches!(open_again(&gone, &stop), Err(Error::Adapter(_))));
+    assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Adapter(_))));
     stop.ask(Urgency::AfterStep);
-    assert!(matches!(open_again(&gone, &stop), Err(Error::Interrupted(_))));
+    assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Interrupted(_))));
 }
 
 /// Out of memory says what was largest and which minibatch fits: with that one there is enough, also where the

@@ -1,7 +1,18 @@
 //! Which adapter: listing, choosing, and saying what is missing.
 
 use crate::error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// What matrix products may round their inputs to. Sums, parameters and everything else are 32-bit floats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Nothing: 32-bit floats throughout.
+    #[default]
+    F32,
+    /// 16-bit floats, on cooperative matrices.
+    Mixed,
+}
 
 /// What the user asked for. Everything absent: the best adapter there is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +21,8 @@ pub struct AdapterChoice {
     pub adapter: Option<String>,
     /// `vulkan`, `metal` or `dx12`.
     pub backend: Option<String>,
+    /// Cooperative matrices or none.
+    pub precision: Precision,
 }
 
 /// One adapter as `ssgan adapters` shows it.
@@ -106,6 +119,8 @@ fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         (wgpu::Features::SHADER_F16, "shader-f16"),
     ];
     let problem = lacking(&a.limits(), a);
+    let has = |f| a.features().contains(f);
+    let cooperative = cooperative_side(a).is_some().then_some("cooperative-matrix");
     AdapterSummary {
         index,
         name: info.name,
@@ -117,14 +132,33 @@ fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         device: info.device,
         features: features
             .iter()
-            .filter(|(f, _)| a.features().contains(*f))
-            .map(|(_, n)| n.to_string())
+            .filter(|(f, _)| has(*f))
+            .map(|(_, n)| *n)
+            .chain(cooperative)
+            .map(str::to_string)
             .collect(),
         subgroup_min: info.subgroup_min_size,
         subgroup_max: info.subgroup_max_size,
         usable: problem.is_none(),
         problem,
     }
+}
+
+/// Features of shaders that multiply matrices as subgroups.
+pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+    .union(wgpu::Features::SHADER_F16)
+    .union(wgpu::Features::SUBGROUP);
+
+/// Rows and columns of the largest square matrices of 16-bit floats that subgroups multiply with 32-bit sums.
+pub(super) fn cooperative_side(a: &wgpu::Adapter) -> Option<u32> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    if !a.features().contains(COOPERATIVE) {
+        return None;
+    }
+    let all = a.cooperative_matrix_properties().into_iter();
+    let square =
+        all.filter(|p| (p.ab_type, p.cr_type) == (F16, F32) && p.m_size == p.n_size && p.n_size == p.k_size);
+    square.map(|p| p.m_size).max()
 }
 
 fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String> {
@@ -208,6 +242,12 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
     let (summary, adapter) = list.swap_remove(at);
     if let Some(p) = &summary.problem {
         return Err(Error::Adapter(format!("{} {p}; choose another with --adapter", summary.name)));
+    }
+    if choice.precision == Precision::Mixed && cooperative_side(&adapter).is_none() {
+        return Err(Error::Adapter(format!(
+            "{} has no cooperative matrices of 16-bit floats: train with `--precision f32`",
+            summary.name
+        )));
     }
     Ok((summary, adapter))
 }

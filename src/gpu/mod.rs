@@ -12,7 +12,7 @@ mod tensor;
 mod timing;
 pub mod wgsl;
 
-pub use adapter::{AdapterChoice, AdapterSummary, install_hint, list_adapters};
+pub use adapter::{AdapterChoice, AdapterSummary, Precision, install_hint, list_adapters};
 pub use kernel::Kernel;
 pub use memory::{Memory, host_peak};
 pub use program::{Call, Dispatch, MAX_GROUPS, Param, Program, linear_grid};
@@ -40,6 +40,7 @@ pub struct Gpu {
     summary: AdapterSummary,
     checked: bool,
     elementwise_group: u32,
+    cooperative: Option<u32>,
     compiler: compiler::Compiler,
     kernels: RefCell<HashMap<String, Rc<Kernel>>>,
     failure: Arc<Mutex<Option<String>>>,
@@ -65,29 +66,44 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub fn open_with(choice: &AdapterChoice, checked: bool) -> Result<Gpu> {
-        Gpu::with_adapter(adapter::choose(choice)?, checked)
+        Gpu::with_adapter(adapter::choose(choice)?, choice.precision, checked)
     }
 
     /// Opens an adapter that was open before, and no other.
     ///
     /// # Errors
     /// [`Error::Adapter`] if it is not there, or its driver refuses a device.
-    pub fn reopen(was: &AdapterSummary) -> Result<Gpu> {
+    pub fn reopen(was: &AdapterSummary, precision: Precision) -> Result<Gpu> {
         #[cfg(test)]
         if fault::refused() {
             return Err(Error::Adapter("not there yet".into()));
         }
-        Gpu::with_adapter(adapter::find(was)?, false)
+        Gpu::with_adapter(adapter::find(was)?, precision, false)
     }
 
-    fn with_adapter((summary, adapter): (AdapterSummary, wgpu::Adapter), checked: bool) -> Result<Gpu> {
+    fn with_adapter(
+        (summary, adapter): (AdapterSummary, wgpu::Adapter),
+        precision: Precision,
+        checked: bool,
+    ) -> Result<Gpu> {
+        let cooperative = adapter::cooperative_side(&adapter).filter(|_| precision == Precision::Mixed);
+        let mut wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_INT64
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if cooperative.is_some() {
+            wanted |= adapter::COOPERATIVE;
+            #[expect(unsafe_code, reason = "wgpu's mark for what is not finished")]
+            // SAFETY: wgpu asks to be ready for bugs in its cooperative matrices. One shader uses them, as tests/kernels
+            // does; nobody gets them who did not ask.
+            let unfinished = unsafe { wgpu::ExperimentalFeatures::enabled() };
+            experimental_features = unfinished;
+        }
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("ssgan"),
-            required_features: adapter.features()
-                & (wgpu::Features::SUBGROUP
-                    | wgpu::Features::SHADER_INT64
-                    | wgpu::Features::TIMESTAMP_QUERY
-                    | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+            required_features: adapter.features() & wanted,
+            experimental_features,
             required_limits: adapter.limits(),
             // 8 to 64 MiB at a time: most of a larger block would stay unused (docs/performance.md, Memory).
             memory_hints: wgpu::MemoryHints::MemoryUsage,
@@ -122,6 +138,7 @@ impl Gpu {
             summary,
             checked,
             elementwise_group,
+            cooperative,
             kernels: RefCell::default(),
             failure,
             lost,
@@ -141,6 +158,17 @@ impl Gpu {
         let s = &self.summary;
         let fixed = s.subgroup_min == s.subgroup_max && s.subgroup_min > 0;
         (fixed && self.device.features().contains(wgpu::Features::SUBGROUP)).then_some(s.subgroup_min)
+    }
+
+    /// Rows and columns of the matrices that subgroups multiply, of 16-bit floats with 32-bit sums: where the adapter has
+    /// them and [`Precision::Mixed`] was asked for.
+    pub fn cooperative_side(&self) -> Option<u32> {
+        self.cooperative
+    }
+
+    /// Lanes that subgroups have most likely.
+    pub fn likely_lanes(&self) -> u32 {
+        self.subgroup_size().unwrap_or(32u32.clamp(self.summary.subgroup_min, self.summary.subgroup_max))
     }
 
     /// Whether shaders may use `u64`.

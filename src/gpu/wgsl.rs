@@ -55,6 +55,7 @@ sources![
     "feature_matching.wgsl",
     "feature_matching_grad.wgsl",
     "gather_images.wgsl",
+    "gemm_cooperative.wgsl",
     "gemm_subgroup.wgsl",
     "gemm_workgroup.wgsl",
     "generator_loss.wgsl",

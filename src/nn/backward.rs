@@ -4,7 +4,7 @@ use super::net::{Net, Tape, activation, as_matrix, closeness, conv, transposed, 
 use crate::error::Result;
 use crate::gpu::{ALIGN, Program, Tensor};
 use crate::model::spec::LayerOp;
-use crate::ops::{Activation, Conv, Epilogue, Gemm, Operand, Ops, Right};
+use crate::ops::{Activation, Conv, Epilogue, Gemm, GradientIn, Operand, Ops, Right};
 
 /// Gradients by activations that a backward pass leaves.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +88,7 @@ impl Net {
                         let label = self.label(i, "data gradient");
                         let dx =
                             p.scratch(ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
-                        self.product(ops, p, i, &label, &d, &dx, epilogue(below.as_ref()))?;
+                        self.product(ops, p, i, &label, (&d, GradientIn::A), &dx, epilogue(below.as_ref()))?;
                         d = dx;
                         applied = below.map(|b| b.layer);
                     }
@@ -215,6 +215,7 @@ impl Net {
             conv: conv(layer),
             out: &dw,
             epilogue: Epilogue::None,
+            gradient_in: if transposed(layer) { GradientIn::B } else { GradientIn::A },
         };
         ops.gemm(p, &label, g)?;
         if norm {
@@ -239,7 +240,7 @@ impl Net {
         let layer = &self.shape.layers[i];
         let label = self.label(i, "data gradient");
         let dx = p.scratch(ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
-        self.transposed_product(ops, p, i, &label, d, rows, epilogue(below), &dx)?;
+        self.transposed_product(ops, p, i, &label, (d, GradientIn::A), rows, epilogue(below), &dx)?;
         Ok(dx)
     }
 
@@ -251,7 +252,7 @@ impl Net {
         p: &mut Program,
         i: usize,
         label: &str,
-        d: &Tensor,
+        (d, gradient_in): (&Tensor, GradientIn),
         rows: u32,
         epilogue: Epilogue<'_>,
         out: &Tensor,
@@ -262,13 +263,13 @@ impl Net {
         let stored = self.stored_weights(i);
         let b = packed.backward.as_ref().map_or(Right::Rows(&stored), Right::Packed);
         if packed.by_windows {
-            return by_windows(ops, p, label, &conv, (d, b), rows, epilogue, out);
+            return by_windows(ops, p, label, &conv, (d, gradient_in, b), rows, epilogue, out);
         }
         let (a, k, n) = match layer.window {
             Some(w) => (Operand::Scatter, w.kernel * w.kernel * conv.oc, conv.c),
             None => (Operand::Rows, layer.product_columns(), layer.input.channels),
         };
-        ops.gemm(p, label, Gemm { m: out.rows, n, k, a: (d, a), b, conv, out, epilogue })
+        ops.gemm(p, label, Gemm { m: out.rows, n, k, a: (d, a), b, conv, out, epilogue, gradient_in })
     }
 
     fn batch_norm_backward(
@@ -341,7 +342,7 @@ fn by_windows(
     p: &mut Program,
     label: &str,
     conv: &Conv,
-    (d, b): (&Tensor, Right<'_>),
+    (d, gradient_in, b): (&Tensor, GradientIn, Right<'_>),
     rows: u32,
     epilogue: Epilogue<'_>,
     out: &Tensor,
@@ -368,6 +369,7 @@ fn by_windows(
             conv: Default::default(),
             out: &columns,
             epilogue: Epilogue::None,
+            gradient_in,
         };
         ops.gemm(p, label, g)?;
         let saved = match epilogue {

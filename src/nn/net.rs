@@ -7,7 +7,8 @@ use crate::gpu::{Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
 use crate::ops::{
-    Activation, BatchNorm, Closeness, Conv, Epilogue, Gemm, Operand, Ops, ProductKind, Right, RightOperand,
+    Activation, BatchNorm, Closeness, Conv, Epilogue, Gemm, GradientIn, Operand, Ops, ProductKind, Right,
+    RightOperand,
 };
 
 /// Rows of a stacked batch that came from one input.
@@ -315,14 +316,23 @@ impl Net {
                 let y = out()?;
                 let bias = self.params.get(i, "bias");
                 let epilogue = Epilogue::Forward { bias: bias.as_ref(), activation: act };
-                self.product(ops, p, i, &label, x, &y, epilogue)?;
+                self.product(ops, p, i, &label, (x, GradientIn::Neither), &y, epilogue)?;
                 Ok(y)
             }
             LayerOp::ConvTranspose2d { .. } => {
                 let y = out()?;
                 let bias = self.params.get(i, "bias");
                 let epilogue = Epilogue::Forward { bias: bias.as_ref(), activation: act };
-                self.transposed_product(ops, p, i, &label, x, tape.rows, epilogue, &y)?;
+                self.transposed_product(
+                    ops,
+                    p,
+                    i,
+                    &label,
+                    (x, GradientIn::Neither),
+                    tape.rows,
+                    epilogue,
+                    &y,
+                )?;
                 Ok(y)
             }
             LayerOp::BatchNorm { statistics, .. } => {
@@ -367,7 +377,7 @@ impl Net {
             LayerOp::MinibatchDiscrimination { .. } => {
                 let y = out()?;
                 let m = p.scratch(ops.gpu, &label, x.rows, layer.product_columns());
-                self.product(ops, p, i, &label, x, &m, Epilogue::None)?;
+                self.product(ops, p, i, &label, (x, GradientIn::Neither), &m, Epilogue::None)?;
                 let at = closeness(layer);
                 for group in &tape.groups {
                     ops.minibatch_discrimination(p, &label, at, *group, (x, &m), &y)?;
@@ -411,7 +421,7 @@ impl Net {
         p: &mut Program,
         i: usize,
         label: &str,
-        x: &Tensor,
+        (x, gradient_in): (&Tensor, GradientIn),
         y: &Tensor,
         epilogue: Epilogue<'_>,
     ) -> Result<()> {
@@ -422,8 +432,17 @@ impl Net {
             Some(w) => (Operand::Window, w.kernel * w.kernel * conv.c, conv.oc),
             None => (Operand::Rows, layer.input.channels, layer.product_columns()),
         };
-        let g =
-            Gemm { m: y.rows, n, k, a: (x, a), b: Right::Packed(&packed.forward), conv, out: y, epilogue };
+        let g = Gemm {
+            m: y.rows,
+            n,
+            k,
+            a: (x, a),
+            b: Right::Packed(&packed.forward),
+            conv,
+            out: y,
+            epilogue,
+            gradient_in,
+        };
         ops.gemm(p, label, g)
     }
 
@@ -486,7 +505,7 @@ impl Net {
         let layer = &self.shape.layers[i];
         let rows = x.rows / layer.input.pixels();
         let z = p.scratch(ops.gpu, &label, rows * layer.output.pixels(), layer.output.channels);
-        self.product(ops, p, i, &label, x, &z, Epilogue::None)?;
+        self.product(ops, p, i, &label, (x, GradientIn::Neither), &z, Epilogue::None)?;
         let (mean, variance) = ops.batch_norm_statistics(p, &label, &z, 0, z.rows, None)?;
         let g = self.params.get(i, "weight_g").expect("weight norm has a scale");
         ops.data_init(p, &label, (&mean, &variance), &g, self.params.get(i, "bias").as_ref())?;

@@ -16,7 +16,7 @@ mod state;
 mod weights;
 
 pub use gemm::{
-    Conv, Epilogue, Gemm, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
+    Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };
 pub use losses::{HeadRows, HeadWeights, METRICS};
 pub use minibatch_discrimination::Closeness;

@@ -1,6 +1,6 @@
 //! Whether an adapter computes rightly: a small product and Philox's known answer, checked on the host.
 
-use super::{Epilogue, Fill, Gemm, Operand, Ops, Right};
+use super::{Epilogue, Fill, Gemm, GradientIn, Operand, Ops, Right};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program};
 use crate::rng::{self, Counter};
@@ -28,6 +28,7 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
         conv: Default::default(),
         out: &out,
         epilogue: Epilogue::None,
+        gradient_in: GradientIn::Neither,
     };
     ops.gemm(&mut p, "self-test", g)?;
     ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;

@@ -3,14 +3,11 @@
 use super::Spread;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
-use crate::ops::{Epilogue, Gemm, Operand, Ops, ProductKind, Right, Tile, Tiling};
+use crate::ops::{Gemm, Operand, Ops, ProductKind, Right, Tile, Tiling};
 use crate::reference::{dense, nmse};
 use crate::rng::{self, Counter};
 use crate::train::Trainer;
 use serde::Serialize;
-
-/// Largest error of a product, relative to the power of what is expected, that is not a mistake.
-const NMSE: f64 = 1e-9;
 /// Multiply-adds that the float64 check of one variant may take; of larger products it checks some rows.
 const CHECKED: u64 = 1 << 29;
 
@@ -107,7 +104,8 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         }
         let a = (&ta, product.operand());
         let b = packed.as_ref().map_or(Right::Rows(&tb), Right::Packed);
-        let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue: Epilogue::None };
+        let (epilogue, gradient_in) = Default::default();
+        let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue, gradient_in };
         ops.gemm(&mut p, "bench", g)?;
         gpu.write(&out, &vec![f32::NAN; out.len()]);
         gpu.submit(&p, &[])?;
@@ -115,9 +113,10 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         let got: Vec<f32> =
             checked.iter().flat_map(|&r| &all[(r * n) as usize..((r + 1) * n) as usize]).copied().collect();
         let error = nmse(&want, &got).unwrap_or(f64::INFINITY);
-        if error > NMSE {
+        let bound = tile.nmse();
+        if error > bound {
             return Err(Error::Gpu(format!(
-                "{tile} is wrong on {m}x{n}x{k}: error {error:.1e}, at most {NMSE:.0e} is rounding; update the driver of {}",
+                "{tile} is wrong on {m}x{n}x{k}: error {error:.1e}, at most {bound:.0e} is rounding; update the driver of {}",
                 gpu.summary().name
             )));
         }

@@ -4,7 +4,7 @@
 
 use super::tiles::Tune;
 use crate::error::{Error, Result};
-use crate::gpu::AdapterChoice;
+use crate::gpu::{AdapterChoice, Precision};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -142,6 +142,9 @@ pub struct Settings {
     /// `vulkan`, `metal` or `dx12`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// What products may round their inputs to.
+    #[serde(default)]
+    pub precision: Precision,
     /// How the tiles of products are chosen; where absent, by tables on software adapters, else `fast`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<Tune>,
@@ -150,7 +153,8 @@ pub struct Settings {
 impl Settings {
     /// The adapter that was asked for.
     pub fn adapter_choice(&self) -> AdapterChoice {
-        AdapterChoice { adapter: self.adapter.clone(), backend: self.backend.clone() }
+        let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
+        AdapterChoice { adapter, backend, precision: self.precision }
     }
 
     /// The report's settings for a method. `convolutional` tells which of its two networks is meant: its
@@ -194,6 +198,7 @@ impl Settings {
             evaluate_every: if supervised { 10 } else { 1 },
             adapter: None,
             backend: None,
+            precision: Precision::F32,
             tune: None,
         }
     }

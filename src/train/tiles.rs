@@ -87,8 +87,14 @@ impl Tiles {
     ) -> Result<(Tiles, Measured)> {
         let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
         let mut measured = Measured { products: 0, changed: 0 };
+        let table = Tiling::for_gpu(gpu);
         if tune == Tune::Off {
-            return Ok((Tiles::tables(), measured));
+            // A run says where it rounds.
+            let tiles = match gpu.cooperative_side() {
+                Some(_) => Tiles::of(gpu, model, settings, 1, |p| Ok(table.tile(p.kind())))?.tiles,
+                None => BTreeMap::new(),
+            };
+            return Ok((Tiles { tune, tiles }, measured));
         }
         let software = gpu.summary().is_software();
         let rows = match settings.batch_size {
@@ -106,7 +112,6 @@ impl Tiles {
             kept.filter(|t| t.tune == tune).unwrap_or(Tiles { tune, tiles: BTreeMap::new() })
         };
         let known = |kind: ProductKind| named(gpu, kind, kept().tiles.get(&kind.to_string())?);
-        let table = Tiling::for_gpu(gpu);
         let tiles = Tiles::of(gpu, model, settings, rows, |product| {
             let kind = product.kind();
             if let Some(tile) = known(kind) {
@@ -204,7 +209,7 @@ fn step_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) 
 fn candidates(gpu: &Gpu, kind: ProductKind, default: Tile, tune: Tune) -> Vec<Tile> {
     let likely = |t: &Tile| match t {
         // Barriers are switches of coroutines in software.
-        Tile::Workgroup { .. } => !gpu.summary().is_software(),
+        Tile::Workgroup { .. } | Tile::Cooperative { .. } => !gpu.summary().is_software(),
         Tile::Subgroup { long, .. } => *long == gpu.has_64_bit_integers(),
     };
     let mut tiles = Tile::of(gpu, kind.operand() == crate::ops::Operand::Columns);

@@ -1,8 +1,23 @@
-//! The table of kernels and their variants, shared by the tests that validate the shaders and those that
-//! run them.
+//! What the tests of the shaders and of whole steps share: the table of kernels and their variants, and devices with what
+//! not every adapter has.
 #![expect(dead_code, reason = "each of the test programs uses a part")]
 
 use ssgan::gpu::wgsl::Defines;
+use ssgan::gpu::{AdapterChoice, Gpu, Precision};
+
+/// The default adapter with cooperative matrices. Where it has none, `None`: unless SSGAN_TEST_COOPERATIVE says that it
+/// has.
+pub fn open_mixed(checked: bool) -> Option<Gpu> {
+    let choice = AdapterChoice { precision: Precision::Mixed, ..AdapterChoice::default() };
+    match Gpu::open_with(&choice, checked) {
+        Ok(gpu) => Some(gpu),
+        Err(e) if std::env::var_os("SSGAN_TEST_COOPERATIVE").is_some() => panic!("{e}"),
+        Err(e) => {
+            println!("{e}");
+            None
+        }
+    }
+}
 
 /// One shader file with the definitions that select its variants.
 pub struct Entry {
@@ -75,6 +90,49 @@ pub const TABLE: &[Entry] = &[
     entry("feature_matching_grad", &[WG, LANES]),
     entry("gather_images", &[WG, ("SEQUENCE", OFF_ON), LANES]),
     Entry {
+        legal: |v| gemm_legal(v) && blocks_legal(v),
+        subgroups: true,
+        ..entry(
+            "gemm_cooperative",
+            &[
+                WG,
+                (
+                    "SIDE TM TN TALL WIDE KS LANES",
+                    &[
+                        "8 32 32 2 2 32 4",
+                        "8 64 32 2 2 32 4",
+                        "8 32 16 2 1 32 4",
+                        "8 32 8 1 1 32 4",
+                        "8 32 32 2 2 32 8",
+                        "8 64 32 2 2 32 8",
+                        "8 32 16 2 1 32 8",
+                        "8 32 8 1 1 32 8",
+                        "8 32 32 2 2 32 32",
+                        "8 64 32 2 2 32 32",
+                        "8 32 16 2 1 32 32",
+                        "8 32 8 1 1 32 32",
+                        "16 64 64 2 2 32 32",
+                        "16 128 64 2 2 16 32",
+                        "16 64 32 2 1 32 32",
+                        "16 64 16 1 1 32 32",
+                        "16 64 64 2 2 32 64",
+                        "16 64 32 2 1 32 64",
+                        "16 64 16 1 1 32 64",
+                    ],
+                ),
+                ("A", &["0", "1", "2", "3"]),
+                ("B", OFF_ON),
+                ("VA", OFF_ON),
+                ("VB", OFF_ON),
+                ("VC", OFF_ON),
+                ("BIAS", OFF_ON),
+                ACT,
+                ("GRAD", OFF_ON),
+                ("SPLIT", OFF_ON),
+            ],
+        )
+    },
+    Entry {
         legal: |v| gemm_legal(v) && subgroup_legal(v),
         subgroups: true,
         ..entry(
@@ -130,10 +188,7 @@ pub const TABLE: &[Entry] = &[
         )
     },
     Entry {
-        // B is as wide as C; of the window C is as wide as a multiple of the channels.
-        legal: |v| {
-            gemm_legal(v) && v.get("VB") <= v.get("VC") && (v.get("B") == 1 || v.get("VB") == v.get("VC"))
-        },
+        legal: |v| gemm_legal(v) && blocks_legal(v),
         ..entry(
             "gemm_workgroup",
             &[
@@ -195,6 +250,12 @@ fn gemm_legal(v: &Variant<'_>) -> bool {
     (v.get("B") != 1 || v.get("A") == 1)
         && (v.get("SPLIT") == 0 || (v.get("A") < 2 && v.plain()))
         && (v.get("GRAD") == 0 || v.get("BIAS") == 0)
+}
+
+/// What it may ask of the tiles through workgroup memory.
+fn blocks_legal(v: &Variant<'_>) -> bool {
+    // B is as wide as C; of the window C is as wide as a multiple of the channels.
+    v.get("VB") <= v.get("VC") && (v.get("B") == 1 || v.get("VB") == v.get("VC"))
 }
 
 /// What it may ask of the subgroup tile.

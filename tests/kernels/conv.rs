@@ -1,9 +1,10 @@
 //! Convolutions as products: forward, data gradient and weight gradient.
 
 use crate::gemm::{End, EndTensors};
-use crate::harness::{Output, Slack, input, numbers, open, run_with, sums, tilings, wide};
+use crate::harness::{Output, Slack, exact, input, numbers, open, run_with, sums, tilings, wide};
+use ssgan::gpu::Gpu;
 use ssgan::model::shape::{Dims, Window};
-use ssgan::ops::{Activation, Conv, Gemm, Operand, Ops, Right, State, Tile, Tiling};
+use ssgan::ops::{Activation, Conv, Gemm, GradientIn, Operand, Ops, Right, State, Tile, Tiling};
 use ssgan::reference::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_grad};
 
 /// One geometry: rows, (h, w, c), oc, kernel, stride, (top, left, bottom, right).
@@ -131,7 +132,9 @@ fn check(ops: &Ops<'_>, case: &Case, mut pass: Pass<'_>) -> bool {
     let program = run_with(ops, State::default(), |ops, p| {
         let a = (&a, pass.a.1);
         let epilogue = extra.epilogue(pass.end);
-        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv: geometry(&case.shape()), out: &out.open, epilogue })
+        let gradient_in = if pass.a.1 == Operand::Window { GradientIn::Neither } else { GradientIn::A };
+        let conv = geometry(&case.shape());
+        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv, out: &out.open, epilogue, gradient_in })
     });
     sums(&name, &pass.want, &out.read(gpu, &name));
     program.dispatches.len() == 2
@@ -155,9 +158,9 @@ fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
     let taps = case.kernel * case.kernel;
     let (c, oc) = (s.input.channels, s.output.channels);
     let (pixels, out_pixels) = (case.rows * s.input.pixels(), case.rows * s.output.pixels());
-    let x = numbers(11, pixels * c);
-    let w = numbers(12, oc * taps * c);
-    let dy = numbers(13, out_pixels * oc);
+    let x = exact(&ops.tiling, numbers(11, pixels * c));
+    let w = exact(&ops.tiling, numbers(12, oc * taps * c));
+    let dy = exact(&ops.tiling, numbers(13, out_pixels * oc));
     let (forward, backward) = packed(&w, oc as usize, taps as usize, c as usize);
     let (wide_x, wide_w, wide_dy) = (wide(&x), wide(&w), wide(&dy));
     check(
@@ -201,11 +204,10 @@ fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
     )
 }
 
-/// Every tiling that is `chosen` on every geometry.
-fn walk(chosen: impl Fn(&Tiling) -> bool) {
-    let gpu = open(false);
-    for tiling in tilings(&gpu).into_iter().filter(chosen) {
-        let ops = Ops { tiling, ..Ops::new(&gpu) };
+/// Every tiling on every geometry.
+pub fn walk(gpu: &Gpu, tilings: impl IntoIterator<Item = Tiling>) {
+    for tiling in tilings {
+        let ops = Ops { tiling, ..Ops::new(gpu) };
         for (i, case) in CASES.iter().enumerate() {
             // No policy gives the large tiles to weight gradients, and they are slow to compile.
             let weights = !is_large(&ops.tiling) || i == LARGE_WEIGHT_GRADIENT;
@@ -216,12 +218,14 @@ fn walk(chosen: impl Fn(&Tiling) -> bool) {
 
 #[test]
 fn small_tiles() {
-    walk(|tiling| !is_large(tiling));
+    let gpu = open(false);
+    walk(&gpu, tilings(&gpu).into_iter().filter(|t| !is_large(t)));
 }
 
 #[test]
 fn large_tiles() {
-    walk(is_large);
+    let gpu = open(false);
+    walk(&gpu, tilings(&gpu).into_iter().filter(is_large));
 }
 
 /// The sizes really used, with the epilogues that the networks have, and weight gradients split along K.

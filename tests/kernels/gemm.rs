@@ -1,8 +1,10 @@
 //! Matrix products with operands by rows and by columns: dense layers. Convolutions are in `conv.rs`.
 
-use crate::harness::{Output, Slack, input, numbers, open, packed, run_with, sums, tilings, wide};
+use crate::harness::{Output, Slack, exact, input, numbers, open, packed, run_with, sums, tilings, wide};
 use ssgan::gpu::{Gpu, Tensor};
-use ssgan::ops::{Activation, Epilogue, Gemm, Operand, Ops, ProductKind, Right, State, Tile, Tiling};
+use ssgan::ops::{
+    Activation, Epilogue, Gemm, GradientIn, Operand, Ops, ProductKind, Right, State, Tile, Tiling,
+};
 use ssgan::reference::dense::{add_bias, matmul, transpose};
 use ssgan::reference::pointwise as twin;
 
@@ -106,7 +108,7 @@ fn product(ops: &Ops<'_>, operand: Operand, size: Size, end: End) -> bool {
 fn product_with(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End, pack: bool) -> bool {
     let gpu = ops.gpu;
     let name = format!("{:?} {operand:?} {m} x {n} x {k} {end:?}", ops.tiling);
-    let (a, b) = (numbers(1, m * k), numbers(2, k * n));
+    let (a, b) = (exact(&ops.tiling, numbers(1, m * k)), exact(&ops.tiling, numbers(2, k * n)));
     let (mu, nu, ku) = (m as usize, n as usize, k as usize);
     let (rows, cols, wide_a) = match operand {
         Operand::Columns => (k, m, transpose(&wide(&a), ku, mu)),
@@ -120,7 +122,9 @@ fn product_with(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End, pack
     let program = run_with(ops, State::default(), |ops, p| {
         let conv = Default::default();
         let (a, b) = ((&ta, operand), right.as_ref().map_or(Right::Rows(&tb), Right::Packed));
-        ops.gemm(p, &name, Gemm { m, n, k, a, b, conv, out: &out.open, epilogue: extra.epilogue(end) })
+        let gradient_in = if operand == Operand::Columns { GradientIn::A } else { GradientIn::Neither };
+        let g = Gemm { m, n, k, a, b, conv, out: &out.open, epilogue: extra.epilogue(end), gradient_in };
+        ops.gemm(p, &name, g)
     });
     sums(&name, &want, &out.read(gpu, &name));
     program.dispatches.len() == 2
@@ -151,8 +155,8 @@ fn sizes(tile: Tile, operand: Operand) -> (Vec<Size>, Vec<Size>) {
     (sizes, split)
 }
 
-fn walk(gpu: &Gpu, operand: Operand) {
-    for tiling in tilings(gpu) {
+pub fn walk(gpu: &Gpu, tilings: Vec<Tiling>, operand: Operand) {
+    for tiling in tilings {
         let ops = Ops { tiling: tiling.clone(), ..Ops::new(gpu) };
         let (whole, split) = sizes(wide_tile(&tiling, operand), operand);
         for size in whole {
@@ -166,7 +170,8 @@ fn walk(gpu: &Gpu, operand: Operand) {
 
 #[test]
 fn rows_unchecked() {
-    walk(&open(false), Operand::Rows);
+    let gpu = open(false);
+    walk(&gpu, tilings(&gpu), Operand::Rows);
 }
 
 /// Any right operand may come by rows.
@@ -183,7 +188,8 @@ fn both_by_rows() {
 
 #[test]
 fn columns_unchecked() {
-    walk(&open(false), Operand::Columns);
+    let gpu = open(false);
+    walk(&gpu, tilings(&gpu), Operand::Columns);
 }
 
 /// What out-of-range reads and writes would hide behind robustness elsewhere, and the other way round.
@@ -205,11 +211,17 @@ fn checked() {
 #[test]
 fn epilogues() {
     let gpu = open(false);
-    for tiling in tilings(&gpu) {
-        let ops = Ops { tiling, ..Ops::new(&gpu) };
+    walk_epilogues(&gpu, tilings(&gpu));
+}
+
+pub fn walk_epilogues(gpu: &Gpu, tilings: Vec<Tiling>) {
+    for tiling in tilings {
+        let ops = Ops { tiling, ..Ops::new(gpu) };
         for act in ACTIVATIONS {
             // An epilogue sees nothing of the tile's size: one activation suffices for the larger ones.
-            if larger(wide_tile(&ops.tiling, Operand::Rows)) && act != Activation::Softplus {
+            let tile = wide_tile(&ops.tiling, Operand::Rows);
+            let larger = larger(tile) || matches!(tile, Tile::Cooperative { .. });
+            if larger && act != Activation::Softplus {
                 continue;
             }
             for size in [(9, 13, 7), (16, 36, 8)] {
@@ -249,8 +261,12 @@ fn impossible_products_are_errors() {
     let t = gpu.tensor("t", 2, 3);
     let try_gemm = |m, n, k| {
         let (a, b) = ((&t, Operand::Rows), Right::Rows(&t));
-        let (conv, epilogue) = Default::default();
-        ops.gemm(&mut Default::default(), "test", Gemm { m, n, k, a, b, conv, out: &t, epilogue })
+        let (conv, epilogue, gradient_in) = Default::default();
+        ops.gemm(
+            &mut Default::default(),
+            "test",
+            Gemm { m, n, k, a, b, conv, out: &t, epilogue, gradient_in },
+        )
     };
     assert!(try_gemm(1, 3, 2).is_ok());
     for (m, n, k) in [(0, 3, 2), (1, 0, 2), (1, 3, 0), (4, 1, 2), (1, 3, 3), (3, 3, 1)] {

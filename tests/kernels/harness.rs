@@ -21,6 +21,15 @@ pub fn open(checked: bool) -> Gpu {
         .unwrap_or_else(|e| panic!("these tests need an adapter: {e}"))
 }
 
+/// The numbers, each as near as a 16-bit float comes where the tiling rounds to those: nothing is left to round.
+pub fn exact(tiling: &Tiling, mut numbers: Vec<f32>) -> Vec<f32> {
+    if matches!(tiling, Tiling::Cooperative { .. } | Tiling::Fixed(Tile::Cooperative { .. })) {
+        assert!(numbers.iter().all(|v| v.abs() <= 1.0));
+        numbers.iter_mut().for_each(|v| *v = (*v * 1024.0).round() / 1024.0);
+    }
+    numbers
+}
+
 /// The tilings that this adapter can run: workgroup tiles, and subgroup tiles where subgroups are as small as
 /// `Tiling::for_gpu` asks for. Both defaults come first.
 pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {

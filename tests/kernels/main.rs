@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conv;
+mod cooperative;
 mod gemm;
 mod harness;
 mod losses;

@@ -138,6 +138,22 @@ pub enum Epilogue<'a> {
     },
 }
 
+/// Which operand holds gradients. They are small: the range of 16-bit floats would lose what of them is below 6e-8.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GradientIn {
+    /// Neither.
+    #[default]
+    Neither,
+    /// The left one.
+    A,
+    /// The right one.
+    B,
+}
+
+/// Factor of gradients where they are rounded to 16-bit floats: those of 16 and more would be infinite. D's are at most
+/// 1 / labelled images at the logits.
+const GRADIENT_SCALE: f32 = 4096.0;
+
 /// One product.
 #[derive(Debug)]
 pub struct Gemm<'a> {
@@ -157,6 +173,8 @@ pub struct Gemm<'a> {
     pub out: &'a Tensor,
     /// What happens at the end.
     pub epilogue: Epilogue<'a>,
+    /// For tiles that round.
+    pub gradient_in: GradientIn,
 }
 
 impl Gemm<'_> {
@@ -244,6 +262,7 @@ impl Ops<'_> {
         let name = match tile {
             Tile::Workgroup { .. } => "gemm_workgroup",
             Tile::Subgroup { .. } => "gemm_subgroup",
+            Tile::Cooperative { .. } => "gemm_cooperative",
         };
         let b_window = g.b.is_window();
         let panel = g.b.panel();
@@ -301,9 +320,25 @@ impl Ops<'_> {
                 .define("TN", columns)
                 .define("TALL", tall)
                 .define("WIDE", wide)
-                .define("KS", Tile::k_steps(rows, columns))
+                .define("KS", tile.k_steps())
                 .define("VA", by4(a_run))
                 .define("VB", by4(b_run)),
+            Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
+                let scale = |on| if g.gradient_in == on { GRADIENT_SCALE } else { 1.0 };
+                let (of_a, of_b) = (scale(GradientIn::A), scale(GradientIn::B));
+                call.define("SIDE", side)
+                    .define("TM", rows)
+                    .define("TN", columns)
+                    .define("TALL", tall)
+                    .define("WIDE", wide)
+                    .define("LANES", lanes)
+                    .define("KS", tile.k_steps())
+                    .define("VA", by4(a_run))
+                    .define("VB", by4(b_run))
+                    .param("scale_a", of_a)
+                    .param("scale_b", of_b)
+                    .param("unscale", 1.0 / (of_a * of_b))
+            }
             Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
                 let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
                 let va = match g.a.1 {

@@ -30,9 +30,28 @@ pub enum Tile {
         /// Whether it reads 64-bit integers: half as many components.
         long: bool,
     },
+    /// `gemm_cooperative.wgsl`: blocks that a subgroup multiplies as one, A and B rounded to f16.
+    Cooperative {
+        /// Rows and columns of a block, 8 or 16.
+        side: u32,
+        /// Rows of C.
+        rows: u32,
+        /// Columns of C.
+        columns: u32,
+        /// Blocks of C above each other per subgroup.
+        tall: u32,
+        /// Blocks of C side by side per subgroup.
+        wide: u32,
+        /// Lanes of the subgroups that it is made for; it is right with others.
+        lanes: u32,
+    },
 }
 
 impl Tile {
+    /// The cooperative tiles: rows, columns, blocks above each other and side by side per subgroup, for blocks of 16 x 16.
+    const COOPERATIVE: [(u32, u32, u32, u32); 4] =
+        [(64, 64, 2, 2), (128, 64, 2, 2), (64, 32, 2, 1), (64, 16, 1, 1)];
+
     /// The workgroup tiles: rows, columns, rows and columns per invocation. At most 256 invocations and 16 KiB of
     /// workgroup memory each, WebGPU's default limits.
     const WORKGROUP: [(u32, u32, u32, u32); 6] =
@@ -56,9 +75,21 @@ impl Tile {
         Tile::WORKGROUP.iter().map(|&(rows, columns, ..)| Tile::workgroup(rows, columns)).collect()
     }
 
+    /// The cooperative tiles of matrices of `side` rows and columns, for subgroups of `lanes`, the table's first.
+    pub fn cooperative(side: u32, lanes: u32) -> Vec<Tile> {
+        let tile = |&(rows, columns, tall, wide): &(u32, u32, u32, u32)| {
+            let (rows, columns) = (rows * side / 16, columns * side / 16);
+            Tile::Cooperative { side, rows, columns, tall, wide, lanes }
+        };
+        Tile::COOPERATIVE.iter().map(tile).filter(|t| t.invocations() <= 256).collect()
+    }
+
     /// The tiles that the adapter can run, A by rows or by columns.
     pub fn of(gpu: &Gpu, columns: bool) -> Vec<Tile> {
         let mut all = Tile::portable();
+        if let Some(side) = gpu.cooperative_side() {
+            all.extend(Tile::cooperative(side, gpu.likely_lanes()));
+        }
         // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
         // Row groups, the part of the lanes that is side by side, vec4 columns.
@@ -78,7 +109,9 @@ impl Tile {
     /// Rows and columns of C that one workgroup makes.
     pub fn size(self, a: Operand) -> (u32, u32) {
         match self {
-            Tile::Workgroup { rows, columns, .. } => (rows, columns),
+            Tile::Workgroup { rows, columns, .. } | Tile::Cooperative { rows, columns, .. } => {
+                (rows, columns)
+            }
             Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, .. } => {
                 let per_lane = if a == Operand::Columns { 4 } else { 1 };
                 (lanes * row_groups * per_lane, column_lanes * 4 * column_vecs)
@@ -86,15 +119,39 @@ impl Tile {
         }
     }
 
-    /// Steps of K that a workgroup tile takes at a time: both of its blocks within 16 KiB.
-    pub(super) fn k_steps(rows: u32, columns: u32) -> u32 {
-        if rows + columns > 192 { 8 } else { 16 }
+    /// Invocations of a workgroup.
+    fn invocations(self) -> u32 {
+        match self {
+            Tile::Workgroup { rows, columns, tall, wide } => rows / tall * (columns / wide),
+            Tile::Subgroup { lanes, .. } => lanes,
+            Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
+                rows / (tall * side) * (columns / (wide * side)) * lanes
+            }
+        }
+    }
+
+    /// Steps of K whose blocks of A and B are in workgroup memory at a time: all of it within 16 KiB.
+    pub(super) fn k_steps(self) -> u32 {
+        match self {
+            Tile::Workgroup { rows, columns, .. } if rows + columns > 192 => 8,
+            Tile::Cooperative { rows, columns, .. } if rows + columns <= 128 => 32,
+            _ => 16,
+        }
+    }
+
+    /// Largest difference from the exact product, relative to its power, that is not a mistake: sums in 32 bits, and for
+    /// the cooperative tiles operands of 11.
+    pub fn nmse(self) -> f64 {
+        match self {
+            Tile::Workgroup { .. } | Tile::Subgroup { .. } => 1e-9,
+            Tile::Cooperative { .. } => 1e-6,
+        }
     }
 
     /// Columns of the panels that the right operand is packed in; 0: row by row.
     pub(super) fn panel(self, a: Operand) -> u32 {
         match self {
-            Tile::Workgroup { .. } => 0,
+            Tile::Workgroup { .. } | Tile::Cooperative { .. } => 0,
             Tile::Subgroup { .. } => self.size(a).1,
         }
     }
@@ -104,7 +161,7 @@ impl Tile {
         match self {
             // Software adapters and integrated GPUs.
             Tile::Subgroup { .. } => 16,
-            Tile::Workgroup { .. } => 128,
+            Tile::Workgroup { .. } | Tile::Cooperative { .. } => 128,
         }
     }
 }
@@ -118,6 +175,9 @@ impl std::fmt::Display for Tile {
             Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
                 let long = if *long { "-long" } else { "" };
                 write!(f, "subgroup{lanes}-{row_groups}x{column_lanes}x{column_vecs}{long}")
+            }
+            Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
+                write!(f, "cooperative{side}-{rows}x{columns}-{tall}x{wide}-{lanes}")
             }
         }
     }
@@ -133,10 +193,30 @@ mod tests {
         for tile in Tile::portable() {
             let Tile::Workgroup { rows, columns, tall, wide } = tile else { panic!("{tile}") };
             assert!(rows % tall == 0 && columns % wide == 0 && wide % 4 == 0, "{tile}");
-            let invocations = rows / tall * (columns / wide);
-            assert!((32..=256).contains(&invocations), "{tile}: {invocations} invocations");
-            let bytes = Tile::k_steps(rows, columns) * (rows + 1 + columns) * 4;
+            assert!((32..=256).contains(&tile.invocations()), "{tile}: {} invocations", tile.invocations());
+            let bytes = tile.k_steps() * (rows + 1 + columns) * 4;
             assert!(bytes <= 16 << 10, "{tile}: {bytes} bytes of workgroup memory");
+        }
+    }
+
+    #[test]
+    fn cooperative_tiles_are_whole_and_within_limits() {
+        for (side, lanes) in [(8, 8), (8, 32), (16, 16), (16, 32), (16, 64)] {
+            let all = Tile::cooperative(side, lanes);
+            assert!(all.len() >= 3, "{side} {lanes}: {all:?}");
+            for tile in all {
+                let Tile::Cooperative { rows, columns, tall, wide, .. } = tile else { panic!("{tile}") };
+                assert!(rows % (tall * side) == 0 && columns % (wide * side) == 0, "{tile}");
+                assert!(
+                    (8..=256).contains(&tile.invocations()),
+                    "{tile}: {} invocations",
+                    tile.invocations()
+                );
+                let parts = tile.invocations() / lanes;
+                let bytes = tile.k_steps() * (rows + columns + 16) * 2 + (parts + 1) * side * side * 4 + 4;
+                assert!(bytes <= 16 << 10, "{tile}: {bytes} bytes of workgroup memory");
+                assert!(tile.k_steps() % side == 0, "{tile}");
+            }
         }
     }
 }

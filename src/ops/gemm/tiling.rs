@@ -61,6 +61,13 @@ pub enum Tiling {
     },
     /// By shape, through workgroup memory: any adapter.
     Portable,
+    /// By shape, on cooperative matrices.
+    Cooperative {
+        /// Rows and columns of such a matrix.
+        side: u32,
+        /// Lanes of a subgroup.
+        lanes: u32,
+    },
     /// Always this one (tests, benchmarks).
     Fixed(Tile),
     /// What [`tune`](crate::ops::tune) chose.
@@ -73,8 +80,12 @@ pub enum Tiling {
 }
 
 impl Tiling {
-    /// Subgroup broadcast on software adapters with small fixed subgroups, else workgroup memory.
+    /// Cooperative matrices where they were asked for; subgroup broadcast on software adapters with small fixed subgroups;
+    /// else workgroup memory.
     pub fn for_gpu(gpu: &Gpu) -> Tiling {
+        if let Some(side) = gpu.cooperative_side() {
+            return Tiling::Cooperative { side, lanes: gpu.likely_lanes() };
+        }
         match gpu.subgroup_size() {
             Some(lanes @ 4..=16) if gpu.summary().is_software() => {
                 Tiling::Software { lanes, long: gpu.has_64_bit_integers() }
@@ -91,6 +102,12 @@ impl Tiling {
             Tiling::Portable if kind.n <= 32 => const { Tile::workgroup(64, 32) },
             Tiling::Portable => const { Tile::workgroup(64, 64) },
             Tiling::Fixed(t) => *t,
+            // No wider than C, else most of it would be empty; of two such the smaller.
+            &Tiling::Cooperative { side, lanes } => {
+                let all = Tile::cooperative(side, lanes);
+                let narrow = all.iter().rev().find(|t| t.size(kind.a).1 >= kind.n);
+                *narrow.unwrap_or(&all[0])
+            }
             // Measured on llvmpipe 22.3: docs/performance.md.
             &Tiling::Software { lanes, long } => {
                 let (row_groups, column_lanes, column_vecs) = match kind.a {

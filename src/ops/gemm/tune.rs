@@ -1,13 +1,11 @@
 //! Choosing tiles by measuring: each product of a step with each tile, in turns, on numbers of its own.
 
-use super::{Conv, Epilogue, Gemm, Operand, ProductKind, Right, Tile, Tiling};
+use super::{Conv, Epilogue, Gemm, GradientIn, Operand, ProductKind, Right, Tile, Tiling};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
 use crate::ops::{Fill, Ops, State};
 use crate::reference::nmse;
 
-/// Largest difference between the results of two tiles, relative to the power of one, that is not a mistake.
-const NMSE: f64 = 1e-9;
 /// A tile that takes so many times as long as the best is timed once.
 const HOPELESS: f64 = 3.0;
 /// What another tile must take of the default's time to be chosen in its place: less is noise.
@@ -115,7 +113,11 @@ pub fn trials(gpu: &Gpu, product: &Product, tiles: &[Tile], rounds: u32) -> Resu
             };
             let (a, conv) = ((&a, product.a), product.conv);
             let epilogue = Epilogue::None;
-            ops.gemm(&mut p, "tune", Gemm { m, n, k, a, b: right, conv, out: &out, epilogue })?;
+            ops.gemm(
+                &mut p,
+                "tune",
+                Gemm { m, n, k, a, b: right, conv, out: &out, epilogue, gradient_in: GradientIn::Neither },
+            )?;
             gpu.write(&out, &vec![f32::NAN; out.len()]);
             gpu.submit(&p, &[])?;
             let got = gpu.read(&out)?;
@@ -128,7 +130,7 @@ pub fn trials(gpu: &Gpu, product: &Product, tiles: &[Tile], rounds: u32) -> Resu
             Err(_) => continue,
         };
         let want = want.get_or_insert_with(|| got.iter().map(|&v| f64::from(v)).collect());
-        let agrees = nmse(want, &got).is_ok_and(|e| e <= NMSE);
+        let agrees = nmse(want, &got).is_ok_and(|e| e <= tile.nmse().max(tiles[0].nmse()));
         all.push((Trial { tile, seconds, agrees }, p));
     }
     for _ in 1..rounds {
