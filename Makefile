@@ -16,12 +16,18 @@ test: adapter
 
 # What needs cooperative matrices, and whole steps, with Mesa's newer llvmpipe; on Debian, as root.
 test-newer-driver:
-	cargo build --locked
+	cargo test --locked --no-run --test kernels --test steps
+	set -ex; \
 	program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }; \
-	run=assets/setup/newer-driver.sh; set -ex; \
-	sh $$run target/debug/ssgan adapters; \
-	sh $$run "$$(program kernels)" cooperative; \
-	sh $$run "$$(program steps)" --skip pytorch
+	run="sh assets/setup/newer-driver.sh"; run_dir=target/debian13/tmp/run; rm -rf $$run_dir; \
+	$$run "$$(program steps)" --skip pytorch; \
+	$$run "$$(program steps)" --ignored mixed; \
+	$$run "$$(program kernels)" --ignored cooperative; \
+	ssgan=$$(dirname "$$(program steps)")/../ssgan; \
+	$$run $$ssgan doctor; \
+	$$run $$ssgan train --model cnn --method supervised --max-steps 4 --precision mixed --quiet --out /tmp/run; \
+	$$run $$ssgan train --resume /tmp/run --max-steps 6 --quiet; \
+	grep -q cooperative8 $$run_dir/tiles.json
 
 adapter:
 	@sh assets/setup/adapter.sh

@@ -1,8 +1,9 @@
 // C [M, N] = epilogue(A [M, K] B [K, N]) on cooperative matrices (tensor cores, matrix cores): a subgroup multiplies
-// SIDE x SIDE blocks as one. Blocks of A and B are rounded to f16 on their way through workgroup memory; sums are f32.
+// SIDE x SIDE blocks as one. Blocks of A and B are rounded to f16 on their way through workgroup memory; accumulation is in
+// f32.
 //
-// Gradients, which f16's range would lose, are multiplied by `scale_a` or `scale_b` before they are rounded, sums by
-// `unscale` before anything else happens to them.
+// Gradients, which f16's range would lose, are multiplied by `scale_a` or `scale_b` before they are rounded, products
+// by `unscale` before anything else happens to them.
 //
 // How many lanes a subgroup has is no part of the mathematics. The parts of C that subgroups make are dealt out by
 // subgroup; where there are fewer subgroups than parts, all of it is done again for those that are left.
@@ -17,7 +18,7 @@ enable wgpu_cooperative_matrix;
 #define PX TN / (WIDE * SIDE)
 #define PARTS TM / (TALL * SIDE) * PX
 #define INVOCATIONS PARTS * LANES
-// Rows of 16 bytes, and not all in the same banks.
+// Rows begin at multiples of 16 bytes, as loads of matrices ask for, and in different banks.
 #define AS TM + 8
 #define BS TN + 8
 #define STAGED "f16"
@@ -29,7 +30,7 @@ enable wgpu_cooperative_matrix;
 #include "common/gemm_blocks.wgsl"
 
 var<workgroup> tile_b: array<f16, ${KS * BS}>;
-// A block of C for each part, and one for subgroups that have no part.
+// A block of C for each part, and one that all subgroups without a part write and nobody reads.
 var<workgroup> blocks: array<f32, ${(PARTS + 1) * SIDE * SIDE}>;
 var<workgroup> turns: u32;
 
@@ -66,7 +67,7 @@ fn main(
             for (var e = local; e < ${KS * TN / 4}u; e += ${INVOCATIONS}u) {
                 let bk = e / ${TN / 4}u;
                 let bn = e % ${TN / 4}u * 4u;
-                let x = load_b(k0 + bk, n0 + bn, ends.k, z) * p.scale_b;
+                let x = in_range(load_b(k0 + bk, n0 + bn, ends.k, z) * p.scale_b);
 #for j in 0..4
                 tile_b[bk * ${BS}u + bn + ${j}u] = f16(x[${j}]);
 #endfor

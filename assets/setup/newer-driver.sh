@@ -1,25 +1,32 @@
 #!/bin/sh
-# Runs a program with Mesa's llvmpipe of Debian 13's backports, which has cooperative matrices, on a machine that may be older:
+# Runs a program with Mesa's llvmpipe of Debian 13's backports, which has cooperative matrices, on a Debian that may be older:
 # as root, in a Debian 13 of its own under target/, which is made the first time.
 #   assets/setup/newer-driver.sh PROGRAM [ARGUMENT...]
 set -eu
 
-root=target/debian13
-if [ ! -e "$root/made" ]; then
-    rm -rf "$root"
+program=$(realpath "$1")
+shift
+cd "$(dirname "$0")/../.."
+root=$PWD/target/debian13
+made=$root/made-2
+if [ ! -e "$made" ]; then
+    [ "$(id -u)" = 0 ] || { echo "newer-driver.sh: only root can make $root" >&2; exit 1; }
+    # Of a first try that was interrupted, /proc may still be there.
+    umount "$root/proc" 2>/dev/null || true
+    rm -rf --one-file-system "$root"
     mkdir -p target
-    command -v debootstrap >/dev/null || {
-        apt-get update -q
-        env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends debootstrap
-    }
-    mirror=$(apt-cache policy | sed -n 's,.* \(https*://[^ ]*/debian\) .*,\1,p' | head -n 1)
-    debootstrap --variant=minbase trixie "$root" "$mirror"
+    apt-get update -q
+    env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends debootstrap debian-archive-keyring
+    mirror=$(apt-cache policy | sed -n 's,.* \(https*://[^ ]*/debian\)/* .*,\1,p' | head -n 1)
+    [ -n "$mirror" ] || { echo "newer-driver.sh: apt's sources name no Debian mirror" >&2; exit 1; }
+    debootstrap --force-check-gpg --variant=minbase --include=ca-certificates trixie "$root" "$mirror"
     echo "deb $mirror trixie-backports main" >>"$root/etc/apt/sources.list"
     chroot "$root" apt-get update -q
     chroot "$root" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends -t trixie-backports libvulkan1 mesa-vulkan-drivers
-    touch "$root/made"
+    touch "$made"
 fi >&2
-cp "$1" "$root/program"
-shift
-exec chroot "$root" env HOME=/tmp XDG_RUNTIME_DIR=/tmp SSGAN_TEST_COOPERATIVE=1 /program "$@"
+cp "$program" "$root/program"
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" \
+    env HOME=/tmp XDG_RUNTIME_DIR=/tmp /program "$@"

@@ -2,8 +2,10 @@
 // and how C is stored.
 //
 // Variant: A, B: address modes of common/operands.wgsl. VA, VB, VC: A, B and C are read and written four values at a
-// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks, one per z. From the kernel: TM x KS, a
-// block of A, which INVOCATIONS bring into workgroup memory as STAGED, rows of K that lie AS values apart.
+// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks, one per z.
+//
+// From the kernel: TM, KS, sides of a block of A; INVOCATIONS; STAGED, the type of workgroup memory; AS, the stride of
+// tile_a's rows; SCALED, whether operands are multiplied by a factor before they are rounded.
 
 struct Params {
     m: u32, n: u32, k: u32,
@@ -74,6 +76,13 @@ fn ends_of(z: u32) -> Ends {
 #endif
 }
 
+#if SCALED
+// Within f16's range: what is beyond would be infinite.
+fn in_range(x: vec4<f32>) -> vec4<f32> {
+    return clamp(x, vec4(-65504.0), vec4(65504.0));
+}
+#endif
+
 // The block of A at m0, k0: four values an invocation, along the operand's rows, neighbours next to each other.
 fn stage_a(local: u32, m0: u32, k0: u32, ends: Ends, z: u32) {
     for (var e = local; e < ${KS * TM / 4}u; e += ${INVOCATIONS}u) {
@@ -81,7 +90,7 @@ fn stage_a(local: u32, m0: u32, k0: u32, ends: Ends, z: u32) {
         let am = e % ${TM / 4}u * 4u;
         let ak = e / ${TM / 4}u;
 #if SCALED
-        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a;
+        let x = in_range(load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a);
 #else
         let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z);
 #endif
@@ -92,7 +101,7 @@ fn stage_a(local: u32, m0: u32, k0: u32, ends: Ends, z: u32) {
         let am = e / ${KS / 4}u;
         let ak = e % ${KS / 4}u * 4u;
 #if SCALED
-        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a;
+        let x = in_range(load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a);
 #else
         let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z);
 #endif

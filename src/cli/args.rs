@@ -41,8 +41,8 @@ pub struct AdapterArgs {
     /// Graphics interface [default: any]
     #[arg(long, value_parser = PossibleValuesParser::new(BACKENDS), help_heading = "Adapter")]
     pub backend: Option<String>,
-    /// f32, or mixed: products on cooperative matrices, their inputs rounded to 16-bit floats, where the adapter has them
-    /// (experimental) [default: f32]
+    /// f32, or mixed: matrix products on cooperative matrices (tensor cores), f16 inputs, f32 accumulation; refused if the
+    /// adapter has none (experimental) [default: f32]
     #[arg(long, value_enum, value_name = "WHICH", help_heading = "Adapter")]
     pub precision: Option<PrecisionArg>,
 }

@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> Result<()> {
         progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
         progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
         let mut run = match begun(&folder) {
-            true => Run::reopen(&folder, &args.settings_args())?,
+            true => Run::reopen(&folder, &args.of_begun())?,
             false => {
                 abandon(&folder)?;
                 Run::create(resolved, Some(&folder))?
@@ -188,6 +188,12 @@ impl Args {
         SettingsArgs { data, adapter: self.adapter.clone(), tune: self.tune, ..SettingsArgs::default() }
     }
 
+    /// The same for a run that was begun: its precision holds.
+    fn of_begun(&self) -> SettingsArgs {
+        let adapter = AdapterArgs { precision: None, ..self.adapter.clone() };
+        SettingsArgs { adapter, ..self.settings_args() }
+    }
+
     fn resolve(&self, planned: &Planned) -> Result<Resolved> {
         let words = std::iter::once("train").chain(planned.flags.iter().map(String::as_str));
         let mut flags = Flags::try_parse_from(words).map_err(|e| Error::Usage(e.to_string()))?.settings;
@@ -227,8 +233,7 @@ impl Args {
     /// Refuses a run of other settings or another model; where its data were and what computed it may differ.
     fn same_run(&self, folder: &Path, wanted: &Resolved) -> Result<()> {
         let read = |name: &str| crate::text::read(&folder.join(name));
-        let theirs =
-            config::of_run(&read("config.toml")?, read("model.toml")?, folder, &self.settings_args())?;
+        let theirs = config::of_run(&read("config.toml")?, read("model.toml")?, folder, &self.of_begun())?;
         let plain = |s: &Settings| Settings {
             adapter: None,
             backend: None,

@@ -21,7 +21,7 @@ pub struct Args {
         "out", "recipe", "config", "model", "generator", "dataset", "method", "labels", "unlabelled", "label_seed", "validation_split", "seed", "epochs",
         "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
         "unsupervised_weight", "discriminator_updates", "label_smoothing", "entropy_weight", "consistency_weight", "ramp_epochs", "lr_decay",
-        "generator_loss", "feature_matching", "ema_rate", "evaluate_every", "tune",
+        "generator_loss", "feature_matching", "ema_rate", "evaluate_every", "tune", "precision",
     ])]
     resume: Option<PathBuf>,
     /// End after so many steps of the whole run, for quick checks

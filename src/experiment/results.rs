@@ -3,6 +3,7 @@
 use super::plan::{Group, Planned};
 use crate::data::Info;
 use crate::error::{Error, Result};
+use crate::gpu::Precision;
 use crate::report::history;
 use crate::run_dir;
 use crate::train::event::{EpochMetrics, EpochTime, Summary};
@@ -70,6 +71,7 @@ impl RunResult {
         let settings: Settings =
             toml::from_str(&text("config.toml")?).map_err(|e| broken(&config, e.message().into()))?;
         let epochs = history::load(folder)?.epochs;
+        let precision = if settings.precision == Precision::Mixed { " --precision mixed" } else { "" };
         let epoch = |metrics: EpochMetrics| {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }
@@ -78,7 +80,7 @@ impl RunResult {
             id: planned.id.clone(),
             group: planned.group.key,
             seed: planned.seed,
-            command: format!("ssgan train {}", planned.flags.join(" ")),
+            command: format!("ssgan train {}{precision}", planned.flags.join(" ")),
             settings: Settings { data_dir: None, adapter: None, backend: None, ..settings },
             program: program(&folder.join("env.json")),
             summary,

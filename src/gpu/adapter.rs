@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What matrix products may round their inputs to. Sums, parameters and everything else are 32-bit floats.
+/// What matrix products may round their inputs to. Accumulation, parameters and everything else are 32-bit floats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -149,7 +149,7 @@ pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOP
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::SUBGROUP);
 
-/// Rows and columns of the largest square matrices of 16-bit floats that subgroups multiply with 32-bit sums.
+/// Rows and columns of the largest square matrices of 16-bit floats that subgroups multiply and accumulate in 32 bits.
 pub(super) fn cooperative_side(a: &wgpu::Adapter) -> Option<u32> {
     use wgpu::CooperativeScalarType::{F16, F32};
     if !a.features().contains(COOPERATIVE) {
@@ -227,7 +227,10 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
             Err(_) => s.name.to_ascii_lowercase().contains(w),
         },
     };
-    let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, _))| rank(s));
+    let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, a))| {
+        let lacks = choice.precision == Precision::Mixed && cooperative_side(a).is_none();
+        (lacks, rank(s))
+    });
     let Some((at, _)) = best else {
         let wish = choice.adapter.as_deref().unwrap_or("a usable one");
         let problems: Vec<_> =
@@ -242,12 +245,6 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
     let (summary, adapter) = list.swap_remove(at);
     if let Some(p) = &summary.problem {
         return Err(Error::Adapter(format!("{} {p}; choose another with --adapter", summary.name)));
-    }
-    if choice.precision == Precision::Mixed && cooperative_side(&adapter).is_none() {
-        return Err(Error::Adapter(format!(
-            "{} has no cooperative matrices of 16-bit floats: train with `--precision f32`",
-            summary.name
-        )));
     }
     Ok((summary, adapter))
 }

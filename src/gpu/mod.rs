@@ -86,7 +86,16 @@ impl Gpu {
         precision: Precision,
         checked: bool,
     ) -> Result<Gpu> {
-        let cooperative = adapter::cooperative_side(&adapter).filter(|_| precision == Precision::Mixed);
+        let cooperative = match precision {
+            Precision::F32 => None,
+            Precision::Mixed => Some(adapter::cooperative_side(&adapter).ok_or_else(|| {
+                Error::Adapter(format!(
+                    "{} has no cooperative matrices of 16-bit floats: choose one that `ssgan adapters` lists with \
+                     cooperative-matrix, or train with `--precision f32`",
+                    summary.name
+                ))
+            })?),
+        };
         let mut wanted = wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_INT64
             | wgpu::Features::TIMESTAMP_QUERY
@@ -95,8 +104,9 @@ impl Gpu {
         if cooperative.is_some() {
             wanted |= adapter::COOPERATIVE;
             #[expect(unsafe_code, reason = "wgpu's mark for what is not finished")]
-            // SAFETY: wgpu asks to be ready for bugs in its cooperative matrices. One shader uses them, as tests/kernels
-            // does; nobody gets them who did not ask.
+            // SAFETY: wgpu asks to be ready for bugs. A known one: under the Vulkan memory model, which cooperative matrices
+            // ask for, naga's barriers do not say that they make workgroup memory visible. So a device is checked before a
+            // run begins on it (`Tiles::measure`), and nobody gets them who did not ask.
             let unfinished = unsafe { wgpu::ExperimentalFeatures::enabled() };
             experimental_features = unfinished;
         }
@@ -166,9 +176,12 @@ impl Gpu {
         self.cooperative
     }
 
-    /// Lanes that subgroups have most likely.
-    pub fn likely_lanes(&self) -> u32 {
-        self.subgroup_size().unwrap_or(32u32.clamp(self.summary.subgroup_min, self.summary.subgroup_max))
+    /// How many lanes subgroups may have, what is most likely first: where the driver chooses, 32 or the most.
+    pub fn likely_lanes(&self) -> Vec<u32> {
+        let (min, max) = (self.summary.subgroup_min, self.summary.subgroup_max);
+        let mut lanes = vec![32.clamp(min, max.max(min)), max];
+        lanes.dedup();
+        lanes
     }
 
     /// Whether shaders may use `u64`.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
-use crate::ops::{Product, ProductKind, Tile, Tiling, tune};
+use crate::ops::{Product, ProductKind, Tile, Tiling, self_test, tune};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -78,7 +78,7 @@ impl Tiles {
     /// it is told how many are done and may end it. Each winner is kept at once.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`]; those of `before`.
+    /// [`Error::DeviceLost`]; those of `before`; [`Error::Gpu`] if cooperative matrices compute something else than products.
     pub fn measure(
         gpu: &Gpu,
         model: &ModelShape,
@@ -88,6 +88,10 @@ impl Tiles {
         let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
         let mut measured = Measured { products: 0, changed: 0 };
         let table = Tiling::for_gpu(gpu);
+        if gpu.cooperative_side().is_some() {
+            // They are experimental, and tables are not tried.
+            self_test(gpu)?;
+        }
         if tune == Tune::Off {
             // A run says where it rounds.
             let tiles = match gpu.cooperative_side() {

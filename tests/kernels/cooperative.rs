@@ -1,23 +1,26 @@
-//! Products on cooperative matrices, where the adapter has them; nothing is tested where it has none, see
-//! [`open_mixed`].
+//! Products on cooperative matrices, for adapters that have them: `make test-newer-driver`.
 
 use crate::common::open_mixed;
 use crate::harness::{Output, Slack, input, numbers, run_with, wide};
 use crate::{conv, gemm};
 use ssgan::gpu::Gpu;
-use ssgan::ops::{Gemm, GradientIn, Operand, Ops, Right, State, Tile, Tiling};
+use ssgan::ops::{Gemm, GradientIn, Operand, Ops, Product, Right, State, Tile, Tiling, tune};
 use ssgan::reference::dense::{matmul, transpose};
 use ssgan::reference::nmse;
 
 /// The table's tiles.
 fn table(gpu: &Gpu) -> Vec<Tiling> {
-    vec![Tiling::Cooperative { side: side(gpu), lanes: gpu.likely_lanes() }]
+    vec![Tiling::Cooperative { side: side(gpu), lanes: lanes(gpu) }]
 }
 
-/// The first tile for subgroups of half and of four times the adapter's size, which meet too many of them, and too few.
+/// The first tile for subgroups of half and of twice the likely size: the first has fewer subgroups than parts of C, the
+/// second more.
 fn for_other_subgroups(gpu: &Gpu) -> Vec<Tiling> {
-    let lanes = gpu.likely_lanes();
-    [lanes / 2, 4 * lanes].map(|lanes| Tiling::Fixed(Tile::cooperative(side(gpu), lanes)[0])).into()
+    [lanes(gpu) / 2, 2 * lanes(gpu)].map(|lanes| Tiling::Fixed(Tile::cooperative(side(gpu), lanes)[0])).into()
+}
+
+fn lanes(gpu: &Gpu) -> u32 {
+    gpu.likely_lanes()[0]
 }
 
 fn side(gpu: &Gpu) -> u32 {
@@ -25,47 +28,53 @@ fn side(gpu: &Gpu) -> u32 {
 }
 
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn rows() {
-    let Some(gpu) = open_mixed(false) else { return };
+    let gpu = open_mixed(false);
     gemm::walk(&gpu, table(&gpu), Operand::Rows);
 }
 
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn columns() {
-    let Some(gpu) = open_mixed(false) else { return };
+    let gpu = open_mixed(false);
     gemm::walk(&gpu, table(&gpu), Operand::Columns);
     gemm::walk(&gpu, for_other_subgroups(&gpu), Operand::Columns);
-    let others = Tile::cooperative(side(&gpu), gpu.likely_lanes()).into_iter().skip(1);
+    let others = Tile::cooperative(side(&gpu), lanes(&gpu)).into_iter().skip(1);
     gemm::walk(&gpu, others.map(Tiling::Fixed).collect(), Operand::Columns);
 }
 
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn epilogues() {
-    let Some(gpu) = open_mixed(false) else { return };
+    let gpu = open_mixed(false);
     gemm::walk_epilogues(&gpu, table(&gpu));
 }
 
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn convolutions() {
-    let Some(gpu) = open_mixed(false) else { return };
+    let gpu = open_mixed(false);
     conv::walk(&gpu, table(&gpu));
     conv::walk(&gpu, for_other_subgroups(&gpu).into_iter().take(1));
 }
 
 /// With the bounds checks of WGSL.
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn checked() {
-    let Some(gpu) = open_mixed(true) else { return };
+    let gpu = open_mixed(true);
     gemm::walk(&gpu, table(&gpu), Operand::Columns);
     conv::walk(&gpu, table(&gpu));
 }
 
-/// What 16-bit floats lose of numbers that they do not hold: two operands of 11 bits, rounded to the nearest, have a
-/// normalised mean square error of at most 2 (2^-12)^2 = 1.2e-7. Gradients as small as those of the last layers' lose no
+/// What 16-bit floats lose of uniform numbers: of each operand 2^-20 / 12 . 3/7 of the power, 6.8e-8 for both, where they are
+/// rounded to the nearest, and four times that where they are cut off. Gradients as small as those of the last layers' lose no
 /// more.
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn rounding() {
-    let Some(gpu) = open_mixed(false) else { return };
+    let gpu = open_mixed(false);
     let ops = Ops::new(&gpu);
     let error = |a_scale: f32, b_scale: f32, gradient_in: GradientIn| {
         let (m, n, k) = (70, 45, 130);
@@ -87,8 +96,48 @@ fn rounding() {
         ("gradients on the right", error(1.0, 1e-6, GradientIn::B)),
     ] {
         println!("{what}: {e:e}");
-        assert!((1e-9..1.2e-7).contains(&e), "{what}: {e:e}");
+        assert!((1e-9..5e-7).contains(&e), "{what}: {e:e}");
     }
     let lost = error(1e-6, 1.0, GradientIn::Neither);
     assert!(lost > 1e-4, "gradients that are not scaled: {lost:e}");
+}
+
+/// What 16-bit floats do not reach is cut off.
+#[test]
+#[ignore = "needs cooperative matrices"]
+fn out_of_range() {
+    let gpu = open_mixed(false);
+    let (ops, n) = (Ops::new(&gpu), 8);
+    let identity: Vec<f32> = (0..n * n).map(|i| if i % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    for (large, gradient_in, want) in [
+        (1e6_f32, GradientIn::Neither, 65504.0),
+        (-1e6, GradientIn::Neither, -65504.0),
+        (100.0, GradientIn::A, 65504.0 / 4096.0),
+    ] {
+        let a = input(&gpu, n, n, &vec![large; (n * n) as usize]);
+        let (b, out) = (input(&gpu, n, n, &identity), Output::new(&gpu, n, n, Slack::None));
+        run_with(&ops, State::default(), |ops, p| {
+            let (a, b, (conv, epilogue)) = ((&a, Operand::Columns), Right::Rows(&b), Default::default());
+            let g = Gemm { m: n, n, k: n, a, b, conv, out: &out.open, epilogue, gradient_in };
+            ops.gemm(p, "out of range", g)
+        });
+        assert!(out.read::<f32>(&gpu, "out of range").iter().all(|v| *v == want), "{large} {gradient_in:?}");
+    }
+}
+
+/// All tiles agree with one that does not round, whichever is the table's.
+#[test]
+#[ignore = "needs cooperative matrices"]
+fn tuning() {
+    let gpu = open_mixed(false);
+    let product =
+        Product { size: (100, 24, 40), a: Operand::Columns, b_window: false, conv: Default::default() };
+    let mut tiles = Tile::cooperative(side(&gpu), lanes(&gpu));
+    tiles.push(Tile::portable()[4]);
+    for _ in 0..2 {
+        let trials = gpu.aside(|| tune::trials(&gpu, &product, &tiles, 2)).unwrap();
+        assert_eq!(trials.len(), tiles.len());
+        assert!(trials.iter().all(|t| t.agrees && t.seconds > 0.0), "{trials:?}");
+        tiles.reverse();
+    }
 }

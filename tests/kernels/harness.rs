@@ -21,7 +21,7 @@ pub fn open(checked: bool) -> Gpu {
         .unwrap_or_else(|e| panic!("these tests need an adapter: {e}"))
 }
 
-/// The numbers, each as near as a 16-bit float comes where the tiling rounds to those: nothing is left to round.
+/// The numbers; where the tiling rounds to 16-bit floats, multiples of 1/1024, of which nothing is left to round.
 pub fn exact(tiling: &Tiling, mut numbers: Vec<f32>) -> Vec<f32> {
     if matches!(tiling, Tiling::Cooperative { .. } | Tiling::Fixed(Tile::Cooperative { .. })) {
         assert!(numbers.iter().all(|v| v.abs() <= 1.0));

@@ -470,11 +470,12 @@ fn one_step_leaves_what_the_twin_leaves() {
 /// 5e-3; of sixteen images a few change sides of a kink, which gave up to 3e-2 here and 0.16 with another seed.
 const MIXED_TOLERANCE: f64 = 0.1;
 
-/// On cooperative matrices, where the adapter has them: the gradients of the first step. D is as good as not updated, since
+/// On cooperative matrices: the gradients of the first step. D is as good as not updated, since
 /// Adam makes large steps of small gradients, right or not.
 #[test]
+#[ignore = "needs cooperative matrices"]
 fn mixed_precision_comes_near_the_twin() {
-    let Some(gpu) = common::open_mixed(false) else { return };
+    let gpu = common::open_mixed(false);
     let settings = Settings { precision: Precision::Mixed, learning_rate: 1e-12, seed: 1, ..ssl() };
     for (name, model) in [
         ("dnn", model(DNN, 6, 1)),
@@ -491,6 +492,7 @@ fn mixed_precision_comes_near_the_twin() {
             let net = if net == "generator" { &model.generator } else { &model.discriminator };
             c.net((net, gradients), &trace, (&prefix, ""), |_, trained| trained, MIXED_TOLERANCE);
         }
+        assert!(c.worst.0 * MIXED_TOLERANCE > 1e-4, "nothing was rounded: {:?}", c.worst);
         c.done();
     }
 }

@@ -138,7 +138,7 @@ pub enum Epilogue<'a> {
     },
 }
 
-/// Which operand holds gradients. They are small: the range of 16-bit floats would lose what of them is below 6e-8.
+/// Which operand holds gradients. They are small: 16-bit floats have fewer than 11 bits below 6.1e-5 and nothing below 6e-8.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GradientIn {
     /// Neither.
@@ -150,8 +150,8 @@ pub enum GradientIn {
     B,
 }
 
-/// Factor of gradients where they are rounded to 16-bit floats: those of 16 and more would be infinite. D's are at most
-/// 1 / labelled images at the logits.
+/// Gradient scaling where they are rounded to 16-bit floats: those of 16 and more are cut off. At the logits D's are at most a
+/// weight of its loss by the rows of a minibatch.
 const GRADIENT_SCALE: f32 = 4096.0;
 
 /// One product.
@@ -215,8 +215,8 @@ impl Ops<'_> {
         let splittable =
             matches!(g.epilogue, Epilogue::None) && matches!(g.a.1, Operand::Rows | Operand::Columns);
         let splits = if splittable { (tile.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
-        // Chunks are multiples of 16 so that only the last one has a ragged end.
-        let k_chunk = g.k.div_ceil(splits).next_multiple_of(16);
+        // Whole steps of K, so that only the last chunk has a ragged end.
+        let k_chunk = g.k.div_ceil(splits).next_multiple_of(tile.k_steps().max(16));
         let splits = g.k.div_ceil(k_chunk);
         let groups_m = if g.a.1 == Operand::Scatter {
             let (h, w) = (g.conv.h.div_ceil(g.conv.stride), g.conv.w.div_ceil(g.conv.stride));

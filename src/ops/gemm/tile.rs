@@ -42,7 +42,7 @@ pub enum Tile {
         tall: u32,
         /// Blocks of C side by side per subgroup.
         wide: u32,
-        /// Lanes of the subgroups that it is made for; it is right with others.
+        /// Lanes of the subgroups that it is made for; it is correct with any.
         lanes: u32,
     },
 }
@@ -88,7 +88,7 @@ impl Tile {
     pub fn of(gpu: &Gpu, columns: bool) -> Vec<Tile> {
         let mut all = Tile::portable();
         if let Some(side) = gpu.cooperative_side() {
-            all.extend(Tile::cooperative(side, gpu.likely_lanes()));
+            all.extend(gpu.likely_lanes().into_iter().flat_map(|lanes| Tile::cooperative(side, lanes)));
         }
         // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };

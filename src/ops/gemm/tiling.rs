@@ -84,7 +84,7 @@ impl Tiling {
     /// else workgroup memory.
     pub fn for_gpu(gpu: &Gpu) -> Tiling {
         if let Some(side) = gpu.cooperative_side() {
-            return Tiling::Cooperative { side, lanes: gpu.likely_lanes() };
+            return Tiling::Cooperative { side, lanes: gpu.likely_lanes()[0] };
         }
         match gpu.subgroup_size() {
             Some(lanes @ 4..=16) if gpu.summary().is_software() => {
@@ -102,11 +102,11 @@ impl Tiling {
             Tiling::Portable if kind.n <= 32 => const { Tile::workgroup(64, 32) },
             Tiling::Portable => const { Tile::workgroup(64, 64) },
             Tiling::Fixed(t) => *t,
-            // No wider than C, else most of it would be empty; of two such the smaller.
+            // The narrowest that covers C, of equals the smallest.
             &Tiling::Cooperative { side, lanes } => {
                 let all = Tile::cooperative(side, lanes);
-                let narrow = all.iter().rev().find(|t| t.size(kind.a).1 >= kind.n);
-                *narrow.unwrap_or(&all[0])
+                let size = |t: &&Tile| (t.size(kind.a).1, t.size(kind.a).0);
+                *all.iter().filter(|t| size(t).0 >= kind.n).min_by_key(size).unwrap_or(&all[0])
             }
             // Measured on llvmpipe 22.3: docs/performance.md.
             &Tiling::Software { lanes, long } => {
@@ -127,5 +127,21 @@ impl Tiling {
     /// Columns of the panels that the product's right operand is packed in; 0: row by row.
     pub fn panel(&self, kind: ProductKind) -> u32 {
         self.tile(kind).panel(kind.a)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cooperative_tiles_are_as_wide_as_the_product() {
+        let tiling = Tiling::Cooperative { side: 16, lanes: 32 };
+        let size = |n| tiling.tile(ProductKind::new(Operand::Rows, (512, n, 100))).size(Operand::Rows);
+        for (n, want) in
+            [(1, 16), (10, 16), (16, 16), (17, 32), (32, 32), (33, 64), (64, 64), (65, 64), (1000, 64)]
+        {
+            assert_eq!(size(n), (64, want), "{n} columns");
+        }
     }
 }
