@@ -90,9 +90,10 @@ fn table(sheet: &Sheet) -> String {
         .iter()
         .map(|r| format!("<tr>{}</tr>\n", cells("td", &mut r.iter().map(String::as_str))))
         .collect();
+    // On a phone a table is wider than the page and slides under its caption.
     format!(
-        "<div class=\"wide\"><table>\n<caption>{}</caption>\n<thead><tr>{head}</tr></thead>\n\
-         <tbody>\n{rows}</tbody>\n</table></div>\n",
+        "<figure class=\"table\"><figcaption>{}</figcaption>\n<div class=\"wide\"><table>\n\
+         <thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div></figure>\n",
         escape(&sheet.caption)
     )
 }
