@@ -19,11 +19,12 @@ test-newer-driver:
 	cargo test --locked --no-run --test kernels --test steps
 	set -ex; \
 	program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }; \
+	steps=$$(program steps); \
 	run="sh assets/setup/newer-driver.sh"; run_dir=target/debian13/tmp/run; rm -rf $$run_dir; \
-	$$run "$$(program steps)" --skip pytorch; \
-	$$run "$$(program steps)" --ignored mixed; \
-	$$run "$$(program kernels)" --ignored cooperative; \
-	ssgan=$$(dirname "$$(program steps)")/../ssgan; \
+	$$run $$steps --skip pytorch; \
+	$$run $$steps --ignored mixed; \
+	$$run $$(program kernels) --ignored cooperative; \
+	ssgan=$$(dirname $$steps)/../ssgan; \
 	$$run $$ssgan doctor; \
 	$$run $$ssgan train --model cnn --method supervised --max-steps 4 --precision mixed --quiet --out /tmp/run; \
 	$$run $$ssgan train --resume /tmp/run --max-steps 6 --quiet; \

@@ -67,9 +67,9 @@ fn main(
             for (var e = local; e < ${KS * TN / 4}u; e += ${INVOCATIONS}u) {
                 let bk = e / ${TN / 4}u;
                 let bn = e % ${TN / 4}u * 4u;
-                let x = in_range(load_b(k0 + bk, n0 + bn, ends.k, z) * p.scale_b);
+                let x = rounded(load_b(k0 + bk, n0 + bn, ends.k, z), p.scale_b);
 #for j in 0..4
-                tile_b[bk * ${BS}u + bn + ${j}u] = f16(x[${j}]);
+                tile_b[bk * ${BS}u + bn + ${j}u] = x[${j}];
 #endfor
             }
             workgroupBarrier();

@@ -77,9 +77,9 @@ fn ends_of(z: u32) -> Ends {
 }
 
 #if SCALED
-// Within f16's range: what is beyond would be infinite.
-fn in_range(x: vec4<f32>) -> vec4<f32> {
-    return clamp(x, vec4(-65504.0), vec4(65504.0));
+// Rounded to f16, and within its range: what is beyond would be infinite.
+fn rounded(x: vec4<f32>, scale: f32) -> vec4<f16> {
+    return vec4<f16>(clamp(x * scale, vec4(-65504.0), vec4(65504.0)));
 }
 #endif
 
@@ -89,26 +89,19 @@ fn stage_a(local: u32, m0: u32, k0: u32, ends: Ends, z: u32) {
 #if A == 1
         let am = e % ${TM / 4}u * 4u;
         let ak = e / ${TM / 4}u;
-#if SCALED
-        let x = in_range(load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a);
-#else
-        let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z);
-#endif
-#for j in 0..4
-        tile_a[ak * ${AS}u + am + ${j}u] = ${STAGED}(x[${j}]);
-#endfor
 #else
         let am = e / ${KS / 4}u;
         let ak = e % ${KS / 4}u * 4u;
-#if SCALED
-        let x = in_range(load_a(m0 + am, k0 + ak, ends.m, ends.k, z) * p.scale_a);
-#else
+#endif
         let x = load_a(m0 + am, k0 + ak, ends.m, ends.k, z);
+#if SCALED
+        let y = rounded(x, p.scale_a);
+#else
+        let y = x;
 #endif
 #for j in 0..4
-        tile_a[(ak + ${j}u) * ${AS}u + am] = ${STAGED}(x[${j}]);
+        tile_a[(ak + ${j * (A != 1)}u) * ${AS}u + am + ${j * (A == 1)}u] = y[${j}];
 #endfor
-#endif
     }
 }
 
@@ -128,11 +121,9 @@ fn at_a(m: u32, k: u32, m_end: u32, k_end: u32, z: u32) -> i32 {
 #endif
 #if A == 3
     let cls = class_of(z);
-    let tap = k / p.oc;
-    let ky = cls.ky0 + tap / cls.tx * p.stride;
-    let kx = cls.kx0 + tap % cls.tx * p.stride;
-    let y = i32(m / cls.width % cls.height) + (i32(cls.py + p.pad_top) - i32(ky)) / i32(p.stride);
-    let x = i32(m % cls.width) + (i32(cls.px + p.pad_left) - i32(kx)) / i32(p.stride);
+    let tap = tap_of(k / p.oc, cls);
+    let y = i32(m / cls.width % cls.height) + (i32(cls.py + p.pad_top) - i32(tap.y)) / i32(p.stride);
+    let x = i32(m % cls.width) + (i32(cls.px + p.pad_left) - i32(tap.x)) / i32(p.stride);
     if (y < 0 || y >= i32(p.oh) || x < 0 || x >= i32(p.ow)) {
         return -1;
     }
@@ -150,10 +141,8 @@ fn at_b(k: u32, n: u32, k_end: u32, z: u32) -> i32 {
 #else
 #if A == 3
     let cls = class_of(z);
-    let tap = k / p.oc;
-    let ky = cls.ky0 + tap / cls.tx * p.stride;
-    let kx = cls.kx0 + tap % cls.tx * p.stride;
-    return i32(((ky * p.kernel + kx) * p.oc + k % p.oc) * p.n + n);
+    let tap = tap_of(k / p.oc, cls);
+    return i32(((tap.y * p.kernel + tap.x) * p.oc + k % p.oc) * p.n + n);
 #else
     return i32(k * p.n + n);
 #endif

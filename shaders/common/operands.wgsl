@@ -35,6 +35,11 @@ fn class_of(z: u32) -> Class {
     return c;
 }
 
+// Column and row of the kernel where the class's tap of this number is.
+fn tap_of(tap: u32, cls: Class) -> vec2<u32> {
+    return vec2(cls.kx0 + tap % cls.tx * p.stride, cls.ky0 + tap / cls.tx * p.stride);
+}
+
 // Element of x [rows, h, w, c] that output pixel (row, oy, ox) sees at window position `tap_c`.
 fn window_index(pixel: u32, tap_c: u32) -> i32 {
     let ox = pixel % p.ow;

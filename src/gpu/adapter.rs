@@ -50,6 +50,9 @@ pub struct AdapterSummary {
     pub subgroup_min: u32,
     /// Largest subgroup.
     pub subgroup_max: u32,
+    /// Rows and columns of the largest square matrices of 16-bit floats that subgroups multiply and accumulate in 32 bits.
+    #[serde(skip)]
+    pub cooperative_side: Option<u32>,
     /// Whether training can run on it.
     pub usable: bool,
     /// Why not.
@@ -119,8 +122,7 @@ fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         (wgpu::Features::SHADER_F16, "shader-f16"),
     ];
     let problem = lacking(&a.limits(), a);
-    let has = |f| a.features().contains(f);
-    let cooperative = cooperative_side(a).is_some().then_some("cooperative-matrix");
+    let cooperative_side = cooperative_side(a);
     AdapterSummary {
         index,
         name: info.name,
@@ -132,13 +134,14 @@ fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         device: info.device,
         features: features
             .iter()
-            .filter(|(f, _)| has(*f))
+            .filter(|(f, _)| a.features().contains(*f))
             .map(|(_, n)| *n)
-            .chain(cooperative)
+            .chain(cooperative_side.map(|_| "cooperative-matrix"))
             .map(str::to_string)
             .collect(),
         subgroup_min: info.subgroup_min_size,
         subgroup_max: info.subgroup_max_size,
+        cooperative_side,
         usable: problem.is_none(),
         problem,
     }
@@ -149,8 +152,8 @@ pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOP
     .union(wgpu::Features::SHADER_F16)
     .union(wgpu::Features::SUBGROUP);
 
-/// Rows and columns of the largest square matrices of 16-bit floats that subgroups multiply and accumulate in 32 bits.
-pub(super) fn cooperative_side(a: &wgpu::Adapter) -> Option<u32> {
+/// See [`AdapterSummary::cooperative_side`].
+fn cooperative_side(a: &wgpu::Adapter) -> Option<u32> {
     use wgpu::CooperativeScalarType::{F16, F32};
     if !a.features().contains(COOPERATIVE) {
         return None;
@@ -227,8 +230,8 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
             Err(_) => s.name.to_ascii_lowercase().contains(w),
         },
     };
-    let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, a))| {
-        let lacks = choice.precision == Precision::Mixed && cooperative_side(a).is_none();
+    let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, _))| {
+        let lacks = choice.precision == Precision::Mixed && s.cooperative_side.is_none();
         (lacks, rank(s))
     });
     let Some((at, _)) = best else {

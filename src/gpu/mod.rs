@@ -88,7 +88,7 @@ impl Gpu {
     ) -> Result<Gpu> {
         let cooperative = match precision {
             Precision::F32 => None,
-            Precision::Mixed => Some(adapter::cooperative_side(&adapter).ok_or_else(|| {
+            Precision::Mixed => Some(summary.cooperative_side.ok_or_else(|| {
                 Error::Adapter(format!(
                     "{} has no cooperative matrices of 16-bit floats: choose one that `ssgan adapters` lists with \
                      cooperative-matrix, or train with `--precision f32`",

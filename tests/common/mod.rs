@@ -17,7 +17,7 @@ pub struct Entry {
     pub kernel: &'static str,
     /// Names and the values they may take. A name of two words takes values of two words: definitions that
     /// go together.
-    pub axes: &'static [(&'static str, &'static [&'static str])],
+    pub axes: &'static [Axis],
     /// Combinations that the host may ask for.
     pub legal: fn(&Variant<'_>) -> bool,
     /// Whether it declares to need more than WebGPU's default: subgroups.
@@ -50,7 +50,69 @@ const DIMS: (&str, &[&str]) = ("DIMS", &["1", "2", "3", "5", "16"]);
 /// Invocations of a workgroup: software adapters, GPUs.
 const WG: (&str, &[&str]) = ("WG", &["32", "64"]);
 
-const fn entry(kernel: &'static str, axes: &'static [(&'static str, &'static [&'static str])]) -> Entry {
+/// A name and its values, as in [`Entry::axes`].
+type Axis = (&'static str, &'static [&'static str]);
+
+/// The axes of a kernel of blocks in workgroup memory: its tiles, and what `Ops::gemm` asks of each.
+const fn blocks(tiles: Axis) -> [Axis; 11] {
+    [
+        WG,
+        tiles,
+        ("A", &["0", "1", "2", "3"]),
+        ("B", OFF_ON),
+        ("VA", OFF_ON),
+        ("VB", OFF_ON),
+        ("VC", OFF_ON),
+        ("BIAS", OFF_ON),
+        ACT,
+        ("GRAD", OFF_ON),
+        ("SPLIT", OFF_ON),
+    ]
+}
+
+/// Every tile for every size of subgroup that tests ask for.
+const COOPERATIVE: [Axis; 11] = blocks((
+    "SIDE TM TN TALL WIDE KS LANES",
+    &[
+        "8 32 32 2 2 32 4",
+        "8 64 32 2 2 32 4",
+        "8 32 16 2 1 32 4",
+        "8 32 8 1 1 32 4",
+        "8 32 32 2 2 32 8",
+        "8 64 32 2 2 32 8",
+        "8 32 16 2 1 32 8",
+        "8 32 8 1 1 32 8",
+        "8 32 32 2 2 32 16",
+        "8 64 32 2 2 32 16",
+        "8 32 16 2 1 32 16",
+        "8 32 8 1 1 32 16",
+        "8 32 32 2 2 32 32",
+        "8 64 32 2 2 32 32",
+        "8 32 16 2 1 32 32",
+        "8 32 8 1 1 32 32",
+        "8 32 32 2 2 32 64",
+        "8 32 16 2 1 32 64",
+        "8 32 8 1 1 32 64",
+        "16 64 64 2 2 32 16",
+        "16 128 64 2 2 16 16",
+        "16 64 32 2 1 32 16",
+        "16 64 16 1 1 32 16",
+        "16 64 64 2 2 32 32",
+        "16 128 64 2 2 16 32",
+        "16 64 32 2 1 32 32",
+        "16 64 16 1 1 32 32",
+        "16 64 64 2 2 32 64",
+        "16 64 32 2 1 32 64",
+        "16 64 16 1 1 32 64",
+    ],
+));
+
+const WORKGROUP: [Axis; 11] = blocks((
+    "TM TN TALL WIDE KS",
+    &["64 64 4 4 16", "128 128 8 8 8", "128 64 8 4 16", "64 32 4 4 16", "32 32 4 4 16", "64 16 4 4 16"],
+));
+
+const fn entry(kernel: &'static str, axes: &'static [Axis]) -> Entry {
     Entry { kernel, axes, legal: |_| true, subgroups: false }
 }
 
@@ -84,56 +146,7 @@ pub const TABLE: &[Entry] = &[
     Entry {
         legal: |v| gemm_legal(v) && blocks_legal(v),
         subgroups: true,
-        ..entry(
-            "gemm_cooperative",
-            &[
-                WG,
-                (
-                    "SIDE TM TN TALL WIDE KS LANES",
-                    &[
-                        "8 32 32 2 2 32 4",
-                        "8 64 32 2 2 32 4",
-                        "8 32 16 2 1 32 4",
-                        "8 32 8 1 1 32 4",
-                        "8 32 32 2 2 32 8",
-                        "8 64 32 2 2 32 8",
-                        "8 32 16 2 1 32 8",
-                        "8 32 8 1 1 32 8",
-                        "8 32 32 2 2 32 16",
-                        "8 64 32 2 2 32 16",
-                        "8 32 16 2 1 32 16",
-                        "8 32 8 1 1 32 16",
-                        "8 32 32 2 2 32 32",
-                        "8 64 32 2 2 32 32",
-                        "8 32 16 2 1 32 32",
-                        "8 32 8 1 1 32 32",
-                        "8 32 32 2 2 32 64",
-                        "8 32 16 2 1 32 64",
-                        "8 32 8 1 1 32 64",
-                        "16 64 64 2 2 32 16",
-                        "16 128 64 2 2 16 16",
-                        "16 64 32 2 1 32 16",
-                        "16 64 16 1 1 32 16",
-                        "16 64 64 2 2 32 32",
-                        "16 128 64 2 2 16 32",
-                        "16 64 32 2 1 32 32",
-                        "16 64 16 1 1 32 32",
-                        "16 64 64 2 2 32 64",
-                        "16 64 32 2 1 32 64",
-                        "16 64 16 1 1 32 64",
-                    ],
-                ),
-                ("A", &["0", "1", "2", "3"]),
-                ("B", OFF_ON),
-                ("VA", OFF_ON),
-                ("VB", OFF_ON),
-                ("VC", OFF_ON),
-                ("BIAS", OFF_ON),
-                ACT,
-                ("GRAD", OFF_ON),
-                ("SPLIT", OFF_ON),
-            ],
-        )
+        ..entry("gemm_cooperative", &COOPERATIVE)
     },
     Entry {
         legal: |v| gemm_legal(v) && subgroup_legal(v),
@@ -190,35 +203,7 @@ pub const TABLE: &[Entry] = &[
             ],
         )
     },
-    Entry {
-        legal: |v| gemm_legal(v) && blocks_legal(v),
-        ..entry(
-            "gemm_workgroup",
-            &[
-                WG,
-                (
-                    "TM TN TALL WIDE KS",
-                    &[
-                        "64 64 4 4 16",
-                        "128 128 8 8 8",
-                        "128 64 8 4 16",
-                        "64 32 4 4 16",
-                        "32 32 4 4 16",
-                        "64 16 4 4 16",
-                    ],
-                ),
-                ("A", &["0", "1", "2", "3"]),
-                ("B", OFF_ON),
-                ("VA", OFF_ON),
-                ("VB", OFF_ON),
-                ("VC", OFF_ON),
-                ("BIAS", OFF_ON),
-                ACT,
-                ("GRAD", OFF_ON),
-                ("SPLIT", OFF_ON),
-            ],
-        )
-    },
+    Entry { legal: |v| gemm_legal(v) && blocks_legal(v), ..entry("gemm_workgroup", &WORKGROUP) },
     entry("generator_loss", &[WG]),
     entry("global_avg_pool", &[WG]),
     entry("global_avg_pool_grad", &[WG]),

@@ -396,14 +396,20 @@ fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], 
     }
 }
 
-/// One step with everything it made.
-fn one_step(title: &str, model: &ModelShape, settings: &Settings, step: u32) {
+/// One step on the GPU, with everything it made, and the twin's from the same state.
+fn both(gpu: &Gpu, model: &ModelShape, settings: &Settings, step: u32) -> (Checkpoint, Twin, Pass) {
     let data = data_set(model, IMAGES);
-    let trace = trace_step(&gpu(), model, settings, &data, step).unwrap();
+    let trace = trace_step(gpu, model, settings, &data, step).unwrap();
     let mut twin = Twin::new(model, settings, &data);
     twin.state.step = step;
     load_state(&mut twin, &trace);
     let pass = twin.step();
+    (trace, twin, pass)
+}
+
+/// One step with everything it made.
+fn one_step(title: &str, model: &ModelShape, settings: &Settings, step: u32) {
+    let (trace, twin, pass) = both(&gpu(), model, settings, step);
     let mut c = Comparison::new(title);
     let net = |name| if name == "generator" { &model.generator } else { &model.discriminator };
     for (name, prefix, tape) in pass.tapes() {
@@ -482,13 +488,9 @@ fn mixed_precision_comes_near_the_twin() {
         ("cnn", model(CNN_SEPARATE, 8, 3)),
         ("joined cnn", model(CNN_JOINED, 8, 1)),
     ] {
-        let data = data_set(&model, IMAGES);
-        let trace = trace_step(&gpu, &model, &settings, &data, 1).unwrap();
-        let mut twin = Twin::new(&model, &settings, &data);
-        twin.state.step = 1;
-        load_state(&mut twin, &trace);
+        let (trace, _, pass) = both(&gpu, &model, &settings, 1);
         let mut c = Comparison::new(&format!("{name}, mixed precision"));
-        for (net, prefix, gradients) in twin.step().gradients() {
+        for (net, prefix, gradients) in pass.gradients() {
             let net = if net == "generator" { &model.generator } else { &model.discriminator };
             c.net((net, gradients), &trace, (&prefix, ""), |_, trained| trained, MIXED_TOLERANCE);
         }

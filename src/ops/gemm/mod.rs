@@ -314,8 +314,19 @@ impl Ops<'_> {
             Operand::Scatter => c.oc,
         };
         let b_run = if b_window { c.c } else { g.n };
+        if let Tile::Cooperative { side, lanes, .. } = tile {
+            let scale = |on| if g.gradient_in == on { GRADIENT_SCALE } else { 1.0 };
+            let (of_a, of_b) = (scale(GradientIn::A), scale(GradientIn::B));
+            call = call
+                .define("SIDE", side)
+                .define("LANES", lanes)
+                .param("scale_a", of_a)
+                .param("scale_b", of_b)
+                .param("unscale", 1.0 / (of_a * of_b));
+        }
         call = match tile {
-            Tile::Workgroup { rows, columns, tall, wide } => call
+            Tile::Workgroup { rows, columns, tall, wide }
+            | Tile::Cooperative { rows, columns, tall, wide, .. } => call
                 .define("TM", rows)
                 .define("TN", columns)
                 .define("TALL", tall)
@@ -323,22 +334,6 @@ impl Ops<'_> {
                 .define("KS", tile.k_steps())
                 .define("VA", by4(a_run))
                 .define("VB", by4(b_run)),
-            Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
-                let scale = |on| if g.gradient_in == on { GRADIENT_SCALE } else { 1.0 };
-                let (of_a, of_b) = (scale(GradientIn::A), scale(GradientIn::B));
-                call.define("SIDE", side)
-                    .define("TM", rows)
-                    .define("TN", columns)
-                    .define("TALL", tall)
-                    .define("WIDE", wide)
-                    .define("LANES", lanes)
-                    .define("KS", tile.k_steps())
-                    .define("VA", by4(a_run))
-                    .define("VB", by4(b_run))
-                    .param("scale_a", of_a)
-                    .param("scale_b", of_b)
-                    .param("unscale", 1.0 / (of_a * of_b))
-            }
             Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
                 let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
                 let va = match g.a.1 {
