@@ -6,8 +6,8 @@
 // The rows are the outer loop of the unrolled block, so that each accumulator takes its four k-steps in
 // a row: the compiler spills in the order of the text.
 //
-// Variant: SG lanes; RG groups of SG rows (A row-wise) or of 4 SG rows (A column-wise); CL lanes side by side, CV
-// vec4 columns each. With CL below SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl. VA, VB: how A and B are read, 0: floats, 1: four at a
+// Variant: SG lanes; RG groups of SG rows; CL lanes side by side, CV vec4 columns each. Of four k-steps of a group a lane
+// loads those of one row, or, with A column-wise, four rows of one k-step: four values either way. With CL below SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl. VA, VB: how A and B are read, 0: floats, 1: four at a
 // time, 2: pairs; VB 3: eight at a time. L: fours, pairs and eights are 64-bit integers, half as many components to
 // load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks,
 // one per z.
@@ -75,14 +75,7 @@ struct Params {
 #if A == 3
 #include "common/operands.wgsl"
 #endif
-// Rows of a tile, and those that a lane makes of each row group.
-#if A == 1
-#define ROWS RG * SG * 4
-#define TALL CL * 4
-#else
 #define ROWS RG * SG
-#define TALL CL
-#endif
 #define COLS CV * CL * 4
 
 #if L
@@ -138,7 +131,7 @@ fn main(
     }
     // First lane of those that share this lane's rows.
     let part = lane / ${CL}u * ${CL}u;
-#for r in 0..RG * TALL
+#for r in 0..RG * CL
 #for v in 0..CV
     var acc${r}_${v} = vec4<f32>();
 #endfor
@@ -192,8 +185,9 @@ fn main(
 #endfor
 #endif
 #if A == 1
+    let step = lane / ${SG / 4}u;
 #for g in 0..RG
-    let acol${g} = m0 + (${g}u * ${SG}u + lane) * 4u;
+    let acol${g} = m0 + ${g * SG}u + lane % ${SG / 4}u * 4u;
 #if VA == 0
 #for j in 0..4
     let acol${g}_${j} = min(acol${g} + ${j}u, p.m - 1u);
@@ -290,27 +284,22 @@ fn main(
 #endfor
 #endif
 #if A == 1
-#for j in 0..4
+            let a_row = min(k + step, k_last);
 #for g in 0..RG
-            var a${g}_${j} = vec4<f32>();
-            {
-                let row = min(k + ${j}u, k_last);
 #if VA == 0
-                let x = vec4(a[row * p.m + acol${g}_0], a[row * p.m + acol${g}_1],
-                    a[row * p.m + acol${g}_2], a[row * p.m + acol${g}_3]);
+            let x${g} = vec4(a[a_row * p.m + acol${g}_0], a[a_row * p.m + acol${g}_1],
+                a[a_row * p.m + acol${g}_2], a[a_row * p.m + acol${g}_3]);
 #endif
 #if VA == 1
-                let x = floats(a[row * (p.m / 4u) + acol${g}_0]);
+            let x${g} = floats(a[a_row * (p.m / 4u) + acol${g}_0]);
 #endif
 #if VA == 2 && L
-                let x = floats(vec2(a[row * (p.m / 2u) + acol${g}_0], a[row * (p.m / 2u) + acol${g}_1]));
+            let x${g} = floats(vec2(a[a_row * (p.m / 2u) + acol${g}_0], a[a_row * (p.m / 2u) + acol${g}_1]));
 #endif
 #if VA == 2 && !L
-                let x = vec4(a[row * (p.m / 2u) + acol${g}_0], a[row * (p.m / 2u) + acol${g}_1]);
+            let x${g} = vec4(a[a_row * (p.m / 2u) + acol${g}_0], a[a_row * (p.m / 2u) + acol${g}_1]);
 #endif
-                a${g}_${j} = select(vec4<f32>(), x, k + ${j}u < k_end);
-            }
-#endfor
+            let a${g} = select(vec4<f32>(), x${g}, k + step < k_end);
 #endfor
 #endif
 #if A == 2
@@ -416,38 +405,34 @@ fn main(
     // The multiply-adds.
 #for g in 0..RG
 #for l in 0..CL
-#if A == 1
-#for i in 0..4
             {
+#if A == 1 && CL == SG
 #for j in 0..4
-#if CL == SG
-                let s${j} = subgroupBroadcast(a${g}_${j}[${i}], ${l}u);
-#else
-                let s${j} = subgroupShuffle(a${g}_${j}[${i}], part + ${l}u);
+                let s${j} = subgroupBroadcast(a${g}[${l % 4}], ${j * (SG / 4) + l / 4}u);
+#endfor
 #endif
-#endfor
-#for v in 0..CV
-#define R (g * CL + l) * 4 + i
+#if A == 1 && CL < SG
+                let mine = part + ${l}u;
 #for j in 0..4
-                acc${R}_${v} = fma(vec4(s${j}), b${j}_${v}, acc${R}_${v});
+                let s${j} = subgroupShuffle(a${g}, mine / 4u + ${j * (SG / 4)}u)[mine % 4u];
 #endfor
-#endfor
-            }
-#endfor
-#else
-            {
+#endif
+#if A != 1
 #if CL == SG
                 let s = subgroupBroadcast(a${g}, ${l}u);
 #else
                 let s = subgroupShuffle(a${g}, part + ${l}u);
 #endif
+#for j in 0..4
+                let s${j} = s[${j}];
+#endfor
+#endif
 #for v in 0..CV
 #for j in 0..4
-                acc${g * CL + l}_${v} = fma(vec4(s[${j}]), b${j}_${v}, acc${g * CL + l}_${v});
+                acc${g * CL + l}_${v} = fma(vec4(s${j}), b${j}_${v}, acc${g * CL + l}_${v});
 #endfor
 #endfor
             }
-#endif
 #endfor
 #endfor
         }
@@ -466,13 +451,9 @@ fn main(
         let bias${v} = vec4(bias[col${v}], bias[min(col${v} + 1u, p.n - 1u)],
             bias[min(col${v} + 2u, p.n - 1u)], bias[min(col${v} + 3u, p.n - 1u)]);
 #endif
-#for r in 0..RG * TALL
-#define G r / TALL
-#if A == 1
-        let store${r} = m0 + (${G * SG}u + part) * 4u + ${r % TALL}u;
-#else
-        let store${r} = m0 + ${G * SG}u + part + ${r % TALL}u;
-#endif
+#for r in 0..RG * CL
+#define G r / CL
+        let store${r} = m0 + ${G * SG}u + part + ${r % CL}u;
         if (store${r} < m_end) {
 #if A == 3
             let in_class = store${r};

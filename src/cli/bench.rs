@@ -120,7 +120,7 @@ fn kernel(args: &KernelArgs) -> Result<()> {
     let KernelArg::Gemm = args.kernel;
     let product = product(&args.shape, args.columns)?;
     let gpu = Gpu::open(&args.adapter.choice())?;
-    let mut tiles = Tile::of(&gpu, product.columns);
+    let mut tiles = Tile::of(&gpu);
     if args.variant != "all" {
         let names: Vec<String> = tiles.iter().map(ToString::to_string).collect();
         tiles.retain(|t| t.to_string() == args.variant);

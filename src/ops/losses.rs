@@ -99,6 +99,7 @@ impl Ops<'_> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         let HeadWeights { unsupervised, entropy, consistency, .. } = weights;
         let call = Call::new("head_metrics", "losses")
+            .define("WG", self.gpu.reducing_group())
             .bind("state", &self.state)
             .bind("row_stats", row_stats)
             .bind("metrics", metrics)
@@ -135,6 +136,7 @@ impl Ops<'_> {
         let diff = p.scratch(self.gpu, "feature difference", 1, f.cols);
         let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
         let call = Call::new("feature_matching", layer)
+            .define("WG", self.gpu.reducing_group())
             .bind("state", &self.state)
             .bind("generated", &m_generated)
             .bind("real", &m_real)
@@ -169,6 +171,7 @@ impl Ops<'_> {
         metrics: &Tensor,
     ) -> Result<()> {
         let call = Call::new("generator_loss", "losses")
+            .define("WG", self.gpu.reducing_group())
             .bind("state", &self.state)
             .bind("logits", logits)
             .bind("dlogits", dlogits)

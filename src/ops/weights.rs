@@ -61,6 +61,7 @@ impl Ops<'_> {
     ) -> Result<()> {
         let (lanes, ty) = lanes(v.cols);
         let call = Call::new("weight_norm", layer)
+            .define("WG", self.gpu.reducing_group())
             .define("V", lanes)
             .define("T", ty)
             .bind("v", v)
@@ -87,6 +88,7 @@ impl Ops<'_> {
     ) -> Result<()> {
         let (lanes, ty) = lanes(v.cols);
         let mut call = Call::new("weight_norm_grad", layer)
+            .define("WG", self.gpu.reducing_group())
             .define("V", lanes)
             .define("T", ty)
             .define("SCALE", u32::from(dg.is_some()))

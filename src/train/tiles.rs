@@ -106,8 +106,7 @@ impl Tiles {
             n => n,
         };
         // The winners depend on which tiles there were to choose from.
-        let all: Vec<String> =
-            [false, true].iter().flat_map(|c| Tile::of(gpu, *c)).map(|t| t.to_string()).collect();
+        let all: Vec<String> = Tile::of(gpu).iter().map(ToString::to_string).collect();
         let folder = if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" };
         let file =
             cache::adapter_file(gpu, folder, &format!("{} {}", env!("CARGO_PKG_VERSION"), all.join(" ")));
@@ -115,7 +114,7 @@ impl Tiles {
             let kept: Option<Tiles> = file.as_deref().and_then(cache::read);
             kept.filter(|t| t.tune == tune).unwrap_or(Tiles { tune, tiles: BTreeMap::new() })
         };
-        let known = |kind: ProductKind| named(gpu, kind, kept().tiles.get(&kind.to_string())?);
+        let known = |kind: ProductKind| named(gpu, kept().tiles.get(&kind.to_string())?);
         let tiles = Tiles::of(gpu, model, settings, rows, |product| {
             let kind = product.kind();
             if let Some(tile) = known(kind) {
@@ -123,7 +122,7 @@ impl Tiles {
             }
             before(measured.products)?;
             let default = table.tile(kind);
-            let tiles = candidates(gpu, kind, default, tune);
+            let tiles = candidates(gpu, default, tune);
             let rounds = if tune == Tune::Fast { 3 } else { 9 };
             let tile = match gpu.aside(|| tune::trials(gpu, product, &tiles, rounds)) {
                 Ok(trials) => tune::winner(&trials).unwrap_or(default),
@@ -139,7 +138,7 @@ impl Tiles {
             if let Some(file) = &file {
                 cache::write(file, &kept);
             }
-            Ok(named(gpu, kind, &first).unwrap_or(tile))
+            Ok(named(gpu, &first).unwrap_or(tile))
         })?;
         Ok((Tiles { tune, ..tiles }, measured))
     }
@@ -173,7 +172,7 @@ impl Tiles {
     pub fn known_to(&self, gpu: &Gpu, model: &ModelShape, settings: &Settings) -> Tiles {
         let mut tiles = BTreeMap::new();
         for kind in step_products(gpu, model, settings, 1).iter().map(Product::kind) {
-            if let Some(tile) = self.tiles.get(&kind.to_string()).and_then(|name| named(gpu, kind, name)) {
+            if let Some(tile) = self.tiles.get(&kind.to_string()).and_then(|name| named(gpu, name)) {
                 tiles.insert(kind.to_string(), tile.to_string());
             }
         }
@@ -186,8 +185,7 @@ impl Tiles {
         if self.tiles.is_empty() {
             return table;
         }
-        let known =
-            |p: &Product| Some((p.kind(), named(gpu, p.kind(), self.tiles.get(&p.kind().to_string())?)?));
+        let known = |p: &Product| Some((p.kind(), named(gpu, self.tiles.get(&p.kind().to_string())?)?));
         let tiles = step_products(gpu, model, settings, 1).iter().filter_map(known).collect();
         Tiling::Measured { tiles: Rc::new(tiles), otherwise: Rc::new(table) }
     }
@@ -210,19 +208,18 @@ fn step_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) 
 }
 
 /// The tiles to measure for a product, the table's first.
-fn candidates(gpu: &Gpu, kind: ProductKind, default: Tile, tune: Tune) -> Vec<Tile> {
+fn candidates(gpu: &Gpu, default: Tile, tune: Tune) -> Vec<Tile> {
     let likely = |t: &Tile| match t {
         // Barriers are switches of coroutines in software.
         Tile::Workgroup { .. } | Tile::Cooperative { .. } => !gpu.summary().is_software(),
         Tile::Subgroup { long, .. } => *long == gpu.has_64_bit_integers(),
     };
-    let mut tiles = Tile::of(gpu, kind.operand() == crate::ops::Operand::Columns);
+    let mut tiles = Tile::of(gpu);
     tiles.retain(|t| *t != default && (tune == Tune::Full || likely(t)));
     tiles.insert(0, default);
     tiles
 }
 
-fn named(gpu: &Gpu, kind: ProductKind, name: &str) -> Option<Tile> {
-    let columns = kind.operand() == crate::ops::Operand::Columns;
-    Tile::of(gpu, columns).into_iter().find(|t| t.to_string() == name)
+fn named(gpu: &Gpu, name: &str) -> Option<Tile> {
+    Tile::of(gpu).into_iter().find(|t| t.to_string() == name)
 }

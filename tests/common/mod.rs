@@ -48,7 +48,9 @@ const POOL: (&str, &[&str]) = (
 /// Values that a distance of minibatch discrimination runs over.
 const DIMS: (&str, &[&str]) = ("DIMS", &["1", "2", "3", "5", "16"]);
 /// Invocations of a workgroup: software adapters, GPUs.
-const WG: (&str, &[&str]) = ("WG", &["32", "64"]);
+const WG: (&str, &[&str]) = ("WG", &["64", "256"]);
+/// Of kernels that sum over a workgroup.
+const SUMMING: (&str, &[&str]) = ("WG", &["4", "8", "16", "64"]);
 
 /// A name and its values, as in [`Entry::axes`].
 type Axis = (&'static str, &'static [&'static str]);
@@ -140,7 +142,7 @@ pub const TABLE: &[Entry] = &[
     entry("data_init", &[WG, ("BIAS", OFF_ON)]),
     entry("dropout", &[WG]),
     entry("evaluate", &[WG]),
-    entry("feature_matching", &[WG]),
+    entry("feature_matching", &[SUMMING]),
     entry("feature_matching_grad", &[WG, LANES]),
     entry("gather_images", &[WG, ("SEQUENCE", OFF_ON), LANES]),
     Entry {
@@ -162,32 +164,44 @@ pub const TABLE: &[Entry] = &[
                         "4 1 2 1",
                         "4 1 4 1",
                         "4 1 4 2",
+                        "4 2 4 1",
+                        "4 2 4 2",
                         "4 3 4 1",
                         "4 3 4 2",
                         "4 4 4 2",
+                        "4 4 4 1",
                         "4 6 4 1",
                         "4 6 2 1",
                         "4 8 2 1",
+                        "4 12 2 1",
                         "8 1 2 2",
                         "8 1 4 1",
                         "8 1 8 1",
                         "8 1 8 2",
+                        "8 2 8 1",
+                        "8 2 8 2",
                         "8 3 8 1",
                         "8 3 8 2",
                         "8 4 8 2",
+                        "8 4 8 1",
                         "8 6 8 1",
                         "8 6 4 1",
                         "8 8 4 1",
+                        "8 12 4 1",
                         "16 1 4 2",
                         "16 1 8 1",
                         "16 1 16 1",
                         "16 1 16 2",
+                        "16 2 16 1",
+                        "16 2 16 2",
                         "16 3 16 1",
                         "16 3 16 2",
                         "16 4 16 2",
+                        "16 4 16 1",
                         "16 6 16 1",
                         "16 6 8 1",
                         "16 8 8 1",
+                        "16 12 8 1",
                     ],
                 ),
                 ("L", OFF_ON),
@@ -204,11 +218,11 @@ pub const TABLE: &[Entry] = &[
         )
     },
     Entry { legal: |v| gemm_legal(v) && blocks_legal(v), ..entry("gemm_workgroup", &WORKGROUP) },
-    entry("generator_loss", &[WG]),
+    entry("generator_loss", &[SUMMING]),
     entry("global_avg_pool", &[WG]),
     entry("global_avg_pool_grad", &[WG]),
     entry("head", &[WG]),
-    entry("head_metrics", &[WG]),
+    entry("head_metrics", &[SUMMING]),
     entry("max_pool2d", &[WG, ("TAP", OFF_ON), POOL]),
     entry("max_pool2d_grad", &[WG, ACT, POOL]),
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
@@ -228,8 +242,8 @@ pub const TABLE: &[Entry] = &[
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),
     entry("split_k_sum", &[WG]),
-    entry("weight_norm", &[WG, LANES]),
-    entry("weight_norm_grad", &[WG, ("SCALE", OFF_ON), LANES]),
+    entry("weight_norm", &[SUMMING, LANES]),
+    entry("weight_norm_grad", &[SUMMING, ("SCALE", OFF_ON), LANES]),
 ];
 
 /// What `Ops::gemm` may ask of any tile.

@@ -51,7 +51,7 @@ pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
         }
     }
     // 64 x 64 is what wide products get anyway.
-    let other = |t: &Tile| t.size(Operand::Rows) != (64, 64);
+    let other = |t: &Tile| t.size() != (64, 64);
     all.extend(Tile::portable().into_iter().filter(other).map(Tiling::Fixed));
     all
 }

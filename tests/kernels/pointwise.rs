@@ -80,17 +80,18 @@ fn lengths_and_copies() {
     });
 }
 
-/// More workgroups than one axis of a grid takes: the grid is folded.
+/// More workgroups than one axis of a grid takes: the grid is folded. A kernel of one value an invocation; four at a time would
+/// be more than this adapter binds. The mean over one pixel is that pixel.
 #[test]
 fn a_folded_grid() {
     let gpu = crate::harness::open(false);
-    let n = 4 * gpu.elementwise_group() * 65_535 + 777;
+    let n = gpu.elementwise_group() * 65_535 + 777;
     let x: Vec<f32> = (0..n).map(|i| (i % 8191) as f32).collect();
     let tx = input(&gpu, 1, n, &x);
     let y = Output::new(&gpu, 1, n, Slack::Vec4);
-    let program = run(&gpu, State::default(), |ops, p| ops.copy(p, "test", &tx, &y.tensor, false));
+    let program = run(&gpu, State::default(), |ops, p| ops.global_avg_pool(p, "test", &tx, &y.tensor));
     assert_eq!(program.dispatches[0].grid[1], 2);
-    assert!(y.read::<f32>(&gpu, "folded copy") == x);
+    assert!(y.read::<f32>(&gpu, "folded mean") == x);
 }
 
 /// Where element (k, n) of a right operand lies.

@@ -12,7 +12,7 @@ use ssgan::error::Result;
 use ssgan::gpu::{AdapterChoice, Gpu, Precision};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
-use ssgan::ops::{Operand, Product, Tile};
+use ssgan::ops::{Product, Tile};
 use ssgan::reference::affine::{Affine, warp};
 use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
@@ -500,13 +500,13 @@ fn mixed_precision_comes_near_the_twin() {
 }
 
 fn tile_by_size(gpu: &Gpu, product: &Product) -> Tile {
-    let all = Tile::of(gpu, product.a == Operand::Columns);
+    let all = Tile::of(gpu);
     let (_, n, k) = product.size;
     all[(7 * n + k) as usize % all.len()]
 }
 
 fn smallest_workgroup_tile(_: &Gpu, _: &Product) -> Tile {
-    Tile::portable().into_iter().find(|t| t.size(Operand::Rows) == (32, 32)).unwrap()
+    Tile::portable().into_iter().find(|t| t.size() == (32, 32)).unwrap()
 }
 
 /// Whatever tiles products get, training is the same but for rounding.

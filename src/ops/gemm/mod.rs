@@ -210,7 +210,7 @@ impl Ops<'_> {
     pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
         self.check_gemm(layer, &g)?;
         let tile = self.tiling.tile(g.kind());
-        let (tm, tn) = tile.size(g.a.1);
+        let (tm, tn) = tile.size();
         let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
         let splittable =
             matches!(g.epilogue, Epilogue::None) && matches!(g.a.1, Operand::Rows | Operand::Columns);

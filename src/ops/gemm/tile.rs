@@ -1,6 +1,5 @@
 //! Blockings of a product: a shader and its sizes. All tiles take all operands and epilogues.
 
-use super::Operand;
 use crate::gpu::Gpu;
 
 /// A blocking of the product.
@@ -84,8 +83,8 @@ impl Tile {
         Tile::COOPERATIVE.iter().map(tile).filter(|t| t.invocations() <= 256).collect()
     }
 
-    /// The tiles that the adapter can run, A by rows or by columns.
-    pub fn of(gpu: &Gpu, columns: bool) -> Vec<Tile> {
+    /// The tiles that the adapter can run.
+    pub fn of(gpu: &Gpu) -> Vec<Tile> {
         let mut all = Tile::portable();
         if let Some(side) = gpu.cooperative_side() {
             all.extend(gpu.likely_lanes().into_iter().flat_map(|lanes| Tile::cooperative(side, lanes)));
@@ -93,12 +92,20 @@ impl Tile {
         // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
         // Row groups, the part of the lanes that is side by side, vec4 columns.
-        let blocks: &[(u32, u32, u32)] = match columns {
-            true => &[(1, 1, 1), (1, 1, 2)],
-            false => &[(1, 1, 1), (3, 1, 1), (6, 1, 1), (3, 1, 2), (4, 1, 2), (6, 2, 1), (8, 2, 1)],
-        };
+        let blocks = [
+            (1, 1, 1),
+            (3, 1, 1),
+            (4, 1, 1),
+            (6, 1, 1),
+            (2, 1, 2),
+            (3, 1, 2),
+            (4, 1, 2),
+            (6, 2, 1),
+            (8, 2, 1),
+            (12, 2, 1),
+        ];
         let widths: &[bool] = if gpu.has_64_bit_integers() { &[false, true] } else { &[false] };
-        for &(row_groups, part, column_vecs) in blocks {
+        for (row_groups, part, column_vecs) in blocks {
             let column_lanes = lanes / part;
             let tile = |&long| Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long };
             all.extend(widths.iter().map(tile));
@@ -107,14 +114,13 @@ impl Tile {
     }
 
     /// Rows and columns of C that one workgroup makes.
-    pub fn size(self, a: Operand) -> (u32, u32) {
+    pub fn size(self) -> (u32, u32) {
         match self {
             Tile::Workgroup { rows, columns, .. } | Tile::Cooperative { rows, columns, .. } => {
                 (rows, columns)
             }
             Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, .. } => {
-                let per_lane = if a == Operand::Columns { 4 } else { 1 };
-                (lanes * row_groups * per_lane, column_lanes * 4 * column_vecs)
+                (lanes * row_groups, column_lanes * 4 * column_vecs)
             }
         }
     }
@@ -149,10 +155,10 @@ impl Tile {
     }
 
     /// Columns of the panels that the right operand is packed in; 0: row by row.
-    pub(super) fn panel(self, a: Operand) -> u32 {
+    pub(super) fn panel(self) -> u32 {
         match self {
             Tile::Workgroup { .. } | Tile::Cooperative { .. } => 0,
-            Tile::Subgroup { .. } => self.size(a).1,
+            Tile::Subgroup { .. } => self.size().1,
         }
     }
 

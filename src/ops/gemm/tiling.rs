@@ -30,11 +30,6 @@ impl ProductKind {
         );
         ProductKind { a, n, inner: k }
     }
-
-    /// How A is read.
-    pub fn operand(self) -> Operand {
-        self.a
-    }
 }
 
 impl fmt::Display for ProductKind {
@@ -105,15 +100,19 @@ impl Tiling {
             // The narrowest that covers C, of equals the smallest.
             &Tiling::Cooperative { side, lanes } => {
                 let all = Tile::cooperative(side, lanes);
-                let size = |t: &&Tile| (t.size(kind.a).1, t.size(kind.a).0);
+                let size = |t: &&Tile| (t.size().1, t.size().0);
                 *all.iter().filter(|t| size(t).0 >= kind.n).min_by_key(size).unwrap_or(&all[0])
             }
             // Measured on llvmpipe 22.3: docs/performance.md.
             &Tiling::Software { lanes, long } => {
-                let (row_groups, column_lanes, column_vecs) = match kind.a {
-                    Operand::Columns => (1, lanes, if kind.n > 4 * lanes { 2 } else { 1 }),
-                    _ if kind.n > 4 * lanes => (3, lanes, 2),
-                    _ if kind.n > 2 * lanes => (6, lanes, 1),
+                let wide = kind.n > 4 * lanes;
+                let (row_groups, column_lanes, column_vecs) = match (kind.a, kind.inner) {
+                    // C, dW, has few rows: no taller than that.
+                    (Operand::Columns, m) if m <= 2 * lanes => (2, lanes, if wide { 2 } else { 1 }),
+                    (Operand::Columns, m) if m <= 4 * lanes => (4, lanes, 1),
+                    _ if wide => (3, lanes, 2),
+                    _ if kind.n > 2 * lanes || kind.a == Operand::Columns => (6, lanes, 1),
+                    (Operand::Scatter, _) => (12, lanes / 2, 1),
                     _ => (8, lanes / 2, 1),
                 };
                 Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long }
@@ -126,7 +125,7 @@ impl Tiling {
 
     /// Columns of the panels that the product's right operand is packed in; 0: row by row.
     pub fn panel(&self, kind: ProductKind) -> u32 {
-        self.tile(kind).panel(kind.a)
+        self.tile(kind).panel()
     }
 }
 
@@ -137,7 +136,7 @@ mod tests {
     #[test]
     fn cooperative_tiles_are_as_wide_as_the_product() {
         let tiling = Tiling::Cooperative { side: 16, lanes: 32 };
-        let size = |n| tiling.tile(ProductKind::new(Operand::Rows, (512, n, 100))).size(Operand::Rows);
+        let size = |n| tiling.tile(ProductKind::new(Operand::Rows, (512, n, 100))).size();
         for (n, want) in
             [(1, 16), (10, 16), (16, 16), (17, 32), (32, 32), (33, 64), (64, 64), (65, 64), (1000, 64)]
         {

@@ -193,9 +193,9 @@ mod tests {
             product((rows * 20, 3, 72), Operand::Scatter, false, conv),
             product((8, 27, rows * 6), Operand::Columns, true, conv),
         ] {
-            let mut tiles = Tile::of(&gpu, p.a == Operand::Columns);
+            let mut tiles = Tile::of(&gpu);
             // The large ones are slow to compile.
-            tiles.retain(|t| t.size(p.a).0 * t.size(p.a).1 <= 64 * 64);
+            tiles.retain(|t| t.size().0 * t.size().1 <= 64 * 64);
             let before = gpu.memory();
             let trials = gpu.aside(|| trials(&gpu, &p, &tiles, 2)).unwrap();
             assert_eq!(trials.len(), tiles.len(), "{p:?}");
