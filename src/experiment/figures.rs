@@ -1,8 +1,8 @@
 //! The figures of the report, drawn from our runs.
 
 use super::plan::{GROUPS, Group, Section};
-use super::results::{Epoch, Results, RunResult, Stat};
-use super::tables::{BASE_LABEL, base, effects};
+use super::results::{Epoch, Results, RunResult};
+use super::tables::{BASE_LABEL, effects};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
 use crate::report::plot::{Dot, Line, Panel};
@@ -87,15 +87,17 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
 
 /// Figure 13: the base first, then what each change gave.
 pub fn ablations(results: &Results) -> Vec<Dot> {
-    let effects = effects(results);
-    let dot =
-        |name: &str, s: Stat| Dot { name: name.into(), mean: s.mean, deviation: s.deviation.unwrap_or(0.0) };
-    match base(results) {
-        Some(b) if !effects.is_empty() => std::iter::once(dot(BASE_LABEL, b))
-            .chain(effects.iter().map(|e| dot(e.group.label, e.accuracy)))
-            .collect(),
-        _ => vec![],
+    let dot = |name: &str, mean, error: Option<f64>| Dot {
+        name: name.into(),
+        mean,
+        deviation: error.unwrap_or(0.0),
+    };
+    let mut dots: Vec<Dot> =
+        effects(results).iter().map(|e| dot(e.group.label, e.raw.mean, e.raw.error)).collect();
+    if !dots.is_empty() {
+        dots.insert(0, dot(BASE_LABEL, 0.0, None));
     }
+    dots
 }
 
 /// A layer in the drawing of a network.

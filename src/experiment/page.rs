@@ -56,9 +56,12 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     }
     let dots = figures::ablations(results);
     if !dots.is_empty() {
-        let chart = format!("<div class=\"chart\">{}</div>", draw_dots_svg(&dots, "share right", CHART.0));
-        let caption = "Figure 13. One thing changed in the semi-supervised cnn: mean and standard deviation over \
-                       the label seeds; the line is the cnn as it is.";
+        let chart = format!(
+            "<div class=\"chart\">{}</div>",
+            draw_dots_svg(&dots, "difference of the share right", CHART.0)
+        );
+        let caption = "Figure 13. One thing changed in the semi-supervised cnn: mean difference from it, raw parameters, \
+                       over the label seeds that both have, and its standard error.";
         body += &figure(caption, &chart);
     }
     body += "<h2>Runs</h2>\n";

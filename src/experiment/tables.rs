@@ -117,77 +117,101 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
 /// The base of the ablations, as tables and figures call it.
 pub const BASE_LABEL: &str = "the cnn as it is";
 
+/// Mean difference between runs of the same label seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Mean over the label seeds.
+    pub mean: f64,
+    /// Its standard error; `None` of one label seed.
+    pub error: Option<f64>,
+    /// Label seeds.
+    pub seeds: usize,
+}
+
+/// Standard errors that a mean of n = 2, 3, ... differences is from 0 in one of twenty cases by chance (Student's t with n - 1
+/// degrees of freedom, two-sided); of more, the last.
+const BY_CHANCE: [f64; 9] = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26];
+
+impl Difference {
+    /// Of `runs` from those of `base`; `None` if they share no label seed. Label seeds differ by more than many a change
+    /// does, so that only runs of one seed are held against each other.
+    fn between(base: &[&RunResult], runs: &[&RunResult], of: fn(&RunResult) -> f64) -> Option<Difference> {
+        let same = |r: &&RunResult| base.iter().find(|b| b.seed == r.seed).map(|b| of(r) - of(b));
+        let all: Vec<f64> = runs.iter().filter_map(same).collect();
+        let Stat { mean, deviation } = Stat::of(&all)?;
+        Some(Difference { mean, error: deviation.map(|d| d / (all.len() as f64).sqrt()), seeds: all.len() })
+    }
+
+    /// What may be said of it.
+    fn verdict(self) -> &'static str {
+        let Some(error) = self.error else { return "with one label seed, which says little" };
+        let far = BY_CHANCE[(self.seeds - 2).min(BY_CHANCE.len() - 1)] * error;
+        match self.mean {
+            m if m > far => "better than chance",
+            m if m < -far => "worse",
+            _ => "within what runs differ by",
+        }
+    }
+}
+
+impl std::fmt::Display for Difference {
+    /// `+0.0040 ± 0.0012`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:+.4}", self.mean)?;
+        self.error.map_or(Ok(()), |e| write!(f, " ± {e:.4}"))
+    }
+}
+
 /// What a change to the base gave.
 pub struct Effect {
     /// The changed group.
     pub group: &'static Group,
     /// What it changes.
     pub part: Part,
-    /// Its accuracies.
-    pub accuracy: Stat,
-    /// Difference of the means.
-    pub difference: f64,
-    /// Standard error of the difference; `None` where one side is a single run.
-    pub error: Option<f64>,
-}
-
-impl Effect {
-    /// `+0.0040 ± 0.0012`
-    fn change(&self) -> String {
-        let error = self.error.map_or(String::new(), |d| format!(" ± {d:.4}"));
-        format!("{:+.4}{error}", self.difference)
-    }
+    /// Of the raw parameters' accuracy.
+    pub raw: Difference,
+    /// Of the averaged parameters'.
+    pub averaged: Difference,
 }
 
 fn base_runs(results: &Results) -> Vec<&RunResult> {
     GROUPS.iter().find(|g| g.key == BASE).map(|g| results.of(g)).unwrap_or_default()
 }
 
-/// The base's accuracies; `None` if it was not run.
-pub fn base(results: &Results) -> Option<Stat> {
-    Stat::over(&base_runs(results), RunResult::accuracy)
-}
-
-/// The ablations that were run, in the plan's order.
+/// The ablations that were run with a label seed of the base's, in the plan's order.
 pub fn effects(results: &Results) -> Vec<Effect> {
-    let Some(base) = base(results) else { return vec![] };
-    let squared = |s: Stat, n: usize| s.deviation.map(|d| d * d / n as f64);
-    let of_base = squared(base, base_runs(results).len());
+    let base = base_runs(results);
     let of = |group: &'static Group| {
         let Section::Ablations(part) = group.section else { return None };
         let runs = results.of(group);
-        let accuracy = Stat::over(&runs, RunResult::accuracy)?;
-        let error = squared(accuracy, runs.len()).zip(of_base);
-        Some(Effect {
-            group,
-            part,
-            accuracy,
-            difference: accuracy.mean - base.mean,
-            error: error.map(|(a, b)| (a + b).sqrt()),
-        })
+        let raw = Difference::between(&base, &runs, RunResult::accuracy)?;
+        let averaged = Difference::between(&base, &runs, RunResult::averaged)?;
+        Some(Effect { group, part, raw, averaged })
     };
     GROUPS.iter().filter_map(of).collect()
 }
 
 fn ablations(results: &Results) -> Sheet {
-    let row = |changed: &str, how: &str, difference: String, runs: &[&RunResult]| {
+    let row = |changed: &str, how: &str, effect: Option<&Effect>, runs: &[&RunResult]| {
+        let of = |d: fn(&Effect) -> Difference| effect.map_or(String::new(), |e| d(e).to_string());
         vec![
             changed.into(),
             how.into(),
-            stat(runs, RunResult::accuracy),
-            difference,
+            of(|e| e.raw),
+            of(|e| e.averaged),
             list(runs, RunResult::accuracy),
-            stat(runs, RunResult::averaged),
+            list(runs, RunResult::averaged),
         ]
     };
-    let mut rows = vec![row("", BASE_LABEL, String::new(), &base_runs(results))];
+    let mut rows = vec![row("", BASE_LABEL, None, &base_runs(results))];
     rows.extend(
-        effects(results).iter().map(|e| row(part(e.part), e.group.label, e.change(), &results.of(e.group))),
+        effects(results).iter().map(|e| row(part(e.part), e.group.label, Some(e), &results.of(e.group))),
     );
     Sheet {
-        caption: "Table 6. One thing changed in the semi-supervised cnn (difference ± its standard error)."
+        caption: "Table 6. One thing changed in the semi-supervised cnn: difference from it at the same label seeds ± its \
+                  standard error."
             .into(),
-        heads: vec!["changed", "how", "ours", "difference", "by label seed", "ours, averaged parameters"],
+        heads: vec!["changed", "how", "difference", "averaged", "by label seed", "averaged"],
         rows,
     }
 }
@@ -209,22 +233,17 @@ pub fn answer(results: &Results) -> Vec<String> {
     let effects = effects(results);
     let best = |p: Part| {
         let of = effects.iter().filter(|e| e.part == p);
-        of.max_by(|a, b| a.difference.total_cmp(&b.difference))
+        of.max_by(|a, b| a.raw.mean.total_cmp(&b.raw.mean))
     };
     let sentence = |p: Part| {
         let e = best(p)?;
-        let verdict = match e.error {
-            None => "one run, which says little",
-            Some(d) if e.difference > 2.0 * d => "better than chance",
-            Some(d) if e.difference < -2.0 * d => "worse",
-            Some(_) => "within what label seeds differ by",
-        };
         let to = match p {
             Part::Both => "both at once",
             Part::Generator => "the generator",
             _ => "the discriminator",
         };
-        Some(format!("The best change to {to} was {}: {}, {verdict}.", e.group.label, e.change()))
+        let (label, raw, averaged, verdict) = (e.group.label, e.raw, e.averaged, e.raw.verdict());
+        Some(format!("The best change to {to} was {label}: {raw} (averaged {averaged}), {verdict}."))
     };
     [Part::Discriminator, Part::Generator, Part::Both].into_iter().filter_map(sentence).collect()
 }

@@ -123,6 +123,47 @@ fn the_page_has_all_tables_and_figures() {
     assert!(plain.contains("Table 5.") && !plain.contains("Table 6.") && !plain.contains("Figure 13."));
 }
 
+/// Differences are those of runs with the same label seed, however many there are of each group.
+#[test]
+fn effects_are_paired_by_label_seed() {
+    let mut r = results(true);
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a}, not {b}");
+    let second = |r: &mut Results, by: f32| {
+        let run = r.runs.iter_mut().find(|r| r.id == "minibatch-seed2").unwrap();
+        run.summary.test_accuracy += by;
+    };
+    second(&mut r, 0.003);
+    // 0.008, 0.011 and 0.008 in place of three times 0.008.
+    let first = &effects(&r)[0];
+    close(first.raw.mean, 0.009);
+    close(first.raw.error.unwrap(), 0.001);
+    close(first.averaged.mean, 0.008);
+    close(first.averaged.error.unwrap(), 0.0);
+    // The last group lacks seed 3, whose runs are better by 0.001.
+    let last = effects(&r).pop().unwrap();
+    assert_eq!(last.group.key, "labels-1000");
+    close(last.raw.mean, 0.028);
+    // Of three seeds, 9 standard errors from 0 and 2: 4.3 are not chance.
+    let best = |r: &Results| answer(r)[0].clone();
+    r.runs.retain(|r| !["label-smoothing", "batch-norm", "noise"].contains(&r.group));
+    assert!(
+        best(&r).ends_with("+0.0090 ± 0.0010 (averaged +0.0080 ± 0.0000), better than chance."),
+        "{}",
+        best(&r)
+    );
+    second(&mut r, -0.011);
+    assert!(
+        best(&r).contains("+0.0053 ± 0.0027") && best(&r).ends_with("within what runs differ by."),
+        "{}",
+        best(&r)
+    );
+    // One label seed says nothing of its error, and another one than the base's nothing at all.
+    r.runs.retain(|r| r.group != "minibatch" || r.seed == 2);
+    assert_eq!(effects(&r)[0].raw.to_string(), "+0.0000");
+    r.runs.retain(|r| r.group != "ssl-cnn" || r.seed != 2);
+    assert_eq!(effects(&r)[0].group.key, "plain-loss");
+}
+
 #[test]
 fn the_text_has_every_run_and_an_answer() {
     let r = results(true);
@@ -137,8 +178,7 @@ fn the_text_has_every_run_and_an_answer() {
     assert!(sentences[2].contains("both at once") && sentences[2].contains("better than chance"));
     // The base is the third group, minibatch discrimination the seventh.
     let first = &effects(&r)[0];
-    assert!((first.difference - 0.008).abs() < 1e-6, "{}", first.difference);
-    assert!((first.error.unwrap() - (2.0f64 * 1e-6 / 3.0).sqrt()).abs() < 1e-6);
+    assert!((first.raw.mean - 0.008).abs() < 1e-6, "{}", first.raw.mean);
     assert!(answer(&results(false)).is_empty());
     assert!(text.contains("| cnn | 0.8339 |") && text.contains("ssgan 9.9"));
     // The report's numbers are of its data.
