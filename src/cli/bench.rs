@@ -321,7 +321,12 @@ fn paced(trainer: &Trainer<'_>) -> Result<()> {
     let summary = trainer.gpu().summary();
     output::print(&format!(
         "{}\n",
-        json!({ "name": concat!("ssgan ", env!("CARGO_PKG_VERSION")), "adapter": summary.name, "driver": summary.driver_text() })
+        json!({
+            "name": concat!("ssgan ", env!("CARGO_PKG_VERSION")),
+            "adapter": summary.name,
+            "driver": summary.driver_text(),
+            "flop": trainer.program().flops(),
+        })
     ))?;
     for (t, line) in std::io::stdin().lines().enumerate() {
         line.map_err(Error::io("read", "standard input"))?;
