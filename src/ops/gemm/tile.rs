@@ -56,6 +56,21 @@ impl Tile {
     const WORKGROUP: [(u32, u32, u32, u32); 6] =
         [(64, 64, 4, 4), (128, 128, 8, 8), (128, 64, 8, 4), (64, 32, 4, 4), (32, 32, 4, 4), (64, 16, 4, 4)];
 
+    /// The subgroup tiles: row groups, the part of the lanes that is side by side, vec4 columns.
+    const SUBGROUP: [(u32, u32, u32); 11] = [
+        (1, 1, 1),
+        (2, 1, 1),
+        (3, 1, 1),
+        (4, 1, 1),
+        (6, 1, 1),
+        (2, 1, 2),
+        (3, 1, 2),
+        (4, 1, 2),
+        (6, 2, 1),
+        (8, 2, 1),
+        (12, 2, 1),
+    ];
+
     /// The workgroup tile of so many rows and columns.
     pub(super) const fn workgroup(rows: u32, columns: u32) -> Tile {
         let mut i = 0;
@@ -83,6 +98,14 @@ impl Tile {
         Tile::COOPERATIVE.iter().map(tile).filter(|t| t.invocations() <= 256).collect()
     }
 
+    /// The subgroup tiles for subgroups of `lanes`, reading 64-bit integers or floats.
+    pub(super) fn subgroup(lanes: u32, long: bool) -> Vec<Tile> {
+        let tile = |&(row_groups, part, column_vecs): &(u32, u32, u32)| {
+            Tile::Subgroup { lanes, row_groups, column_lanes: lanes / part, column_vecs, long }
+        };
+        Tile::SUBGROUP.iter().map(tile).collect()
+    }
+
     /// The tiles that the adapter can run.
     pub fn of(gpu: &Gpu) -> Vec<Tile> {
         let mut all = Tile::portable();
@@ -91,24 +114,9 @@ impl Tile {
         }
         // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
-        // Row groups, the part of the lanes that is side by side, vec4 columns.
-        let blocks = [
-            (1, 1, 1),
-            (3, 1, 1),
-            (4, 1, 1),
-            (6, 1, 1),
-            (2, 1, 2),
-            (3, 1, 2),
-            (4, 1, 2),
-            (6, 2, 1),
-            (8, 2, 1),
-            (12, 2, 1),
-        ];
-        let widths: &[bool] = if gpu.has_64_bit_integers() { &[false, true] } else { &[false] };
-        for (row_groups, part, column_vecs) in blocks {
-            let column_lanes = lanes / part;
-            let tile = |&long| Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long };
-            all.extend(widths.iter().map(tile));
+        all.extend(Tile::subgroup(lanes, false));
+        if gpu.has_64_bit_integers() {
+            all.extend(Tile::subgroup(lanes, true));
         }
         all
     }

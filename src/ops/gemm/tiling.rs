@@ -133,6 +133,25 @@ impl Tiling {
 mod tests {
     use super::*;
 
+    /// Else a run could not name the tile that it began with, and a table's tile that won would be tried at every start.
+    #[test]
+    fn tables_choose_among_the_tiles_that_can_be_tried() {
+        let sizes = [1, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 1000];
+        let operands = [Operand::Rows, Operand::Columns, Operand::Window, Operand::Scatter];
+        for (lanes, long) in [(4, false), (8, false), (8, true), (16, true)] {
+            let software = (Tiling::Software { lanes, long }, Tile::subgroup(lanes, long));
+            let cooperative = (Tiling::Cooperative { side: 8, lanes }, Tile::cooperative(8, lanes));
+            for (tiling, known) in [software, (Tiling::Portable, Tile::portable()), cooperative] {
+                for a in operands {
+                    for (n, inner) in sizes.iter().flat_map(|n| sizes.map(|i| (*n, i))) {
+                        let tile = tiling.tile(ProductKind { a, n, inner });
+                        assert!(known.contains(&tile), "{tiling:?}: {a:?} n={n} inner={inner}: {tile}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn cooperative_tiles_are_as_wide_as_the_product() {
         let tiling = Tiling::Cooperative { side: 16, lanes: 32 };
