@@ -589,6 +589,18 @@ fn a_report_is_gone_on_with() {
     for file in ["m/index.html", "m/report.md", "m/results.json"] {
         assert!(fs::read_to_string(b.path(file)).unwrap().contains("supervised-cnn-seed1"), "{file}");
     }
+    // What is left of the run without its folder, in `m`, says the same in tables, and is not trained again.
+    let out = b.run("reproduce --quick --label-seeds 1 --merge m --out k");
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let read = |file: &str| fs::read_to_string(b.path(file)).unwrap();
+    assert_eq!(read("k/report.md"), read("m/report.md"));
+    assert_eq!(read("k/summaries/supervised-cnn-seed1.json"), read("m/summaries/supervised-cnn-seed1.json"));
+    let said = b.run("reproduce --quick --label-seeds 1 --out k --only supervised-cnn --adapter software");
+    assert!(said.status.success() && !b.path("k/runs").exists(), "{}", String::from_utf8_lossy(&said.stderr));
+    let other = "reproduce --dataset digits --label-seeds 1 --merge k --out n";
+    b.fails(other, 6, &["supervised-cnn-seed1.json", "--epochs 20`, and this plan has"]);
+    b.file("k/summaries/supervised-cnn-seed1.json", "{}");
+    b.fails("reproduce --quick --label-seeds 1 --merge k --out n", 6, &["not the summary of a run"]);
     // Not quick is another plan: the same run with other settings.
     b.fails("reproduce --dataset digits --label-seeds 1 --merge r --out n", 6, &["other settings"]);
     b.fails("reproduce --dataset digits --label-seeds 1 --out r", 6, &["other settings"]);

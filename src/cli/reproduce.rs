@@ -7,7 +7,7 @@ use super::{interrupt, load, output};
 use crate::data::{self, Dataset, Info};
 use crate::error::{Error, Result};
 use crate::experiment::plan::{GROUPS, Planned, Scope, plan, shard};
-use crate::experiment::results::{Results, RunResult, Stat};
+use crate::experiment::results::{Record, Results, RunResult, Stat};
 use crate::experiment::{markdown, page};
 use crate::gpu::Gpu;
 use crate::report::grid;
@@ -117,10 +117,10 @@ pub fn run(args: &Args) -> Result<()> {
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
-        let folder = folder(&args.out, planned);
-        if RunResult::load(planned, &folder)?.is_some() {
+        if args.finished(planned, &args.out)?.is_some() {
             continue;
         }
+        let folder = folder(&args.out, planned);
         let results = args.results(&all, &[&args.out], &info)?;
         let left: Vec<&Planned> = mine[i..].iter().filter(|p| results.missing.contains(&p.id)).collect();
         let left = time_left(&results, &left);
@@ -170,6 +170,11 @@ pub fn run(args: &Args) -> Result<()> {
 /// Where a planned run is.
 fn folder(root: &Path, planned: &Planned) -> PathBuf {
     root.join("runs").join(&planned.id)
+}
+
+/// Where what is kept of a planned run is.
+fn record(root: &Path, planned: &Planned) -> PathBuf {
+    root.join("summaries").join(format!("{}.json", planned.id))
 }
 
 /// Clears the folder of a run that ended before its settings were written; refuses one that another process holds.
@@ -267,13 +272,29 @@ impl Args {
         let mut runs = Vec::new();
         let mut missing = Vec::new();
         for planned in all {
-            let found = roots.iter().find_map(|r| RunResult::load(planned, &folder(r, planned)).transpose());
+            let found = roots.iter().find_map(|r| self.finished(planned, r).transpose());
             match found.transpose()? {
                 Some(run) => runs.push(run),
                 None => missing.push(planned.id.clone()),
             }
         }
         Ok(Results { data: info.clone(), quick: self.quick, planned: all.len(), runs, missing })
+    }
+
+    /// The run of `planned` in a report's folder, or what is kept of it; `None` if it is not finished.
+    fn finished(&self, planned: &Planned, root: &Path) -> Result<Option<RunResult>> {
+        if let Some(run) = RunResult::load(planned, &folder(root, planned))? {
+            return Ok(Some(run));
+        }
+        let path = record(root, planned);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let record: Record = serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
+            Error::Output(format!("{}: {e}: not the summary of a run; remove it", path.display()))
+        })?;
+        let Resolved { settings, model_toml, .. } = self.resolve(planned)?;
+        RunResult::recorded(planned, record, &path, settings, model_toml).map(Some)
     }
 }
 
@@ -368,7 +389,11 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 fn write(results: &Results, out: &Path) -> Result<()> {
     crate::atomic::write(&out.join("index.html"), page(results, &out.join("data.png"))?.as_bytes())?;
     crate::atomic::write(&out.join("report.md"), markdown(results).as_bytes())?;
-    write_json(&out.join("results.json"), results)
+    write_json(&out.join("results.json"), results)?;
+    let folder = out.join("summaries");
+    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    let keep = |r: &RunResult| write_json(&folder.join(format!("{}.json", r.id)), &r.record());
+    results.runs.iter().try_for_each(keep)
 }
 
 fn report(args: &Args, results: &Results) -> Result<()> {

@@ -57,8 +57,13 @@ fn panels(
     lines: &[(&str, Value)],
     (y_label, include): (&str, f64),
 ) -> Vec<(&'static str, Panel)> {
-    let of = |group: &'static Group| {
-        let runs = results.of(group);
+    // Of some runs only the end is known.
+    let told = |group: &'static Group| {
+        let mut runs = results.of(group);
+        runs.retain(|r| !r.epochs.is_empty());
+        (group, runs)
+    };
+    let of = |(group, runs): (&'static Group, Vec<&RunResult>)| {
         let lines = lines.iter().map(|(name, value)| mean_line(name, &runs, *value)).collect();
         let panel = Panel {
             title: String::new(),
@@ -69,7 +74,8 @@ fn panels(
         };
         (group.network, panel)
     };
-    GROUPS.iter().filter(|g| g.section == section && !results.of(g).is_empty()).map(of).collect()
+    let groups = GROUPS.iter().filter(|g| g.section == section).map(told);
+    groups.filter(|(_, runs)| !runs.is_empty()).map(of).collect()
 }
 
 /// The mean over runs at each epoch that all of them have, and the runs.

@@ -25,8 +25,8 @@ fn lead(results: &Results) -> String {
     let mut machines: Vec<String> = Vec::new();
     let mut programs: Vec<&str> = Vec::new();
     for r in &results.runs {
-        if !programs.contains(&r.program.as_str()) {
-            programs.push(&r.program);
+        if let Some(program) = r.program.as_deref().filter(|p| !programs.contains(p)) {
+            programs.push(program);
         }
         let machine = format!("{} ({}, {})", r.summary.adapter, r.summary.backend, r.summary.driver);
         if !machines.contains(&machine) {
@@ -47,7 +47,7 @@ fn lead(results: &Results) -> String {
         results.data.test.images,
         results.runs.len(),
         results.planned,
-        if programs.is_empty() { "nothing yet".into() } else { programs.join(", ") },
+        if programs.is_empty() { env!("CARGO_PKG_NAME").into() } else { programs.join(", ") },
         if machines.is_empty() { "no machine yet".into() } else { machines.join("; ") },
     )
 }

@@ -50,7 +50,7 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     for (number, group) in
         [11, 12].into_iter().zip(GROUPS.iter().filter(|g| g.section == Section::SemiSupervised))
     {
-        if let Some(run) = results.of(group).first() {
+        if let Some(run) = results.of(group).iter().find(|r| !r.epochs.is_empty()) {
             body += &samples(number, group.network, run, image)?;
         }
     }

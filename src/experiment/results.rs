@@ -8,7 +8,7 @@ use crate::report::history;
 use crate::run_dir;
 use crate::train::event::{EpochMetrics, EpochTime, Summary};
 use crate::train::settings::Settings;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A finished run.
@@ -24,11 +24,11 @@ pub struct RunResult {
     pub command: String,
     /// The settings, resolved.
     pub settings: Settings,
-    /// Name and version of the program that trained it.
-    pub program: String,
+    /// Name and version of the program that trained it, where that is known.
+    pub program: Option<String>,
     /// Its end.
     pub summary: Summary,
-    /// Its evaluated epochs.
+    /// Its evaluated epochs; none of a run that only its [`Record`] is left of.
     pub epochs: Vec<Epoch>,
     /// The text of its model file.
     #[serde(skip)]
@@ -48,7 +48,71 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+/// A finished run in a file of its own, `summaries/ID.json` of a report: enough for tables, where its folder is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The command that repeats it alone.
+    pub command: String,
+    /// Name and version of the program that trained it, where that is known.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// Its end.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+/// Ends the command of a run whose products round to 16 bits: its plan does not say.
+const MIXED: &str = " --precision mixed";
+
+fn command(planned: &Planned) -> String {
+    format!("ssgan train {}", planned.flags.join(" "))
+}
+
 impl RunResult {
+    /// The run of `planned` that `record` is what is left of, with the settings and the model that the plan has for it.
+    /// `path` is where the record is from.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if the record is of another run.
+    pub fn recorded(
+        planned: &Planned,
+        record: Record,
+        path: &Path,
+        mut settings: Settings,
+        model_toml: String,
+    ) -> Result<RunResult> {
+        let plain = record.command.strip_suffix(MIXED);
+        if plain.is_some() {
+            settings.precision = Precision::Mixed;
+        }
+        if plain.unwrap_or(&record.command) != command(planned) {
+            return Err(Error::Output(format!(
+                "{}: is of `{}`, and this plan has `{}`: name another --out, or remove it",
+                path.display(),
+                record.command,
+                command(planned)
+            )));
+        }
+        Ok(RunResult {
+            id: planned.id.clone(),
+            group: planned.group.key,
+            seed: planned.seed,
+            command: record.command,
+            settings: elsewhere(settings),
+            program: record.program,
+            summary: record.summary,
+            epochs: vec![],
+            model_toml,
+            folder: PathBuf::new(),
+        })
+    }
+
+    /// What to keep of it.
+    pub fn record(&self) -> Record {
+        let RunResult { command, program, summary, .. } = self.clone();
+        Record { command, program, summary }
+    }
+
     /// The run of `planned` in `folder`; `None` if it is not there or not finished.
     ///
     /// # Errors
@@ -71,7 +135,7 @@ impl RunResult {
         let settings: Settings =
             toml::from_str(&text("config.toml")?).map_err(|e| broken(&config, e.message().into()))?;
         let epochs = history::load(folder)?.epochs;
-        let precision = if settings.precision == Precision::Mixed { " --precision mixed" } else { "" };
+        let precision = if settings.precision == Precision::Mixed { MIXED } else { "" };
         let epoch = |metrics: EpochMetrics| {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }
@@ -80,8 +144,8 @@ impl RunResult {
             id: planned.id.clone(),
             group: planned.group.key,
             seed: planned.seed,
-            command: format!("ssgan train {}{precision}", planned.flags.join(" ")),
-            settings: Settings { data_dir: None, adapter: None, backend: None, ..settings },
+            command: command(planned) + precision,
+            settings: elsewhere(settings),
             program: program(&folder.join("env.json")),
             summary,
             epochs: epochs.into_iter().map(epoch).collect(),
@@ -107,15 +171,20 @@ impl RunResult {
     }
 }
 
-/// `ssgan 0.1.0`, from a run's environment; that says nothing where it cannot be read.
-fn program(env: &Path) -> String {
+/// Settings without those of the machine.
+fn elsewhere(settings: Settings) -> Settings {
+    Settings { data_dir: None, adapter: None, backend: None, ..settings }
+}
+
+/// `ssgan 0.1.0`, from a run's environment.
+fn program(env: &Path) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Environment {
         program: String,
         version: String,
     }
-    let read = || serde_json::from_str::<Environment>(&crate::text::read(env).ok()?).ok();
-    read().map_or("an unknown program".into(), |e| format!("{} {}", e.program, e.version))
+    let e: Environment = serde_json::from_str(&crate::text::read(env).ok()?).ok()?;
+    Some(format!("{} {}", e.program, e.version))
 }
 
 /// Everything that a page shows.

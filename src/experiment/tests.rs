@@ -64,7 +64,7 @@ fn results(ablate: bool) -> Results {
             group: p.group.key,
             seed: p.seed,
             command: format!("ssgan train {}", p.flags.join(" ")),
-            program: text("ssgan 9.9"),
+            program: Some(text("ssgan 9.9")),
             settings: Settings::defaults(method, !p.group.network.starts_with("dnn")),
             summary: Summary {
                 gpu_bytes: None,

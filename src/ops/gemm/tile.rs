@@ -100,8 +100,12 @@ impl Tile {
 
     /// The subgroup tiles for subgroups of `lanes`, reading 64-bit integers or floats.
     pub(super) fn subgroup(lanes: u32, long: bool) -> Vec<Tile> {
-        let tile = |&(row_groups, part, column_vecs): &(u32, u32, u32)| {
-            Tile::Subgroup { lanes, row_groups, column_lanes: lanes / part, column_vecs, long }
+        let tile = |&(row_groups, part, column_vecs): &(u32, u32, u32)| Tile::Subgroup {
+            lanes,
+            row_groups,
+            column_lanes: lanes / part,
+            column_vecs,
+            long,
         };
         Tile::SUBGROUP.iter().map(tile).collect()
     }
