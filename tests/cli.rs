@@ -595,6 +595,10 @@ fn a_report_is_gone_on_with() {
     let read = |file: &str| fs::read_to_string(b.path(file)).unwrap();
     assert_eq!(read("k/report.md"), read("m/report.md"));
     assert_eq!(read("k/summaries/supervised-cnn-seed1.json"), read("m/summaries/supervised-cnn-seed1.json"));
+    // A run's folder, wherever it is, has its curves too.
+    let out = b.run("reproduce --quick --label-seeds 1 --merge k r --out both");
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(read("both/index.html").contains("Figure 7.") && !read("k/index.html").contains("Figure 7."));
     let said = b.run("reproduce --quick --label-seeds 1 --out k --only supervised-cnn --adapter software");
     assert!(said.status.success() && !b.path("k/runs").exists(), "{}", String::from_utf8_lossy(&said.stderr));
     let other = "reproduce --dataset digits --label-seeds 1 --merge k --out n";

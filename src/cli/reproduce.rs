@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
-        if args.finished(planned, &args.out)?.is_some() {
+        if args.finished(planned, &[&args.out])?.is_some() {
             continue;
         }
         let folder = folder(&args.out, planned);
@@ -272,8 +272,7 @@ impl Args {
         let mut runs = Vec::new();
         let mut missing = Vec::new();
         for planned in all {
-            let found = roots.iter().find_map(|r| self.finished(planned, r).transpose());
-            match found.transpose()? {
+            match self.finished(planned, roots)? {
                 Some(run) => runs.push(run),
                 None => missing.push(planned.id.clone()),
             }
@@ -281,15 +280,17 @@ impl Args {
         Ok(Results { data: info.clone(), quick: self.quick, planned: all.len(), runs, missing })
     }
 
-    /// The run of `planned` in a report's folder, or what is kept of it; `None` if it is not finished.
-    fn finished(&self, planned: &Planned, root: &Path) -> Result<Option<RunResult>> {
-        if let Some(run) = RunResult::load(planned, &folder(root, planned))? {
-            return Ok(Some(run));
+    /// The run of `planned` in the first of the roots that has it; else what one of them keeps of it, which has no curves;
+    /// `None` if it is finished in none.
+    fn finished(&self, planned: &Planned, roots: &[&Path]) -> Result<Option<RunResult>> {
+        for root in roots {
+            if let Some(run) = RunResult::load(planned, &folder(root, planned))? {
+                return Ok(Some(run));
+            }
         }
-        let path = record(root, planned);
-        if !path.is_file() {
+        let Some(path) = roots.iter().map(|r| record(r, planned)).find(|p| p.is_file()) else {
             return Ok(None);
-        }
+        };
         let record: Record = serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
             Error::Output(format!("{}: {e}: not the summary of a run; remove it", path.display()))
         })?;
