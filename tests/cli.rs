@@ -603,6 +603,14 @@ fn a_report_is_gone_on_with() {
     assert!(said.status.success() && !b.path("k/runs").exists(), "{}", String::from_utf8_lossy(&said.stderr));
     let other = "reproduce --dataset digits --label-seeds 1 --merge k --out n";
     b.fails(other, 6, &["supervised-cnn-seed1.json", "--epochs 20`, and this plan has"]);
+    // Whose summary another run's would replace stays; that of the same run may be written again.
+    let out = b.run("reproduce --quick --label-seeds 1 --merge m --out k");
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let kept = read("k/summaries/supervised-cnn-seed1.json");
+    b.file("k/summaries/supervised-cnn-seed1.json", kept.replacen("\"seconds\": ", "\"seconds\": 1", 1));
+    let kept = read("k/summaries/supervised-cnn-seed1.json");
+    b.fails("reproduce --quick --label-seeds 1 --merge m --out k", 6, &["of another run", "--out"]);
+    assert_eq!(read("k/summaries/supervised-cnn-seed1.json"), kept);
     b.file("k/summaries/supervised-cnn-seed1.json", "{}");
     b.fails("reproduce --quick --label-seeds 1 --merge k --out n", 6, &["not the summary of a run"]);
     // Not quick is another plan: the same run with other settings.

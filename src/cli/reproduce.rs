@@ -292,7 +292,7 @@ impl Args {
             return Ok(None);
         };
         let record: Record = serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
-            Error::Output(format!("{}: {e}: not the summary of a run; remove it", path.display()))
+            Error::Output(format!("{}: {e}: not the summary of a run; move it away", path.display()))
         })?;
         let Resolved { settings, model_toml, .. } = self.resolve(planned)?;
         RunResult::recorded(planned, record, &path, settings, model_toml).map(Some)
@@ -335,6 +335,7 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
         )));
     }
     args.check_runs(all, &roots)?;
+    keeps(&args.out, &info, &results)?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let picture =
         std::fs::read(roots[0].join("data.png")).map_err(Error::io("read", roots[0].join("data.png")))?;
@@ -345,6 +346,24 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
         progress.note(&format!("not finished in any folder: {}", results.missing.join(", ")));
     }
     report(args, &results)
+}
+
+/// Refuses to write over a report of other data, or over the summaries of other runs, which may be all that is left of them.
+fn keeps(out: &Path, info: &Info, results: &Results) -> Result<()> {
+    if out.join("data.json").is_file() && read_info(out)?.fingerprint != info.fingerprint {
+        return Err(Error::Output(format!("{} is of other data: name another --out", out.display())));
+    }
+    for run in &results.runs {
+        let path = out.join("summaries").join(format!("{}.json", run.id));
+        let same = |text: &str| serde_json::from_str(text).is_ok_and(|r: Record| r.is_of(run));
+        if path.is_file() && !same(&crate::text::read(&path)?) {
+            let path = path.display();
+            return Err(Error::Output(format!(
+                "{path} is of another run: name another --out, or move it away"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn read_info(root: &Path) -> Result<Info> {

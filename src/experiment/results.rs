@@ -61,8 +61,21 @@ pub struct Record {
     pub summary: Summary,
 }
 
-/// Ends the command of a run whose products round to 16 bits: its plan does not say.
-const MIXED: &str = " --precision mixed";
+impl Record {
+    /// Whether it is what is kept of `run`. Seconds may differ in a last digit that text does not carry.
+    pub fn is_of(&self, run: &RunResult) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs();
+        let (a, b) = (&self.summary, &run.summary);
+        self.command == run.command
+            && (a.test_accuracy, a.test_accuracy_ema) == (b.test_accuracy, b.test_accuracy_ema)
+            && near(a.seconds, b.seconds)
+    }
+}
+
+/// Ends the command of a run: its plan does not say whether its products round to 16 bits.
+fn precision(settings: &Settings) -> &'static str {
+    if settings.precision == Precision::Mixed { " --precision mixed" } else { "" }
+}
 
 fn command(planned: &Planned) -> String {
     format!("ssgan train {}", planned.flags.join(" "))
@@ -78,19 +91,16 @@ impl RunResult {
         planned: &Planned,
         record: Record,
         path: &Path,
-        mut settings: Settings,
+        settings: Settings,
         model_toml: String,
     ) -> Result<RunResult> {
-        let plain = record.command.strip_suffix(MIXED);
-        if plain.is_some() {
-            settings.precision = Precision::Mixed;
-        }
-        if plain.unwrap_or(&record.command) != command(planned) {
+        let wanted = command(planned) + precision(&settings);
+        if record.command != wanted {
             return Err(Error::Output(format!(
-                "{}: is of `{}`, and this plan has `{}`: name another --out, or remove it",
+                "{}: is of `{}`, and this plan has `{wanted}`: give the flags that it was made with, name another folder, or \
+                 move it away",
                 path.display(),
                 record.command,
-                command(planned)
             )));
         }
         Ok(RunResult {
@@ -124,7 +134,7 @@ impl RunResult {
         }
         let broken = |file: &Path, reason: String| {
             Error::Output(format!(
-                "{}: {reason}: the run is damaged; remove its folder and start again",
+                "{}: {reason}: the run is damaged; remove its folder, and its file in summaries, and start again",
                 file.display()
             ))
         };
@@ -135,7 +145,7 @@ impl RunResult {
         let settings: Settings =
             toml::from_str(&text("config.toml")?).map_err(|e| broken(&config, e.message().into()))?;
         let epochs = history::load(folder)?.epochs;
-        let precision = if settings.precision == Precision::Mixed { MIXED } else { "" };
+        let precision = precision(&settings);
         let epoch = |metrics: EpochMetrics| {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }

@@ -188,7 +188,8 @@ mod tests {
         let product = |size, a, b_window, conv| Product { size, a, b_window, conv };
         for p in [
             product((40, 24, 18), Operand::Rows, false, Conv::default()),
-            product((24, 18, 40), Operand::Columns, false, Conv::default()),
+            // Taller than every tile: all of its row groups count.
+            product((200, 18, 40), Operand::Columns, false, Conv::default()),
             product((rows * 6, 8, 27), Operand::Window, false, conv),
             product((rows * 20, 3, 72), Operand::Scatter, false, conv),
             product((8, 27, rows * 6), Operand::Columns, true, conv),
