@@ -172,9 +172,9 @@ fn folder(root: &Path, planned: &Planned) -> PathBuf {
     root.join("runs").join(&planned.id)
 }
 
-/// Where what is kept of a planned run is.
-fn record(root: &Path, planned: &Planned) -> PathBuf {
-    root.join("summaries").join(format!("{}.json", planned.id))
+/// Where what is kept of a run is.
+fn record(root: &Path, id: &str) -> PathBuf {
+    root.join("summaries").join(format!("{id}.json"))
 }
 
 /// Clears the folder of a run that ended before its settings were written; refuses one that another process holds.
@@ -288,7 +288,7 @@ impl Args {
                 return Ok(Some(run));
             }
         }
-        let Some(path) = roots.iter().map(|r| record(r, planned)).find(|p| p.is_file()) else {
+        let Some(path) = roots.iter().map(|r| record(r, &planned.id)).find(|p| p.is_file()) else {
             return Ok(None);
         };
         let record: Record = serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
@@ -354,7 +354,7 @@ fn keeps(out: &Path, info: &Info, results: &Results) -> Result<()> {
         return Err(Error::Output(format!("{} is of other data: name another --out", out.display())));
     }
     for run in &results.runs {
-        let path = out.join("summaries").join(format!("{}.json", run.id));
+        let path = record(out, &run.id);
         let same = |text: &str| serde_json::from_str(text).is_ok_and(|r: Record| r.is_of(run));
         if path.is_file() && !same(&crate::text::read(&path)?) {
             let path = path.display();
@@ -412,7 +412,7 @@ fn write(results: &Results, out: &Path) -> Result<()> {
     write_json(&out.join("results.json"), results)?;
     let folder = out.join("summaries");
     std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-    let keep = |r: &RunResult| write_json(&folder.join(format!("{}.json", r.id)), &r.record());
+    let keep = |r: &RunResult| write_json(&record(out, &r.id), &r.record());
     results.runs.iter().try_for_each(keep)
 }
 
