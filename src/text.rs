@@ -1,7 +1,8 @@
 //! Help with text files that people write: reading them with a size limit, line numbers, suggestions.
 
 use crate::error::{Error, Result};
-use std::io::Read;
+use serde_json::ser::Formatter;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// Largest model or configuration file, in bytes.
@@ -28,14 +29,95 @@ pub fn read(path: &Path) -> Result<String> {
     })
 }
 
-/// `what`, a value, as indented JSON; NaN and infinities become null.
+/// `what`, a value, as indented JSON, a line for each row of a table or matrix; NaN and infinities become null.
 ///
 /// # Errors
 /// [`Error::Output`] naming it.
 pub fn json(what: impl std::fmt::Display, value: &impl serde::Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::Output(format!("{what} cannot be written as JSON: {e}")))?;
-    Ok(text + "\n")
+    let mut bytes = Vec::new();
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Rows::default()));
+    let cannot = |e: String| Error::Output(format!("{what} cannot be written as JSON: {e}"));
+    written.map_err(|e| cannot(e.to_string()))?;
+    bytes.push(b'\n');
+    String::from_utf8(bytes).map_err(|e| cannot(e.to_string()))
+}
+
+/// JSON as people lay it out: what is in two or more others stands on one line.
+#[derive(Default)]
+struct Rows {
+    /// Arrays and objects around what is written.
+    depth: usize,
+    /// Whether the one that ends has anything in it.
+    filled: bool,
+}
+
+/// Levels that begin a line for each value.
+const OPEN: usize = 2;
+
+impl Rows {
+    fn begin<W: Write + ?Sized>(&mut self, w: &mut W, bracket: &[u8]) -> std::io::Result<()> {
+        self.depth += 1;
+        self.filled = false;
+        w.write_all(bracket)
+    }
+
+    fn value<W: Write + ?Sized>(&mut self, w: &mut W, first: bool) -> std::io::Result<()> {
+        if self.depth > OPEN {
+            return w.write_all(if first { b"" } else { b", " });
+        }
+        w.write_all(if first { b"\n" } else { b",\n" })?;
+        (0..self.depth).try_for_each(|_| w.write_all(b"  "))
+    }
+
+    fn end<W: Write + ?Sized>(&mut self, w: &mut W, bracket: &[u8]) -> std::io::Result<()> {
+        self.depth -= 1;
+        if self.filled && self.depth < OPEN {
+            w.write_all(b"\n")?;
+            (0..self.depth).try_for_each(|_| w.write_all(b"  "))?;
+        }
+        self.filled = true;
+        w.write_all(bracket)
+    }
+}
+
+impl Formatter for Rows {
+    fn begin_array<W: Write + ?Sized>(&mut self, w: &mut W) -> std::io::Result<()> {
+        self.begin(w, b"[")
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, w: &mut W) -> std::io::Result<()> {
+        self.end(w, b"]")
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, w: &mut W, first: bool) -> std::io::Result<()> {
+        self.value(w, first)
+    }
+
+    fn end_array_value<W: Write + ?Sized>(&mut self, _: &mut W) -> std::io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+
+    fn begin_object<W: Write + ?Sized>(&mut self, w: &mut W) -> std::io::Result<()> {
+        self.begin(w, b"{")
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, w: &mut W) -> std::io::Result<()> {
+        self.end(w, b"}")
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, w: &mut W, first: bool) -> std::io::Result<()> {
+        self.value(w, first)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, w: &mut W) -> std::io::Result<()> {
+        w.write_all(b": ")
+    }
+
+    fn end_object_value<W: Write + ?Sized>(&mut self, _: &mut W) -> std::io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
 }
 
 /// Line, counted from 1, of a byte offset.
@@ -85,6 +167,31 @@ mod tests {
         assert!(unknown("layer", "leakyrelu", known).contains("did you mean \"leaky_relu\""));
         assert!(unknown("layer", "Dense", known).contains("did you mean \"dense\""));
         assert!(unknown("layer", "zzz", known).contains("known: dense, leaky_relu, relu"));
+    }
+
+    #[test]
+    fn rows_of_json() {
+        let value = serde_json::json!({
+            "a": [[1, 2], [3.5, null]], "b": {"c": {"d": "x, y"}, "e": []}, "f": {}, "g": [], "h": "i",
+        });
+        let text = json("it", &value).unwrap();
+        let expected = r#"{
+  "a": [
+    [1, 2],
+    [3.5, null]
+  ],
+  "b": {
+    "c": {"d": "x, y"},
+    "e": []
+  },
+  "f": {},
+  "g": [],
+  "h": "i"
+}
+"#;
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert_eq!(json("it", &f32::NAN).unwrap(), "null\n");
     }
 
     #[test]

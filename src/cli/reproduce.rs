@@ -6,10 +6,12 @@ use super::run::{Options, Run, begun, go_on};
 use super::{interrupt, load, output};
 use crate::data::{self, Dataset, Info};
 use crate::error::{Error, Result};
-use crate::experiment::plan::{GROUPS, Planned, Scope, plan, shard};
-use crate::experiment::results::{Record, Results, RunResult, Stat};
+use crate::experiment::plan::{GROUPS, Planned, Scope, Section, plan, shard};
+use crate::experiment::results::{Record, Results, RunResult, Samples, Stat};
 use crate::experiment::{markdown, page};
 use crate::gpu::Gpu;
+use crate::model::parse;
+use crate::model::spec::ModelSpec;
 use crate::report::grid;
 use crate::report::png::Picture;
 use crate::report::progress::{Progress, duration};
@@ -225,37 +227,23 @@ impl Args {
         Ok(info)
     }
 
-    /// Refuses folders that hold a run of another plan under the name of one of this.
+    /// Refuses folders and summaries that hold a run of another plan under the name of one of this.
     fn check_runs(&self, all: &[Planned], roots: &[&Path]) -> Result<()> {
         for planned in all {
+            let wanted = self.resolve(planned)?;
             for folder in roots.iter().map(|r| folder(r, planned)).filter(|f| begun(f)) {
-                self.same_run(&folder, &self.resolve(planned)?)?;
+                let read = |name: &str| crate::text::read(&folder.join(name));
+                let args = self.of_begun();
+                let theirs = config::of_run(&read("config.toml")?, read("model.toml")?, &folder, &args)?;
+                same_run(&folder, &theirs.settings, &theirs.spec, &wanted)?;
+            }
+            for path in roots.iter().map(|r| record(r, &planned.id)).filter(|p| p.is_file()) {
+                let Record { settings, model_toml, .. } = Record::read(planned, &path)?;
+                let spec = parse::parse(&model_toml, &path.display().to_string())?;
+                same_run(&path, &settings, &spec, &wanted)?;
             }
         }
         Ok(())
-    }
-
-    /// Refuses a run of other settings or another model; where its data were and what computed it may differ.
-    fn same_run(&self, folder: &Path, wanted: &Resolved) -> Result<()> {
-        let read = |name: &str| crate::text::read(&folder.join(name));
-        let theirs = config::of_run(&read("config.toml")?, read("model.toml")?, folder, &self.of_begun())?;
-        let plain = |s: &Settings| Settings {
-            adapter: None,
-            backend: None,
-            tune: None,
-            data_dir: None,
-            offline: false,
-            ..s.clone()
-        };
-        let what = if plain(&theirs.settings) != plain(&wanted.settings) {
-            "other settings than this plan's"
-        } else if theirs.spec != wanted.spec {
-            "another model than this program's"
-        } else {
-            return Ok(());
-        };
-        let folder = folder.display();
-        Err(Error::Output(format!("{folder} was trained with {what}: name another --out, or remove it")))
     }
 
     /// Writes the report of what is finished.
@@ -280,7 +268,7 @@ impl Args {
         Ok(Results { data: info.clone(), quick: self.quick, planned: all.len(), runs, missing })
     }
 
-    /// The run of `planned` in the first of the roots that has it; else what one of them keeps of it, which has no curves;
+    /// The run of `planned` in the first of the roots that has it; else what one of them keeps of it;
     /// `None` if it is finished in none.
     fn finished(&self, planned: &Planned, roots: &[&Path]) -> Result<Option<RunResult>> {
         for root in roots {
@@ -291,12 +279,29 @@ impl Args {
         let Some(path) = roots.iter().map(|r| record(r, &planned.id)).find(|p| p.is_file()) else {
             return Ok(None);
         };
-        let record: Record = serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
-            Error::Output(format!("{}: {e}: not the summary of a run; move it away", path.display()))
-        })?;
-        let Resolved { settings, model_toml, .. } = self.resolve(planned)?;
-        RunResult::recorded(planned, record, &path, settings, model_toml).map(Some)
+        RunResult::recorded(planned, &path).map(Some)
     }
+}
+
+/// Refuses a run of other settings or another model than `wanted`; where its data were and what computed it may differ.
+fn same_run(name: &Path, settings: &Settings, spec: &ModelSpec, wanted: &Resolved) -> Result<()> {
+    let plain = |s: &Settings| Settings {
+        adapter: None,
+        backend: None,
+        tune: None,
+        data_dir: None,
+        offline: false,
+        ..s.clone()
+    };
+    let what = if plain(settings) != plain(&wanted.settings) {
+        "other settings than this plan's"
+    } else if *spec != wanted.spec {
+        "another model than this program's"
+    } else {
+        return Ok(());
+    };
+    let name = name.display();
+    Err(Error::Output(format!("{name} was trained with {what}: name another --out, or remove it")))
 }
 
 /// Writes what is read until nothing is new after it was written. Of several processes that write the same file each with
@@ -327,6 +332,7 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
             return Err(Error::Usage(format!("{a} and {b} are of different data: they cannot be merged")));
         }
     }
+    args.check_runs(all, &roots)?;
     let results = args.results(all, &roots, &info)?;
     if results.runs.is_empty() {
         return Err(Error::Usage(format!(
@@ -334,7 +340,6 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
             all[0].id
         )));
     }
-    args.check_runs(all, &roots)?;
     keeps(&args.out, &info, &results)?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let picture =
@@ -355,7 +360,7 @@ fn keeps(out: &Path, info: &Info, results: &Results) -> Result<()> {
     }
     for run in &results.runs {
         let path = record(out, &run.id);
-        let same = |text: &str| serde_json::from_str(text).is_ok_and(|r: Record| r.is_of(run));
+        let same = |text: &str| serde_json::from_str(text).is_ok_and(|r: Record| r.is_of(&run.record));
         if path.is_file() && !same(&crate::text::read(&path)?) {
             let path = path.display();
             return Err(Error::Output(format!(
@@ -390,7 +395,7 @@ fn time_left(results: &Results, left: &[&Planned]) -> String {
     let mut seconds = 0.0;
     let mut unknown = false;
     for planned in left {
-        match Stat::over(&results.of(&planned.group), |r| r.summary.seconds) {
+        match Stat::over(&results.of(&planned.group), |r| r.record.summary.seconds) {
             Some(s) => seconds += s.mean,
             None => unknown = true,
         }
@@ -412,8 +417,17 @@ fn write(results: &Results, out: &Path) -> Result<()> {
     write_json(&out.join("results.json"), results)?;
     let folder = out.join("summaries");
     std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-    let keep = |r: &RunResult| write_json(&record(out, &r.id), &r.record());
-    results.runs.iter().try_for_each(keep)
+    let keep = |r: &RunResult| write_json(&record(out, &r.id), &r.record);
+    results.runs.iter().try_for_each(keep)?;
+    // The page shows generated images of these.
+    for group in GROUPS.iter().filter(|g| g.section == Section::SemiSupervised) {
+        if let Some((run, epochs)) = results.pictured(group)?
+            && let Some(strip) = Samples::strip(&epochs)
+        {
+            strip.save(&record(out, &run.id).with_extension("png"))?;
+        }
+    }
+    Ok(())
 }
 
 fn report(args: &Args, results: &Results) -> Result<()> {
@@ -421,7 +435,7 @@ fn report(args: &Args, results: &Results) -> Result<()> {
         let page = args.out.join("index.html");
         let accuracies: BTreeMap<&str, Vec<f32>> = GROUPS
             .iter()
-            .map(|g| (g.key, results.of(g).iter().map(|r| r.summary.test_accuracy).collect()))
+            .map(|g| (g.key, results.of(g).iter().map(|r| r.record.summary.test_accuracy).collect()))
             .collect();
         return output::print_json(&serde_json::json!({
             "page": page, "planned": results.planned, "finished": results.runs.len(), "test_accuracy": accuracies,

@@ -60,7 +60,7 @@ fn panels(
     // Of some runs only the end is known.
     let told = |group: &'static Group| {
         let mut runs = results.of(group);
-        runs.retain(|r| !r.epochs.is_empty());
+        runs.retain(|r| !r.record.history.is_empty());
         (group, runs)
     };
     let of = |(group, runs): (&'static Group, Vec<&RunResult>)| {
@@ -82,7 +82,7 @@ fn panels(
 fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
     let members: Vec<Vec<(f64, f64)>> = runs
         .iter()
-        .map(|r| r.epochs.iter().map(|e| (f64::from(e.metrics.epoch), f64::from(value(e)))).collect())
+        .map(|r| r.record.history.iter().map(|e| (f64::from(e.metrics.epoch), f64::from(value(e)))).collect())
         .collect();
     let shortest = members.iter().map(Vec::len).min().unwrap_or(0);
     let n = members.len() as f64;

@@ -25,10 +25,11 @@ fn lead(results: &Results) -> String {
     let mut machines: Vec<String> = Vec::new();
     let mut programs: Vec<&str> = Vec::new();
     for r in &results.runs {
-        if let Some(program) = r.program.as_deref().filter(|p| !programs.contains(p)) {
+        if let Some(program) = r.record.program.as_deref().filter(|p| !programs.contains(p)) {
             programs.push(program);
         }
-        let machine = format!("{} ({}, {})", r.summary.adapter, r.summary.backend, r.summary.driver);
+        let s = &r.record.summary;
+        let machine = format!("{} ({}, {})", s.adapter, s.backend, s.driver);
         if !machines.contains(&machine) {
             machines.push(machine);
         }

@@ -7,7 +7,6 @@ use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
-use crate::report::grid::first_row;
 use crate::report::plot::{Panel, draw_dots_svg, draw_svg};
 use crate::report::png::Picture;
 use base64::Engine;
@@ -50,8 +49,8 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     for (number, group) in
         [11, 12].into_iter().zip(GROUPS.iter().filter(|g| g.section == Section::SemiSupervised))
     {
-        if let Some(run) = results.of(group).iter().find(|r| !r.epochs.is_empty()) {
-            body += &samples(number, group.network, run, image)?;
+        if let Some((run, epochs)) = results.pictured(group)? {
+            body += &samples(number, group.network, run, &epochs)?;
         }
     }
     let dots = figures::ablations(results);
@@ -129,8 +128,8 @@ fn networks(results: &Results, data: DataShape) -> Result<String> {
         let group = GROUPS.iter().find(|g| g.section == section && g.network == network);
         let runs = group.map(|g| results.of(g)).unwrap_or_default();
         let Some(run) = runs.first() else { return Ok(None) };
-        let spec = parse::parse(&run.model_toml, "model.toml")?;
-        parse::check(&spec, &run.model_toml, "model.toml", data).map(Some)
+        let text = &run.record.model_toml;
+        parse::check(&parse::parse(text, "model.toml")?, text, "model.toml", data).map(Some)
     };
     let classes = data.classes;
     let softmax = format!("softmax over {classes} logits");
@@ -182,17 +181,16 @@ fn network_figure(number: u32, name: &str, net: &NetShape, outputs: &[&str]) -> 
 }
 
 /// Figures 11 and 12: the first images of each epoch's grid.
-fn samples(number: u32, network: &str, run: &RunResult, image: Dims) -> Result<String> {
+fn samples(number: u32, network: &str, run: &RunResult, epochs: &[(u32, Picture)]) -> Result<String> {
     let mut rows = String::new();
-    for (epoch, path) in run.samples() {
-        let strip = Picture::load(&path)?.top(first_row(image));
-        let image = png(&strip.encode()?, &format!("generated images after epoch {epoch}"));
+    for (epoch, row) in epochs {
+        let image = png(&row.encode()?, &format!("generated images after epoch {epoch}"));
         rows += &format!("<tr><th>{epoch}</th><td>{image}</td></tr>\n");
     }
     let caption = format!(
         "Figure {number}. Images generated beside the {} after each epoch, from the same latent vectors (label seed {}).",
         escape(network),
-        run.seed
+        run.label_seed()
     );
     Ok(figure(&caption, &format!("<table class=\"samples\">\n{rows}</table>")))
 }

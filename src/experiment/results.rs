@@ -4,7 +4,10 @@ use super::plan::{Group, Planned};
 use crate::data::Info;
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
+use crate::model::shape::Dims;
+use crate::report::grid::first_row;
 use crate::report::history;
+use crate::report::png::Picture;
 use crate::run_dir;
 use crate::train::event::{EpochMetrics, EpochTime, Summary};
 use crate::train::settings::Settings;
@@ -18,38 +21,17 @@ pub struct RunResult {
     pub id: String,
     /// Key of its group.
     pub group: &'static str,
-    /// Seed of labels and run.
-    pub seed: u64,
-    /// The command that repeats it alone.
-    pub command: String,
-    /// The settings, resolved.
-    pub settings: Settings,
-    /// Name and version of the program that trained it, where that is known.
-    pub program: Option<String>,
-    /// Its end.
-    pub summary: Summary,
-    /// Its evaluated epochs; none of a run that only its [`Record`] is left of.
-    pub epochs: Vec<Epoch>,
-    /// The text of its model file.
-    #[serde(skip)]
-    pub model_toml: String,
-    /// Its folder.
-    #[serde(skip)]
-    pub folder: PathBuf,
-}
-
-/// An evaluated epoch and its time.
-#[derive(Debug, Clone, Serialize)]
-pub struct Epoch {
-    /// Accuracies and losses.
+    /// What it gave.
     #[serde(flatten)]
-    pub metrics: EpochMetrics,
-    /// Seconds of training since the start.
-    pub seconds: f64,
+    pub record: Record,
+    /// Where its generated images are.
+    #[serde(skip)]
+    pub samples: Samples,
 }
 
-/// A finished run in a file of its own, `summaries/ID.json` of a report: enough for tables, where its folder is gone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What a finished run gave, in a file of its own, `summaries/ID.json` of a report: all that the report says of it, also
+/// where its folder is gone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// The command that repeats it alone.
     pub command: String,
@@ -59,75 +41,74 @@ pub struct Record {
     /// Its end.
     #[serde(flatten)]
     pub summary: Summary,
+    /// The settings, resolved, without those of the machine.
+    pub settings: Settings,
+    /// The text of its model file.
+    pub model_toml: String,
+    /// Its evaluated epochs, where they are known.
+    #[serde(default)]
+    pub history: Vec<Epoch>,
 }
 
-impl Record {
-    /// Whether it is what is kept of `run`. Seconds may differ in a last digit that text does not carry.
-    pub fn is_of(&self, run: &RunResult) -> bool {
-        let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs();
-        let (a, b) = (&self.summary, &run.summary);
-        self.command == run.command
-            && (a.test_accuracy, a.test_accuracy_ema) == (b.test_accuracy, b.test_accuracy_ema)
-            && near(a.seconds, b.seconds)
+/// An evaluated epoch and its time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Accuracies and losses.
+    #[serde(flatten)]
+    pub metrics: EpochMetrics,
+    /// Seconds of training since the start.
+    pub seconds: f64,
+}
+
+/// Where a run's generated images are.
+#[derive(Debug, Clone)]
+pub enum Samples {
+    /// The run's folder, with a picture of each evaluated epoch.
+    Folder(PathBuf),
+    /// One picture, if it is there, of their first rows, [`Samples::strip`].
+    Strip(PathBuf),
+}
+
+/// Epochs, and a row of images generated after each.
+pub type SampleRows = Vec<(u32, Picture)>;
+
+impl Samples {
+    /// The rows one above the other; `None` of none.
+    pub fn strip(epochs: &[(u32, Picture)]) -> Option<Picture> {
+        let rows: Vec<&Picture> = epochs.iter().map(|(_, row)| row).collect();
+        Picture::stacked(&rows)
     }
 }
 
-/// Ends the command of a run: its plan does not say whether its products round to 16 bits.
-fn precision(settings: &Settings) -> &'static str {
-    if settings.precision == Precision::Mixed { " --precision mixed" } else { "" }
-}
+impl Record {
+    /// Whether it is what is kept of the same run as `other`: one that was repeated took other seconds.
+    pub fn is_of(&self, other: &Record) -> bool {
+        let of = |r: &Record| (r.summary.test_accuracy, r.summary.test_accuracy_ema, r.summary.seconds);
+        self.command == other.command && of(self) == of(other)
+    }
 
-fn command(planned: &Planned) -> String {
-    format!("ssgan train {}", planned.flags.join(" "))
-}
-
-impl RunResult {
-    /// The run of `planned` that `record` is what is left of, with the settings and the model that the plan has for it.
-    /// `path` is where the record is from.
+    /// The record of `planned` in `path`.
     ///
     /// # Errors
-    /// [`Error::Output`] if the record is of another run.
-    pub fn recorded(
-        planned: &Planned,
-        record: Record,
-        path: &Path,
-        settings: Settings,
-        model_toml: String,
-    ) -> Result<RunResult> {
-        let wanted = command(planned) + precision(&settings);
-        if record.command != wanted {
-            return Err(Error::Output(format!(
+    /// [`Error::Io`] and [`Error::Output`] if it cannot be read or is of another run.
+    pub fn read(planned: &Planned, path: &Path) -> Result<Record> {
+        let record: Record = serde_json::from_str(&crate::text::read(path)?).map_err(|e| {
+            Error::Output(format!("{}: {e}: not the summary of a run; move it away", path.display()))
+        })?;
+        let wanted = command(planned, &record.settings);
+        match record.command == wanted {
+            true => Ok(record),
+            false => Err(Error::Output(format!(
                 "{}: is of `{}`, and this plan has `{wanted}`: give the flags that it was made with, name another folder, or \
                  move it away",
                 path.display(),
                 record.command,
-            )));
+            ))),
         }
-        Ok(RunResult {
-            id: planned.id.clone(),
-            group: planned.group.key,
-            seed: planned.seed,
-            command: record.command,
-            settings: elsewhere(settings),
-            program: record.program,
-            summary: record.summary,
-            epochs: vec![],
-            model_toml,
-            folder: PathBuf::new(),
-        })
     }
 
-    /// What to keep of it.
-    pub fn record(&self) -> Record {
-        let RunResult { command, program, summary, .. } = self.clone();
-        Record { command, program, summary }
-    }
-
-    /// The run of `planned` in `folder`; `None` if it is not there or not finished.
-    ///
-    /// # Errors
-    /// [`Error::Io`] and [`Error::Output`] for a folder that says it is finished and cannot be read.
-    pub fn load(planned: &Planned, folder: &Path) -> Result<Option<RunResult>> {
+    /// The record of `planned` from its `folder`; `None` if it is not there or not finished.
+    fn of_folder(planned: &Planned, folder: &Path) -> Result<Option<Record>> {
         let path = folder.join("summary.json");
         if !path.is_file() {
             return Ok(None);
@@ -144,46 +125,89 @@ impl RunResult {
         let config = folder.join("config.toml");
         let settings: Settings =
             toml::from_str(&text("config.toml")?).map_err(|e| broken(&config, e.message().into()))?;
-        let epochs = history::load(folder)?.epochs;
-        let precision = precision(&settings);
         let epoch = |metrics: EpochMetrics| {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }
         };
-        Ok(Some(RunResult {
-            id: planned.id.clone(),
-            group: planned.group.key,
-            seed: planned.seed,
-            command: command(planned) + precision,
-            settings: elsewhere(settings),
+        Ok(Some(Record {
+            command: command(planned, &settings),
             program: program(&folder.join("env.json")),
             summary,
-            epochs: epochs.into_iter().map(epoch).collect(),
+            settings: Settings { data_dir: None, adapter: None, backend: None, ..settings },
             model_toml: text("model.toml")?,
-            folder: folder.into(),
+            history: history::load(folder)?.epochs.into_iter().map(epoch).collect(),
         }))
+    }
+}
+
+/// A plan does not say whether its products round to 16 bits; a run's settings do.
+fn command(planned: &Planned, settings: &Settings) -> String {
+    let precision = if settings.precision == Precision::Mixed { " --precision mixed" } else { "" };
+    format!("ssgan train {}{precision}", planned.flags.join(" "))
+}
+
+impl RunResult {
+    fn new(planned: &Planned, record: Record, samples: Samples) -> RunResult {
+        RunResult { id: planned.id.clone(), group: planned.group.key, record, samples }
+    }
+
+    /// The run of `planned` in `folder`; `None` if it is not there or not finished.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Output`] for a folder that says it is finished and cannot be read.
+    pub fn load(planned: &Planned, folder: &Path) -> Result<Option<RunResult>> {
+        let record = Record::of_folder(planned, folder)?;
+        Ok(record.map(|r| RunResult::new(planned, r, Samples::Folder(folder.into()))))
+    }
+
+    /// The run of `planned` that only the record in `path` is left of, and maybe the picture beside it.
+    ///
+    /// # Errors
+    /// As [`Record::read`].
+    pub fn recorded(planned: &Planned, path: &Path) -> Result<RunResult> {
+        let strip = Samples::Strip(path.with_extension("png"));
+        Ok(RunResult::new(planned, Record::read(planned, path)?, strip))
+    }
+
+    /// Seed of labels and, in every plan, of the run.
+    pub fn label_seed(&self) -> u64 {
+        self.record.summary.label_seed
     }
 
     /// Test accuracy of the parameters as they are.
     pub fn accuracy(&self) -> f64 {
-        self.summary.test_accuracy.into()
+        self.record.summary.test_accuracy.into()
     }
 
     /// Test accuracy of their moving average.
     pub fn averaged(&self) -> f64 {
-        self.summary.test_accuracy_ema.into()
+        self.record.summary.test_accuracy_ema.into()
     }
 
-    /// Pictures of generated images, one per evaluated epoch, in order.
-    pub fn samples(&self) -> Vec<(u32, PathBuf)> {
-        let of = |e: &Epoch| (e.metrics.epoch, self.folder.join(run_dir::sample_name(e.metrics.epoch)));
-        self.epochs.iter().map(of).filter(|(_, p)| p.is_file()).collect()
+    /// Generated images of size `image`, a row for each evaluated epoch, in order; none if a picture is missing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a picture that cannot be read.
+    pub fn samples(&self, image: Dims) -> Result<SampleRows> {
+        let row = first_row(image);
+        let epochs = self.record.history.iter().map(|e| e.metrics.epoch);
+        let samples = match &self.samples {
+            Samples::Folder(folder) => {
+                let of = |e: u32| (e, folder.join(run_dir::sample_name(e)));
+                let there = epochs.map(of).filter(|(_, path)| path.is_file());
+                there
+                    .map(|(e, path)| Ok((e, Picture::load(&path)?.rows(0, row))))
+                    .collect::<Result<Vec<_>>>()?
+            }
+            Samples::Strip(path) if path.is_file() => {
+                let strip = Picture::load(path)?;
+                let rows = epochs.zip((0..strip.height).step_by(row as usize));
+                rows.map(|(e, from)| (e, strip.rows(from, row))).collect()
+            }
+            Samples::Strip(_) => vec![],
+        };
+        Ok(if samples.len() == self.record.history.len() { samples } else { vec![] })
     }
-}
-
-/// Settings without those of the machine.
-fn elsewhere(settings: Settings) -> Settings {
-    Settings { data_dir: None, adapter: None, backend: None, ..settings }
 }
 
 /// `ssgan 0.1.0`, from a run's environment.
@@ -221,8 +245,23 @@ impl Results {
     /// The finished runs of a group, by seed.
     pub fn of(&self, group: &Group) -> Vec<&RunResult> {
         let mut runs: Vec<&RunResult> = self.runs.iter().filter(|r| r.group == group.key).collect();
-        runs.sort_by_key(|r| r.seed);
+        runs.sort_by_key(|r| r.label_seed());
         runs
+    }
+
+    /// The first of a group's runs whose generated images are there, and these, a row for each evaluated epoch.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a picture that cannot be read.
+    pub fn pictured(&self, group: &Group) -> Result<Option<(&RunResult, SampleRows)>> {
+        let [height, width, channels] = self.data.image;
+        for run in self.of(group) {
+            let samples = run.samples(Dims { height, width, channels })?;
+            if !samples.is_empty() {
+                return Ok(Some((run, samples)));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -42,8 +42,8 @@ pub fn runs(results: &Results) -> Sheet {
             r.id.clone(),
             number(r.accuracy()),
             number(r.averaged()),
-            format!("{:.0}", r.summary.seconds),
-            r.command.clone(),
+            format!("{:.0}", r.record.summary.seconds),
+            r.record.command.clone(),
         ]
     };
     Sheet {
@@ -66,7 +66,7 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
     let row = |g: &'static Group| {
         let runs = results.of(g);
         let mut cells = vec![g.label.to_string()];
-        let Some(s) = runs.first().map(|r| &r.settings) else {
+        let Some(s) = runs.first().map(|r| &r.record.settings) else {
             cells.resize(heads.len(), "not run".into());
             return cells;
         };
@@ -136,7 +136,8 @@ impl Difference {
     /// Of `runs` from those of `base`; `None` if they share no label seed. Label seeds differ by more than many a change
     /// does, so that only runs of one seed are held against each other.
     fn between(base: &[&RunResult], runs: &[&RunResult], of: fn(&RunResult) -> f64) -> Option<Difference> {
-        let same = |r: &&RunResult| base.iter().find(|b| b.seed == r.seed).map(|b| of(r) - of(b));
+        let same =
+            |r: &&RunResult| base.iter().find(|b| b.label_seed() == r.label_seed()).map(|b| of(r) - of(b));
         let all: Vec<f64> = runs.iter().filter_map(same).collect();
         let Stat { mean, deviation } = Stat::of(&all)?;
         Some(Difference { mean, error: deviation.map(|d| d / (all.len() as f64).sqrt()), seeds: all.len() })

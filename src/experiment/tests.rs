@@ -1,12 +1,15 @@
 //! The page of made-up results.
 
 use super::plan::{Scope, plan};
-use super::results::{Epoch, Results, RunResult};
+use super::results::{Epoch, Record, Results, RunResult, Samples};
 use super::tables::{answer, effects};
 use super::*;
 use crate::data::{Counts, Info};
 use crate::model::parse;
+use crate::model::shape::Dims;
+use crate::report::grid::first_row;
 use crate::report::png::Picture;
+use crate::run_dir;
 use crate::train::event::{EpochMetrics, StepMetrics, Summary};
 use crate::train::settings::{Method, Settings};
 
@@ -62,36 +65,37 @@ fn results(ablate: bool) -> Results {
         RunResult {
             id: p.id.clone(),
             group: p.group.key,
-            seed: p.seed,
-            command: format!("ssgan train {}", p.flags.join(" ")),
-            program: Some(text("ssgan 9.9")),
-            settings: Settings::defaults(method, !p.group.network.starts_with("dnn")),
-            summary: Summary {
-                gpu_bytes: None,
-                host_peak_bytes: None,
-                method: method.name().into(),
-                model: p.group.network.into(),
-                dataset: text("digits"),
-                labels: 100,
-                seed: p.seed,
-                label_seed: p.seed,
-                epochs: 2,
-                steps: 20,
-                batch_size: 512,
-                test_accuracy: accuracy,
-                test_accuracy_ema: accuracy - 0.01,
-                seconds: 1.0,
-                ms_per_step: 1.0,
-                ms_per_save: None,
-                images_per_second: 1.0,
-                adapter: text("an <adapter>"),
-                driver: text("driver"),
-                backend: text("Vulkan"),
-                confusion: vec![],
+            record: Record {
+                command: format!("ssgan train {}", p.flags.join(" ")),
+                program: Some(text("ssgan 9.9")),
+                settings: Settings::defaults(method, !p.group.network.starts_with("dnn")),
+                summary: Summary {
+                    gpu_bytes: None,
+                    host_peak_bytes: None,
+                    method: method.name().into(),
+                    model: p.group.network.into(),
+                    dataset: text("digits"),
+                    labels: 100,
+                    seed: p.seed,
+                    label_seed: p.seed,
+                    epochs: 2,
+                    steps: 20,
+                    batch_size: 512,
+                    test_accuracy: accuracy,
+                    test_accuracy_ema: accuracy - 0.01,
+                    seconds: 1.0,
+                    ms_per_step: 1.0,
+                    ms_per_save: None,
+                    images_per_second: 1.0,
+                    adapter: text("an <adapter>"),
+                    driver: text("driver"),
+                    backend: text("Vulkan"),
+                    confusion: vec![],
+                },
+                history: (1..=2).map(epoch).collect(),
+                model_toml: parse::load(p.group.network).unwrap().1,
             },
-            epochs: (1..=2).map(epoch).collect(),
-            model_toml: parse::load(p.group.network).unwrap().1,
-            folder: "nowhere".into(),
+            samples: Samples::Folder("nowhere".into()),
         }
     });
     let mut made: Vec<RunResult> = made.collect();
@@ -104,7 +108,12 @@ fn the_page_has_all_tables_and_figures() {
     let dir = tempfile::tempdir().unwrap();
     let picture = dir.path().join("data.png");
     Picture::filled(4, 4, 1, 0).save(&picture).unwrap();
-    let r = results(true);
+    let mut r = results(true);
+    let strip = dir.path().join("strip.png");
+    Picture::filled(5, 2 * first_row(Dims { height: 28, width: 28, channels: 1 }), 1, 0)
+        .save(&strip)
+        .unwrap();
+    r.runs.iter_mut().for_each(|run| run.samples = Samples::Strip(strip.clone()));
     let html = page(&r, &picture).unwrap();
     for n in 1..=6 {
         assert!(html.contains(&format!("Table {n}.")), "table {n}");
@@ -130,7 +139,7 @@ fn effects_are_paired_by_label_seed() {
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a}, not {b}");
     let second = |r: &mut Results, by: f32| {
         let run = r.runs.iter_mut().find(|r| r.id == "minibatch-seed2").unwrap();
-        run.summary.test_accuracy += by;
+        run.record.summary.test_accuracy += by;
     };
     second(&mut r, 0.003);
     // 0.008, 0.011 and 0.008 in place of three times 0.008.
@@ -158,9 +167,9 @@ fn effects_are_paired_by_label_seed() {
         best(&r)
     );
     // One label seed says nothing of its error, and another one than the base's nothing at all.
-    r.runs.retain(|r| r.group != "minibatch" || r.seed == 2);
+    r.runs.retain(|r| r.group != "minibatch" || r.label_seed() == 2);
     assert_eq!(effects(&r)[0].raw.to_string(), "+0.0000");
-    r.runs.retain(|r| r.group != "ssl-cnn" || r.seed != 2);
+    r.runs.retain(|r| r.group != "ssl-cnn" || r.label_seed() != 2);
     assert_eq!(effects(&r)[0].group.key, "plain-loss");
 }
 
@@ -192,4 +201,32 @@ fn a_report_without_runs_is_a_report() {
     let mut r = results(false);
     r.missing = r.runs.drain(..).map(|run| run.id).collect();
     assert!(markdown(&r).contains("not run"));
+}
+
+/// Generated images from a run's folder, and from the picture that is left of it.
+#[test]
+fn sample_rows_outlive_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let r = results(false);
+    let mut run = r.runs.into_iter().find(|r| r.group == "ssl-cnn").unwrap();
+    let image = Dims { height: 28, width: 28, channels: 1 };
+    let row = first_row(image);
+    run.samples = Samples::Folder(dir.path().into());
+    std::fs::create_dir(dir.path().join("samples")).unwrap();
+    let save = |epoch, value: u8| {
+        let mut picture = Picture::filled(5, 2 * row, 1, 9);
+        picture.pixels[..5 * row as usize].fill(value);
+        picture.save(&dir.path().join(run_dir::sample_name(epoch))).unwrap();
+    };
+    save(1, 100);
+    assert!(run.samples(image).unwrap().is_empty(), "the second epoch's is missing");
+    save(2, 200);
+    let rows = run.samples(image).unwrap();
+    let expected = [(1, Picture::filled(5, row, 1, 100)), (2, Picture::filled(5, row, 1, 200))];
+    assert_eq!(rows, expected);
+    let path = dir.path().join("strip.png");
+    run.samples = Samples::Strip(path.clone());
+    assert!(run.samples(image).unwrap().is_empty());
+    Samples::strip(&rows).unwrap().save(&path).unwrap();
+    assert_eq!(run.samples(image).unwrap(), expected);
 }

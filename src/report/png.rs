@@ -85,11 +85,28 @@ impl Picture {
         Ok(Picture { width: info.width, height: info.height, channels, pixels })
     }
 
-    /// Its upper `height` rows of pixels.
-    pub fn top(&self, height: u32) -> Picture {
-        let height = height.min(self.height);
-        let len = height as usize * self.width as usize * self.channels as usize;
-        Picture { height, pixels: self.pixels[..len].to_vec(), ..*self }
+    /// `height` of its rows of pixels, `from` the one counted so from 0; fewer where it ends before.
+    pub fn rows(&self, from: u32, height: u32) -> Picture {
+        let from = from.min(self.height);
+        let height = height.min(self.height - from);
+        let row = self.width as usize * self.channels as usize;
+        Picture {
+            height,
+            pixels: self.pixels[from as usize * row..][..height as usize * row].to_vec(),
+            ..*self
+        }
+    }
+
+    /// Pictures one above the other; `None` of none, or if they differ in width or channels.
+    pub fn stacked(pictures: &[&Picture]) -> Option<Picture> {
+        let first = pictures.first()?;
+        let alike = pictures.iter().all(|p| (p.width, p.channels) == (first.width, first.channels));
+        let pixels = || pictures.iter().flat_map(|p| p.pixels.iter().copied()).collect();
+        alike.then(|| Picture {
+            height: pictures.iter().map(|p| p.height).sum(),
+            pixels: pixels(),
+            ..**first
+        })
     }
 }
 
@@ -114,8 +131,11 @@ mod tests {
             p.save(&path).unwrap();
             assert_eq!(Picture::load(&path).unwrap(), p);
             assert_eq!(std::fs::read(&path).unwrap(), p.encode().unwrap());
-            let top = p.top(2);
+            let (top, rest) = (p.rows(0, 2), p.rows(2, 9));
             assert_eq!((top.height, top.pixels.as_slice()), (2, &p.pixels[..10 * channels as usize]));
+            assert_eq!((rest.height, p.rows(9, 1).height), (1, 0));
+            assert_eq!(Picture::stacked(&[&top, &rest]), Some(p));
+            assert_eq!(Picture::stacked(&[&top, &Picture::filled(4, 1, channels, 0)]), None);
         }
         // Cut anywhere, it is an error and no panic.
         let whole = std::fs::read(&path).unwrap();
