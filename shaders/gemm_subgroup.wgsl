@@ -1,14 +1,16 @@
 // C [M, N] = epilogue(A [M, K] B [K, N]), one subgroup per workgroup, no barriers.
 //
 // Each lane holds other rows of A and other columns of B; a row's value reaches the other lanes by
-// subgroupBroadcast, or, where they make other rows too, by subgroupShuffle. On llvmpipe a load is a loop over the lanes with two branches for every component, a broadcast
-// from a constant lane two instructions, and barriers are coroutine switches: few loads, many multiply-adds per load.
-// The rows are the outer loop of the unrolled block, so that each accumulator takes its four k-steps in
-// a row: the compiler spills in the order of the text.
+// subgroupBroadcast, or, where they make other rows too, by subgroupShuffle. On llvmpipe a load is a loop over the
+// lanes with two branches for every component, a broadcast from a constant lane two instructions, and barriers are
+// coroutine switches: few loads, many multiply-adds per load. The rows are the outer loop of the unrolled block, so
+// that each accumulator takes its four k-steps in a row: the compiler spills in the order of the text.
 //
-// Variant: SG lanes; RG groups of SG rows; CL lanes side by side, CV vec4 columns each. Of four k-steps of a group a lane
-// loads those of one row, or, with A column-wise, four rows of one k-step: four values either way. With CL below SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl. VA, VB: how A and B are read, 0: floats, 1: four at a
-// time, 2: pairs; VB 3: eight at a time. L: fours, pairs and eights are 64-bit integers, half as many components to
+// Variant: SG lanes; RG groups of SG rows; CL lanes side by side, CV vec4 columns each. Of four k-steps of a group a
+// lane loads those of one row, or, with A column-wise, four rows of one k-step: four values either way. With CL below
+// SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl.
+// VA, VB: how A and B are read, 0: floats, 1: four at a time, 2: pairs; VB 3: eight at a time. L: fours, pairs and
+// eights are 64-bit integers, half as many components to
 // load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks,
 // one per z.
 

@@ -609,6 +609,13 @@ fn a_report_is_gone_on_with() {
     let kept = read("k/summaries/supervised-cnn-seed1.json");
     b.fails("reproduce --quick --label-seeds 1 --merge m --out k", 6, &["of another run", "--out"]);
     assert_eq!(read("k/summaries/supervised-cnn-seed1.json"), kept);
+    // Of which data a folder's summaries are is known, or they are not used.
+    let facts = read("k/data.json");
+    fs::remove_file(b.path("k/data.json")).unwrap();
+    b.fails("reproduce --quick --label-seeds 1 --merge k --out n", 6, &["k: no data.json"]);
+    b.fails("reproduce --quick --label-seeds 1 --merge m --out k", 6, &["k: no data.json"]);
+    b.fails("reproduce --quick --label-seeds 1 --out k --adapter software", 6, &["k: no data.json"]);
+    b.file("k/data.json", facts);
     // A model or setting that this program's plan no longer has, behind the same flags.
     for (what, now, is) in [
         ("another model", "rate = 0.3", "rate = 0.4"),

@@ -4,9 +4,9 @@
     run.py [--model dnn cnn] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
 
 First every peer computes the losses of one recorded step from its parameters and random draws: they must be those of
-ssgan, or it would not be the same work. Then the peers take turns, a step each per round. The ratio of medians is
-printed, and the rate beside that of one large product in numpy, which has its turn too; a turn is a step that
-is not timed and one that is. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D, 1024 rows for G. The
+ssgan, or it would not be the same work. Then the peers take turns, each a step that is not timed and one that is. The
+ratio of medians is printed, and, of programs that compute on the CPU, the rate beside that of one large product in
+numpy, which has its turn too. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D, 1024 rows for G. The
 peers leave out what is no part of the step's mathematics: the average of D's parameters and the draw of a minibatch.
 
 Peers: pytorch (eager), pytorch-compile; with CUDA pytorch-cuda, pytorch-cuda-compile, pytorch-cuda-graphs and the
@@ -77,6 +77,9 @@ def recorded_losses(path):
         return {n: float(f.get_tensor(f"loss.{n}")) for n in LOSSES}
 
 
+# Names of adapters that are the CPU, in lower case.
+CPU = ("cpu", "llvmpipe", "swiftshader")
+
 # Models by the names that tables call them.
 MODELS = {"dnn": "dnn", "cnn": HERE / "cnn.toml"}
 
@@ -118,10 +121,11 @@ def measure(args, model, folder):
         row["gflops"] = row.get("flop", ours.hello["flop"]) / row["median_ms"] / 1e6
     print(f"\n{'':24}{'median ms':>12}{'p25':>9}{'p75':>9}{'min':>9}{'ssgan / it':>13}{'GFLOP/s':>10}{'of sgemm':>10}   program")
     for row in rows:
+        on_cpu = any(name in row.get("adapter", "").lower() for name in CPU)
+        share = f"{row['gflops'] / rows[-1]['gflops']:.0%}" if on_cpu else ""
         ratio = f"{rows[0]['median_ms'] / row['median_ms']:.2f}" if row is not rows[-1] else ""
         print(f"{row['peer']:24}{row['median_ms']:12.1f}{row['p25_ms']:9.1f}{row['p75_ms']:9.1f}{row['min_ms']:9.1f}"
-              f"{ratio:>13}{row['gflops']:10.1f}{row['gflops'] / rows[-1]['gflops']:10.0%}"
-              f"   {row['name']}, {row.get('adapter', '')}")
+              f"{ratio:>13}{row['gflops']:10.1f}{share:>10}   {row['name']}, {row.get('adapter', '')}")
     return {"model": model, "losses": expected, "same_losses": same, "rows": rows}
 
 

@@ -215,13 +215,7 @@ impl Args {
     fn claim(&self, set: &Dataset) -> Result<Info> {
         let info = data::info(set);
         let path = self.out.join("data.json");
-        if path.is_file() && read_info(&self.out)?.fingerprint != info.fingerprint {
-            return Err(Error::Output(format!(
-                "{} is of other data than {}: name another --out",
-                self.out.display(),
-                info.name
-            )));
-        }
+        fits(&self.out, &info)?;
         data_picture(set).save(&self.out.join("data.png"))?;
         write_json(&path, &info)?;
         Ok(info)
@@ -355,9 +349,7 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
 
 /// Refuses to write over a report of other data, or over the summaries of other runs, which may be all that is left of them.
 fn keeps(out: &Path, info: &Info, results: &Results) -> Result<()> {
-    if out.join("data.json").is_file() && read_info(out)?.fingerprint != info.fingerprint {
-        return Err(Error::Output(format!("{} is of other data: name another --out", out.display())));
-    }
+    fits(out, info)?;
     for run in &results.runs {
         let path = record(out, &run.id);
         let same = |text: &str| serde_json::from_str(text).is_ok_and(|r: Record| r.is_of(&run.record));
@@ -371,8 +363,25 @@ fn keeps(out: &Path, info: &Info, results: &Results) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a report's folder that is of other data, or does not say of which its summaries are.
+fn fits(out: &Path, info: &Info) -> Result<()> {
+    let of_some = ["data.json", "summaries"].iter().any(|name| out.join(name).exists());
+    if !of_some || read_info(out)?.fingerprint == info.fingerprint {
+        return Ok(());
+    }
+    let (out, name) = (out.display(), &info.name);
+    Err(Error::Output(format!("{out} is of other data than {name}: name another --out")))
+}
+
 fn read_info(root: &Path) -> Result<Info> {
     let path = root.join("data.json");
+    if !path.is_file() {
+        return Err(Error::Output(format!(
+            "{}: no data.json: not a folder that `ssgan reproduce` made; data.json and data.png belong beside its \
+             summaries",
+            root.display()
+        )));
+    }
     serde_json::from_str(&crate::text::read(&path)?).map_err(|e| {
         Error::Output(format!("{}: {e}: not a folder that `ssgan reproduce` made", path.display()))
     })

@@ -93,15 +93,10 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
 
 /// Figure 13: the base first, then what each change gave.
 pub fn ablations(results: &Results) -> Vec<Dot> {
-    let dot = |name: &str, mean, error: Option<f64>| Dot {
-        name: name.into(),
-        mean,
-        deviation: error.unwrap_or(0.0),
-    };
-    let mut dots: Vec<Dot> =
-        effects(results).iter().map(|e| dot(e.group.label, e.raw.mean, e.raw.error)).collect();
+    let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
+    let mut dots: Vec<Dot> = effects(results).iter().map(|e| dot(e.label, e.raw.mean, e.raw.error)).collect();
     if !dots.is_empty() {
-        dots.insert(0, dot(BASE_LABEL, 0.0, None));
+        dots.insert(0, dot(BASE_LABEL, 0.0, Some(0.0)));
     }
     dots
 }

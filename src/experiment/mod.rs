@@ -34,6 +34,13 @@ fn lead(results: &Results) -> String {
             machines.push(machine);
         }
     }
+    let mut by = String::new();
+    if !programs.is_empty() {
+        by += &format!(", trained with {}", programs.join(", "));
+    }
+    if !machines.is_empty() {
+        by += &format!(", on {}", machines.join("; "));
+    }
     let short = if results.quick {
         " This is the short version: its numbers show that everything works, no more."
     } else {
@@ -41,15 +48,12 @@ fn lead(results: &Results) -> String {
     };
     format!(
         "Supervised baselines and semi-supervised GANs (Salimans et al. 2016) on {}, {} training and {} test images. {} \
-         of {} runs are finished, trained with {} on {}. Accuracies are shares of the test images; mean ± standard \
-         deviation over label seeds.{short}",
+         of {} runs are finished{by}. Accuracies are shares of the test images; mean ± standard deviation over label seeds.{short}",
         results.data.name,
         results.data.train.images,
         results.data.test.images,
         results.runs.len(),
         results.planned,
-        if programs.is_empty() { env!("CARGO_PKG_NAME").into() } else { programs.join(", ") },
-        if machines.is_empty() { "no machine yet".into() } else { machines.join("; ") },
     )
 }
 

@@ -60,7 +60,7 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
             draw_dots_svg(&dots, "difference of the share right", CHART.0)
         );
         let caption = "Figure 13. One thing changed in the semi-supervised cnn: mean difference from it, raw parameters, \
-                       over the label seeds that both have, and its standard error.";
+                       over the label seeds that both have, and its standard error; hollow: of one label seed.";
         body += &figure(caption, &chart);
     }
     body += "<h2>Runs</h2>\n";

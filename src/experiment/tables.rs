@@ -128,30 +128,61 @@ pub struct Difference {
     pub seeds: usize,
 }
 
-/// Standard errors that a mean of n = 2, 3, ... differences is from 0 in one of twenty cases by chance (Student's t with n - 1
-/// degrees of freedom, two-sided); of more, the last.
-const BY_CHANCE: [f64; 9] = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26];
-
 impl Difference {
+    fn of(all: &[f64]) -> Option<Difference> {
+        let Stat { mean, deviation } = Stat::of(all)?;
+        Some(Difference { mean, error: deviation.map(|d| d / (all.len() as f64).sqrt()), seeds: all.len() })
+    }
+
     /// Of `runs` from those of `base`; `None` if they share no label seed. Label seeds differ by more than many a change
     /// does, so that only runs of one seed are held against each other.
     fn between(base: &[&RunResult], runs: &[&RunResult], of: fn(&RunResult) -> f64) -> Option<Difference> {
         let same =
             |r: &&RunResult| base.iter().find(|b| b.label_seed() == r.label_seed()).map(|b| of(r) - of(b));
-        let all: Vec<f64> = runs.iter().filter_map(same).collect();
-        let Stat { mean, deviation } = Stat::of(&all)?;
-        Some(Difference { mean, error: deviation.map(|d| d / (all.len() as f64).sqrt()), seeds: all.len() })
+        Difference::of(&runs.iter().filter_map(same).collect::<Vec<f64>>())
     }
 
-    /// What may be said of it.
-    fn verdict(self) -> &'static str {
-        let Some(error) = self.error else { return "with one label seed, which says little" };
-        let far = BY_CHANCE[(self.seeds - 2).min(BY_CHANCE.len() - 1)] * error;
-        match self.mean {
-            m if m > far => "better than chance",
-            m if m < -far => "worse",
-            _ => "within what runs differ by",
-        }
+    /// How often a mean is as far from 0 by chance (paired t-test, two-sided); `None` of one label seed.
+    fn p(self) -> Option<f64> {
+        // Equal to the last digit by chance: no test can tell.
+        let t = self.error.map(|e| if self.mean == 0.0 { 0.0 } else { (self.mean / e).abs() });
+        t.map(|t| student(t, self.seeds as u32 - 1))
+    }
+
+    /// What may be said of it as the best of `tried` changes: by chance one of several is far from 0 more often than one
+    /// alone (Bonferroni).
+    fn verdict(self, tried: usize) -> String {
+        let Some(p) = self.p() else { return "of one label seed, which says little".into() };
+        let what = match self.mean {
+            _ if p * tried as f64 > 0.05 => "within what runs differ by",
+            m if m > 0.0 => "better than chance",
+            _ => "worse",
+        };
+        let of = if tried > 1 { format!(", the best of {tried}") } else { String::new() };
+        format!("over {} label seeds, {what} (p {}{of})", self.seeds, probability(p))
+    }
+}
+
+/// Probability that Student's t with `freedom` degrees of freedom is beyond +-`t` (Abramowitz & Stegun, "Handbook of
+/// Mathematical Functions", 26.7.3 and 26.7.4).
+fn student(t: f64, freedom: u32) -> f64 {
+    let angle = (t / f64::from(freedom).sqrt()).atan();
+    let (sin, cos) = angle.sin_cos();
+    // Of cos^(k - 1), k = 2, 4, ... for odd degrees of freedom and 1, 3, ... for even ones.
+    let odd = freedom % 2;
+    let (mut sum, mut term) = (0.0, if odd == 1 { cos } else { 1.0 });
+    for k in (odd + 1..freedom).step_by(2) {
+        sum += term;
+        term *= cos * cos * f64::from(k) / f64::from(k + 1);
+    }
+    1.0 - if odd == 1 { (angle + sin * sum) * std::f64::consts::FRAC_2_PI } else { sin * sum }
+}
+
+fn probability(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".into(),
+        p if p < 0.01 => format!("{p:.3}"),
+        p => format!("{p:.2}"),
     }
 }
 
@@ -164,60 +195,79 @@ impl std::fmt::Display for Difference {
 }
 
 /// What a change to the base gave.
-pub struct Effect {
-    /// The changed group.
-    pub group: &'static Group,
+pub struct Effect<'a> {
     /// What it changes.
-    pub part: Part,
-    /// Of the raw parameters' accuracy.
+    pub part: &'static str,
+    /// The change, as tables and figures call it.
+    pub label: &'static str,
+    /// The changed runs.
+    pub runs: Vec<&'a RunResult>,
+    /// Of the raw parameters' accuracy; of averaging, what it adds to that.
     pub raw: Difference,
-    /// Of the averaged parameters'.
-    pub averaged: Difference,
+    /// Of the averaged parameters'; averaging itself has none.
+    pub averaged: Option<Difference>,
 }
 
 fn base_runs(results: &Results) -> Vec<&RunResult> {
     GROUPS.iter().find(|g| g.key == BASE).map(|g| results.of(g)).unwrap_or_default()
 }
 
-/// The ablations that were run with a label seed of the base's, in the plan's order.
-pub fn effects(results: &Results) -> Vec<Effect> {
+/// The ablations that were run with a label seed of the base's, in the plan's order, and before them what averaging gives.
+pub fn effects(results: &Results) -> Vec<Effect<'_>> {
     let base = base_runs(results);
     let of = |group: &'static Group| {
         let Section::Ablations(part) = group.section else { return None };
         let runs = results.of(group);
         let raw = Difference::between(&base, &runs, RunResult::accuracy)?;
-        let averaged = Difference::between(&base, &runs, RunResult::averaged)?;
-        Some(Effect { group, part, raw, averaged })
+        let averaged = Difference::between(&base, &runs, RunResult::averaged);
+        Some(Effect { part: name(part), label: group.label, runs, raw, averaged })
     };
-    GROUPS.iter().filter_map(of).collect()
+    let mut effects: Vec<Effect> = GROUPS.iter().filter_map(of).collect();
+    let gained: Vec<f64> = base.iter().map(|r| r.averaged() - r.accuracy()).collect();
+    if let (false, Some(raw)) = (effects.is_empty(), Difference::of(&gained)) {
+        let (part, label) = ("test", "averaged parameters for raw ones");
+        effects.insert(0, Effect { part, label, runs: vec![], raw, averaged: None });
+    }
+    effects
 }
 
 fn ablations(results: &Results) -> Sheet {
-    let row = |changed: &str, how: &str, effect: Option<&Effect>, runs: &[&RunResult]| {
-        let of = |d: fn(&Effect) -> Difference| effect.map_or(String::new(), |e| d(e).to_string());
+    let row = |part: &str, label: &str, effect: Option<&Effect>, runs: &[&RunResult]| {
+        let raw = effect.map(|e| e.raw);
+        let text = |d: Option<Difference>| d.map_or(String::new(), |d| d.to_string());
         vec![
-            changed.into(),
-            how.into(),
-            of(|e| e.raw),
-            of(|e| e.averaged),
+            part.into(),
+            label.into(),
+            raw.map_or(String::new(), |d| d.seeds.to_string()),
+            text(raw),
+            raw.and_then(Difference::p).map_or(String::new(), probability),
+            text(effect.and_then(|e| e.averaged)),
             list(runs, RunResult::accuracy),
             list(runs, RunResult::averaged),
         ]
     };
     let mut rows = vec![row("", BASE_LABEL, None, &base_runs(results))];
-    rows.extend(
-        effects(results).iter().map(|e| row(part(e.part), e.group.label, Some(e), &results.of(e.group))),
-    );
+    rows.extend(effects(results).iter().map(|e| row(e.part, e.label, Some(e), &e.runs)));
     Sheet {
         caption: "Table 6. One thing changed in the semi-supervised cnn: difference from it at the same label seeds ± its \
-                  standard error."
+                  standard error, and how often chance alone would make it as large (p, of a paired t-test)."
             .into(),
-        heads: vec!["changed", "how", "difference", "averaged", "by label seed", "averaged"],
+        heads: vec![
+            "changed",
+            "how",
+            "label seeds",
+            "difference",
+            "p",
+            "difference, averaged parameters",
+            "by label seed",
+            "by label seed, averaged parameters",
+        ],
         rows,
     }
 }
 
-fn part(part: Part) -> &'static str {
+/// What an ablation changes, in a table.
+fn name(part: Part) -> &'static str {
     match part {
         Part::Discriminator => "discriminator",
         Part::Generator => "generator",
@@ -232,19 +282,21 @@ pub const QUESTION: &str = "Should one improve the discriminator, the generator,
 /// The report's closing question, as far as the ablations answer it: a sentence for each part.
 pub fn answer(results: &Results) -> Vec<String> {
     let effects = effects(results);
-    let best = |p: Part| {
-        let of = effects.iter().filter(|e| e.part == p);
-        of.max_by(|a, b| a.raw.mean.total_cmp(&b.raw.mean))
-    };
-    let sentence = |p: Part| {
-        let e = best(p)?;
-        let to = match p {
+    let sentence = |part: Part| {
+        let tried: Vec<&Effect> = effects.iter().filter(|e| e.part == name(part)).collect();
+        // One label seed is no rival of several.
+        let several = |e: &Effect| e.raw.seeds > 1;
+        let order =
+            |a: &Effect, b: &Effect| several(a).cmp(&several(b)).then(a.raw.mean.total_cmp(&b.raw.mean));
+        let e = tried.iter().max_by(|a, b| order(a, b))?;
+        let to = match part {
             Part::Both => "both at once",
             Part::Generator => "the generator",
             _ => "the discriminator",
         };
-        let (label, raw, averaged, verdict) = (e.group.label, e.raw, e.averaged, e.raw.verdict());
-        Some(format!("The best change to {to} was {label}: {raw} (averaged {averaged}), {verdict}."))
+        let averaged = e.averaged.map_or(String::new(), |d| format!(" (averaged {d})"));
+        let verdict = e.raw.verdict(tried.len());
+        Some(format!("The best change to {to} was {}: {}{averaged} {verdict}.", e.label, e.raw))
     };
     [Part::Discriminator, Part::Generator, Part::Both].into_iter().filter_map(sentence).collect()
 }
@@ -259,4 +311,21 @@ fn number(v: f64) -> String {
 
 fn list(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> String {
     runs.iter().map(|r| number(of(r))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Quantiles of Student's t from tables: 2.5 % and 0.5 % on each side.
+    #[test]
+    fn students_t() {
+        for (freedom, of_5, of_1) in
+            [(1, 12.706, 63.657), (2, 4.303, 9.925), (3, 3.182, 5.841), (4, 2.776, 4.604), (9, 2.262, 3.250)]
+        {
+            assert!((student(of_5, freedom) - 0.05).abs() < 1e-4, "{freedom}: {}", student(of_5, freedom));
+            assert!((student(of_1, freedom) - 0.01).abs() < 1e-4, "{freedom}: {}", student(of_1, freedom));
+        }
+        assert!((student(0.0, 4) - 1.0).abs() < 1e-12);
+    }
 }

@@ -76,15 +76,15 @@ pub fn draw_svg(panel: &Panel, size: (u32, u32)) -> String {
     text
 }
 
-/// A value with its spread.
+/// A value with its error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dot {
     /// Written above it.
     pub name: String,
     /// Where it is.
     pub mean: f64,
-    /// Half the length of its bar.
-    pub deviation: f64,
+    /// Half the length of its bar; where it is not known, the dot is hollow.
+    pub error: Option<f64>,
 }
 
 /// Dots below one another as SVG, `width` pixels wide; a line goes down from the first.
@@ -104,7 +104,8 @@ where
     B::ErrorType: 'static,
 {
     let Some(first) = dots.first() else { return Ok(()) };
-    let ends = dots.iter().flat_map(|d| [d.mean - d.deviation, d.mean + d.deviation]);
+    let bar = |d: &Dot| [d.mean - d.error.unwrap_or(0.0), d.mean + d.error.unwrap_or(0.0)];
+    let ends = dots.iter().flat_map(bar);
     let (x0, x1) = span(ends, 0.08);
     let bottom = -(dots.len() as f64);
     let mut chart =
@@ -126,9 +127,9 @@ where
     chart.draw_series(LineSeries::new(down, COLORS[1].mix(0.6).stroke_width(1)))?;
     for (i, dot) in dots.iter().enumerate() {
         let y = -(i as f64) - 0.7;
-        let bar = [(dot.mean - dot.deviation, y), (dot.mean + dot.deviation, y)];
-        chart.draw_series(LineSeries::new(bar, COLORS[0].stroke_width(2)))?;
-        chart.draw_series([Circle::new((dot.mean, y), 5, COLORS[0].filled())])?;
+        chart.draw_series(LineSeries::new(bar(dot).map(|x| (x, y)), COLORS[0].stroke_width(2)))?;
+        let style = if dot.error.is_some() { COLORS[0].filled() } else { COLORS[0].stroke_width(2) };
+        chart.draw_series([Circle::new((dot.mean, y), 5, style)])?;
         chart.draw_series([Text::new(dot.name.clone(), (x0, -(i as f64) - 0.05), font::text(16, INK))])?;
     }
     Ok(())
