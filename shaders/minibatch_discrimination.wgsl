@@ -1,41 +1,77 @@
 // Minibatch discrimination (Salimans et al. 2016, section 3.2): how near each image of a minibatch is to the others,
-// beside its features.
-//   y[i, :A] = x[i],   y[i, A + b] = 1/n sum_j exp(-||M[i, b] - M[j, b]||_1),   j over the n rows of i's own input
+// beside its features, which are copied before.
+//   y[i, A + b] = 1/n sum_j exp(-||M[i, b] - M[j, b]||_1),   j over the n rows of i's own input
 // The paper sums; the mean lets minibatches of other sizes (100 labelled images, the test set) give numbers of the same
-// size, and the next layer's weights absorb the factor. x [rows, A], M [rows, B * DIMS] = x T, y [rows, A + B]; rows
+// size, and the next layer's weights absorb the factor. M [rows, B * DIMS] = x T, y [rows, A + B]; rows
 // start..start + count are the input. Distances are made anew in every pass, n^2 of them are never stored.
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> m: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> m: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 #include "common/grid.wgsl"
-#include "common/minibatch_distance.wgsl"
+#include "common/minibatch_rows.wgsl"
 
-@compute @workgroup_size(${WG})
+@compute @workgroup_size(${LANES})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
+#if SG
+    @builtin(subgroup_invocation_id) lane: u32,
+#else
+    @builtin(local_invocation_index) lane: u32,
+#endif
 ) {
-    let at = linear_group(group, groups) * ${WG}u + local;
-    let width = p.features + p.kernels;
-    if (at >= p.count * width) {
+    let at = linear_group(group, groups);
+    let kernel = at % p.kernels;
+    let block = at / p.kernels;
+    if (block * ${LANES * R}u >= p.count) {
         return;
     }
-    let row = p.start + at / width;
-    let column = at % width;
-    if (column < p.features) {
-        y[row * width + column] = x[row * p.features + column];
-        return;
+#for r in 0..R
+    let row${r} = (block * ${R}u + ${r}u) * ${LANES}u + lane;
+    let own${r} = values_at(row${r}, kernel);
+#for c in 0..DIMS
+    let own${r}_${c} = m[own${r} + ${c}u];
+#endfor
+    var sum${r} = 0.0;
+#endfor
+    for (var j = 0u; j < p.count; j += ${STEP}u) {
+#if SG
+        let read = values_at(j + lane, kernel);
+        let there = j + lane < p.count;
+#for c in 0..DIMS
+        let read_${c} = select(FAR, m[read + ${c}u], there);
+#endfor
+#else
+        let read = values_at(j, kernel);
+#for c in 0..DIMS
+        let read_${c} = m[read + ${c}u];
+#endfor
+#endif
+#for s in 0..STEP
+        {
+#for c in 0..DIMS
+#if SG
+            let other_${c} = subgroupBroadcast(read_${c}, ${s}u);
+#else
+            let other_${c} = read_${c};
+#endif
+#endfor
+#for r in 0..R
+            sum${r} += exp(-(
+                0.0
+#for c in 0..DIMS
+                + abs(own${r}_${c} - other_${c})
+#endfor
+            ));
+#endfor
+        }
+#endfor
     }
-    let stride = p.kernels * ${DIMS}u;
-    let own = row * stride + (column - p.features) * ${DIMS}u;
-    var sum = 0.0;
-    for (var j = 0u; j < p.count; j++) {
-        let other = (p.start + j) * stride + (column - p.features) * ${DIMS}u;
-        sum += exp(-distance_of(own, other));
+#for r in 0..R
+    if (row${r} < p.count) {
+        y[(p.start + row${r}) * (p.features + p.kernels) + p.features + kernel] = sum${r} / f32(p.count);
     }
-    y[row * width + column] = sum / f32(p.count);
+#endfor
 }

@@ -8,33 +8,85 @@
 @group(0) @binding(3) var<storage, read_write> dm: array<f32>;
 
 #include "common/grid.wgsl"
-#include "common/minibatch_distance.wgsl"
+#include "common/minibatch_rows.wgsl"
 
-@compute @workgroup_size(${WG})
+fn dy_of(row: u32, kernel: u32) -> f32 {
+    return dy[row_at(row) * (p.features + p.kernels) + p.features + kernel];
+}
+
+@compute @workgroup_size(${LANES})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
+#if SG
+    @builtin(subgroup_invocation_id) lane: u32,
+#else
+    @builtin(local_invocation_index) lane: u32,
+#endif
 ) {
-    let at = linear_group(group, groups) * ${WG}u + local;
-    if (at >= p.count * p.kernels) {
+    let at = linear_group(group, groups);
+    let kernel = at % p.kernels;
+    let block = at / p.kernels;
+    if (block * ${LANES * R}u >= p.count) {
         return;
     }
-    let row = p.start + at / p.kernels;
-    let kernel = at % p.kernels;
-    let width = p.features + p.kernels;
-    let stride = p.kernels * ${DIMS}u;
-    let own = row * stride + kernel * ${DIMS}u;
-    let d = dy[row * width + p.features + kernel];
-    var sum: array<f32, ${DIMS}>;
-    for (var j = p.start; j < p.start + p.count; j++) {
-        let other = j * stride + kernel * ${DIMS}u;
-        let pull = exp(-distance_of(own, other)) * (d + dy[j * width + p.features + kernel]);
-        for (var c = 0u; c < ${DIMS}u; c++) {
-            sum[c] += pull * sign(m[own + c] - m[other + c]);
+#for r in 0..R
+    let row${r} = (block * ${R}u + ${r}u) * ${LANES}u + lane;
+    let own${r} = values_at(row${r}, kernel);
+    let dy${r} = dy_of(row${r}, kernel);
+#for c in 0..DIMS
+    let own${r}_${c} = m[own${r} + ${c}u];
+    var sum${r}_${c} = 0.0;
+#endfor
+#endfor
+    for (var j = 0u; j < p.count; j += ${STEP}u) {
+#if SG
+        let read = values_at(j + lane, kernel);
+        let there = j + lane < p.count;
+        let read_dy = dy_of(j + lane, kernel);
+#for c in 0..DIMS
+        let read_${c} = select(FAR, m[read + ${c}u], there);
+#endfor
+#else
+        let read = values_at(j, kernel);
+        let read_dy = dy_of(j, kernel);
+#for c in 0..DIMS
+        let read_${c} = m[read + ${c}u];
+#endfor
+#endif
+#for s in 0..STEP
+        {
+#if SG
+            let other_dy = subgroupBroadcast(read_dy, ${s}u);
+#else
+            let other_dy = read_dy;
+#endif
+#for c in 0..DIMS
+#if SG
+            let other_${c} = subgroupBroadcast(read_${c}, ${s}u);
+#else
+            let other_${c} = read_${c};
+#endif
+#endfor
+#for r in 0..R
+            let pull${r} = (dy${r} + other_dy) * exp(-(
+                0.0
+#for c in 0..DIMS
+                + abs(own${r}_${c} - other_${c})
+#endfor
+            ));
+#for c in 0..DIMS
+            sum${r}_${c} += pull${r} * sign(own${r}_${c} - other_${c});
+#endfor
+#endfor
         }
+#endfor
     }
-    for (var c = 0u; c < ${DIMS}u; c++) {
-        dm[own + c] = -sum[c] / f32(p.count);
+#for r in 0..R
+    if (row${r} < p.count) {
+#for c in 0..DIMS
+        dm[own${r} + ${c}u] = -sum${r}_${c} / f32(p.count);
+#endfor
     }
+#endfor
 }

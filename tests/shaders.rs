@@ -59,11 +59,16 @@ fn each_variant(mut f: impl FnMut(&Entry, &Defines, &str)) {
     println!("{} kernels, {count} variants", TABLE.len());
 }
 
+/// Whether a shader needs more than WebGPU's default: subgroups.
+fn needs_subgroups(text: &str) -> bool {
+    text.contains("subgroup_invocation_id")
+}
+
 fn parse(entry: &Entry, defines: &Defines, text: &str) -> (Module, ModuleInfo) {
     let at = || format!("{} {defines:?}", entry.kernel);
     let module =
         naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{}: {}", at(), e.emit_to_string(text)));
-    let mut needs = if entry.subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let mut needs = if needs_subgroups(text) { Capabilities::SUBGROUP } else { Capabilities::empty() };
     if text.contains("u64") {
         needs |= Capabilities::SHADER_INT64;
     }
@@ -216,7 +221,7 @@ fn every_variant_can_be_written_for_every_backend() {
         if entry.kernel == "gemm_cooperative" {
             return;
         }
-        let (options, pipeline) = (hlsl(entry.subgroups), Default::default());
+        let (options, pipeline) = (hlsl(needs_subgroups(text)), Default::default());
         let mut direct3d = String::new();
         naga::back::hlsl::Writer::new(&mut direct3d, &options, &pipeline)
             .write(&module, &info, None)

@@ -324,7 +324,7 @@ impl Net {
             self.weight_gradients(ops, p, i, tape, &dm, grads)?;
         }
         let dx = self.data_gradient(ops, p, i, &dm, d.rows, None)?;
-        ops.add_columns(p, &label, d, &dx)?;
+        ops.copy_columns(p, &label, true, d, &dx)?;
         Ok(dx)
     }
 

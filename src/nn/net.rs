@@ -379,8 +379,9 @@ impl Net {
                 let m = p.scratch(ops.gpu, &label, x.rows, layer.product_columns());
                 self.product(ops, p, i, &label, (x, GradientIn::Neither), &m, Epilogue::None)?;
                 let at = closeness(layer);
+                ops.copy_columns(p, &label, false, x, &y)?;
                 for group in &tape.groups {
-                    ops.minibatch_discrimination(p, &label, at, *group, (x, &m), &y)?;
+                    ops.minibatch_discrimination(p, &label, at, *group, &m, &y)?;
                 }
                 tape.saved[i] = Some(m);
                 Ok(y)

@@ -2,7 +2,10 @@
 
 use super::Ops;
 use crate::error::Result;
-use crate::gpu::{Call, Program, Tensor};
+use crate::gpu::{Call, Program, Tensor, linear_grid};
+
+/// Rows of an invocation on software adapters.
+const ROWS: u32 = 4;
 
 /// Sizes of the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub struct Closeness {
 }
 
 impl Ops<'_> {
-    /// y `[rows, A + B]` = x `[rows, A]` and beside it the closeness of each row to the rows `start..start + count`,
-    /// among which it is; m `[rows, B * C]`.
+    /// Beside the features in y `[rows, A + B]` the closeness of each row to the rows `start..start + count`, among which it
+    /// is; m `[rows, B * C]`.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -27,16 +30,15 @@ impl Ops<'_> {
         layer: &str,
         at: Closeness,
         (start, count): (u32, u32),
-        (x, m): (&Tensor, &Tensor),
+        m: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
         debug_assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
-        let call = call("minibatch_discrimination", layer, at, (start, count))
-            .bind("x", x)
+        let call = Call::new("minibatch_discrimination", layer)
             .bind("m", m)
             .bind("y", y)
             .flops(pairs(at, count) * (3 * u64::from(at.dims) + 2));
-        p.each(self.gpu, call, u64::from(count) * u64::from(y.cols))
+        self.compare_rows(p, call, at, (start, count))
     }
 
     /// dm `[rows, B * C]` from dy `[rows, A + B]`, for the rows `start..start + count`.
@@ -53,39 +55,66 @@ impl Ops<'_> {
         dm: &Tensor,
     ) -> Result<()> {
         debug_assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
-        let call = call("minibatch_discrimination_grad", layer, at, (start, count))
+        let call = Call::new("minibatch_discrimination_grad", layer)
             .bind("m", m)
             .bind("dy", dy)
             .bind("dm", dm)
             .flops(pairs(at, count) * (5 * u64::from(at.dims) + 3));
-        p.each(self.gpu, call, u64::from(count) * u64::from(at.kernels))
+        self.compare_rows(p, call, at, (start, count))
     }
 
-    /// y `[rows, columns]` += the first columns of x `[rows, ..]`.
+    /// A workgroup for each kernel and as many rows as its invocations have.
+    fn compare_rows(
+        &self,
+        p: &mut Program,
+        call: Call<'_>,
+        at: Closeness,
+        (start, count): (u32, u32),
+    ) -> Result<()> {
+        let subgroup = self.broadcast.unwrap_or(0);
+        // A row more saves broadcasts and reads and costs registers; GPUs rather have more invocations.
+        let rows = if self.gpu.summary().is_software() && at.dims <= 8 { ROWS } else { 1 };
+        let lanes = if subgroup > 0 { subgroup } else { self.gpu.elementwise_group() };
+        let groups = u64::from(count.div_ceil(lanes * rows)) * u64::from(at.kernels);
+        let call = call
+            .define("DIMS", at.dims)
+            .define("SG", subgroup)
+            .define("R", rows)
+            .param("start", start)
+            .param("count", count)
+            .param("features", at.features)
+            .param("kernels", at.kernels);
+        p.dispatch(self.gpu, call, linear_grid(groups))
+    }
+
+    /// The first columns of y `[rows, ..]` = those of x `[rows, ..]`, as many as the narrower of the two has; with `add`,
+    /// they are added to y's.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn add_columns(&self, p: &mut Program, layer: &str, x: &Tensor, y: &Tensor) -> Result<()> {
-        debug_assert!(x.rows == y.rows && x.cols >= y.cols);
-        let call = Call::new("add_columns", layer)
+    pub fn copy_columns(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        add: bool,
+        x: &Tensor,
+        y: &Tensor,
+    ) -> Result<()> {
+        debug_assert!(x.rows == y.rows);
+        let columns = x.cols.min(y.cols);
+        let values = u64::from(y.rows) * u64::from(columns);
+        let call = Call::new("copy_columns", layer)
+            .define("ADD", u32::from(add))
             .bind("x", x)
             .bind("y", y)
             .param("rows", y.rows)
-            .param("columns", y.cols)
-            .param("width", x.cols)
-            .flops(y.len() as u64);
-        p.each(self.gpu, call, y.len() as u64)
+            .param("columns", columns)
+            .param("x_width", x.cols)
+            .param("y_width", y.cols)
+            .bytes(4 * values * if add { 3 } else { 2 })
+            .flops(if add { values } else { 0 });
+        p.each(self.gpu, call, values)
     }
-}
-
-/// What the layer and its gradient share.
-fn call<'a>(kernel: &'static str, layer: &str, at: Closeness, (start, count): (u32, u32)) -> Call<'a> {
-    Call::new(kernel, layer)
-        .define("DIMS", at.dims)
-        .param("start", start)
-        .param("count", count)
-        .param("features", at.features)
-        .param("kernels", at.kernels)
 }
 
 /// Distances that a pass makes.

@@ -35,6 +35,9 @@ pub struct Ops<'g> {
     pub gpu: &'g Gpu,
     /// How GEMM tiles are chosen.
     pub tiling: Tiling,
+    /// Lanes of a subgroup that pass values among themselves, where kernels other than products can; a shader's text has a
+    /// part for each.
+    pub broadcast: Option<u32>,
     /// The uniform `State` of `shaders/common/state.wgsl`.
     pub state: Tensor,
 }
@@ -42,7 +45,8 @@ pub struct Ops<'g> {
 impl<'g> Ops<'g> {
     /// Operations on `gpu` with its default tiling; the step constants start as zeros.
     pub fn new(gpu: &'g Gpu) -> Ops<'g> {
-        Ops { gpu, tiling: Tiling::for_gpu(gpu), state: gpu.vector("state", State::WORDS) }
+        let broadcast = gpu.subgroup_size().filter(|lanes| (4..=32).contains(lanes));
+        Ops { gpu, tiling: Tiling::for_gpu(gpu), broadcast, state: gpu.vector("state", State::WORDS) }
     }
 }
 

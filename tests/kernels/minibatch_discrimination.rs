@@ -1,8 +1,7 @@
 //! Minibatch discrimination: inputs stacked in one batch, equal rows, one row.
 
-use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, wide};
-use ssgan::gpu::Gpu;
-use ssgan::ops::{Closeness, State};
+use crate::harness::{Output, Slack, both_ways, input, numbers, run, run_with, sums, wide};
+use ssgan::ops::{Closeness, Ops, State};
 use ssgan::reference::Group;
 use ssgan::reference::minibatch_discrimination::{Sizes, backward, forward};
 
@@ -16,13 +15,19 @@ fn minibatch_discrimination() {
             (vec![100, 64], 250, 20, 5),
             (vec![65], 3, 67, 16),
         ] {
-            check(gpu, &groups, Closeness { features, kernels, dims });
+            let at = Closeness { features, kernels, dims };
+            let mut ops = Ops::new(gpu);
+            check(&ops, &groups, at);
+            // As on adapters without subgroups of one size.
+            ops.broadcast = None;
+            check(&ops, &groups, at);
         }
     });
 }
 
-fn check(gpu: &Gpu, counts: &[u32], at: Closeness) {
-    let name = format!("minibatch discrimination {counts:?} {at:?}");
+fn check(ops: &Ops<'_>, counts: &[u32], at: Closeness) {
+    let name = format!("minibatch discrimination {counts:?} {at:?}, lanes {:?}", ops.broadcast);
+    let gpu = ops.gpu;
     let rows: u32 = counts.iter().sum();
     let x = numbers(151, rows * at.features);
     let columns = at.kernels * at.dims;
@@ -37,10 +42,11 @@ fn check(gpu: &Gpu, counts: &[u32], at: Closeness) {
     let td = input(gpu, rows, at.features + at.kernels, &dy);
     let y = Output::new(gpu, rows, at.features + at.kernels, Slack::None);
     let dm = Output::new(gpu, rows, columns, Slack::None);
-    run(gpu, State::default(), |ops, p| {
+    run_with(ops, State::default(), |ops, p| {
+        ops.copy_columns(p, "test", false, &tx, &y.tensor)?;
         let mut start = 0;
         for &count in counts {
-            ops.minibatch_discrimination(p, "test", at, (start, count), (&tx, &tm), &y.tensor)?;
+            ops.minibatch_discrimination(p, "test", at, (start, count), &tm, &y.tensor)?;
             ops.minibatch_discrimination_grad(p, "test", at, (start, count), (&tm, &td), &dm.tensor)?;
             start += count;
         }
@@ -62,21 +68,26 @@ fn check(gpu: &Gpu, counts: &[u32], at: Closeness) {
 }
 
 #[test]
-fn columns_are_added() {
+fn columns_are_copied_and_added() {
     both_ways(|gpu| {
-        for (rows, width, columns) in [(1, 1, 1), (5, 7, 3), (67, 130, 129)] {
-            let name = format!("add_columns {rows} x {columns} of {width}");
-            let (x, y) = (numbers(154, rows * width), numbers(155, rows * columns));
-            let tx = input(gpu, rows, width, &x);
-            let out = Output::with(gpu, rows, columns, &y, Slack::None);
-            run(gpu, State::default(), |ops, p| ops.add_columns(p, "test", &tx, &out.tensor));
-            let want: Vec<f64> = (0..(rows * columns) as usize)
-                .map(|i| {
-                    let (r, c) = (i / columns as usize, i % columns as usize);
-                    f64::from(y[i]) + f64::from(x[r * width as usize + c])
-                })
-                .collect();
-            sums(&name, &want, &out.read(gpu, &name));
+        for (rows, x_width, y_width) in [(1, 1, 1), (5, 7, 3), (5, 3, 7), (67, 130, 129)] {
+            let (x, y) = (numbers(154, rows * x_width), numbers(155, rows * y_width));
+            let tx = input(gpu, rows, x_width, &x);
+            for add in [false, true] {
+                let name = format!("copy_columns {rows} x {x_width} to {y_width}, add {add}");
+                let out = Output::with(gpu, rows, y_width, &y, Slack::None);
+                run(gpu, State::default(), |ops, p| ops.copy_columns(p, "test", add, &tx, &out.tensor));
+                let want = |i: usize| {
+                    let (row, column) = (i / y_width as usize, i % y_width as usize);
+                    let old = f64::from(y[i]);
+                    match column < x_width as usize {
+                        false => old,
+                        true => f64::from(x[row * x_width as usize + column]) + if add { old } else { 0.0 },
+                    }
+                };
+                let want: Vec<f64> = (0..(rows * y_width) as usize).map(want).collect();
+                sums(&name, &want, &out.read(gpu, &name));
+            }
         }
     });
 }

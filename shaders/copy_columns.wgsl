@@ -1,6 +1,6 @@
-// y [rows, columns] += the first `columns` columns of x [rows, width].
+// The first `columns` columns of y [rows, y_width] = those of x [rows, x_width]; with ADD, they are added to y's.
 
-struct Params { rows: u32, columns: u32, width: u32 }
+struct Params { rows: u32, columns: u32, x_width: u32, y_width: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -18,5 +18,12 @@ fn main(
     if (i >= p.rows * p.columns) {
         return;
     }
-    y[i] += x[i / p.columns * p.width + i % p.columns];
+    let row = i / p.columns;
+    let column = i % p.columns;
+    let value = x[row * p.x_width + column];
+#if ADD
+    y[row * p.y_width + column] += value;
+#else
+    y[row * p.y_width + column] = value;
+#endif
 }
