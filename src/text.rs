@@ -34,25 +34,32 @@ pub fn read(path: &Path) -> Result<String> {
 /// # Errors
 /// [`Error::Output`] naming it.
 pub fn json(what: impl std::fmt::Display, value: &impl serde::Serialize) -> Result<String> {
+    json_to(2, what, value)
+}
+
+/// As [`json`], with a line for each value down to `open` levels of arrays and objects.
+///
+/// # Errors
+/// As there.
+pub fn json_to(open: usize, what: impl std::fmt::Display, value: &impl serde::Serialize) -> Result<String> {
     let mut bytes = Vec::new();
-    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Rows::default()));
+    let rows = Rows { open, depth: 0, filled: false };
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, rows));
     let cannot = |e: String| Error::Output(format!("{what} cannot be written as JSON: {e}"));
     written.map_err(|e| cannot(e.to_string()))?;
     bytes.push(b'\n');
     String::from_utf8(bytes).map_err(|e| cannot(e.to_string()))
 }
 
-/// JSON as people lay it out: what is in two or more others stands on one line.
-#[derive(Default)]
+/// JSON as people lay it out: what is deep inside stands on one line.
 struct Rows {
+    /// Levels that begin a line for each value.
+    open: usize,
     /// Arrays and objects around what is written.
     depth: usize,
     /// Whether the one that ends has anything in it.
     filled: bool,
 }
-
-/// Levels that begin a line for each value.
-const OPEN: usize = 2;
 
 impl Rows {
     fn begin<W: Write + ?Sized>(&mut self, w: &mut W, bracket: &[u8]) -> std::io::Result<()> {
@@ -62,7 +69,7 @@ impl Rows {
     }
 
     fn value<W: Write + ?Sized>(&mut self, w: &mut W, first: bool) -> std::io::Result<()> {
-        if self.depth > OPEN {
+        if self.depth > self.open {
             return w.write_all(if first { b"" } else { b", " });
         }
         w.write_all(if first { b"\n" } else { b",\n" })?;
@@ -71,11 +78,10 @@ impl Rows {
 
     fn end<W: Write + ?Sized>(&mut self, w: &mut W, bracket: &[u8]) -> std::io::Result<()> {
         self.depth -= 1;
-        if self.filled && self.depth < OPEN {
+        if self.filled && self.depth < self.open {
             w.write_all(b"\n")?;
             (0..self.depth).try_for_each(|_| w.write_all(b"  "))?;
         }
-        self.filled = true;
         w.write_all(bracket)
     }
 }

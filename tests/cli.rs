@@ -609,6 +609,32 @@ fn a_report_is_gone_on_with() {
     let kept = read("k/summaries/supervised-cnn-seed1.json");
     b.fails("reproduce --quick --label-seeds 1 --merge m --out k", 6, &["of another run", "--out"]);
     assert_eq!(read("k/summaries/supervised-cnn-seed1.json"), kept);
+    // What one of the merged folders has more of a run is not lost, nor what the report has already.
+    for folder in ["poor", "poor/summaries"] {
+        fs::create_dir(b.path(folder)).unwrap();
+    }
+    for file in ["data.json", "data.png"] {
+        fs::copy(b.path("m").join(file), b.path("poor").join(file)).unwrap();
+    }
+    let (whole, page) = (read("m/summaries/supervised-cnn-seed1.json"), read("m/index.html"));
+    let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut record = serde_json::from_str(&whole).unwrap();
+        change(&mut record);
+        b.file("poor/summaries/supervised-cnn-seed1.json", record.to_string());
+    };
+    changed(&|r| r["history"] = serde_json::json!([]));
+    for (roots, out) in [("poor m", "j"), ("poor", "m")] {
+        let done = b.run(&format!("reproduce --quick --label-seeds 1 --merge {roots} --out {out}"));
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(read(&format!("{out}/summaries/supervised-cnn-seed1.json")), whole, "{roots} to {out}");
+        assert_eq!(read(&format!("{out}/index.html")), page, "{roots} to {out}");
+    }
+    // A setting that is younger than the summary has its default; a run that ended early is none.
+    changed(&|r| drop(r["settings"].as_object_mut().unwrap().remove("precision")));
+    let out = b.run("reproduce --quick --label-seeds 1 --merge poor --out i");
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    changed(&|r| r["epochs"] = serde_json::json!(19));
+    b.fails("reproduce --quick --label-seeds 1 --merge poor --out h", 6, &["not of the whole run"]);
     // Of which data a folder's summaries are is known, or they are not used.
     let facts = read("k/data.json");
     fs::remove_file(b.path("k/data.json")).unwrap();

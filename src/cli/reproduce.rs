@@ -7,7 +7,7 @@ use super::{interrupt, load, output};
 use crate::data::{self, Dataset, Info};
 use crate::error::{Error, Result};
 use crate::experiment::plan::{GROUPS, Planned, Scope, Section, plan, shard};
-use crate::experiment::results::{Record, Results, RunResult, Samples, Stat};
+use crate::experiment::results::{ANOTHER_RUN, Record, Results, RunResult, Samples, Stat};
 use crate::experiment::{markdown, page};
 use crate::gpu::Gpu;
 use crate::model::parse;
@@ -231,10 +231,17 @@ impl Args {
                 let theirs = config::of_run(&read("config.toml")?, read("model.toml")?, &folder, &args)?;
                 same_run(&folder, &theirs.settings, &theirs.spec, &wanted)?;
             }
-            for path in roots.iter().map(|r| record(r, &planned.id)).filter(|p| p.is_file()) {
+            // Where the whole run is, its summary is made anew.
+            let left = |r: &&Path| !folder(r, planned).join("summary.json").is_file();
+            let records = roots.iter().copied().filter(left).map(|r| record(r, &planned.id));
+            for path in records.filter(|p| p.is_file()) {
                 let Record { settings, model_toml, .. } = Record::read(planned, &path)?;
-                let spec = parse::parse(&model_toml, &path.display().to_string())?;
+                let spec = parse::parse(&model_toml, &format!("{}, model_toml", path.display()))?;
                 same_run(&path, &settings, &spec, &wanted)?;
+                let strip = path.with_extension("png");
+                if strip.is_file() {
+                    Picture::load(&strip)?;
+                }
             }
         }
         Ok(())
@@ -262,40 +269,42 @@ impl Args {
         Ok(Results { data: info.clone(), quick: self.quick, planned: all.len(), runs, missing })
     }
 
-    /// The run of `planned` in the first of the roots that has it; else what one of them keeps of it;
-    /// `None` if it is finished in none.
+    /// The run of `planned` in the first of the roots that has it, or else what one of them keeps of it, and what others
+    /// have more of the same run; `None` if it is finished in none.
     fn finished(&self, planned: &Planned, roots: &[&Path]) -> Result<Option<RunResult>> {
+        let mut found = Vec::new();
         for root in roots {
-            if let Some(run) = RunResult::load(planned, &folder(root, planned))? {
-                return Ok(Some(run));
+            found.extend(RunResult::load(planned, &folder(root, planned))?);
+        }
+        for root in roots {
+            let path = record(root, &planned.id);
+            let superseded = folder(root, planned).join("summary.json").is_file();
+            // A summary of the run that is there whole may be of an earlier version; what it has more is a gain.
+            match path.is_file().then(|| RunResult::recorded(planned, &path)) {
+                Some(Err(_)) if superseded => {}
+                Some(record) => found.push(record?),
+                None => {}
             }
         }
-        let Some(path) = roots.iter().map(|r| record(r, &planned.id)).find(|p| p.is_file()) else {
-            return Ok(None);
-        };
-        RunResult::recorded(planned, &path).map(Some)
+        let mut found = found.into_iter();
+        let mut run = found.next();
+        if let Some(run) = &mut run {
+            found.for_each(|other| run.join(other));
+        }
+        Ok(run)
     }
 }
 
 /// Refuses a run of other settings or another model than `wanted`; where its data were and what computed it may differ.
 fn same_run(name: &Path, settings: &Settings, spec: &ModelSpec, wanted: &Resolved) -> Result<()> {
-    let plain = |s: &Settings| Settings {
-        adapter: None,
-        backend: None,
-        tune: None,
-        data_dir: None,
-        offline: false,
-        ..s.clone()
-    };
-    let what = if plain(settings) != plain(&wanted.settings) {
+    let what = if settings.anywhere() != wanted.settings.anywhere() {
         "other settings than this plan's"
     } else if *spec != wanted.spec {
         "another model than this program's"
     } else {
         return Ok(());
     };
-    let name = name.display();
-    Err(Error::Output(format!("{name} was trained with {what}: name another --out, or remove it")))
+    Err(Error::Output(format!("{} was trained with {what}: {ANOTHER_RUN}", name.display())))
 }
 
 /// Writes what is read until nothing is new after it was written. Of several processes that write the same file each with
@@ -327,14 +336,14 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
         }
     }
     args.check_runs(all, &roots)?;
-    let results = args.results(all, &roots, &info)?;
+    let mut results = args.results(all, &roots, &info)?;
     if results.runs.is_empty() {
         return Err(Error::Usage(format!(
             "no finished run of this plan ({}, ...) in the folders to merge; give the flags that they were made with",
             all[0].id
         )));
     }
-    keeps(&args.out, &info, &results)?;
+    keeps(&args.out, &info, all, &mut results)?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let picture =
         std::fs::read(roots[0].join("data.png")).map_err(Error::io("read", roots[0].join("data.png")))?;
@@ -347,17 +356,22 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
     report(args, &results)
 }
 
-/// Refuses to write over a report of other data, or over the summaries of other runs, which may be all that is left of them.
-fn keeps(out: &Path, info: &Info, results: &Results) -> Result<()> {
+/// Refuses to write over a report of other data, or over the summaries of other runs, which may be all that is left of them;
+/// what those of the same runs have more is kept.
+fn keeps(out: &Path, info: &Info, all: &[Planned], results: &mut Results) -> Result<()> {
     fits(out, info)?;
-    for run in &results.runs {
+    for run in &mut results.runs {
         let path = record(out, &run.id);
-        let same = |text: &str| serde_json::from_str(text).is_ok_and(|r: Record| r.is_of(&run.record));
-        if path.is_file() && !same(&crate::text::read(&path)?) {
-            let path = path.display();
-            return Err(Error::Output(format!(
-                "{path} is of another run: name another --out, or move it away"
-            )));
+        let planned = all.iter().find(|p| p.id == run.id);
+        let Some(planned) = planned.filter(|_| path.is_file()) else { continue };
+        match RunResult::recorded(planned, &path) {
+            Ok(kept) if kept.record.is_of(&run.record) => run.join(kept),
+            _ => {
+                let path = path.display();
+                return Err(Error::Output(format!(
+                    "{path} is of another run: name another --out, or move it away"
+                )));
+            }
         }
     }
     Ok(())
@@ -375,6 +389,9 @@ fn fits(out: &Path, info: &Info) -> Result<()> {
 
 fn read_info(root: &Path) -> Result<Info> {
     let path = root.join("data.json");
+    if !root.is_dir() {
+        return Err(Error::Output(format!("no folder {}", root.display())));
+    }
     if !path.is_file() {
         return Err(Error::Output(format!(
             "{}: no data.json: not a folder that `ssgan reproduce` made; data.json and data.png belong beside its \
@@ -423,17 +440,26 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 fn write(results: &Results, out: &Path) -> Result<()> {
     crate::atomic::write(&out.join("index.html"), page(results, &out.join("data.png"))?.as_bytes())?;
     crate::atomic::write(&out.join("report.md"), markdown(results).as_bytes())?;
-    write_json(&out.join("results.json"), results)?;
+    // Each run as in its summary.
+    let path = out.join("results.json");
+    crate::atomic::write(&path, crate::text::json_to(4, path.display(), results)?.as_bytes())?;
     let folder = out.join("summaries");
     std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     let keep = |r: &RunResult| write_json(&record(out, &r.id), &r.record);
     results.runs.iter().try_for_each(keep)?;
-    // The page shows generated images of these.
+    // The page shows generated images of the first run of these that has any.
     for group in GROUPS.iter().filter(|g| g.section == Section::SemiSupervised) {
-        if let Some((run, epochs)) = results.pictured(group)?
-            && let Some(strip) = Samples::strip(&epochs)
-        {
+        let shown = results.pictured(group)?;
+        if let Some((run, strip)) = shown.and_then(|(run, rows)| Some((run, Samples::strip(&rows)?))) {
             strip.save(&record(out, &run.id).with_extension("png"))?;
+            continue;
+        }
+        // Beside these runs it would be another's.
+        for run in results.of(group) {
+            let stale = record(out, &run.id).with_extension("png");
+            if stale.is_file() {
+                std::fs::remove_file(&stale).map_err(Error::io("remove", &stale))?;
+            }
         }
     }
     Ok(())

@@ -94,7 +94,9 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
 /// Figure 13: the base first, then what each change gave.
 pub fn ablations(results: &Results) -> Vec<Dot> {
     let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
-    let mut dots: Vec<Dot> = effects(results).iter().map(|e| dot(e.label, e.raw.mean, e.raw.error)).collect();
+    // Averaging is no change of the runs.
+    let changed = effects(results).into_iter().filter(|e| !e.runs.is_empty());
+    let mut dots: Vec<Dot> = changed.map(|e| dot(e.label, e.raw.mean, e.raw.error)).collect();
     if !dots.is_empty() {
         dots.insert(0, dot(BASE_LABEL, 0.0, Some(0.0)));
     }

@@ -10,8 +10,9 @@ use crate::report::history;
 use crate::report::png::Picture;
 use crate::run_dir;
 use crate::train::event::{EpochMetrics, EpochTime, Summary};
-use crate::train::settings::Settings;
-use serde::{Deserialize, Serialize};
+use crate::train::settings::{Method, Settings};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A finished run.
@@ -24,9 +25,9 @@ pub struct RunResult {
     /// What it gave.
     #[serde(flatten)]
     pub record: Record,
-    /// Where its generated images are.
+    /// Where its generated images may be, the likeliest first.
     #[serde(skip)]
-    pub samples: Samples,
+    pub samples: Vec<Samples>,
 }
 
 /// What a finished run gave, in a file of its own, `summaries/ID.json` of a report: all that the report says of it, also
@@ -41,7 +42,8 @@ pub struct Record {
     /// Its end.
     #[serde(flatten)]
     pub summary: Summary,
-    /// The settings, resolved, without those of the machine.
+    /// The settings, resolved, without those of the machine. Those that it does not have are younger than it.
+    #[serde(deserialize_with = "over_defaults")]
     pub settings: Settings,
     /// The text of its model file.
     pub model_toml: String,
@@ -59,6 +61,9 @@ pub struct Epoch {
     /// Seconds of training since the start.
     pub seconds: f64,
 }
+
+/// What to do about a run that is not the plan's.
+pub const ANOTHER_RUN: &str = "give the flags that it was made with, name another folder, or move it away";
 
 /// Where a run's generated images are.
 #[derive(Debug, Clone)]
@@ -78,6 +83,38 @@ impl Samples {
         let rows: Vec<&Picture> = epochs.iter().map(|(_, row)| row).collect();
         Picture::stacked(&rows)
     }
+
+    /// The rows of these epochs, of `height` pixels; fewer if pictures are missing.
+    fn rows(&self, epochs: &[u32], height: u32) -> Result<SampleRows> {
+        match self {
+            Samples::Folder(folder) => {
+                let of = |&e: &u32| (e, folder.join(run_dir::sample_name(e)));
+                let there = epochs.iter().map(of).filter(|(_, path)| path.is_file());
+                there.map(|(e, path)| Ok((e, Picture::load(&path)?.rows(0, height)))).collect()
+            }
+            Samples::Strip(path) if path.is_file() => {
+                let strip = Picture::load(path)?;
+                // Of another size it is of another run.
+                if strip.height as usize != epochs.len() * height as usize {
+                    return Ok(vec![]);
+                }
+                let rows = epochs.iter().zip((0..strip.height).step_by(height as usize));
+                Ok(rows.map(|(&e, from)| (e, strip.rows(from, height))).collect())
+            }
+            Samples::Strip(_) => Ok(vec![]),
+        }
+    }
+}
+
+/// Settings, as far as they are given; else the defaults.
+fn over_defaults<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<Settings, D::Error> {
+    let given = serde_json::Map::deserialize(d)?;
+    let mut all =
+        serde_json::to_value(Settings::defaults(Method::default(), false)).map_err(D::Error::custom)?;
+    if let Some(all) = all.as_object_mut() {
+        all.extend(given);
+    }
+    serde_json::from_value(all).map_err(D::Error::custom)
 }
 
 impl Record {
@@ -93,18 +130,25 @@ impl Record {
     /// [`Error::Io`] and [`Error::Output`] if it cannot be read or is of another run.
     pub fn read(planned: &Planned, path: &Path) -> Result<Record> {
         let record: Record = serde_json::from_str(&crate::text::read(path)?).map_err(|e| {
-            Error::Output(format!("{}: {e}: not the summary of a run; move it away", path.display()))
+            Error::Output(format!(
+                "{}: {e}: not the summary of a run that this version of the program reads; move it away",
+                path.display()
+            ))
         })?;
         let wanted = command(planned, &record.settings);
-        match record.command == wanted {
-            true => Ok(record),
-            false => Err(Error::Output(format!(
-                "{}: is of `{}`, and this plan has `{wanted}`: give the flags that it was made with, name another folder, or \
-                 move it away",
-                path.display(),
-                record.command,
-            ))),
-        }
+        let is = if record.command != wanted {
+            format!("is of `{}`, and this plan has `{wanted}`", record.command)
+        } else if record.settings.label_seed != planned.seed || !record.is_whole() {
+            "is not of the whole run".into()
+        } else {
+            return Ok(record);
+        };
+        Err(Error::Output(format!("{}: {is}: {ANOTHER_RUN}", path.display())))
+    }
+
+    /// Whether the run was trained to its end: one that `ssgan train` was told to end early has a summary as well.
+    fn is_whole(&self) -> bool {
+        self.summary.epochs == self.settings.epochs
     }
 
     /// The record of `planned` from its `folder`; `None` if it is not there or not finished.
@@ -129,14 +173,15 @@ impl Record {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }
         };
-        Ok(Some(Record {
+        let record = Record {
             command: command(planned, &settings),
             program: program(&folder.join("env.json")),
             summary,
-            settings: Settings { data_dir: None, adapter: None, backend: None, ..settings },
+            settings: settings.anywhere(),
             model_toml: text("model.toml")?,
             history: history::load(folder)?.epochs.into_iter().map(epoch).collect(),
-        }))
+        };
+        Ok(record.is_whole().then_some(record))
     }
 }
 
@@ -148,7 +193,18 @@ fn command(planned: &Planned, settings: &Settings) -> String {
 
 impl RunResult {
     fn new(planned: &Planned, record: Record, samples: Samples) -> RunResult {
-        RunResult { id: planned.id.clone(), group: planned.group.key, record, samples }
+        RunResult { id: planned.id.clone(), group: planned.group.key, record, samples: vec![samples] }
+    }
+
+    /// Takes what `other` has more of the same run; nothing if it is another.
+    pub fn join(&mut self, other: RunResult) {
+        if !self.record.is_of(&other.record) {
+            return;
+        }
+        if other.record.history.len() > self.record.history.len() {
+            self.record.history = other.record.history;
+        }
+        self.samples.extend(other.samples);
     }
 
     /// The run of `planned` in `folder`; `None` if it is not there or not finished.
@@ -171,7 +227,7 @@ impl RunResult {
 
     /// Seed of labels and, in every plan, of the run.
     pub fn label_seed(&self) -> u64 {
-        self.record.summary.label_seed
+        self.record.settings.label_seed
     }
 
     /// Test accuracy of the parameters as they are.
@@ -184,29 +240,19 @@ impl RunResult {
         self.record.summary.test_accuracy_ema.into()
     }
 
-    /// Generated images of size `image`, a row for each evaluated epoch, in order; none if a picture is missing.
+    /// Generated images of size `image`, a row for each evaluated epoch, in order; none if they are nowhere whole.
     ///
     /// # Errors
     /// [`Error::Io`] for a picture that cannot be read.
     pub fn samples(&self, image: Dims) -> Result<SampleRows> {
-        let row = first_row(image);
-        let epochs = self.record.history.iter().map(|e| e.metrics.epoch);
-        let samples = match &self.samples {
-            Samples::Folder(folder) => {
-                let of = |e: u32| (e, folder.join(run_dir::sample_name(e)));
-                let there = epochs.map(of).filter(|(_, path)| path.is_file());
-                there
-                    .map(|(e, path)| Ok((e, Picture::load(&path)?.rows(0, row))))
-                    .collect::<Result<Vec<_>>>()?
+        let epochs: Vec<u32> = self.record.history.iter().map(|e| e.metrics.epoch).collect();
+        for samples in &self.samples {
+            let rows = samples.rows(&epochs, first_row(image))?;
+            if rows.len() == epochs.len() {
+                return Ok(rows);
             }
-            Samples::Strip(path) if path.is_file() => {
-                let strip = Picture::load(path)?;
-                let rows = epochs.zip((0..strip.height).step_by(row as usize));
-                rows.map(|(e, from)| (e, strip.rows(from, row))).collect()
-            }
-            Samples::Strip(_) => vec![],
-        };
-        Ok(if samples.len() == self.record.history.len() { samples } else { vec![] })
+        }
+        Ok(vec![])
     }
 }
 

@@ -142,24 +142,32 @@ impl Difference {
         Difference::of(&runs.iter().filter_map(same).collect::<Vec<f64>>())
     }
 
-    /// How often a mean is as far from 0 by chance (paired t-test, two-sided); `None` of one label seed.
-    fn p(self) -> Option<f64> {
-        // Equal to the last digit by chance: no test can tell.
-        let t = self.error.map(|e| if self.mean == 0.0 { 0.0 } else { (self.mean / e).abs() });
+    /// How often a mean is as far from 0 by chance (paired t-test, two-sided); `None` of one label seed, and where runs
+    /// differ by less than accuracies can tell, one of so many test `images`.
+    fn p(self, images: usize) -> Option<f64> {
+        let resolved = |e: &f64| e * (self.seeds as f64).sqrt() * images as f64 > 1.0;
+        let t = self.error.filter(resolved).map(|e| (self.mean / e).abs());
         t.map(|t| student(t, self.seeds as u32 - 1))
     }
 
-    /// What may be said of it as the best of `tried` changes: by chance one of several is far from 0 more often than one
+    /// What may be said of it as the best of `tried` changes: one of several is far from 0 by chance more often than one
     /// alone (Bonferroni).
-    fn verdict(self, tried: usize) -> String {
-        let Some(p) = self.p() else { return "of one label seed, which says little".into() };
-        let what = match self.mean {
-            _ if p * tried as f64 > 0.05 => "within what runs differ by",
-            m if m > 0.0 => "better than chance",
-            _ => "worse",
+    fn verdict(self, tried: usize, images: usize) -> String {
+        let seeds = self.seeds;
+        let Some(p) = self.p(images).map(|p| (p * tried as f64).min(1.0)) else {
+            return match seeds {
+                1 => "with one label seed, which says little".into(),
+                _ => format!("the same over {seeds} label seeds, which no test can judge"),
+            };
         };
-        let of = if tried > 1 { format!(", the best of {tried}") } else { String::new() };
-        format!("over {} label seeds, {what} (p {}{of})", self.seeds, probability(p))
+        let what = match self.mean {
+            _ if p > 0.05 => "not significantly different",
+            m if m > 0.0 => "significantly better",
+            _ => "significantly worse",
+        };
+        let of = if tried > 1 { format!(" for the best of {tried}") } else { String::new() };
+        let equals = if p < 0.001 { "" } else { "= " };
+        format!("{what} over {seeds} label seeds (paired t-test, p {equals}{}{of})", probability(p))
     }
 }
 
@@ -225,7 +233,7 @@ pub fn effects(results: &Results) -> Vec<Effect<'_>> {
     let mut effects: Vec<Effect> = GROUPS.iter().filter_map(of).collect();
     let gained: Vec<f64> = base.iter().map(|r| r.averaged() - r.accuracy()).collect();
     if let (false, Some(raw)) = (effects.is_empty(), Difference::of(&gained)) {
-        let (part, label) = ("test", "averaged parameters for raw ones");
+        let (part, label) = ("parameters", "averaged ones for the last ones");
         effects.insert(0, Effect { part, label, runs: vec![], raw, averaged: None });
     }
     effects
@@ -240,7 +248,7 @@ fn ablations(results: &Results) -> Sheet {
             label.into(),
             raw.map_or(String::new(), |d| d.seeds.to_string()),
             text(raw),
-            raw.and_then(Difference::p).map_or(String::new(), probability),
+            raw.and_then(|d| d.p(results.data.test.images)).map_or(String::new(), probability),
             text(effect.and_then(|e| e.averaged)),
             list(runs, RunResult::accuracy),
             list(runs, RunResult::averaged),
@@ -250,7 +258,7 @@ fn ablations(results: &Results) -> Sheet {
     rows.extend(effects(results).iter().map(|e| row(e.part, e.label, Some(e), &e.runs)));
     Sheet {
         caption: "Table 6. One thing changed in the semi-supervised cnn: difference from it at the same label seeds ± its \
-                  standard error, and how often chance alone would make it as large (p, of a paired t-test)."
+                  standard error, and how often chance alone would make it as large (p, of a paired t-test for each row alone)."
             .into(),
         heads: vec![
             "changed",
@@ -295,8 +303,9 @@ pub fn answer(results: &Results) -> Vec<String> {
             _ => "the discriminator",
         };
         let averaged = e.averaged.map_or(String::new(), |d| format!(" (averaged {d})"));
-        let verdict = e.raw.verdict(tried.len());
-        Some(format!("The best change to {to} was {}: {}{averaged} {verdict}.", e.label, e.raw))
+        let rivals = tried.iter().filter(|e| several(e)).count();
+        let verdict = e.raw.verdict(rivals, results.data.test.images);
+        Some(format!("The best change to {to} was {}: {}{averaged}, {verdict}.", e.label, e.raw))
     };
     [Part::Discriminator, Part::Generator, Part::Both].into_iter().filter_map(sentence).collect()
 }

@@ -151,6 +151,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Without what says where the data are and what computes: what is left is the same on every machine.
+    pub fn anywhere(&self) -> Settings {
+        let here = Settings { data_dir: None, adapter: None, backend: None, tune: None, ..self.clone() };
+        Settings { offline: false, ..here }
+    }
+
     /// The adapter that was asked for.
     pub fn adapter_choice(&self) -> AdapterChoice {
         let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
