@@ -233,7 +233,7 @@ pub fn effects(results: &Results) -> Vec<Effect<'_>> {
     let mut effects: Vec<Effect> = GROUPS.iter().filter_map(of).collect();
     let gained: Vec<f64> = base.iter().map(|r| r.averaged() - r.accuracy()).collect();
     if let (false, Some(raw)) = (effects.is_empty(), Difference::of(&gained)) {
-        let (part, label) = ("parameters", "averaged ones for the last ones");
+        let (part, label) = ("parameters", "averaged in place of raw ones");
         effects.insert(0, Effect { part, label, runs: vec![], raw, averaged: None });
     }
     effects
