@@ -2,7 +2,7 @@
 
 use super::plan::{GROUPS, Group, Section};
 use super::results::{Epoch, Results, RunResult};
-use super::tables::{BASE_LABEL, effects};
+use super::tables::{BASE_LABEL, Effect, LABELS, effects};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
 use crate::report::plot::{Dot, Line, Panel};
@@ -91,16 +91,19 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
     Line { name: name.into(), points, members: if runs.len() > 1 { members } else { vec![] } }
 }
 
-/// Figure 13: the base first, then what each change gave.
-pub fn ablations(results: &Results) -> Vec<Dot> {
+/// Figure 13: what each change of D, G or both gave, then what other numbers of labels gave, whose differences are far
+/// larger; of each the base first.
+pub fn ablations(results: &Results) -> Vec<Vec<Dot>> {
     let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
     // Averaging is no change of the runs.
     let changed = effects(results).into_iter().filter(|e| !e.runs.is_empty());
-    let mut dots: Vec<Dot> = changed.map(|e| dot(e.label, e.raw.mean, e.raw.error)).collect();
-    if !dots.is_empty() {
-        dots.insert(0, dot(BASE_LABEL, 0.0, Some(0.0)));
-    }
-    dots
+    let (labels, networks): (Vec<Effect>, Vec<Effect>) = changed.partition(|e| e.part == LABELS);
+    let chart = |effects: Vec<Effect>| {
+        let base = dot(BASE_LABEL, 0.0, Some(0.0));
+        let changes = effects.iter().map(|e| dot(e.label, e.raw.mean, e.raw.error));
+        std::iter::once(base).chain(changes).collect()
+    };
+    [networks, labels].into_iter().filter(|e| !e.is_empty()).map(chart).collect()
 }
 
 /// A layer in the drawing of a network.

@@ -7,7 +7,7 @@ use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
-use crate::report::plot::{Panel, draw_dots_svg, draw_svg};
+use crate::report::plot::{Dot, Panel, draw_dots_svg, draw_svg};
 use crate::report::png::Picture;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -53,15 +53,16 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
             body += &samples(number, group.network, run, &epochs)?;
         }
     }
-    let dots = figures::ablations(results);
-    if !dots.is_empty() {
-        let chart = format!(
-            "<div class=\"chart\">{}</div>",
-            draw_dots_svg(&dots, "difference of the share right", CHART.0)
-        );
+    let charts = figures::ablations(results);
+    if !charts.is_empty() {
+        let draw = |dots: &Vec<Dot>| {
+            let svg = draw_dots_svg(dots, "difference of the share right", CHART.0);
+            format!("<div class=\"chart\">{svg}</div>\n")
+        };
+        let charts: String = charts.iter().map(draw).collect();
         let caption = "Figure 13. One thing changed in the semi-supervised cnn: mean difference from it, raw parameters, \
                        over the label seeds that both have, and its standard error; hollow: of one label seed.";
-        body += &figure(caption, &chart);
+        body += &figure(caption, &format!("<div class=\"charts\">\n{charts}</div>"));
     }
     body += "<h2>Runs</h2>\n";
     body += &table(&runs(results));

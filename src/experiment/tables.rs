@@ -274,13 +274,16 @@ fn ablations(results: &Results) -> Sheet {
     }
 }
 
+/// What ablations of the number of labels change, in a table.
+pub const LABELS: &str = "labels";
+
 /// What an ablation changes, in a table.
 fn name(part: Part) -> &'static str {
     match part {
         Part::Discriminator => "discriminator",
         Part::Generator => "generator",
         Part::Both => "both",
-        Part::Labels => "labels",
+        Part::Labels => LABELS,
     }
 }
 
