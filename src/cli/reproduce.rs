@@ -174,6 +174,11 @@ fn folder(root: &Path, planned: &Planned) -> PathBuf {
     root.join("runs").join(&planned.id)
 }
 
+/// Whether a run's folder says how it ended: what is kept of it elsewhere is made from that.
+fn summarised(root: &Path, planned: &Planned) -> bool {
+    folder(root, planned).join("summary.json").is_file()
+}
+
 /// Where what is kept of a run is.
 fn record(root: &Path, id: &str) -> PathBuf {
     root.join("summaries").join(format!("{id}.json"))
@@ -232,7 +237,7 @@ impl Args {
                 same_run(&folder, &theirs.settings, &theirs.spec, &wanted)?;
             }
             // Where the whole run is, its summary is made anew.
-            let left = |r: &&Path| !folder(r, planned).join("summary.json").is_file();
+            let left = |r: &&Path| !summarised(r, planned);
             let records = roots.iter().copied().filter(left).map(|r| record(r, &planned.id));
             for path in records.filter(|p| p.is_file()) {
                 let Record { settings, model_toml, .. } = Record::read(planned, &path)?;
@@ -278,10 +283,9 @@ impl Args {
         }
         for root in roots {
             let path = record(root, &planned.id);
-            let superseded = folder(root, planned).join("summary.json").is_file();
             // A summary of the run that is there whole may be of an earlier version; what it has more is a gain.
             match path.is_file().then(|| RunResult::recorded(planned, &path)) {
-                Some(Err(_)) if superseded => {}
+                Some(Err(_)) if summarised(root, planned) => {}
                 Some(record) => found.push(record?),
                 None => {}
             }

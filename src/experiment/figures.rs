@@ -1,8 +1,8 @@
 //! The figures of the report, drawn from our runs.
 
-use super::plan::{GROUPS, Group, Section};
+use super::plan::{GROUPS, Group, Part, Section};
 use super::results::{Epoch, Results, RunResult};
-use super::tables::{BASE_LABEL, Effect, LABELS, effects};
+use super::tables::{BASE_LABEL, Effect, effects};
 use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
 use crate::report::plot::{Dot, Line, Panel};
@@ -95,9 +95,8 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
 /// larger; of each the base first.
 pub fn ablations(results: &Results) -> Vec<Vec<Dot>> {
     let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
-    // Averaging is no change of the runs.
-    let changed = effects(results).into_iter().filter(|e| !e.runs.is_empty());
-    let (labels, networks): (Vec<Effect>, Vec<Effect>) = changed.partition(|e| e.part == LABELS);
+    let changed = effects(results).into_iter().filter(|e| e.part.is_some());
+    let (labels, networks): (Vec<Effect>, Vec<Effect>) = changed.partition(|e| e.part == Some(Part::Labels));
     let chart = |effects: Vec<Effect>| {
         let base = dot(BASE_LABEL, 0.0, Some(0.0));
         let changes = effects.iter().map(|e| dot(e.label, e.raw.mean, e.raw.error));

@@ -204,8 +204,8 @@ impl std::fmt::Display for Difference {
 
 /// What a change to the base gave.
 pub struct Effect<'a> {
-    /// What it changes.
-    pub part: &'static str,
+    /// What it changes; averaging is no change of the runs.
+    pub part: Option<Part>,
     /// The change, as tables and figures call it.
     pub label: &'static str,
     /// The changed runs.
@@ -228,13 +228,13 @@ pub fn effects(results: &Results) -> Vec<Effect<'_>> {
         let runs = results.of(group);
         let raw = Difference::between(&base, &runs, RunResult::accuracy)?;
         let averaged = Difference::between(&base, &runs, RunResult::averaged);
-        Some(Effect { part: name(part), label: group.label, runs, raw, averaged })
+        Some(Effect { part: Some(part), label: group.label, runs, raw, averaged })
     };
     let mut effects: Vec<Effect> = GROUPS.iter().filter_map(of).collect();
     let gained: Vec<f64> = base.iter().map(|r| r.averaged() - r.accuracy()).collect();
     if let (false, Some(raw)) = (effects.is_empty(), Difference::of(&gained)) {
-        let (part, label) = ("parameters", "averaged in place of raw ones");
-        effects.insert(0, Effect { part, label, runs: vec![], raw, averaged: None });
+        let label = "averaged in place of raw ones";
+        effects.insert(0, Effect { part: None, label, runs: vec![], raw, averaged: None });
     }
     effects
 }
@@ -255,7 +255,7 @@ fn ablations(results: &Results) -> Sheet {
         ]
     };
     let mut rows = vec![row("", BASE_LABEL, None, &base_runs(results))];
-    rows.extend(effects(results).iter().map(|e| row(e.part, e.label, Some(e), &e.runs)));
+    rows.extend(effects(results).iter().map(|e| row(name(e.part), e.label, Some(e), &e.runs)));
     Sheet {
         caption: "Table 6. One thing changed in the semi-supervised cnn: difference from it at the same label seeds ± its \
                   standard error, and how often chance alone would make it as large (p, of a paired t-test for each row alone)."
@@ -274,16 +274,14 @@ fn ablations(results: &Results) -> Sheet {
     }
 }
 
-/// What ablations of the number of labels change, in a table.
-pub const LABELS: &str = "labels";
-
 /// What an ablation changes, in a table.
-fn name(part: Part) -> &'static str {
+fn name(part: Option<Part>) -> &'static str {
     match part {
-        Part::Discriminator => "discriminator",
-        Part::Generator => "generator",
-        Part::Both => "both",
-        Part::Labels => LABELS,
+        None => "parameters",
+        Some(Part::Discriminator) => "discriminator",
+        Some(Part::Generator) => "generator",
+        Some(Part::Both) => "both",
+        Some(Part::Labels) => "labels",
     }
 }
 
@@ -294,7 +292,7 @@ pub const QUESTION: &str = "Should one improve the discriminator, the generator,
 pub fn answer(results: &Results) -> Vec<String> {
     let effects = effects(results);
     let sentence = |part: Part| {
-        let tried: Vec<&Effect> = effects.iter().filter(|e| e.part == name(part)).collect();
+        let tried: Vec<&Effect> = effects.iter().filter(|e| e.part == Some(part)).collect();
         // One label seed is no rival of several.
         let several = |e: &Effect| e.raw.seeds > 1;
         let order =

@@ -1,6 +1,6 @@
 //! The page of made-up results.
 
-use super::plan::{Scope, plan};
+use super::plan::{Part, Scope, plan};
 use super::results::{Epoch, Record, Results, RunResult, Samples};
 use super::tables::{answer, effects};
 use super::*;
@@ -204,7 +204,7 @@ fn effects_are_paired_by_label_seed() {
     assert_eq!(effects(&r)[1].raw.to_string(), "+0.0080");
     assert!(best(&r).ends_with("with one label seed, which says little."), "{}", best(&r));
     r.runs.retain(|r| r.group != "ssl-cnn" || r.label_seed() != 2);
-    assert_eq!(effects(&r)[1].part, "generator");
+    assert_eq!(effects(&r)[1].part, Some(Part::Generator));
 }
 
 #[test]
