@@ -34,13 +34,12 @@ pub fn run(args: &Args) -> Result<()> {
             None => "no".to_string(),
             Some(problem) => format!("no: {problem}"),
         };
-        let driver = format!("{} {}", a.driver, a.driver_info);
         table.row([
             a.index.to_string(),
             a.name.clone(),
             a.kind.clone(),
             a.backend.clone(),
-            driver.trim().to_string(),
+            a.driver_text(),
             usable,
         ]);
     }

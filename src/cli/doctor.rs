@@ -81,7 +81,9 @@ fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
     };
     let a = gpu.summary();
     checks.push(Check::new("adapter", true, Ok(format!("{} ({}, {})", a.name, a.kind, a.backend))));
-    checks.push(Check::new("driver", true, Ok(format!("{} {}", a.driver, a.driver_info).trim().to_string())));
+    let driver: Vec<String> =
+        std::iter::once(a.driver_text()).chain(a.advice().map(str::to_string)).collect();
+    checks.push(Check::new("driver", true, Ok(driver.join("\n"))));
     let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };
     let features = format!("{features}; subgroups of {} to {}", a.subgroup_min, a.subgroup_max);
     checks.push(Check::new("features", false, Ok(features)));

@@ -57,7 +57,7 @@ impl Tile {
         [(64, 64, 4, 4), (128, 128, 8, 8), (128, 64, 8, 4), (64, 32, 4, 4), (32, 32, 4, 4), (64, 16, 4, 4)];
 
     /// The subgroup tiles: row groups, the part of the lanes that is side by side, vec4 columns.
-    const SUBGROUP: [(u32, u32, u32); 11] = [
+    const SUBGROUP: [(u32, u32, u32); 12] = [
         (1, 1, 1),
         (2, 1, 1),
         (3, 1, 1),
@@ -66,6 +66,7 @@ impl Tile {
         (2, 1, 2),
         (3, 1, 2),
         (4, 1, 2),
+        (6, 1, 2),
         (6, 2, 1),
         (8, 2, 1),
         (12, 2, 1),
