@@ -81,9 +81,8 @@ fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
     };
     let a = gpu.summary();
     checks.push(Check::new("adapter", true, Ok(format!("{} ({}, {})", a.name, a.kind, a.backend))));
-    let driver: Vec<String> =
-        std::iter::once(a.driver_text()).chain(a.advice().map(str::to_string)).collect();
-    checks.push(Check::new("driver", true, Ok(driver.join("\n"))));
+    let advice = a.advice().map_or(String::new(), |advice| format!("\n{advice}"));
+    checks.push(Check::new("driver", true, Ok(a.driver_text() + &advice)));
     let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };
     let features = format!("{features}; subgroups of {} to {}", a.subgroup_min, a.subgroup_max);
     checks.push(Check::new("features", false, Ok(features)));
