@@ -6,6 +6,8 @@
 
 struct Params { start: u32, count: u32, cols: u32, chunks: u32, add: u32, eps: f32, n: f32 }
 
+#include "common/grid.wgsl"
+
 @group(0) @binding(0) var<uniform> p: Params;
 #if PASS == 0
 @group(0) @binding(1) var<storage, read> partial: array<vec2<f32>>;
@@ -18,8 +20,12 @@ struct Params { start: u32, count: u32, cols: u32, chunks: u32, add: u32, eps: f
 #endif
 
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let col = group.x * ${WG}u + local;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let col = linear_group(group, groups) * ${WG}u + local;
     if (col >= p.cols) {
         return;
     }
@@ -46,8 +52,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #if SCALE
 @group(0) @binding(7) var<storage, read> gamma: array<${T}>;
 #endif
-
-#include "common/grid.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(

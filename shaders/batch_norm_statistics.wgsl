@@ -13,9 +13,15 @@ struct Params { cols: u32, chunks: u32, chunk: u32, count: u32, momentum: f32 }
 @group(0) @binding(5) var<storage, read_write> running_var: array<f32>;
 #endif
 
+#include "common/grid.wgsl"
+
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let col = group.x * ${WG}u + local;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let col = linear_group(group, groups) * ${WG}u + local;
     if (col >= p.cols) {
         return;
     }

@@ -1,5 +1,6 @@
 // Data-dependent initialisation (Salimans & Kingma 2016, section 3): with z = w x at g = 1, b = 0 over
-// the first minibatch, g = 1 / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs.
+// the first minibatch, g = 1 / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs. An output that is
+// the same for every image keeps g = 1.
 //   mean, variance, g, bias [out]
 
 struct Params { n: u32 }
@@ -12,13 +13,20 @@ struct Params { n: u32 }
 @group(0) @binding(4) var<storage, read_write> bias: array<f32>;
 #endif
 
+#include "common/grid.wgsl"
+
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let o = group.x * ${WG}u + local;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let o = linear_group(group, groups) * ${WG}u + local;
     if (o >= p.n) {
         return;
     }
-    let scale = 1.0 / max(sqrt(variance[o]), 1e-8);
+    let deviation = sqrt(variance[o]);
+    let scale = select(1.0, 1.0 / deviation, deviation >= 1e-8);
     g[o] = scale;
 #if BIAS
     bias[o] = -mean[o] * scale;

@@ -14,9 +14,15 @@ struct Params { rows: u32, k: u32, images: u32 }
 
 #include "common/softmax.wgsl"
 
+#include "common/grid.wgsl"
+
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row = group.x * ${WG}u + local;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let row = linear_group(group, groups) * ${WG}u + local;
     let image = state.position.w + row;
     if (row >= p.rows || image >= p.images) {
         return;

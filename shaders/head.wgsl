@@ -30,9 +30,15 @@ struct Params {
 
 #include "common/softmax.wgsl"
 
+#include "common/grid.wgsl"
+
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row = group.x * ${WG}u + local;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let row = linear_group(group, groups) * ${WG}u + local;
     let real = p.generated + p.labelled;
     if (row >= real + p.unlabelled + p.second) {
         return;

@@ -20,9 +20,15 @@ struct Params { rows: u32, n: u32, half_bits: u32, stream: u32 }
 
 #include "common/permute.wgsl"
 
+#include "common/grid.wgsl"
+
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = group.x * ${WG}u + local;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_group(group, groups) * ${WG}u + local;
     if (i >= p.rows) {
         return;
     }

@@ -1,7 +1,7 @@
 // Weight normalisation w = g v / ||v|| (Salimans & Kingma 2016, equation 2), an output a workgroup:
 //   scale [out] = g / ||v||, inverse [out] = 1 / ||v||. v [out, k], read as T of V values, k counts those; g [out].
 
-struct Params { k: u32 }
+struct Params { out: u32, k: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> v: array<${T}>;
@@ -9,11 +9,19 @@ struct Params { k: u32 }
 @group(0) @binding(3) var<storage, read_write> scale: array<f32>;
 @group(0) @binding(4) var<storage, read_write> inverse: array<f32>;
 
+#include "common/grid.wgsl"
 #include "common/reduce.wgsl"
 
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let o = group.x;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let o = linear_group(group, groups);
+    if (o >= p.out) {
+        return;
+    }
     var sum = vec4<f32>();
     for (var i = local; i < p.k; i += ${WG}u) {
         let x = v[o * p.k + i];

@@ -3,7 +3,7 @@
 // dw, v, dv [out, k], read as T of V values, k counts those; scale, inverse [out] from weight_norm.wgsl; dg [out]
 // with SCALE.
 
-struct Params { k: u32 }
+struct Params { out: u32, k: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dw: array<${T}>;
@@ -15,11 +15,19 @@ struct Params { k: u32 }
 @group(0) @binding(6) var<storage, read_write> dg: array<f32>;
 #endif
 
+#include "common/grid.wgsl"
 #include "common/reduce.wgsl"
 
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let o = group.x;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let o = linear_group(group, groups);
+    if (o >= p.out) {
+        return;
+    }
     let first = o * p.k;
     var sum = vec4<f32>();
     for (var i = local; i < p.k; i += ${WG}u) {

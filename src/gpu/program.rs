@@ -199,7 +199,14 @@ impl Program {
     pub fn each(&mut self, gpu: &Gpu, call: Call<'_>, n: u64) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;
         let per_group = u64::from(kernel.reflection.workgroup_size[0]);
-        self.push(gpu, kernel, call, linear_grid(n.div_ceil(per_group)))
+        let grid = linear_grid(n.div_ceil(per_group));
+        if grid[1] > 1 && !kernel.reflection.unfolds {
+            let (name, layer) = (call.kernel, call.layer);
+            return Err(Error::Gpu(format!(
+                "{name} for {layer}: {n} items; it knows one axis of workgroups"
+            )));
+        }
+        self.push(gpu, kernel, call, grid)
     }
 
     /// Records `call` with a grid of workgroups.
@@ -305,5 +312,24 @@ impl Program {
     /// Sum of the calls' floating-point operations.
     pub fn flops(&self) -> u64 {
         self.dispatches.iter().map(|d| d.flops).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterChoice;
+
+    /// A kernel that knows one axis of workgroups computes nothing on two; it is an error.
+    #[test]
+    fn only_what_unfolds_is_folded() {
+        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let most = u64::from(MAX_GROUPS) * u64::from(gpu.elementwise_group());
+        let said = |n: u64| {
+            let call = Call::new("generator_loss", "test");
+            Program::new().each(&gpu, call, n).unwrap_err().to_string()
+        };
+        assert!(said(most + 1).contains("one axis"), "{}", said(most + 1));
+        assert!(!said(most).contains("one axis"), "{}", said(most));
     }
 }

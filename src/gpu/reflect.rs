@@ -63,6 +63,8 @@ pub struct Reflection {
     pub bindings: Vec<Binding>,
     /// Invocations of a workgroup.
     pub workgroup_size: [u32; 3],
+    /// Whether it asks for the number of workgroups, and so can tell them apart in a folded grid.
+    pub unfolds: bool,
 }
 
 /// Reads the bindings of `text`'s only entry point `main`; also the module that it was read into.
@@ -95,7 +97,9 @@ pub fn reflect(name: &str, text: &str) -> Result<(Reflection, naga::Module)> {
     let entry =
         module.entry_points.iter().find(|e| e.name == "main").ok_or_else(|| fail("no entry point main"))?;
     let workgroup_size = entry.workgroup_size;
-    Ok((Reflection { bindings, workgroup_size }, module))
+    let counts = naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups);
+    let unfolds = entry.function.arguments.iter().any(|a| a.binding.as_ref() == Some(&counts));
+    Ok((Reflection { bindings, workgroup_size, unfolds }, module))
 }
 
 fn uniform(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<BindingKind> {

@@ -2,7 +2,7 @@
 
 use super::{Ops, RightOperand, lanes};
 use crate::error::Result;
-use crate::gpu::{Call, Program, Tensor};
+use crate::gpu::{Call, Program, Tensor, linear_grid};
 
 impl Ops<'_> {
     /// v `[out, taps * in]` (times `scale` `[out]`) as `forward`, the right operand `[taps * in, out]`, and, where
@@ -68,9 +68,10 @@ impl Ops<'_> {
             .bind("g", g)
             .bind("scale", scale)
             .bind("inverse", inverse)
+            .param("out", v.rows)
             .param("k", v.cols / lanes)
             .flops(2 * v.len() as u64);
-        p.dispatch(self.gpu, call, [v.rows, 1, 1])
+        p.dispatch(self.gpu, call, linear_grid(v.rows.into()))
     }
 
     /// dv and (where trained) dg from dw, the gradient of the effective weights; all `[out, k]` or `[out]`.
@@ -97,11 +98,12 @@ impl Ops<'_> {
             .bind("scale", scale)
             .bind("inverse", inverse)
             .bind("dv", dv)
+            .param("out", v.rows)
             .param("k", v.cols / lanes)
             .flops(6 * v.len() as u64);
         if let Some(dg) = dg {
             call = call.bind("dg", dg);
         }
-        p.dispatch(self.gpu, call, [v.rows, 1, 1])
+        p.dispatch(self.gpu, call, linear_grid(v.rows.into()))
     }
 }

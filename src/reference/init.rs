@@ -7,8 +7,15 @@ use crate::model::shape::{LayerShape, NetShape};
 use crate::model::spec::{Init, LayerOp, WeightNorm};
 use crate::rng::{self, Counter};
 
-/// Smallest standard deviation that data-dependent initialisation divides by.
-pub const MIN_STD: f64 = 1e-8;
+/// Smallest standard deviation that data-dependent initialisation divides by: an output with less says the same of every
+/// image, and keeps its scale.
+const MIN_STD: f64 = 1e-8;
+
+/// g of an output with this variance.
+pub fn data_scale(variance: f64) -> f64 {
+    let std = variance.sqrt();
+    if std < MIN_STD { 1.0 } else { 1.0 / std }
+}
 
 /// Fresh parameters of a network: weights of layer i from stream `stream_base + i` at step 0, element e in
 /// memory order; biases and running means 0; scales, running variances 1.
@@ -71,7 +78,7 @@ pub fn data_init(
             fill(layer, params, "bias", 0.0);
             let (z, _) = layer_forward(layer, params, &x, &groups, draws);
             let stats = ChannelStats::of(&z, layer.output.channels as usize);
-            let g: Vec<f64> = stats.var.iter().map(|v| 1.0 / v.sqrt().max(MIN_STD)).collect();
+            let g: Vec<f64> = stats.var.iter().copied().map(data_scale).collect();
             if let Some(bias) = param_mut(layer, params, "bias") {
                 *bias = stats.mean.iter().zip(&g).map(|(m, g)| -m * g).collect();
             }

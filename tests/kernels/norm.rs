@@ -258,7 +258,7 @@ fn data_dependent_initialisation() {
             let name = format!("data init {n}");
             let mean = numbers(85, n);
             let mut var: Vec<f32> = numbers(86, n).iter().map(|v| (v + 1.0) * 3.0 + 1e-3).collect();
-            // A dead channel must not divide by zero.
+            // A dead channel must not divide by zero, nor become so large that others are nothing beside it.
             var[0] = 0.0;
             let (tm, tv) = (input(gpu, 1, n, &mean), input(gpu, 1, n, &var));
             let [g, bias] = [0; 2].map(|_| Output::new(gpu, 1, n, Slack::None));
@@ -266,7 +266,8 @@ fn data_dependent_initialisation() {
                 ops.data_init(p, "test", (&tm, &tv), &g.open, with_bias.then_some(&bias.open))
             });
             let want: Vec<f64> =
-                var.iter().map(|v| 1.0 / f64::from(*v).sqrt().max(ssgan::reference::init::MIN_STD)).collect();
+                var.iter().map(|v| ssgan::reference::init::data_scale((*v).into())).collect();
+            assert_eq!(want[0], 1.0);
             values(&name, &want, &g.read(gpu, &name), 0.0);
             let bias: Vec<f32> = bias.read(gpu, &name);
             let want: Vec<f64> = want.iter().zip(&mean).map(|(g, m)| -g * f64::from(*m)).collect();
