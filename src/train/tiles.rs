@@ -8,7 +8,9 @@ use crate::model::shape::ModelShape;
 use crate::nn::products;
 use crate::ops::{Product, ProductKind, Tile, Tiling, self_test, tune};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// How tiles are chosen.
@@ -26,10 +28,13 @@ pub enum Tune {
 /// Rows of a minibatch that a software adapter measures with `fast`: its tiles are as fast on small ones.
 const FEW_ROWS: u32 = 128;
 
+/// Rows of a minibatch whose products are only compared.
+const FEWEST_ROWS: u32 = 8;
+
 /// Bytes of an operand that is measured, at most.
 const LARGEST: u64 = 64 << 20;
 
-/// Tiles by product, as text: `tiles.json` of a run, and what the cache keeps.
+/// Tiles by product, as text: `tiles.json` of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tiles {
@@ -37,6 +42,15 @@ pub struct Tiles {
     pub tune: Tune,
     /// [`ProductKind`] and [`Tile`].
     pub tiles: BTreeMap<String, String>,
+}
+
+/// What the cache keeps of an adapter and driver, as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// The winner for each product.
+    tiles: BTreeMap<String, String>,
+    /// Tiles that the device was lost with: they are not tried again.
+    lost: BTreeSet<String>,
 }
 
 /// What measuring gave.
@@ -75,7 +89,8 @@ impl Tiles {
     }
 
     /// Measures the products of the training step that were not measured before on this adapter and driver. `before` each
-    /// it is told how many are done and may end it. Each winner is kept at once.
+    /// it is told how many are done and may end it. Each winner is kept at once, and so is a tile that the device was lost
+    /// with, so that the next device is not lost to it.
     ///
     /// # Errors
     /// [`Error::DeviceLost`]; those of `before`; [`Error::Gpu`] if cooperative matrices compute something else than products.
@@ -83,9 +98,19 @@ impl Tiles {
         gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
-        mut before: impl FnMut(u32) -> Result<()>,
+        before: impl FnMut(u32) -> Result<()>,
     ) -> Result<(Tiles, Measured)> {
         let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
+        Tiles::measure_kept(gpu, model, settings, (tune, cache_file(gpu, tune).as_deref()), before)
+    }
+
+    fn measure_kept(
+        gpu: &Gpu,
+        model: &ModelShape,
+        settings: &Settings,
+        (tune, file): (Tune, Option<&Path>),
+        mut before: impl FnMut(u32) -> Result<()>,
+    ) -> Result<(Tiles, Measured)> {
         let mut measured = Measured { products: 0, changed: 0 };
         let table = Tiling::for_gpu(gpu);
         if gpu.cooperative_side().is_some() {
@@ -95,7 +120,10 @@ impl Tiles {
         if tune == Tune::Off {
             // A run says where it rounds.
             let tiles = match gpu.cooperative_side() {
-                Some(_) => Tiles::of(gpu, model, settings, 1, |p| Ok(table.tile(p.kind())))?.tiles,
+                Some(_) => {
+                    let rows = FEWEST_ROWS.min(settings.batch_size);
+                    Tiles::of(gpu, model, settings, rows, |p| compared(gpu, p, table.tile(p.kind())))?.tiles
+                }
                 None => BTreeMap::new(),
             };
             return Ok((Tiles { tune, tiles }, measured));
@@ -105,15 +133,8 @@ impl Tiles {
             n if software && tune == Tune::Fast => n.min(FEW_ROWS),
             n => n,
         };
-        // The winners depend on which tiles there were to choose from.
-        let all: Vec<String> = Tile::of(gpu).iter().map(ToString::to_string).collect();
-        let folder = if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" };
-        let file =
-            cache::adapter_file(gpu, folder, &format!("{} {}", env!("CARGO_PKG_VERSION"), all.join(" ")));
-        let kept = || -> Tiles {
-            let kept: Option<Tiles> = file.as_deref().and_then(cache::read);
-            kept.filter(|t| t.tune == tune).unwrap_or(Tiles { tune, tiles: BTreeMap::new() })
-        };
+        let kept = || -> Kept { file.and_then(cache::read).unwrap_or_default() };
+        let keep = |kept: &Kept| file.map(|file| cache::write(file, kept));
         let known = |kind: ProductKind| named(gpu, kept().tiles.get(&kind.to_string())?);
         let tiles = Tiles::of(gpu, model, settings, rows, |product| {
             let kind = product.kind();
@@ -121,13 +142,25 @@ impl Tiles {
                 return Ok(tile);
             }
             before(measured.products)?;
-            let default = table.tile(kind);
-            let tiles = candidates(gpu, default, tune);
+            let mut tiles = candidates(gpu, table.tile(kind), tune);
+            let lost = kept().lost;
+            tiles.retain(|t| !lost.contains(&t.to_string()));
+            let default = tiles.first().copied().unwrap_or_else(|| table.tile(kind));
             let rounds = if tune == Tune::Fast { 3 } else { 9 };
-            let tile = match gpu.aside(|| tune::trials(gpu, product, &tiles, rounds)) {
+            let trying = Cell::new(None);
+            let tile = match gpu.aside(|| tune::trials(gpu, product, &tiles, rounds, &trying)) {
                 Ok(trials) => tune::winner(&trials).unwrap_or(default),
-                Err(e @ Error::DeviceLost(_)) => return Err(e),
-                // Training will tell whether that is the end.
+                Err(Error::DeviceLost(why)) => {
+                    let Some(tile) = trying.get() else { return Err(Error::DeviceLost(why)) };
+                    let mut kept = kept();
+                    kept.lost.insert(tile.to_string());
+                    keep(&kept);
+                    return Err(Error::DeviceLost(format!(
+                        "{why}, while the tile {tile} was tried; --tune off tries none"
+                    )));
+                }
+                // Training will tell whether that is the end; what rounds must have been compared.
+                Err(_) if matches!(default, Tile::Cooperative { .. }) => Tile::portable()[0],
                 Err(_) => default,
             };
             measured.products += 1;
@@ -135,9 +168,7 @@ impl Tiles {
             // Another process may have been faster: the first choice holds.
             let mut kept = kept();
             let first = kept.tiles.entry(kind.to_string()).or_insert_with(|| tile.to_string()).clone();
-            if let Some(file) = &file {
-                cache::write(file, &kept);
-            }
+            keep(&kept);
             Ok(named(gpu, &first).unwrap_or(tile))
         })?;
         Ok((Tiles { tune, ..tiles }, measured))
@@ -191,6 +222,26 @@ impl Tiles {
     }
 }
 
+/// Where the winners are kept, which depend on which tiles there were to choose from.
+fn cache_file(gpu: &Gpu, tune: Tune) -> Option<PathBuf> {
+    let all: Vec<String> = Tile::of(gpu).iter().map(ToString::to_string).collect();
+    let folder = if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" };
+    cache::adapter_file(gpu, folder, &format!("{} {}", env!("CARGO_PKG_VERSION"), all.join(" ")))
+}
+
+/// A tile that rounds, if on this product it computes what one that does not computes.
+fn compared(gpu: &Gpu, product: &Product, tile: Tile) -> Result<Tile> {
+    let trials = gpu.aside(|| tune::trials(gpu, product, &[tile], 1, &Cell::default()))?;
+    match trials.iter().all(|t| t.agrees) && !trials.is_empty() {
+        true => Ok(tile),
+        false => Err(Error::Gpu(format!(
+            "{}: wrong with the tile {tile} on {}: train with `--precision f32`, or update the driver",
+            product.kind(),
+            gpu.summary().name
+        ))),
+    }
+}
+
 /// The distinct products of the step with minibatches of so many rows.
 fn step_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) -> Vec<Product> {
     let bytes = gpu.max_binding();
@@ -222,4 +273,51 @@ fn candidates(gpu: &Gpu, default: Tile, tune: Tune) -> Vec<Tile> {
 
 fn named(gpu: &Gpu, name: &str) -> Option<Tile> {
     Tile::of(gpu).into_iter().find(|t| t.to_string() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::fault;
+    use crate::model::parse;
+    use crate::model::shape::{DataShape, Dims};
+
+    const MODEL: &str = r#"
+name = "m"
+[discriminator]
+layers = [
+    { op = "flatten" },
+    { op = "dense", units = 8 },
+    { op = "relu", feature = true },
+    { op = "dense", units = "classes" },
+]
+[generator]
+latent = 4
+layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
+"#;
+
+    /// The device is lost with the first tile that is tried, the table's: the next one tries the others, and takes one.
+    #[test]
+    fn a_tile_that_loses_the_device_is_not_tried_again() {
+        let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
+        let model = parse::check(&parse::parse(MODEL, "m").unwrap(), MODEL, "m", shape).unwrap();
+        let settings = Settings { batch_size: 16, ..Settings::defaults(Method::Ssl, false) };
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tiles.json");
+        let measure = || {
+            let gpu = Gpu::open(&Default::default()).unwrap();
+            Tiles::measure_kept(&gpu, &model, &settings, (Tune::Fast, Some(&file)), |_| Ok(()))
+        };
+        // Numbers, weights, the product.
+        fault::at([2]);
+        let said = measure().unwrap_err().to_string();
+        assert_eq!(fault::left(), 0);
+        let kept: Kept = cache::read(&file).unwrap();
+        let lost: Vec<_> = kept.lost.iter().collect();
+        assert!(lost.len() == 1 && kept.tiles.is_empty(), "{kept:?}");
+        assert!(said.contains(lost[0]) && said.contains("--tune off"), "{said}");
+        let (tiles, measured) = measure().unwrap();
+        assert!(measured.products > 0 && tiles.tiles.values().all(|t| t != lost[0]), "{tiles}: {lost:?}");
+        assert_eq!(cache::read::<Kept>(&file).unwrap().lost, kept.lost);
+    }
 }

@@ -135,7 +135,7 @@ fn tuning() {
     let mut tiles = Tile::cooperative(side(&gpu), lanes(&gpu));
     tiles.push(Tile::portable()[4]);
     for _ in 0..2 {
-        let trials = gpu.aside(|| tune::trials(&gpu, &product, &tiles, 2)).unwrap();
+        let trials = gpu.aside(|| tune::trials(&gpu, &product, &tiles, 2, &Default::default())).unwrap();
         assert_eq!(trials.len(), tiles.len());
         assert!(trials.iter().all(|t| t.agrees && t.seconds > 0.0), "{trials:?}");
         tiles.reverse();
