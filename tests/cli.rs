@@ -169,6 +169,7 @@ fn settings_that_make_no_sense() {
     b.fails("train --epsilon 0", 2, &["epsilon"]);
     b.fails("train --ema-rate 2", 2, &["ema_rate"]);
     b.fails("train --batch-size 0", 2, &["batch_size"]);
+    b.fails("train --batch-size 1 --out run", 2, &["batch_size", "generator's batch norm", "at least 2"]);
     b.fails("train --labels 0", 2, &["labels"]);
     b.fails("train --epochs 0", 2, &["epochs"]);
     assert!(b.content().is_empty(), "{:?}", b.content());

@@ -111,7 +111,7 @@ impl TuneArgs {
 /// Which data set, where from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
-    /// Data set [default: digits]
+    /// Data set [default: digits; eval: the run's; reproduce: mnist, with --quick digits]
     #[arg(long, value_parser = PossibleValuesParser::new(NAMES), help_heading = "Data")]
     pub dataset: Option<String>,
     /// Folder of IDX files, plain or gzipped [default: the cache folder, then a download]

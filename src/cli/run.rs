@@ -102,7 +102,11 @@ impl Run {
         let mut opened: Option<Gpu> = None;
         let mut losses = 0;
         loop {
-            let newest = |run: &Run| checkpoints(run.dir.path()).ok()?.into_iter().next();
+            // Of a run that was taken back to an earlier checkpoint, the ones after it are written again.
+            let newest = |run: &Run| {
+                let all = checkpoints(run.dir.path()).ok()?;
+                all.into_iter().filter_map(|c| std::fs::metadata(c).ok()?.modified().ok()).max()
+            };
             let before = newest(self);
             let gpu = opened.as_ref().unwrap_or(gpu);
             let result = self.attempt((gpu, set), options, progress, stop);

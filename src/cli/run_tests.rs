@@ -156,6 +156,31 @@ fn a_lost_device_may_take_a_while() {
     assert!(saved.iter().all(|c| Checkpoint::load(c).is_ok()) && !saved.is_empty(), "{saved:?}");
 }
 
+/// Where 500 test images at once are more than the adapter can bind, a run evaluates fewer at once, and ends in the same
+/// bytes; parameters that are too large are an error.
+#[test]
+fn a_device_may_bind_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = data_of(64, 1001);
+    let train = |name: &str, bytes: u64| {
+        let folder = dir.path().join(name);
+        let (mut run, gpu) = begin(&folder).unwrap();
+        fault::bind(bytes);
+        let result = go(&mut run, &gpu, &set, &Stop::new());
+        fault::bind(u64::MAX);
+        result.map(|_| files(&folder))
+    };
+    let whole = train("whole", u64::MAX).unwrap();
+    // 270 images of twelve values; the test set has 12,012 bytes.
+    assert!(train("fewer", 13_000).unwrap() == whole, "other bytes");
+    let set = data();
+    let (mut run, gpu) = begin(&dir.path().join("none")).unwrap();
+    fault::bind(800);
+    let said = go(&mut run, &gpu, &set, &Stop::new()).unwrap_err().to_string();
+    fault::bind(u64::MAX);
+    assert!(said.contains("discriminator") && said.contains("of parameters"), "{said}");
+}
+
 #[test]
 fn a_device_that_is_always_lost_is_an_error() {
     let dir = tempfile::tempdir().unwrap();

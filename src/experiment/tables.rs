@@ -47,7 +47,9 @@ pub fn runs(results: &Results) -> Sheet {
         ]
     };
     Sheet {
-        caption: "Every run, none left out.".into(),
+        caption: "Every finished run, none left out. Seconds are wall time, with pauses and whatever else the machine \
+                  did."
+            .into(),
         heads: vec!["run", "test", "averaged", "seconds", "command"],
         rows: results.runs.iter().map(row).collect(),
     }

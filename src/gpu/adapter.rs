@@ -241,7 +241,7 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
     };
     let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, _))| {
         let lacks = choice.precision == Precision::Mixed && s.cooperative_side.is_none();
-        (lacks, rank(s))
+        (!s.usable, lacks, rank(s))
     });
     let Some((at, _)) = best else {
         let wish = choice.adapter.as_deref().unwrap_or("a usable one");

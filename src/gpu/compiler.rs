@@ -24,6 +24,11 @@ impl Pending {
     pub fn wait(&self) -> Result<&wgpu::ComputePipeline> {
         self.0.wait().as_ref().map_err(|e| Error::Gpu(e.clone()))
     }
+
+    /// Whether it is known that there will be none.
+    pub fn failed(&self) -> bool {
+        self.0.get().is_some_and(|made| made.is_err())
+    }
 }
 
 /// What to compile.
@@ -41,7 +46,10 @@ pub(super) struct Job {
 
 impl Job {
     fn run(mut self, device: &wgpu::Device) {
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        // Some backends' compilers refuse a pipeline with an internal error.
+        let kinds =
+            [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
+        let scopes = kinds.map(|kind| device.push_error_scope(kind));
         let desc = wgpu::ShaderModuleDescriptor {
             label: Some(self.name),
             source: wgpu::ShaderSource::Naga(Cow::Owned(std::mem::take(&mut self.module))),
@@ -67,7 +75,9 @@ impl Job {
             },
             cache: None,
         });
-        let made = match pollster::block_on(scope.pop()) {
+        // The last one first, as wgpu asks; all of them, whatever they say.
+        let errors: Vec<_> = scopes.into_iter().rev().map(|s| pollster::block_on(s.pop())).collect();
+        let made = match errors.into_iter().flatten().next() {
             Some(e) => Err(format!("kernel {}: {e}", self.what)),
             None => Ok(pipeline),
         };

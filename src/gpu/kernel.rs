@@ -35,6 +35,11 @@ impl Kernel {
     pub(super) fn pipeline(&self) -> Result<&wgpu::ComputePipeline> {
         self.pipeline.wait()
     }
+
+    /// Whether it is known not to compile.
+    pub(super) fn failed(&self) -> bool {
+        self.pipeline.failed()
+    }
 }
 
 impl Gpu {

@@ -49,7 +49,8 @@ impl Gpu {
         self.memory.borrow().clone()
     }
 
-    /// Does something whose tensors are gone when it is done, such as a measurement: they do not count.
+    /// Does something whose tensors are gone when it is done, such as a measurement: they do not count, nor do kernels
+    /// that it found not to compile.
     pub fn aside<T>(&self, f: impl FnOnce() -> T) -> T {
         let before = self.memory();
         let result = f();
@@ -57,6 +58,7 @@ impl Gpu {
         self.exhausted.store(false, Ordering::SeqCst);
         // What failed in it is no failure of what comes after.
         let _ = self.failure.lock().map(|mut slot| slot.take());
+        self.kernels.borrow_mut().retain(|_, kernel| !kernel.failed());
         result
     }
 

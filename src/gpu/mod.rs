@@ -191,7 +191,10 @@ impl Gpu {
 
     /// Largest tensor that a shader can bind, in bytes.
     pub fn max_binding(&self) -> u64 {
-        self.device.limits().max_storage_buffer_binding_size
+        let most = self.device.limits().max_storage_buffer_binding_size;
+        #[cfg(test)]
+        let most = most.min(fault::binding());
+        most
     }
 
     /// Invocations of an elementwise workgroup (WG in the shaders).
@@ -300,10 +303,11 @@ impl Gpu {
     /// Waits until every kernel is compiled that was asked for.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if one of them is not valid or the driver rejects it.
+    /// [`Error::Gpu`] if one of them is not valid, the driver rejects it, or something else that was recorded is not valid.
     pub fn compiled(&self) -> Result<()> {
         let kernels: Vec<Rc<Kernel>> = self.kernels.borrow().values().cloned().collect();
-        kernels.iter().try_for_each(|k| k.pipeline().map(drop)).map_err(|e| self.instead(e))
+        kernels.iter().try_for_each(|k| k.pipeline().map(drop)).map_err(|e| self.instead(e))?;
+        self.check()
     }
 
     /// The error of a kernel that did not compile, or why it could not: a device that is lost. Nothing of it stays for
@@ -335,7 +339,8 @@ impl Gpu {
     }
 }
 
-/// Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, or run out of its memory.
+/// Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, or find
+/// that it binds little at once.
 #[cfg(test)]
 pub(crate) mod fault {
     use std::cell::{Cell, RefCell};
@@ -346,6 +351,8 @@ pub(crate) mod fault {
         static LEFT: RefCell<VecDeque<u32>> = const { RefCell::new(VecDeque::new()) };
         /// Bytes that there are.
         static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
+        /// Bytes of the largest binding.
+        static BINDING: Cell<u64> = const { Cell::new(u64::MAX) };
         /// Lost devices that will not open again.
         static REFUSED: Cell<u32> = const { Cell::new(0) };
     }
@@ -362,6 +369,15 @@ pub(crate) mod fault {
     /// Devices opened by this thread have so many bytes.
     pub fn memory(bytes: u64) {
         MEMORY.set(bytes);
+    }
+
+    /// Devices bind at most so many bytes to this thread's kernels.
+    pub fn bind(bytes: u64) {
+        BINDING.set(bytes);
+    }
+
+    pub(super) fn binding() -> u64 {
+        BINDING.get()
     }
 
     pub(super) fn exceeds(bytes: u64) -> bool {

@@ -210,6 +210,15 @@ impl NetShape {
     pub fn feature(&self) -> Option<usize> {
         self.layers.iter().position(|l| l.feature)
     }
+    /// Values of one row's largest activation, its input among them.
+    pub fn largest(&self) -> u32 {
+        let of = |l: &LayerShape| l.output.len().max(l.product_columns());
+        self.layers.iter().map(of).fold(self.input.len(), u32::max)
+    }
+    /// Whether a batch norm of it has one value of each channel in a row.
+    pub fn normalises_rows(&self) -> bool {
+        self.layers.iter().any(|l| matches!(l.op, LayerOp::BatchNorm { .. }) && l.output.is_flat())
+    }
     /// Trained parameters.
     pub fn parameters(&self) -> usize {
         self.layers.iter().flat_map(|l| l.params()).filter(|p| p.trained).map(|p| p.len()).sum()

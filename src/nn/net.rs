@@ -3,7 +3,7 @@
 use super::params::{Layout, Params};
 use super::products::{LayerProducts, WeightOperand};
 use crate::error::{Error, Result};
-use crate::gpu::{Program, Tensor};
+use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
 use crate::ops::{
@@ -147,6 +147,13 @@ pub(super) fn closeness(layer: &LayerShape) -> Closeness {
 }
 
 impl Net {
+    /// As many rows as this adapter can bind the activations of, at most `wanted`: for passes whose rows are not the
+    /// minibatch's, and which therefore can do with fewer.
+    pub fn rows_that_fit(&self, gpu: &Gpu, wanted: u32) -> u32 {
+        let fit = gpu.max_binding().min(u32::MAX.into()) / (4 * u64::from(self.shape.largest().max(1)));
+        wanted.min(fit.clamp(1, u32::MAX.into()) as u32)
+    }
+
     /// A network over given parameter memory.
     pub fn new(ops: &Ops<'_>, shape: &NetShape, params: Params) -> Net {
         let gpu = ops.gpu;

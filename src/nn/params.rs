@@ -1,6 +1,7 @@
 //! Where a network's parameters lie: one arena of trained values, so that Adam is one dispatch, and one of
 //! values that the optimiser leaves alone (fixed scales, running statistics).
 
+use crate::error::{Error, Result};
 use crate::gpu::{ALIGN, Gpu, Tensor};
 use crate::model::shape::NetShape;
 
@@ -78,13 +79,26 @@ pub struct Params {
 
 impl Params {
     /// Zeroed memory for `net`.
-    pub fn new(gpu: &Gpu, net: &NetShape) -> Params {
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if the adapter cannot bind the parameters in one piece.
+    pub fn new(gpu: &Gpu, net: &NetShape) -> Result<Params> {
         let layout = Layout::new(net);
-        Params {
+        let bytes = 4 * layout.trained as u64;
+        if bytes > gpu.max_binding() {
+            return Err(Error::Adapter(format!(
+                "{}: {} MiB of parameters; {} binds at most {} MiB in one buffer: use a smaller model or another adapter",
+                net.name,
+                bytes >> 20,
+                gpu.summary().name,
+                gpu.max_binding() >> 20
+            )));
+        }
+        Ok(Params {
             trained: gpu.vector(&format!("{} parameters", net.name), layout.trained as u32),
             stored: gpu.vector(&format!("{} statistics", net.name), layout.stored as u32),
             layout,
-        }
+        })
     }
 
     /// A layer's parameter of that name.

@@ -106,7 +106,7 @@ pub fn ema(net: &NetShape, ema: &mut NetParams, p: &NetParams, rate: f64) {
 
 /// What an average that started at zero is divided by after `updates` updates: `1 - (1 - rate)^updates`.
 pub fn ema_correction(rate: f64, updates: u32) -> f64 {
-    1.0 - (1.0 - rate).powf(f64::from(updates))
+    -(f64::from(updates) * (-rate).ln_1p()).exp_m1()
 }
 
 /// Parameters for evaluation: trained tensors from the average divided by `correction` (1: as it is), the

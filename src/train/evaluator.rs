@@ -9,7 +9,7 @@ use crate::nn::{Layout, Mode, Net, Params};
 use crate::ops::{Ops, State};
 use serde::Serialize;
 
-/// Rows of one evaluation chunk.
+/// Rows of one evaluation chunk, at most.
 const ROWS: u32 = 500;
 
 /// How well a discriminator classifies a split.
@@ -98,7 +98,7 @@ impl Evaluator {
             p.plan(gpu, scratch);
             Ok(p)
         };
-        let rows = ROWS.min(data.count);
+        let rows = self.net.rows_that_fit(gpu, ROWS.min(data.count));
         let (program, rest) = (record(rows)?, data.count % rows);
         let rest = (rest > 0).then(|| record(rest)).transpose()?;
         Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })

@@ -13,7 +13,8 @@ use crate::rng::streams;
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
 pub const SLOTS: u32 = 64;
 
-/// Images that data-dependent initialisation looks at (the paper's code: 500).
+/// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
+/// activations of.
 const INIT_ROWS: u32 = 500;
 
 /// A network in training: Adam's moments beside its parameters.
@@ -201,7 +202,7 @@ impl Gan {
     /// `scratch`, overwritten as soon as nothing needs it; without it everything keeps memory of its own and can be read.
     ///
     /// # Errors
-    /// As [`Net::forward`].
+    /// As [`Params::new`] and [`Net::forward`].
     pub fn new(
         ops: &Ops<'_>,
         model: &ModelShape,
@@ -210,13 +211,13 @@ impl Gan {
         scratch: Option<&mut Pool>,
     ) -> Result<Gan> {
         let gpu = ops.gpu;
-        let make = |shape, stream| {
-            let net = Net::new(ops, shape, Params::new(gpu, shape));
+        let make = |shape, stream| -> Result<Trained> {
+            let net = Net::new(ops, shape, Params::new(gpu, shape)?);
             upload_initial(gpu, &net, settings.seed, stream);
-            Trained::new(ops, net)
+            Ok(Trained::new(ops, net))
         };
-        let d = make(&model.discriminator, streams::INIT_D);
-        let g = make(&model.generator, streams::INIT_G);
+        let d = make(&model.discriminator, streams::INIT_D)?;
+        let g = make(&model.generator, streams::INIT_G)?;
         let average = gpu.vector("average", d.net.params.layout.trained as u32);
         let metrics = gpu.tensor("metrics", SLOTS, METRICS);
         let pool = |label, numbers: &[u32]| gpu.upload(label, 1, numbers.len() as u32, numbers);
@@ -331,7 +332,7 @@ impl Recorder<'_, '_> {
             Method::Ssl => (self.unlabelled_pool.as_ref(), self.pools.unlabelled_count()),
             Method::Supervised => (Some(&self.labelled_pool), self.pools.labelled.len() as u32),
         };
-        let rows = INIT_ROWS.min(count);
+        let rows = g.rows_that_fit(ops.gpu, d.rows_that_fit(ops.gpu, INIT_ROWS.min(count)));
         let train = self.pools.train;
         let x = p.scratch(ops.gpu, "initialisation images", rows, pixels);
         let indices = p.scratch(ops.gpu, "initialisation", 1, rows);
@@ -515,5 +516,6 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> 
 
 /// Bias correction of a moving average after `updates` updates.
 pub fn ema_scale(rate: f32, updates: u32) -> f32 {
-    (1.0 / (1.0 - (1.0 - f64::from(rate)).powf(f64::from(updates.max(1))))) as f32
+    // A rate below 1e-16 is lost in 1 - rate.
+    (-1.0 / (f64::from(updates.max(1)) * (-f64::from(rate)).ln_1p()).exp_m1()) as f32
 }

@@ -78,7 +78,7 @@ fn saved_net(ops: &Ops<'_>, shape: &NetShape, checkpoint: &Checkpoint) -> Result
             ),
         });
     }
-    let net = Net::new(ops, shape, Params::new(ops.gpu, shape));
+    let net = Net::new(ops, shape, Params::new(ops.gpu, shape)?);
     import_net(ops.gpu, &net, checkpoint)?;
     Ok(net)
 }

@@ -114,6 +114,15 @@ impl<'g> Trainer<'g> {
             }
             _ => None,
         };
+        let ssl = settings.method == Method::Ssl;
+        let nets = [Some(&model.discriminator), ssl.then_some(&model.generator)];
+        let alone = nets.into_iter().flatten().find(|net| settings.batch_size == 1 && net.normalises_rows());
+        if let Some(net) = alone {
+            return Err(Error::Usage(format!(
+                "batch_size = 1: the {}'s batch norm would see one value of each channel; use at least 2",
+                net.name
+            )));
+        }
         let n = unlabelled.as_ref().map_or(data.train.len(), Vec::len);
         if settings.method == Method::Ssl && settings.batch_size as usize > n {
             return Err(Error::Usage(format!(
