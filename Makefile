@@ -1,9 +1,10 @@
 # Two commands for a bare Debian or Ubuntu machine with the Rust toolchain:
 #   make demo   install a software Vulkan adapter if there is none, build, train on the embedded digits
-#   make test   the same, then all tests
+#   make test   the adapter likewise, then the tests
 # Windows, macOS and machines with a GPU driver: the cargo lines below do the same.
 
-# One epoch of the paper's network: the demo ends within three minutes on two CPU cores.
+# One epoch of the paper's network: two to three minutes on two cores of a server with AVX-512, about five on an older CPU
+# with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
 .PHONY: demo test test-newer-driver adapter check deny check-trace soak fuzz
