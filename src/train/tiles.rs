@@ -304,10 +304,9 @@ layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
         let settings = Settings { batch_size: 16, ..Settings::defaults(Method::Ssl, false) };
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("tiles.json");
-        let measure = || {
-            let gpu = Gpu::open(&Default::default()).unwrap();
-            Tiles::measure_kept(&gpu, &model, &settings, (Tune::Fast, Some(&file)), |_| Ok(()))
-        };
+        let open = || Gpu::open(&Default::default()).unwrap();
+        let measure =
+            || Tiles::measure_kept(&open(), &model, &settings, (Tune::Fast, Some(&file)), |_| Ok(()));
         // Numbers, weights, the product.
         fault::at([2]);
         let said = measure().unwrap_err().to_string();
@@ -319,5 +318,11 @@ layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
         let (tiles, measured) = measure().unwrap();
         assert!(measured.products > 0 && tiles.tiles.values().all(|t| t != lost[0]), "{tiles}: {lost:?}");
         assert_eq!(cache::read::<Kept>(&file).unwrap().lost, kept.lost);
+        // Of all tiles one is left.
+        let mut all = candidates(&open(), Tile::portable()[0], Tune::Fast);
+        let left = all.pop().unwrap().to_string();
+        cache::write(&file, &Kept { lost: all.iter().map(Tile::to_string).collect(), ..Kept::default() });
+        let (tiles, _) = measure().unwrap();
+        assert!(tiles.tiles.len() > 1 && tiles.tiles.values().all(|t| *t == left), "{tiles}: {left}");
     }
 }
