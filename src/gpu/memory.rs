@@ -44,6 +44,22 @@ fn mib(bytes: u64) -> String {
 }
 
 impl Gpu {
+    /// Whether a shader can bind so many bytes of `what` in one piece; `instead` is what to do if not.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] with both.
+    pub fn binds(&self, what: &str, bytes: u64, instead: &str) -> Result<()> {
+        if bytes <= self.max_binding() {
+            return Ok(());
+        }
+        Err(Error::Adapter(format!(
+            "{} MiB of {what}; {} binds at most {} MiB in one buffer: {instead}",
+            bytes >> 20,
+            self.summary.name,
+            self.max_binding() >> 20
+        )))
+    }
+
     /// What was asked for so far.
     pub fn memory(&self) -> Memory {
         self.memory.borrow().clone()

@@ -1,7 +1,7 @@
 //! Where a network's parameters lie: one arena of trained values, so that Adam is one dispatch, and one of
 //! values that the optimiser leaves alone (fixed scales, running statistics).
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{ALIGN, Gpu, Tensor};
 use crate::model::shape::NetShape;
 
@@ -81,19 +81,11 @@ impl Params {
     /// Zeroed memory for `net`.
     ///
     /// # Errors
-    /// [`Error::Adapter`] if the adapter cannot bind the parameters in one piece.
+    /// As [`Gpu::binds`].
     pub fn new(gpu: &Gpu, net: &NetShape) -> Result<Params> {
         let layout = Layout::new(net);
-        let bytes = 4 * layout.trained as u64;
-        if bytes > gpu.max_binding() {
-            return Err(Error::Adapter(format!(
-                "{}: {} MiB of parameters; {} binds at most {} MiB in one buffer: use a smaller model or another adapter",
-                net.name,
-                bytes >> 20,
-                gpu.summary().name,
-                gpu.max_binding() >> 20
-            )));
-        }
+        let what = format!("parameters of the {}", net.name);
+        gpu.binds(&what, 4 * layout.trained as u64, "use a smaller model or another adapter")?;
         Ok(Params {
             trained: gpu.vector(&format!("{} parameters", net.name), layout.trained as u32),
             stored: gpu.vector(&format!("{} statistics", net.name), layout.stored as u32),

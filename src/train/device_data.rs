@@ -1,7 +1,7 @@
 //! A split of the data set in GPU memory, as bytes.
 
 use crate::data::Split;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Gpu, Tensor};
 
 /// Images and labels of a split, uploaded once. Four bytes a word, little-endian.
@@ -19,7 +19,7 @@ impl DeviceData {
     /// Uploads `split`, or those of its images that `chosen` lists.
     ///
     /// # Errors
-    /// [`Error::Adapter`] if the adapter cannot bind that much in one piece.
+    /// As [`Gpu::binds`].
     pub fn upload(gpu: &Gpu, split: &Split, pixels: u32, chosen: Option<&[u32]>) -> Result<DeviceData> {
         let pixels = pixels as usize;
         let (images, labels) = match chosen {
@@ -32,14 +32,7 @@ impl DeviceData {
                 )
             }
         };
-        if images.len() as u64 > gpu.max_binding() {
-            return Err(Error::Adapter(format!(
-                "{} MiB of images; {} binds at most {} MiB in one buffer: use fewer images or another adapter",
-                images.len() >> 20,
-                gpu.summary().name,
-                gpu.max_binding() >> 20
-            )));
-        }
+        gpu.binds("images", images.len() as u64, "use fewer images or another adapter")?;
         let count = labels.len() as u32;
         Ok(DeviceData { images: bytes(gpu, "images", images), labels: bytes(gpu, "labels", labels), count })
     }

@@ -114,7 +114,7 @@ impl Tiles {
         let mut measured = Measured { products: 0, changed: 0 };
         let table = Tiling::for_gpu(gpu);
         if gpu.cooperative_side().is_some() {
-            // They are experimental, and tables are not tried.
+            // They are experimental, and what the cache says was tried on another day.
             self_test(gpu)?;
         }
         if tune == Tune::Off {
