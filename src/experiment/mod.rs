@@ -5,6 +5,7 @@
 //! made with.
 
 mod figures;
+pub mod folder;
 mod markdown;
 mod page;
 pub mod plan;
