@@ -4,7 +4,8 @@
 //   ema = (1 - rate) ema + rate w, from zero; corrected by 1 / (1 - (1 - rate)^t) where it is used
 // All arrays [n]. ROLE: 0 to 2 the discriminator's first to third update of the step, 3 the generator's: whose
 // learning rate and bias corrections. A parameter that is no longer finite makes the network's loss in the step's row of
-// the metrics ring a NaN: relu and max pooling can hide it from every loss to come. (Of several updates the last counts:
+// the metrics ring a NaN: relu and max pooling can hide it from every loss to come. It is looked for in what the update
+// reads, so that a weight that only this one made infinite is seen by the next. (Of several updates the last counts:
 // the losses are written before it, and what is not finite stays so.)
 
 struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
@@ -36,6 +37,7 @@ fn main(
         return;
     }
     let g = grads[i];
+    let before = weights[i];
     let m = p.beta1 * moment1[i] + (1.0 - p.beta1) * g;
     let v = p.beta2 * moment2[i] + (1.0 - p.beta2) * g * g;
     moment1[i] = m;
@@ -47,14 +49,16 @@ fn main(
 #endif
     let correction2 = state.correction2[${ROLE}];
 #if INSIDE
-    let w = weights[i] - rate * m / sqrt(v * correction2 + p.epsilon);
+    let w = before - rate * m / sqrt(v * correction2 + p.epsilon);
 #else
-    let w = weights[i] - rate * m / (sqrt(v * correction2) + p.epsilon);
+    let w = before - rate * m / (sqrt(v * correction2) + p.epsilon);
 #endif
     weights[i] = w;
-    // By its bits: compilers may take it that no float is a NaN.
-    let exponent = bitcast<vec4<u32>>(w) & vec4(0x7f800000u);
-    if (any(exponent == vec4(0x7f800000u))) {
+    // By the bits of what comes from memory: compilers may take it that no float which they computed is a NaN.
+    let exponents = vec4(0x7f800000u);
+    let broken = (bitcast<vec4<u32>>(before) & exponents) == exponents
+        | (bitcast<vec4<u32>>(g) & exponents) == exponents;
+    if (any(broken)) {
 #if ROLE == 3
         atomicStore(&metrics[state.slot * METRICS + 5u], 0x7fc00000u);
 #else

@@ -8,10 +8,15 @@ struct Params { rows: u32, generated: u32, n: u32, scale: f32 }
 @group(0) @binding(2) var<storage, read_write> df: array<${T}>;
 
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
     let col = group.x * ${WG}u + local;
-    let row = group.y;
-    if (col >= p.n) {
+    // Rows beyond the portable limit of an axis go on in z.
+    let row = group.z * groups.y + group.y;
+    if (col >= p.n || row >= p.rows) {
         return;
     }
     df[row * p.n + col] = select(${T}(0.0), p.scale * diff[col], row < p.generated);

@@ -48,9 +48,9 @@ fn main(
     let n0 = group.x * ${TN}u;
     let z = group.z % p.z;
     let ends = ends_of(z);
-    if (local == 0u) {
-        turns = (${PARTS}u + subgroups - 1u) / subgroups;
-    }
+    // The same number from all. Written by one alone, some of Metal's compilers read it before the barrier: there a shared
+    // variable is an argument that aliases nothing (gfx-rs/wgpu 4500).
+    turns = (${PARTS}u + subgroups - 1u) / subgroups;
     let last_turn = workgroupUniformLoad(&turns);
     for (var turn = 0u; turn < last_turn; turn++) {
         let part = min(turn * subgroups + subgroup, ${PARTS}u);

@@ -37,18 +37,11 @@ fn main(
     var sum${r} = 0.0;
 #endfor
     for (var j = 0u; j < p.count; j += ${STEP}u) {
-#if SG
-        let read = values_at(j + lane, kernel);
-        let there = j + lane < p.count;
+        let passing = j + ${PASSING};
+        let read = values_at(passing, kernel);
 #for c in 0..DIMS
-        let read_${c} = select(FAR, m[read + ${c}u], there);
+        let read_${c} = select(FAR, m[read + ${c}u], passing < p.count);
 #endfor
-#else
-        let read = values_at(j, kernel);
-#for c in 0..DIMS
-        let read_${c} = m[read + ${c}u];
-#endfor
-#endif
 #for s in 0..STEP
         {
 #for c in 0..DIMS

@@ -40,20 +40,12 @@ fn main(
 #endfor
 #endfor
     for (var j = 0u; j < p.count; j += ${STEP}u) {
-#if SG
-        let read = values_at(j + lane, kernel);
-        let there = j + lane < p.count;
-        let read_dy = dy_of(j + lane, kernel);
+        let passing = j + ${PASSING};
+        let read = values_at(passing, kernel);
+        let read_dy = dy_of(passing, kernel);
 #for c in 0..DIMS
-        let read_${c} = select(FAR, m[read + ${c}u], there);
+        let read_${c} = select(FAR, m[read + ${c}u], passing < p.count);
 #endfor
-#else
-        let read = values_at(j, kernel);
-        let read_dy = dy_of(j, kernel);
-#for c in 0..DIMS
-        let read_${c} = m[read + ${c}u];
-#endfor
-#endif
 #for s in 0..STEP
         {
 #if SG

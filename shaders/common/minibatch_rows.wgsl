@@ -10,9 +10,11 @@ struct Params { start: u32, count: u32, features: u32, kernels: u32 }
 #if SG
 #define LANES SG
 #define STEP SG
+#define PASSING "lane"
 #else
 #define LANES WG
 #define STEP 1
+#define PASSING "0u"
 #endif
 
 // Of a row beyond the last: so far from all that exp(-distance) is 0.

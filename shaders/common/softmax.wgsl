@@ -26,10 +26,12 @@ fn softmax(first: u32) -> Softmax {
 }
 
 fn softplus(x: f32) -> f32 {
+    // log(1 + u) as 2 atanh(u / (2 + u)): see log_one_plus of activation.wgsl.
     let u = exp(-abs(x));
-    // log(1 + u) loses u where it is small.
-    let series = u * (1.0 - u * (0.5 - u * (1.0 / 3.0 - u * 0.25)));
-    return max(x, 0.0) + select(log(1.0 + u), series, u < 0.01);
+    let s = u / (2.0 + u);
+    let t = s * s;
+    return max(x, 0.0) + 2.0 * s * (1.0 + t * (1.0 / 3.0 + t * (0.2 + t * (1.0 / 7.0 + t * (1.0 / 9.0
+        + t * (1.0 / 11.0 + t * (1.0 / 13.0)))))));
 }
 
 fn sigmoid(x: f32) -> f32 {

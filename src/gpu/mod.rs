@@ -106,7 +106,7 @@ impl Gpu {
             #[expect(unsafe_code, reason = "wgpu's mark for what is not finished")]
             // SAFETY: wgpu asks to be ready for bugs. A known one: under the Vulkan memory model, which cooperative matrices
             // ask for, naga's barriers do not say that they make workgroup memory visible. So a device is checked before a
-            // run begins on it (`Tiles::measure`), and nobody gets them who did not ask.
+            // anything is computed on it (`Ops::checked`), and nobody gets them who did not ask.
             let unfinished = unsafe { wgpu::ExperimentalFeatures::enabled() };
             experimental_features = unfinished;
         }
@@ -191,7 +191,8 @@ impl Gpu {
 
     /// Largest tensor that a shader can bind, in bytes.
     pub fn max_binding(&self) -> u64 {
-        let most = self.device.limits().max_storage_buffer_binding_size;
+        // Shaders compute addresses in 32 bits.
+        let most = self.device.limits().max_storage_buffer_binding_size.min(u64::from(u32::MAX));
         #[cfg(test)]
         let most = most.min(fault::binding());
         most
@@ -279,15 +280,6 @@ impl Gpu {
         self.device
             .poll(wgpu::PollType::Wait { submission_index: index, timeout: None })
             .map_err(|e| self.failed(e.to_string()))?;
-        self.check()
-    }
-
-    /// Runs callbacks of finished work without waiting.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] if the device failed.
-    pub fn poll(&self) -> Result<()> {
-        self.device.poll(wgpu::PollType::Poll).map_err(|e| self.failed(e.to_string()))?;
         self.check()
     }
 

@@ -45,11 +45,6 @@ impl Readback {
         self.pending = Some(receiver);
     }
 
-    /// Whether a request is under way.
-    pub fn is_pending(&self) -> bool {
-        self.pending.is_some()
-    }
-
     /// The first `len` values of a requested copy; the GPU must have finished it.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ impl From<ShapeError> for Error {
 /// Largest number of values in one activation row or weight tensor that is accepted (2^28, 1 GiB).
 pub const MAX_VALUES: u64 = 1 << 28;
 
+/// Most layers of a network: each draws its random numbers from a stream of its own, and so many are set aside for each
+/// purpose ([`streams`](crate::rng::streams)).
+pub const MAX_LAYERS: usize = 128;
+
 /// Infers and checks all shapes of `spec` for images and classes of `data`.
 ///
 /// # Errors
@@ -91,8 +95,12 @@ fn infer_net(
     input: Dims,
     data: DataShape,
 ) -> std::result::Result<NetShape, ShapeError> {
+    let whole = |reason: String| Err(ShapeError { net, layer: None, reason });
     if layers.is_empty() {
-        return Err(ShapeError { net, layer: None, reason: "has no layers".into() });
+        return whole("has no layers".into());
+    }
+    if layers.len() > MAX_LAYERS {
+        return whole(format!("has {} layers; at most {MAX_LAYERS} are supported", layers.len()));
     }
     let mut at = input;
     let mut out = Vec::with_capacity(layers.len());
@@ -158,8 +166,9 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
             Dims { height: h, width: w, ..input }
         }
         LayerOp::BatchNorm { eps, momentum, .. } => {
-            if !(eps.is_finite() && *eps > 0.0) {
-                return Err(format!("eps {eps} must be positive"));
+            // A device may take a subnormal number for 0.
+            if !(eps.is_normal() && *eps > 0.0) {
+                return Err(format!("eps {eps} must be positive, such as 1e-5"));
             }
             if !(0.0..=1.0).contains(momentum) {
                 return Err(format!("momentum {momentum} must be within 0..=1"));

@@ -2,7 +2,7 @@
 
 use super::params::{Layout, Params};
 use super::products::{LayerProducts, WeightOperand};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::{Dims, LayerShape, NetShape};
 use crate::model::spec::{LayerOp, Statistics, WeightNorm};
@@ -305,18 +305,15 @@ impl Net {
     ) -> Result<Tensor> {
         let layer = &self.shape.layers[i];
         let label = self.label(i, "forward");
+        let fits = |values: u32| {
+            let bytes = u64::from(tape.rows) * u64::from(values) * 4;
+            let what = format!("activations of {}", self.label(i, ""));
+            ops.gpu.binds(&what, bytes, "use a smaller batch size")
+        };
         let out = || -> Result<Tensor> {
-            let pixels = layer.output.pixels();
-            let bytes = u64::from(tape.rows) * u64::from(layer.output.len()) * 4;
-            if bytes > ops.gpu.max_binding() || bytes > u64::from(u32::MAX) {
-                return Err(Error::Adapter(format!(
-                    "{}: an activation of {} MiB; this adapter binds at most {} MiB: use a smaller batch size",
-                    self.label(i, ""),
-                    bytes >> 20,
-                    ops.gpu.max_binding() >> 20
-                )));
-            }
-            Ok(p.scratch(ops.gpu, &label, tape.rows * pixels, layer.output.channels))
+            fits(layer.output.len())?;
+            let rows = tape.rows * layer.output.pixels();
+            Ok(p.scratch(ops.gpu, &label, rows, layer.output.channels))
         };
         match &layer.op {
             LayerOp::Dense { .. } | LayerOp::Conv2d { .. } => {
@@ -383,6 +380,7 @@ impl Net {
             },
             LayerOp::MinibatchDiscrimination { .. } => {
                 let y = out()?;
+                fits(layer.product_columns())?;
                 let m = p.scratch(ops.gpu, &label, x.rows, layer.product_columns());
                 self.product(ops, p, i, &label, (x, GradientIn::Neither), &m, Epilogue::None)?;
                 let at = closeness(layer);

@@ -52,7 +52,7 @@ impl LayerProducts {
         let fan_in = taps * c;
         let from = if layer.window.is_some() { Operand::Window } else { Operand::Rows };
         // A product with so few columns would leave most of its tiles empty.
-        let bytes = ALIGN as u64 * u64::from(windows * fan_in) * 4;
+        let bytes = ALIGN as u64 * u64::from(windows) * u64::from(fan_in) * 4;
         let by_windows = layer.window.is_some() && c <= FEW_CHANNELS && bytes <= max_binding;
         let backward = match layer.window {
             Some(_) if by_windows => WeightOperand { from: Operand::Rows, k: out, n: fan_in },

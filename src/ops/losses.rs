@@ -2,7 +2,7 @@
 
 use super::{Ops, lanes};
 use crate::error::Result;
-use crate::gpu::{Call, Program, Tensor};
+use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
 
 /// Values per step in the metrics ring, as in `common/state.wgsl`; their order is in `head_metrics.wgsl`.
 pub const METRICS: u32 = 10;
@@ -156,7 +156,8 @@ impl Ops<'_> {
             .param("generated", generated)
             .param("n", f.cols / v)
             .param("scale", 2.0 * norm / generated as f32);
-        p.dispatch(self.gpu, call, [self.column_groups(f.cols / v), df.rows, 1])
+        let (rows, folds) = (df.rows.min(MAX_GROUPS), df.rows.div_ceil(MAX_GROUPS));
+        p.dispatch(self.gpu, call, [self.column_groups(f.cols / v), rows, folds])
     }
 
     /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient.

@@ -26,6 +26,7 @@ pub use pointwise::{Activation, Fill};
 pub use self_test::self_test;
 pub use state::State;
 
+use crate::error::Result;
 use crate::gpu::{Gpu, Tensor};
 
 /// What every operation needs: the device, the tiling policy, the step's constants.
@@ -47,6 +48,17 @@ impl<'g> Ops<'g> {
     pub fn new(gpu: &'g Gpu) -> Ops<'g> {
         let broadcast = gpu.subgroup_size().filter(|lanes| (4..=32).contains(lanes));
         Ops { gpu, tiling: Tiling::for_gpu(gpu), broadcast, state: gpu.vector("state", State::WORDS) }
+    }
+
+    /// The same; on a device with cooperative matrices, which are experimental, after a [`self_test`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checked(gpu: &'g Gpu) -> Result<Ops<'g>> {
+        if gpu.cooperative_side().is_some() {
+            self_test(gpu)?;
+        }
+        Ok(Ops::new(gpu))
     }
 }
 

@@ -286,6 +286,13 @@ impl Recorder<'_, '_> {
         Ok((indices, labels))
     }
 
+    /// Memory for so many images.
+    fn images(&self, p: &mut Program, rows: u32) -> Result<Tensor> {
+        let len = self.model.data.image.len();
+        self.ops.gpu.binds("images", u64::from(rows) * u64::from(len) * 4, "use a smaller batch size")?;
+        Ok(p.scratch(self.ops.gpu, "images", rows, len))
+    }
+
     /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
     fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
         let indices = p.scratch(self.ops.gpu, "unlabelled", 1, rows);
@@ -380,7 +387,7 @@ impl Recorder<'_, '_> {
         let all = UpdateRows::of(s.discriminator_updates, rows);
         for (i, &of) in all.iter().enumerate() {
             let r = of.rows;
-            let x = p.scratch(ops.gpu, "images", r.total(), self.model.data.image.len());
+            let x = self.images(p, r.total())?;
             if r.generated > 0 {
                 let base = streams::NOISE_G_IN_D_STEP;
                 let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
@@ -433,7 +440,7 @@ impl Recorder<'_, '_> {
         let matching = s.generator_loss == GeneratorLoss::FeatureMatching;
         let groups = vec![Group { rows, update_running: false }; if matching { 2 } else { 1 }];
         let all = rows * groups.len() as u32;
-        let x = p.scratch(ops.gpu, "images", all, self.model.data.image.len());
+        let x = self.images(p, all)?;
         let (z, g_tape) =
             self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
         let unlabelled = matching.then(|| self.unlabelled(p, 2, &x, rows, rows)).transpose()?;

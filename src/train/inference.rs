@@ -25,7 +25,7 @@ pub fn evaluate(
     data: &Dataset,
     averaged: bool,
 ) -> Result<Evaluation> {
-    let ops = Ops::new(gpu);
+    let ops = Ops::checked(gpu)?;
     let d = saved_net(&ops, &model.discriminator, checkpoint)?;
     let layout = &d.params.layout;
     let average = gpu.vector("average", layout.trained as u32);
@@ -57,7 +57,7 @@ pub fn sample(
     count: u32,
     seed: u64,
 ) -> Result<Vec<f32>> {
-    let ops = Ops::new(gpu);
+    let ops = Ops::checked(gpu)?;
     let g = saved_net(&ops, &model.generator, checkpoint)?;
     let mut pack = Program::new();
     g.pack(&ops, &mut pack)?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
-use crate::ops::{Product, ProductKind, Tile, Tiling, self_test, tune};
+use crate::ops::{Product, ProductKind, Tile, Tiling, tune};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,10 +113,6 @@ impl Tiles {
     ) -> Result<(Tiles, Measured)> {
         let mut measured = Measured { products: 0, changed: 0 };
         let table = Tiling::for_gpu(gpu);
-        if gpu.cooperative_side().is_some() {
-            // They are experimental, and what the cache says was tried on another day.
-            self_test(gpu)?;
-        }
         if tune == Tune::Off {
             // A run says where it rounds.
             let tiles = match gpu.cooperative_side() {
