@@ -4,6 +4,8 @@ use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::NamedTempFile;
 
 /// How temporary files are named.
 const PREFIX: &str = ".ssgan-";
@@ -15,12 +17,37 @@ pub fn is_part(name: &std::ffi::OsStr) -> bool {
 }
 
 /// Writes `path` through `fill`. A reader sees the old file or the new one, never a part; after a power cut
-/// likewise, because file and folder are synchronised. A failure leaves the old file and no temporary one.
+/// likewise, because file and folder are synchronised. A failure leaves the old file and no temporary one. A link stays
+/// one, and what is no file, such as /dev/null or a pipe, is written to as it is.
 ///
 /// # Errors
 /// [`Error::Io`] naming `path`, such as a full disk or a folder without write permission.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let folder = folder_of(path);
+    let attempt = || -> std::io::Result<()> {
+        let target = match std::fs::metadata(path) {
+            Ok(there) if !there.is_file() && !there.is_dir() => {
+                let mut writer = BufWriter::new(File::options().write(true).open(path)?);
+                fill(&mut writer)?;
+                return writer.flush();
+            }
+            Ok(_) => path.canonicalize()?,
+            Err(_) => path.to_path_buf(),
+        };
+        let mut temporary = fault::attempt(|| temporary_beside(&target))?;
+        let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer::new(temporary.as_file_mut()));
+        fill(&mut writer)?;
+        writer.flush()?;
+        drop(writer);
+        keep(temporary, &target)
+    };
+    attempt().map_err(Error::io("write", path))
+}
+
+/// A temporary file in the folder of `target`, removed when dropped.
+///
+/// # Errors
+/// That of the system.
+pub fn temporary_beside(target: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
@@ -29,17 +56,40 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
         // Masked by the process's umask, as for any new file; tempfile's own default is private.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let attempt = || -> std::io::Result<()> {
-        let mut temporary = fault::attempt(|| builder.tempfile_in(&folder))?;
-        let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer::new(temporary.as_file_mut()));
-        fill(&mut writer)?;
-        writer.flush()?;
-        drop(writer);
-        fault::attempt(|| temporary.as_file().sync_all())?;
-        fault::attempt(|| temporary.persist(path).map_err(|e| e.error))?;
-        fault::attempt(|| sync_parent(path))
-    };
-    attempt().map_err(Error::io("write", path))
+    builder.tempfile_in(folder_of(target))
+}
+
+/// Gives a temporary file the name `target`, when all of it is on the disk.
+///
+/// # Errors
+/// That of the system.
+pub fn keep(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
+    fault::attempt(|| temporary.as_file().sync_all())?;
+    fault::attempt(|| temporary.persist(target).map_err(|e| e.error))?;
+    fault::attempt(|| sync_parent(target))
+}
+
+/// Removes the temporary files in a folder that killed processes have left: those that nobody has written to for an hour.
+pub fn sweep(folder: &Path) {
+    const LEFT: Duration = Duration::from_secs(3600);
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|e| is_part(&e.file_name())) {
+        let written = entry.metadata().and_then(|m| m.modified());
+        if written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > LEFT)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes a file if it is there.
+///
+/// # Errors
+/// [`Error::Io`] naming it.
+pub fn remove(path: &Path) -> Result<()> {
+    match fault::attempt(|| std::fs::remove_file(path)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// [`write_with`] for bytes that are there already.
@@ -221,6 +271,40 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         write(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    /// A rename would make a file of /dev/null, for the whole machine, and of a link.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_stays_what_it_is() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let null = Path::new("/dev/null");
+        write(null, b"text").unwrap();
+        assert!(std::fs::metadata(null).unwrap().file_type().is_char_device());
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        write(&file, b"old").unwrap();
+        symlink("file", &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn only_what_was_left_long_ago_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, new, other] = [".ssgan-a.part", ".ssgan-b.part", "c.part"].map(|n| dir.path().join(n));
+        for path in [&old, &new, &other] {
+            std::fs::write(path, b"x").unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(4000);
+        for path in [&old, &other] {
+            File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        }
+        sweep(dir.path());
+        assert_eq!([&old, &new, &other].map(|p| p.exists()), [false, true, true]);
+        remove(&new).unwrap();
+        remove(&new).unwrap();
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub struct Counter {
     pub step: u32,
 }
 
-/// Stream numbers. One stream per purpose, so that no two draws share a counter.
+/// Stream numbers. One stream per purpose, so that no two draws share a counter; networks have at most
+/// [`MAX_LAYERS`](crate::model::infer::MAX_LAYERS).
 pub mod streams {
     /// Initial weights of the discriminator: + layer index.
     pub const INIT_D: u32 = 0x0100;

@@ -97,6 +97,25 @@ impl RunDir {
         self.keep = true;
     }
 
+    /// Whether it does.
+    pub fn stays(&self) -> bool {
+        self.keep
+    }
+
+    /// Removes the folder of a run in which nothing was begun, while nobody else can take it.
+    ///
+    /// # Errors
+    /// [`Error::Output`] for one that has checkpoints, [`Error::Io`] if it cannot be removed.
+    pub fn discard(self) -> Result<()> {
+        if let Some(saved) = checkpoints(&self.path)?.first() {
+            let (path, saved) = (self.path.display(), saved.display());
+            return Err(Error::Output(format!(
+                "{path}: has {saved}, but not its settings and model: it cannot be gone on with; move it away"
+            )));
+        }
+        fs::remove_dir_all(&self.path).map_err(Error::io("remove", &self.path))
+    }
+
     /// Path of a file `NAME` or `FOLDER/NAME` in the folder; the inner one is made, the run's own is not: where it has
     /// vanished, most of the run is lost, and that must be said.
     ///

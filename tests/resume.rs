@@ -243,6 +243,20 @@ fn from_the_middle_of_an_epoch() {
     b.same("full", "stopped-3");
     b.good("train --resume stopped-3");
     b.same("full", "stopped-3");
+    // Taken back to before its end, it has not ended, and nothing says so.
+    let back = "train --resume stopped-3/checkpoints/epoch-01.safetensors";
+    b.good(&format!("{back} --max-seconds 0.001"));
+    assert!(!b.path("stopped-3/summary.json").exists());
+    b.good("train --resume stopped-3");
+    b.same("full", "stopped-3");
+    // Test images that are others than those it was trained beside.
+    let e = b.path("e");
+    fs::create_dir(&e).unwrap();
+    split(&e, "train", 550);
+    split(&e, "t10k", 101);
+    let said = b.good("eval full --dataset mnist --data-dir e");
+    assert!(said.contains("trained on other data"), "{said}");
+    assert!(!b.good("eval full --dataset mnist --data-dir d").contains("other data"));
 }
 
 #[test]
@@ -253,6 +267,9 @@ fn the_supervised_baseline() {
     b.good(&format!("{line} --out part --max-steps 17"));
     b.good("train --resume part");
     b.same("full", "part");
+    let out = b.run("sample part");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(2) && said.contains("trains no generator"), "{said}");
     // An end after a whole epoch that is not evaluated: that evaluation is not the run's.
     b.good(&format!("{line} --out between --max-steps 6"));
     b.good("train --resume between");

@@ -1,7 +1,7 @@
 //! Arguments that several commands share.
 
 use super::config::RECIPES;
-use crate::data::NAMES;
+use crate::data::{DIGITS, NAMES};
 use crate::gpu::{AdapterChoice, Precision};
 use crate::report::progress::{Mode, Progress};
 use crate::train::Tune;
@@ -269,6 +269,12 @@ impl SettingsArgs {
             ("--unsupervised-weight", self.unsupervised_weight.is_some() && supervised, alone),
             ("--generator-lr", self.generator_lr.is_some() && supervised, alone),
             ("--feature-matching", self.feature_matching.is_some() && supervised, alone),
+            (
+                "--data-dir",
+                self.data.data_dir.is_some() && s.dataset == DIGITS,
+                "the digits are drawn by the program (--dataset names other data)",
+            ),
+            ("--generator", self.generator.is_some() && supervised, alone),
             ("--discriminator-updates", self.discriminator_updates.is_some() && supervised, alone),
             (
                 "--feature-matching",

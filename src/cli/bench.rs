@@ -267,18 +267,17 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         }
         models.push((model.clone(), points));
     }
-    let draw = || match &args.plot {
-        Some(file) => plot::draw_grid(&growth::panels(&models), 3).save(file),
-        None => Ok(()),
-    };
+    // Before what is printed, which nobody may be left to read.
+    if let Some(file) = &args.plot {
+        plot::draw_grid(&growth::panels(&models), 3).save(file)?;
+    }
     if args.speech.json {
         let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
-        output::print_json(&json!({
+        return output::print_json(&json!({
             "adapter": gpu.summary().name,
             "driver": gpu.summary().driver_text(),
             "models": models.iter().map(of).collect::<Vec<_>>(),
-        }))?;
-        return draw();
+        }));
     }
     let right =
         ["median ms", "p25", "p75", "us/image", "image, relative", "GFLOP/s", "operation, relative", "MiB"];
@@ -311,8 +310,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         "steps of growing size, {} runs each, in turns with one of the usual size; relative: its times are 1\n{}\n\n{table}{refused}\n",
         args.runs,
         gpu.summary().name
-    ))?;
-    draw()
+    ))
 }
 
 /// A step for every line on standard input, so that another program can take turns with it.

@@ -3,10 +3,13 @@
 use super::args::{DataArgs, SpeechArgs};
 use super::{load, output};
 use crate::data::{self, DIGITS, Dataset, Request};
-use crate::error::Result;
-use crate::report::png::Picture;
+use crate::error::{Error, Result};
+use crate::report::grid;
 use crate::report::table::{Align, Table};
 use std::path::PathBuf;
+
+/// Largest height and width of a preview, before small images are enlarged.
+const MAX_SIDE: u64 = 8192;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -56,19 +59,27 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn request(args: &DataArgs) -> Request {
+fn request(args: &DataArgs) -> Result<Request> {
     load::request(args.dataset.as_deref().unwrap_or(DIGITS), args.data_dir.as_deref(), args.offline)
 }
 
 fn read(args: &DataArgs, speech: &SpeechArgs) -> Result<Dataset> {
-    data::load(&request(args), &mut speech.progress())
+    data::load(&request(args)?, &mut speech.progress())
 }
 
 fn fetch(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
-    let request = request(args);
+    if let Some(dir) = &args.data_dir {
+        return Err(Error::Usage(format!(
+            "--data-dir {}: downloads go to the cache folder, which SSGAN_CACHE_DIR names; leave it out",
+            dir.display()
+        )));
+    }
+    let request = request(args)?;
     let folder = data::fetch(&request, &mut speech.progress())?;
     if speech.json {
-        return output::print_json(&serde_json::json!({ "dataset": request.dataset, "folder": folder }));
+        return output::print_json(
+            &serde_json::json!({ "dataset": request.dataset, "folder": folder.map(|f| f.display().to_string()) }),
+        );
     }
     output::print(&match folder {
         Some(folder) => format!("{} is complete in {}\n", request.dataset, folder.display()),
@@ -104,14 +115,23 @@ fn preview(
     count: u32,
     test: bool,
 ) -> Result<()> {
+    output::check_folder_of(out)?;
     let set = read(args, speech)?;
-    let side = f64::from(count).sqrt().ceil() as u32;
     let split = if test { &set.test } else { &set.train };
-    let p = data::preview(&set, split, count.div_ceil(side), side)?;
-    let picture = Picture { width: p.width, height: p.height, channels: p.channels, pixels: p.pixels };
-    picture.save(out)?;
+    let count = split.len().min(count as usize);
+    let image = set.shape.image;
+    let side = u64::from(image.height.max(image.width)) * (count as f64).sqrt().ceil() as u64;
+    if side > MAX_SIDE {
+        return Err(Error::Usage(format!(
+            "--count {count}: a picture {side} pixels wide or high; at most {MAX_SIDE} are drawn"
+        )));
+    }
+    let pixels = &split.images[..count * image.len() as usize];
+    grid::grid_of_bytes(pixels, image).save(out)?;
     if speech.json {
-        return output::print_json(&serde_json::json!({ "dataset": set.name, "picture": out }));
+        return output::print_json(
+            &serde_json::json!({ "dataset": set.name, "picture": out.display().to_string() }),
+        );
     }
     output::print(&format!("{}\n", out.display()))
 }

@@ -97,7 +97,7 @@ fn check_data(name: &'static str) -> Check {
     if name == DIGITS {
         return Check::new(name, true, Ok("drawn by the program".into()));
     }
-    let found = data::status(&load::request(name, None, true)).map(|files| {
+    let found = load::request(name, None, true).and_then(|r| data::status(&r)).map(|files| {
         let there = files.iter().filter(|f| f.path.is_some()).count();
         let good = files.iter().filter(|f| f.published).count();
         (there, good, files.len())

@@ -30,11 +30,21 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let mut progress = args.speech.progress();
+    if let Some(file) = &args.confusion {
+        output::check_folder_of(file)?;
+    }
     let trained = Trained::load(&args.trained)?;
     let name = args.data.dataset.as_deref().unwrap_or(&trained.dataset);
-    let request = load::request(name, args.data.data_dir.as_deref(), args.data.offline);
-    let set = data::load(&request, &mut args.speech.progress())?;
+    let request = load::request(name, args.data.data_dir.as_deref(), args.data.offline)?;
+    let set = data::load(&request, &mut progress)?;
     trained.fits(&set)?;
+    if trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint) {
+        let (it, set) = (&trained.dataset, &set.name);
+        progress.note(&format!(
+            "trained on other data ({it}) than it is tested on now ({set}); --data-dir names those"
+        ));
+    }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let result = crate::train::evaluate(&gpu, &trained.model, &trained.checkpoint, &set, args.averaged)
         .map_err(in_file(&trained.path))?;
@@ -43,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if args.speech.json {
         return output::print_json(&serde_json::json!({
-            "checkpoint": trained.path,
+            "checkpoint": trained.path.display().to_string(),
             "model": trained.model.name,
             "dataset": set.name,
             "averaged": args.averaged,

@@ -1,6 +1,6 @@
 //! Data sets and trained models for commands.
 
-use crate::data::{self, Dataset, Request};
+use crate::data::{self, DIGITS, Dataset, Request};
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
@@ -15,12 +15,21 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// As [`data::load`].
 pub fn dataset(settings: &Settings, progress: &mut Progress) -> Result<Dataset> {
-    data::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline), progress)
+    data::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline)?, progress)
 }
 
 /// A request to the data layer.
-pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Request {
-    Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline, ..Request::default() }
+///
+/// # Errors
+/// [`Error::Usage`] for a folder of data that are not read from one.
+pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Request> {
+    if let Some(dir) = data_dir.filter(|_| name == DIGITS) {
+        let dir = dir.display();
+        return Err(Error::Usage(format!(
+            "--data-dir {dir} would do nothing: the digits are drawn by the program (--dataset names other data)"
+        )));
+    }
+    Ok(Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline })
 }
 
 /// A checkpoint with the model that it carries.
@@ -90,18 +99,11 @@ fn number(checkpoint: &Checkpoint, key: &str) -> Result<u32> {
     })
 }
 
-/// `CxHxW`, each 1 to 4096.
 fn image(text: &str) -> Result<Dims> {
-    let sizes: Vec<u32> = text.split('x').filter_map(|n| n.parse().ok()).collect();
-    match sizes[..] {
-        [channels, height, width] if sizes.iter().all(|n| (1..=4096).contains(n)) && channels <= 16 => {
-            Ok(Dims { height, width, channels })
-        }
-        _ => Err(Error::Checkpoint {
-            path: PathBuf::new(),
-            reason: format!("metadata \"image\" is {text:?}, not like 1x28x28: the file is damaged"),
-        }),
-    }
+    Dims::parse(text).ok_or_else(|| Error::Checkpoint {
+        path: PathBuf::new(),
+        reason: format!("metadata \"image\" is {text:?}, not like 1x28x28: the file is damaged"),
+    })
 }
 
 #[cfg(test)]

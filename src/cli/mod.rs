@@ -38,7 +38,7 @@ Exit codes:
   130  interrupted with Ctrl-C, after saving (143 by SIGTERM, 129 by SIGHUP)
 
 Results go to standard output, progress and errors to standard error. NO_COLOR is respected.
-SSGAN_CACHE_DIR names the folder for downloads and measured roofs.";
+SSGAN_CACHE_DIR names the folder for downloads, measured roofs and tiles.";
 
 /// Semi-supervised GAN training on any GPU: a hundred labels, many images, every pass a WGSL shader.
 #[derive(Debug, Parser)]
@@ -56,7 +56,7 @@ enum Command {
     Doctor(doctor::Args),
     /// Train a model and write a run folder
     Train(train::Args),
-    /// Train the report's four models over several label seeds, and write a page beside its numbers
+    /// Train the report's four models and the recipe `best` over several label seeds, and write a page beside its numbers
     Reproduce(reproduce::Args),
     /// Test a trained model: accuracy, classes, confusion matrix
     Eval(eval::Args),

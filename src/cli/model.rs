@@ -38,15 +38,11 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn image(text: &str) -> Result<Dims> {
-    let parts: Vec<Option<u32>> = text.split('x').map(|n| n.parse().ok()).collect();
-    match parts[..] {
-        [Some(channels @ 1..=16), Some(height @ 1..=4096), Some(width @ 1..=4096)] => {
-            Ok(Dims { height, width, channels })
-        }
-        _ => Err(Error::Usage(format!(
+    Dims::parse(text).ok_or_else(|| {
+        Error::Usage(format!(
             "--image {text:?}: write channels x height x width, such as 3x32x32 (at most 16x4096x4096)"
-        ))),
-    }
+        ))
+    })
 }
 
 fn text(s: &ModelSummary) -> String {

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(GROUPS.map(|g| g.key)))]
     only: Vec<String>,
     /// Train nothing: make the report of --out from runs in these folders
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend", "precision", "tune"])]
     merge: Vec<PathBuf>,
     /// Save and stop after so many seconds, with exit status 0; the same command goes on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -109,12 +109,12 @@ pub fn run(args: &Args) -> Result<()> {
     // What cannot be resolved, and runs of another plan in the folder, are known before hours are spent.
     let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
     args.check_runs(&all, &[&out])?;
+    let request = load::request(&scope.dataset, args.data.data_dir.as_deref(), args.data.offline)?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
-    let request = load::request(&scope.dataset, args.data.data_dir.as_deref(), args.data.offline);
     let set = data::load(&request, &mut progress)?;
     let info = out.claim(&set)?;
     go_on(stop)?;
-    let gpu = Gpu::open(&args.adapter.choice())?;
+    let mut gpu = Gpu::open(&args.adapter.choice())?;
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> Result<()> {
         let left = time_left(&results, &left);
         progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
         progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
-        let mut run = match begun(&folder) {
+        let mut run = match begun(&folder)? {
             true => Run::reopen(&folder, &args.of_begun())?,
             false => {
                 abandon(&folder)?;
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> Result<()> {
             }
         };
         let options = Options { keep: Some(KEEP), ..Options::default() };
-        match run.train((&gpu, &set), options, &mut progress, stop) {
+        match run.train((&mut gpu, &set), options, &mut progress, stop) {
             Ok(_) => drop(out.publish(&all, args.quick, &info)?),
             Err(Error::Interrupted(what)) => {
                 out.publish(&all, args.quick, &info)?;
@@ -144,7 +144,9 @@ pub fn run(args: &Args) -> Result<()> {
                     return Err(Error::Interrupted(what));
                 }
                 return match args.speech.json {
-                    true => output::print_json(&serde_json::json!({ "report": args.out, "stopped": what })),
+                    true => output::print_json(&serde_json::json!({
+                        "report": args.out.display().to_string(), "stopped": what,
+                    })),
                     false => output::print(&format!("time is up; {what}\n")),
                 };
             }
@@ -168,13 +170,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Clears the folder of a run that ended before its settings were written; refuses one that another process holds.
+/// Clears the folder of a run that ended before its settings were written; refuses one that another process holds, or that
+/// has more than that.
 fn abandon(folder: &Path) -> Result<()> {
-    if folder.join("config.toml").exists() {
-        drop(RunDir::reopen(folder)?);
-        std::fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
-    }
-    Ok(())
+    if folder.join("config.toml").exists() { RunDir::reopen(folder)?.discard() } else { Ok(()) }
 }
 
 impl Args {
@@ -204,7 +203,10 @@ impl Args {
     fn check_runs(&self, all: &[Planned], roots: &[&ReportDir]) -> Result<()> {
         for planned in all {
             let wanted = self.resolve(planned)?;
-            for folder in roots.iter().map(|r| r.run(planned)).filter(|f| begun(f)) {
+            for folder in roots.iter().map(|r| r.run(planned)) {
+                if !begun(&folder)? {
+                    continue;
+                }
                 let read = |name: &str| crate::text::read(&folder.join(name));
                 let args = self.of_begun();
                 let theirs = config::of_run(&read("config.toml")?, read("model.toml")?, &folder, &args)?;
@@ -283,7 +285,7 @@ fn time_left(results: &Results, left: &[&Planned]) -> String {
 
 fn report(args: &Args, results: &Results) -> Result<()> {
     if args.speech.json {
-        let page = args.out.join("index.html");
+        let page = args.out.join("index.html").display().to_string();
         let accuracies: BTreeMap<&str, Vec<f32>> = GROUPS
             .iter()
             .map(|g| (g.key, results.of(g).iter().map(|r| r.record.summary.test_accuracy).collect()))

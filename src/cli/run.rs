@@ -17,6 +17,7 @@ use crate::train::event::{Event, History, Observer, Summary};
 use crate::train::settings::{Method, Settings};
 use crate::train::{NotFinite, Scratch, Stop, Tiles, Trainer};
 use serde::Serialize;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -34,6 +35,8 @@ pub struct Run {
     config_toml: String,
     /// A run folder or one of its checkpoints, where the run was begun earlier.
     from: Option<PathBuf>,
+    /// Checkpoints that this process has written.
+    saved: u64,
 }
 
 /// What does not change a run's results.
@@ -58,7 +61,7 @@ impl Run {
         let dataset = &resolved.settings.dataset;
         let mut dir = RunDir::create(out, &resolved.spec.name, dataset, &config_toml)?;
         dir.write("model.toml", resolved.model_toml.as_bytes())?;
-        Ok(Run { resolved, dir, config_toml, from: None })
+        Ok(Run { resolved, dir, config_toml, from: None, saved: 0 })
     }
 
     /// A run that was begun earlier, by its folder or one of its checkpoints. Where the data are and what computes may
@@ -71,14 +74,14 @@ impl Run {
         let dir = RunDir::reopen(folder)?;
         let read = |name: &str| crate::text::read(&folder.join(name));
         let config_toml = read("config.toml")?;
-        if !begun(folder) {
+        if !begun(folder)? {
             return Err(Error::Output(format!(
                 "{}: the run ended before its settings were written; remove the folder and train anew",
                 folder.display()
             )));
         }
         let resolved = config::of_run(&config_toml, read("model.toml")?, folder, args)?;
-        Ok(Run { resolved, dir, config_toml, from: Some(from.into()) })
+        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), saved: 0 })
     }
 
     /// The run's folder.
@@ -86,7 +89,13 @@ impl Run {
         self.dir.path()
     }
 
-    /// Trains to the end, or as far as `options` say, or until `stop` asks to end.
+    /// Whether the folder stays, so that the run can be gone on with: one in which nothing was begun goes.
+    pub fn stays(&self) -> bool {
+        self.dir.stays()
+    }
+
+    /// Trains to the end, or as far as `options` say, or until `stop` asks to end. In place of a device that was lost is
+    /// then the one that was opened again.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] after a few losses in a row, or if the adapter does not come back; [`Error::Interrupted`] after
@@ -94,39 +103,28 @@ impl Run {
     /// [`Trainer::new`] and [`Trainer::run`]; [`Error::Io`] for a file that cannot be written.
     pub fn train(
         &mut self,
-        (gpu, set): (&Gpu, &Dataset),
+        (gpu, set): (&mut Gpu, &Dataset),
         mut options: Options,
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
-        let mut opened: Option<Gpu> = None;
         let mut losses = 0;
         loop {
-            // Of a run that was taken back to an earlier checkpoint, the ones after it are written again.
-            let newest = |run: &Run| {
-                let all = checkpoints(run.dir.path()).ok()?;
-                all.into_iter().filter_map(|c| std::fs::metadata(c).ok()?.modified().ok()).max()
-            };
-            let before = newest(self);
-            let gpu = opened.as_ref().unwrap_or(gpu);
-            let result = self.attempt((gpu, set), options, progress, stop);
+            let before = self.saved;
+            let result = self.attempt((gpu, set), &mut options, progress, stop);
             let Err(Error::DeviceLost(why)) = result else { return result };
             // A run that gets on between losses may have many.
-            losses = if newest(self) == before { losses + 1 } else { 1 };
+            losses = if self.saved == before { losses + 1 } else { 1 };
             if losses > MOST_LOSSES {
                 return Err(Error::DeviceLost(why));
             }
             progress
                 .note(&format!("the device was lost ({why}); opening it again, {losses} of {MOST_LOSSES}"));
-            self.from = Some(self.dir.path().into());
-            // The clock is running.
-            options.max_seconds = None;
-            opened = Some(open_again(gpu.summary(), self.resolved.settings.precision, stop).map_err(
-                |e| match e {
-                    Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
-                    other => other,
-                },
-            )?);
+            let again = open_again(gpu.summary(), self.resolved.settings.precision, stop);
+            *gpu = again.map_err(|e| match e {
+                Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
+                other => other,
+            })?;
         }
     }
 
@@ -134,7 +132,7 @@ impl Run {
     fn attempt(
         &mut self,
         (gpu, set): (&Gpu, &Dataset),
-        options: Options,
+        options: &mut Options,
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
@@ -166,8 +164,10 @@ impl Run {
         let known = history.clone().unwrap_or_default();
         let mut recorder = Recorder::new(&mut self.dir, texts, known, trainer.steps_per_epoch())?;
         recorder.keep(options.keep);
-        let mut both = Both { recorder, progress };
-        options.max_seconds.into_iter().for_each(interrupt::stop_after);
+        // From here on the folder knows how far the run is, and the clock runs, whatever the device does.
+        self.from = Some(folder);
+        options.max_seconds.take().into_iter().for_each(interrupt::stop_after);
+        let mut both = Both { recorder, progress, saved: &mut self.saved };
         let result = trainer.run(&mut both, stop, options.max_steps, history.as_ref());
         // Whatever happened, what was measured is written; the first failure is the one to report.
         let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
@@ -247,9 +247,21 @@ fn open_again(was: &AdapterSummary, precision: Precision, stop: &Stop) -> Result
 }
 
 /// Whether the settings and the model of a run were written to its folder, so that it can be gone on with.
-pub fn begun(folder: &Path) -> bool {
-    let written = |name| crate::text::read(&folder.join(name)).is_ok_and(|text| !text.trim().is_empty());
-    written("config.toml") && written("model.toml")
+///
+/// # Errors
+/// As [`crate::text::read`], for a file that is there and cannot be read.
+pub fn begun(folder: &Path) -> Result<bool> {
+    for name in ["config.toml", "model.toml"] {
+        match crate::text::read(&folder.join(name)) {
+            Ok(text) if !text.trim().is_empty() => {}
+            Err(Error::Io { source, .. }) if source.kind() != ErrorKind::NotFound => {
+                return Err(Error::io("read", folder.join(name))(source));
+            }
+            Ok(_) | Err(Error::Io { .. }) => return Ok(false),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(true)
 }
 
 /// Ends a run that was interrupted before it began; its folder goes with it.
@@ -387,11 +399,14 @@ fn warn_of_changes(trainer: &Trainer<'_>, from: &Checkpoint, progress: &Progress
 struct Both<'a> {
     recorder: Recorder<'a>,
     progress: &'a mut Progress,
+    /// Checkpoints written.
+    saved: &'a mut u64,
 }
 
 impl Observer for Both<'_> {
     fn on(&mut self, event: Event<'_>) -> Result<()> {
         self.recorder.record(&event)?;
+        *self.saved += u64::from(matches!(event, Event::Checkpoint { .. }));
         self.progress.show(&event);
         Ok(())
     }

@@ -56,7 +56,7 @@ fn begin(folder: &Path) -> Result<(Run, Gpu)> {
     Ok((Run::create(resolved, Some(folder))?, gpu))
 }
 
-fn go(run: &mut Run, gpu: &Gpu, set: &Dataset, stop: &Stop) -> Result<Summary> {
+fn go(run: &mut Run, gpu: &mut Gpu, set: &Dataset, stop: &Stop) -> Result<Summary> {
     run.train((gpu, set), Options::default(), &mut Progress::new(Mode::Quiet), stop)
 }
 
@@ -77,10 +77,12 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Trains in `folder`, the device lost at these submissions; what the folder then holds.
 fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
-    let (mut run, gpu) = begin(folder)?;
+    let (mut run, mut gpu) = begin(folder)?;
     fault::at(lost_at.iter().copied());
-    go(&mut run, &gpu, &data(), &Stop::new())?;
+    go(&mut run, &mut gpu, &data(), &Stop::new())?;
     assert_eq!(fault::left(), 0, "{lost_at:?}: the run was over before");
+    // What comes next has a device.
+    gpu.wait(None)?;
     Ok(files(folder))
 }
 
@@ -92,8 +94,8 @@ fn an_evaluation_that_is_left_comes_later() {
     // Three parts, once with the raw and once with the averaged parameters.
     let set = data_of(64, 1001);
     let whole = dir.path().join("whole");
-    let (mut run, gpu) = begin(&whole).unwrap();
-    go(&mut run, &gpu, &set, &Stop::new()).unwrap();
+    let (mut run, mut gpu) = begin(&whole).unwrap();
+    go(&mut run, &mut gpu, &set, &Stop::new()).unwrap();
     let whole = files(&whole);
     let evaluated = |folder: &Path| history::load(folder).unwrap().epochs.len() as u32;
     let asks = |look, urgency| {
@@ -103,17 +105,17 @@ fn an_evaluation_that_is_left_comes_later() {
     };
     for look in [0, 1, 3, 5, 6, 11, 12, 17] {
         let folder = dir.path().join(look.to_string());
-        let (mut run, gpu) = begin(&folder).unwrap();
-        let e = go(&mut run, &gpu, &set, &asks(look, Urgency::AfterStep)).unwrap_err();
+        let (mut run, mut gpu) = begin(&folder).unwrap();
+        let e = go(&mut run, &mut gpu, &set, &asks(look, Urgency::AfterStep)).unwrap_err();
         assert!(matches!(e, Error::Interrupted(_)), "look {look}: {e}");
         let done = look / 6;
         assert_eq!((evaluated(&folder), checkpoints(&folder).unwrap().len() as u32), (done, done + 1));
         drop(run);
         let reopened = || Run::reopen(&folder, &SettingsArgs::default()).unwrap();
         // A run that is out of time finishes its evaluation, else one that always is would never get on.
-        let result = go(&mut reopened(), &gpu, &set, &asks(0, Urgency::AfterEvaluation));
+        let result = go(&mut reopened(), &mut gpu, &set, &asks(0, Urgency::AfterEvaluation));
         assert_eq!((evaluated(&folder), result.is_ok()), (done + 1, done == 2), "look {look}");
-        go(&mut reopened(), &gpu, &set, &Stop::new()).unwrap();
+        go(&mut reopened(), &mut gpu, &set, &Stop::new()).unwrap();
         assert!(files(&folder) == whole, "look {look}: other bytes");
     }
 }
@@ -164,9 +166,9 @@ fn a_device_may_bind_little() {
     let set = data_of(64, 1001);
     let train = |name: &str, bytes: u64| {
         let folder = dir.path().join(name);
-        let (mut run, gpu) = begin(&folder).unwrap();
+        let (mut run, mut gpu) = begin(&folder).unwrap();
         fault::bind(bytes);
-        let result = go(&mut run, &gpu, &set, &Stop::new());
+        let result = go(&mut run, &mut gpu, &set, &Stop::new());
         fault::bind(u64::MAX);
         result.map(|_| files(&folder))
     };
@@ -174,9 +176,9 @@ fn a_device_may_bind_little() {
     // 270 images of twelve values; the test set has 12,012 bytes.
     assert!(train("fewer", 13_000).unwrap() == whole, "other bytes");
     let set = data();
-    let (mut run, gpu) = begin(&dir.path().join("none")).unwrap();
+    let (mut run, mut gpu) = begin(&dir.path().join("none")).unwrap();
     fault::bind(800);
-    let said = go(&mut run, &gpu, &set, &Stop::new()).unwrap_err().to_string();
+    let said = go(&mut run, &mut gpu, &set, &Stop::new()).unwrap_err().to_string();
     fault::bind(u64::MAX);
     assert!(said.contains("discriminator") && said.contains("of parameters"), "{said}");
 }

@@ -3,10 +3,11 @@
 use super::args::AdapterArgs;
 use super::load::Trained;
 use super::output;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::report::grid;
 use crate::train::checkpoint::in_file;
+use crate::train::settings::Method;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -31,14 +32,20 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    output::check_folder_of(&args.out)?;
     let trained = Trained::load(&args.trained)?;
+    if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
+        let path = trained.path.display();
+        return Err(Error::Usage(format!("{path} is of a supervised run, which trains no generator")));
+    }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let images = crate::train::sample(&gpu, &trained.model, &trained.checkpoint, args.count, args.seed)
         .map_err(in_file(&trained.path))?;
     grid::grid(&images, trained.model.data.image).save(&args.out)?;
     if args.json {
         let result = serde_json::json!({
-            "checkpoint": trained.path, "picture": args.out, "count": args.count, "seed": args.seed,
+            "checkpoint": trained.path.display().to_string(), "picture": args.out.display().to_string(),
+            "count": args.count, "seed": args.seed,
         });
         return output::print_json(&result);
     }

@@ -26,6 +26,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.settings.tune.choice().is_some() {
         return Err(Error::Usage("--tune: a traced step takes the table's tiles; leave it away".into()));
     }
+    output::check_folder_of(&args.out)?;
     let resolved = config::resolve(&args.settings)?;
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
@@ -40,7 +41,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.speech.json {
         let names: Vec<&str> = trace.tensors.iter().map(|t| t.name.as_str()).collect();
         return output::print_json(
-            &serde_json::json!({ "file": args.out, "step": args.step, "tensors": names }),
+            &serde_json::json!({ "file": args.out.display().to_string(), "step": args.step, "tensors": names }),
         );
     }
     output::print(&format!("{}: step {}, {} tensors\n", args.out.display(), args.step, trace.tensors.len()))

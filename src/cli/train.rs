@@ -55,15 +55,17 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let set = load::dataset(&run.resolved.settings, &mut progress)?;
     go_on(stop)?;
-    let gpu = Gpu::open(&run.resolved.settings.adapter_choice())?;
+    let mut gpu = Gpu::open(&run.resolved.settings.adapter_choice())?;
     let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
-    let result = run.train((&gpu, &set), options, &mut progress, stop);
+    let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);
-    match result.map_err(|e| with_folder(e, run.folder())) {
+    match result.map_err(|e| with_folder(e, &run)) {
         Ok(summary) => report(args, run.folder(), &summary),
         // Stopping was what was asked for.
         Err(Error::Interrupted(what)) if interrupt::time_is_up() => match args.speech.json {
-            true => output::print_json(&serde_json::json!({ "run": run.folder(), "stopped": what })),
+            true => output::print_json(&serde_json::json!({
+                "run": run.folder().display().to_string(), "stopped": what,
+            })),
             false => output::print(&format!("time is up; {what}\n")),
         },
         Err(e) => Err(e),
@@ -71,10 +73,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Tells where the saved state is.
-fn with_folder(e: Error, folder: &Path) -> Error {
+fn with_folder(e: Error, run: &Run) -> Error {
     match e {
-        Error::Interrupted(what) => {
-            let folder = folder.display();
+        Error::Interrupted(what) if run.stays() => {
+            let folder = run.folder().display();
             Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
         }
         other => other,
@@ -83,19 +85,17 @@ fn with_folder(e: Error, folder: &Path) -> Error {
 
 fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
     if args.speech.json {
-        return output::print_json(&Report { run: folder, summary: s });
+        return output::print_json(&Report { run: folder.display().to_string(), summary: s });
     }
     let file = |name: &str| folder.join(name);
-    let pictures: Vec<String> = [
-        file(&sample_name(s.epochs)),
-        file("plots/losses.png"),
-        file("plots/accuracy.png"),
-        file("confusion.png"),
-    ]
-    .iter()
-    .filter(|p| p.is_file())
-    .map(|p| format!("  {}\n", p.display()))
-    .collect();
+    // An epoch that the run ended in was drawn as well.
+    let samples = [s.epochs + 1, s.epochs].map(|e| file(&sample_name(e)));
+    let samples = samples.into_iter().find(|p| p.is_file());
+    let pictures = [file("plots/losses.png"), file("plots/accuracy.png"), file("confusion.png")]
+        .into_iter()
+        .filter(|p| p.is_file());
+    let pictures: Vec<String> =
+        samples.into_iter().chain(pictures).map(|p| format!("  {}\n", p.display())).collect();
     output::print(&format!(
         "{} {} on {}: {} labels, {} epochs, {} steps, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
          test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}",
@@ -129,7 +129,7 @@ fn memory(s: &Summary) -> String {
 /// The summary and where the run is.
 #[derive(Serialize)]
 struct Report<'a> {
-    run: &'a Path,
+    run: String,
     #[serde(flatten)]
     summary: &'a Summary,
 }

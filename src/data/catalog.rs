@@ -2,6 +2,7 @@
 
 use super::idx::Kind;
 use crate::error::{Error, Result};
+use crate::text;
 
 /// Name of the embedded data set, the default.
 pub const DIGITS: &str = "digits";
@@ -133,15 +134,7 @@ pub fn find(name: &str) -> Result<Option<&'static Source>> {
         DIGITS => Ok(None),
         "mnist" => Ok(Some(&MNIST)),
         "fashion-mnist" => Ok(Some(&FASHION_MNIST)),
-        _ => {
-            let near = NAMES
-                .iter()
-                .map(|n| (strsim::jaro_winkler(n, &name.to_lowercase()), n))
-                .filter(|(score, _)| *score > 0.7)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = near.map_or(String::new(), |(_, n)| format!("; did you mean `{n}`?"));
-            Err(Error::Usage(format!("unknown data set `{name}` (known: {}){hint}", NAMES.join(", "))))
-        }
+        _ => Err(Error::Usage(text::unknown("data set", name, NAMES))),
     }
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalog::{Published, Source};
 use super::{Progress, hex_sha256, idx};
+use crate::atomic;
 use crate::cache;
 use crate::error::{Error, Result};
 use crate::text::hex;
@@ -86,15 +87,15 @@ fn ensure_in(
         };
         let Some(agent) = agent else {
             return Err(Error::Data(format!(
-                "{problem}, and --offline forbids to download it: run `ssgan data fetch {}` where there is \
-                 a network, or give a folder that has the files by --data-dir",
+                "{problem}, and --offline forbids to download it: run `ssgan data fetch --dataset {}` where \
+                 there is a network, or give a folder that has the files by --data-dir",
                 source.name
             )));
         };
         let target = download(dir, file, mirrors, agent, progress)?;
         // A damaged file of another spelling would be found first, again and again.
         if let Some(old) = found.filter(|old| *old != target) {
-            std::fs::remove_file(&old).map_err(Error::io("delete", old))?;
+            atomic::remove(&old)?;
         }
     }
     Ok(())
@@ -130,6 +131,7 @@ fn download(
     progress: &mut dyn Progress,
 ) -> Result<PathBuf> {
     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    atomic::sweep(dir);
     let target = dir.join(format!("{}.gz", file.name));
     let mut reasons = String::new();
     for mirror in mirrors {
@@ -160,7 +162,7 @@ fn download_from(
     let local = |action| move |e| Failure::Local(Error::io(action, target)(e));
     let mirror = |e: &dyn std::fmt::Display| Failure::Mirror(e.to_string());
     let mut body = agent.get(url).call().map_err(|e| mirror(&e))?.into_body().into_reader();
-    let mut temporary = temporary_beside(target).map_err(local("create"))?;
+    let mut temporary = atomic::temporary_beside(target).map_err(local("create"))?;
     // Room for the same bytes compressed less well, but not for an endless answer.
     let limit = 2 * file.gz_bytes + (1 << 16);
     let mut hash = Sha256::new();
@@ -187,21 +189,7 @@ fn download_from(
             file.gz_bytes, file.gz_sha256
         )));
     }
-    temporary.as_file().sync_all().map_err(local("write"))?;
-    temporary.persist(target).map_err(|e| local("create")(e.error))?;
-    Ok(())
-}
-
-/// A temporary file in the folder of `target`, deleted when dropped, readable by whom the umask lets.
-fn temporary_beside(target: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".download-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(target.parent().unwrap_or(Path::new(".")))
+    atomic::keep(temporary, target).map_err(local("write"))
 }
 
 /// Why the file is not the published one, as served or unpacked or compressed anew; `None` if it is.

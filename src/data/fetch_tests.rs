@@ -161,7 +161,9 @@ fn offline_says_what_is_missing_and_never_dials() {
     let dir = tempfile::tempdir().unwrap();
     let mirrors = [serve() + "good/"];
     let result = ensure_in(dir.path(), &source(true), &[&mirrors[0]], None, &mut crate::data::Silent);
-    assert!(matches!(&result, Err(Error::Data(m)) if m.contains("--offline") && m.contains("--data-dir")));
+    assert!(
+        matches!(&result, Err(Error::Data(m)) if m.contains("--offline") && m.contains("--data-dir") && m.contains("fetch --dataset "))
+    );
     assert_eq!(names(dir.path()), [""; 0]);
 }
 

@@ -20,7 +20,7 @@ use crate::text::hex;
 
 pub use catalog::{DIGITS, NAMES};
 pub use labels::{choose, choose_unlabelled, split_validation};
-pub use summary::{Counts, FileStatus, Info, MAX_SIDE, Preview, info, preview, status};
+pub use summary::{Counts, FileStatus, Info, info, status};
 
 /// Images and their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,13 +94,11 @@ pub struct Request {
     pub data_dir: Option<PathBuf>,
     /// Never open a connection.
     pub offline: bool,
-    /// Seed of the synthetic digits.
-    pub digits_seed: u64,
 }
 
 impl Default for Request {
     fn default() -> Request {
-        Request { dataset: DIGITS.into(), data_dir: None, offline: false, digits_seed: 0 }
+        Request { dataset: DIGITS.into(), data_dir: None, offline: false }
     }
 }
 
@@ -133,7 +131,7 @@ impl Progress for Silent {
 pub fn load(request: &Request, progress: &mut dyn Progress) -> Result<Dataset> {
     let Some(source) = catalog::find(&request.dataset)? else {
         progress.start("drawing the digits", None);
-        let drawn = digits::generate(request.digits_seed);
+        let drawn = digits::generate();
         progress.finish();
         let (train, test) = drawn?;
         return Dataset::new(DIGITS, digits::SHAPE, train, test);
@@ -231,7 +229,7 @@ mod tests {
     fn a_misspelt_name_gets_a_suggestion() {
         let request = Request { dataset: "fashion_mnist".into(), ..Request::default() };
         let e = load(&request, &mut Silent).unwrap_err();
-        assert!(matches!(&e, Error::Usage(m) if m.contains("did you mean `fashion-mnist`?")), "{e}");
+        assert!(matches!(&e, Error::Usage(m) if m.contains("did you mean \"fashion-mnist\"?")), "{e}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Request, Split, catalog, fetch};
 use crate::cache;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Facts about one split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,55 +103,6 @@ pub fn status(request: &Request) -> Result<Vec<FileStatus>> {
     source.files.iter().map(one).collect()
 }
 
-/// Largest height and width of a preview.
-pub const MAX_SIDE: u32 = 8192;
-
-/// A picture of many images.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preview {
-    /// Pixels per row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-    /// Channels, as the data set has.
-    pub channels: u32,
-    /// `height x width x channels`.
-    pub pixels: Vec<u8>,
-}
-
-/// The first images of a split in a grid of `rows x columns`, one dark pixel between them. Cells beyond the
-/// split's end stay black.
-///
-/// # Errors
-/// [`Error::Usage`] for a grid without cells or larger than [`MAX_SIDE`] pixels in height or width.
-pub fn preview(ds: &Dataset, split: &Split, rows: u32, columns: u32) -> Result<Preview> {
-    let d = ds.shape.image;
-    let side = |cells: u32, image: u32| {
-        let pixels = u64::from(cells) * (u64::from(image) + 1) + 1;
-        u32::try_from(pixels).ok().filter(|&p| cells > 0 && p <= MAX_SIDE)
-    };
-    let (Some(height), Some(width)) = (side(rows, d.height), side(columns, d.width)) else {
-        return Err(Error::Usage(format!(
-            "a grid of {rows} rows and {columns} columns cannot be drawn: from 1 cell to {MAX_SIDE} pixels"
-        )));
-    };
-    let mut pixels = vec![40u8; (height * width * d.channels) as usize];
-    let row_len = (d.width * d.channels) as usize;
-    for cell in 0..rows * columns {
-        let (top, left) = (cell / columns * (d.height + 1) + 1, cell % columns * (d.width + 1) + 1);
-        let start = cell as usize * d.len() as usize;
-        for y in 0..d.height {
-            let to = ((top + y) * width + left) as usize * d.channels as usize;
-            let from = start + y as usize * row_len;
-            match split.images.get(from..from + row_len) {
-                Some(source) => pixels[to..to + row_len].copy_from_slice(source),
-                None => pixels[to..to + row_len].fill(0),
-            }
-        }
-    }
-    Ok(Preview { width, height, channels: d.channels, pixels })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,18 +119,6 @@ mod tests {
         let info = info(&two());
         assert_eq!(info.train.per_class, [0, 0, 2]);
         assert!((info.test.mean - 0.5).abs() < 1e-12 && (info.test.std - 0.5).abs() < 1e-12, "{info:?}");
-    }
-
-    #[test]
-    fn the_grid_holds_the_images() {
-        let ds = two();
-        let p = preview(&ds, &ds.train, 2, 2).unwrap();
-        assert_eq!((p.width, p.height), (7, 5));
-        assert_eq!(p.pixels[7..14], [40, 0, 255, 40, 255, 0, 40]);
-        assert_eq!(p.pixels[21..28], [40, 0, 0, 40, 0, 0, 40]);
-        for (rows, columns) in [(0, 1), (1, 0), (u32::MAX, 1), (1, u32::MAX), (5000, 1)] {
-            assert!(matches!(preview(&ds, &ds.train, rows, columns), Err(Error::Usage(_))));
-        }
     }
 
     #[test]

@@ -67,6 +67,8 @@ impl ReportDir {
     pub fn claim(&self, set: &Dataset) -> Result<Info> {
         let info = data::info(set);
         self.fits(&info)?;
+        atomic::sweep(&self.path);
+        atomic::sweep(&self.path.join("summaries"));
         data_picture(set).save(&self.path.join("data.png"))?;
         write_json(&self.path.join("data.json"), &info)?;
         Ok(info)
@@ -147,6 +149,22 @@ impl ReportDir {
         Ok(results)
     }
 
+    /// The run of `planned` that is in it, or else what it keeps of one.
+    fn finished(&self, planned: &Planned) -> Result<Option<RunResult>> {
+        let path = self.record(&planned.id);
+        let kept = path.is_file().then(|| RunResult::recorded(planned, &path));
+        if !self.has_whole(planned) {
+            return kept.transpose();
+        }
+        // What is kept of a run that is there whole may be of an earlier version, or of a run before it.
+        let kept = kept.and_then(Result::ok);
+        let mut run = RunResult::load(planned, &self.run(planned), kept.as_ref().map(|k| &k.record))?;
+        if let (Some(run), Some(kept)) = (&mut run, kept) {
+            run.join(kept);
+        }
+        Ok(run)
+    }
+
     fn write(&self, results: &Results) -> Result<()> {
         let out = &self.path;
         atomic::write(&self.page(), page(results, &out.join("data.png"))?.as_bytes())?;
@@ -167,10 +185,7 @@ impl ReportDir {
             }
             // Beside these runs it would be another's.
             for run in results.of(group) {
-                let stale = self.strip(&run.id);
-                if stale.is_file() {
-                    std::fs::remove_file(&stale).map_err(Error::io("remove", &stale))?;
-                }
+                atomic::remove(&self.strip(&run.id))?;
             }
         }
         Ok(())
@@ -193,31 +208,28 @@ pub fn results(all: &[Planned], roots: &[&ReportDir], quick: bool, info: &Info) 
     Ok(Results { data: info.clone(), quick, planned: all.len(), runs, missing })
 }
 
-/// The run of `planned` in the first of the folders that has it, or else what one of them keeps of it, and what others
-/// have more of the same run; `None` if it is finished in none.
+/// The run of `planned` that is in one of the folders, or kept in one; where several have it, with the most that they have
+/// of it. `None` if it is finished in none.
 ///
 /// # Errors
-/// As [`results`].
+/// As [`results`]; [`Error::Output`] if two folders have different runs of it: which counts is not ours to say.
 pub fn finished(planned: &Planned, roots: &[&ReportDir]) -> Result<Option<RunResult>> {
-    let mut found = Vec::new();
+    let mut found: Option<(&ReportDir, RunResult)> = None;
     for root in roots {
-        found.extend(RunResult::load(planned, &root.run(planned))?);
-    }
-    for root in roots {
-        let path = root.record(&planned.id);
-        // A summary of the run that is there whole may be of an earlier version; what it has more is a gain.
-        match path.is_file().then(|| RunResult::recorded(planned, &path)) {
-            Some(Err(_)) if root.has_whole(planned) => {}
-            Some(record) => found.push(record?),
-            None => {}
+        let Some(run) = root.finished(planned)? else { continue };
+        match &mut found {
+            Some((first, other)) if !other.record.is_of(&run.record) => {
+                let (a, b) = (first.path.display(), root.path.display());
+                return Err(Error::Output(format!(
+                    "{a} and {b} have different runs of {}: move one of them away, and its file in summaries",
+                    planned.id
+                )));
+            }
+            Some((_, other)) => other.join(run),
+            None => found = Some((root, run)),
         }
     }
-    let mut found = found.into_iter();
-    let mut run = found.next();
-    if let Some(run) = &mut run {
-        found.for_each(|other| run.join(other));
-    }
-    Ok(run)
+    Ok(found.map(|(_, run)| run))
 }
 
 /// Ten images of each class.
@@ -227,9 +239,7 @@ fn data_picture(set: &Dataset) -> Picture {
         let matching = set.train.labels.iter().enumerate().filter(move |(_, l)| u32::from(**l) == class);
         matching.take(10).map(|(i, _)| &set.train.images[i * pixels..][..pixels])
     };
-    let images: Vec<f32> =
-        (0..set.shape.classes).flat_map(of).flatten().map(|&b| f32::from(b) / 255.0).collect();
-    grid::grid(&images, set.shape.image)
+    grid::grid_of_bytes((0..set.shape.classes).flat_map(of).flatten(), set.shape.image)
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

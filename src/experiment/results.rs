@@ -151,8 +151,9 @@ impl Record {
         self.summary.epochs == self.settings.epochs
     }
 
-    /// The record of `planned` from its `folder`; `None` if it is not there or not finished.
-    fn of_folder(planned: &Planned, folder: &Path) -> Result<Option<Record>> {
+    /// The record of `planned` from its `folder`; `None` if it is not there or not finished. The epochs of a long run are in
+    /// a long file, which is not read where `kept` is of this run and has them.
+    fn of_folder(planned: &Planned, folder: &Path, kept: Option<&Record>) -> Result<Option<Record>> {
         let path = folder.join("summary.json");
         if !path.is_file() {
             return Ok(None);
@@ -173,13 +174,17 @@ impl Record {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }
         };
-        let record = Record {
+        let mut record = Record {
             command: command(planned, &settings),
             program: program(&folder.join("env.json")),
             summary,
             settings: settings.anywhere(),
             model_toml: text("model.toml")?,
-            history: history::load(folder)?.epochs.into_iter().map(epoch).collect(),
+            history: vec![],
+        };
+        record.history = match kept.filter(|k| k.is_of(&record) && !k.history.is_empty()) {
+            Some(kept) => kept.history.clone(),
+            None => history::load(folder)?.epochs.into_iter().map(epoch).collect(),
         };
         Ok(record.is_whole().then_some(record))
     }
@@ -207,12 +212,12 @@ impl RunResult {
         self.samples.extend(other.samples);
     }
 
-    /// The run of `planned` in `folder`; `None` if it is not there or not finished.
+    /// The run of `planned` in `folder`, of which `kept` may be what is kept; `None` if it is not there or not finished.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Output`] for a folder that says it is finished and cannot be read.
-    pub fn load(planned: &Planned, folder: &Path) -> Result<Option<RunResult>> {
-        let record = Record::of_folder(planned, folder)?;
+    pub fn load(planned: &Planned, folder: &Path, kept: Option<&Record>) -> Result<Option<RunResult>> {
+        let record = Record::of_folder(planned, folder, kept)?;
         Ok(record.map(|r| RunResult::new(planned, r, Samples::Folder(folder.into()))))
     }
 

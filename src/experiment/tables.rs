@@ -47,7 +47,7 @@ pub fn runs(results: &Results) -> Sheet {
         ]
     };
     Sheet {
-        caption: "Every finished run, none left out. Seconds are wall time, with pauses and whatever else the machine \
+        caption: "Every finished run of this plan, none left out. Seconds are wall time, with pauses and whatever else the machine \
                   did."
             .into(),
         heads: vec!["run", "test", "averaged", "seconds", "command"],

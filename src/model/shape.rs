@@ -21,6 +21,16 @@ impl Dims {
     pub fn flat(n: u32) -> Dims {
         Dims { height: 1, width: 1, channels: n }
     }
+    /// `CxHxW`, such as `3x32x32`: at most 16x4096x4096, nothing of it 0. `None` for any other text.
+    pub fn parse(text: &str) -> Option<Dims> {
+        let sizes: Vec<Option<u32>> = text.split('x').map(|n| n.parse().ok()).collect();
+        match sizes[..] {
+            [Some(channels @ 1..=16), Some(height @ 1..=4096), Some(width @ 1..=4096)] => {
+                Some(Dims { height, width, channels })
+            }
+            _ => None,
+        }
+    }
     /// height x width.
     pub fn pixels(self) -> u32 {
         self.height * self.width

@@ -115,7 +115,7 @@ impl Cost {
 ///
 /// # Errors
 /// As [`parse::load`] and [`Trainer::new`] for the usual size; [`Error::Gpu`] if the device failed. Sizes that the
-/// adapter refuses are points without cost.
+/// adapter or the model refuses are points without cost.
 pub fn measure(
     gpu: &Gpu,
     model: &str,
@@ -131,7 +131,9 @@ pub fn measure(
         let (cost, refused) = match gpu.aside(|| cost(gpu, &spec, tune, Size::with(axis, value), &base, runs))
         {
             Ok(cost) => (Some(cost), None),
-            Err(e @ (Error::Gpu(_) | Error::Adapter(_))) => (None, Some(e.to_string())),
+            Err(e @ (Error::Gpu(_) | Error::Adapter(_) | Error::Usage(_))) => (None, Some(e.to_string())),
+            // A model that is not for this size; it has no lines to name, being made larger here.
+            Err(Error::Text { reason, .. }) => (None, Some(reason)),
             Err(e) => return Err(e),
         };
         points.push(Point { axis, value, cost, refused });

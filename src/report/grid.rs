@@ -34,6 +34,12 @@ pub fn grid(images: &[f32], dims: Dims) -> Picture {
     out
 }
 
+/// As [`grid`], of bytes.
+pub fn grid_of_bytes<'a>(images: impl IntoIterator<Item = &'a u8>, dims: Dims) -> Picture {
+    let values: Vec<f32> = images.into_iter().map(|&b| f32::from(b) / 255.0).collect();
+    grid(&values, dims)
+}
+
 fn zoom(dims: Dims) -> u32 {
     56u32.div_ceil(dims.width.max(1)).max(1)
 }
@@ -67,5 +73,9 @@ mod tests {
         let p = grid(&[1.0, 0.0, 0.5], dims);
         assert_eq!((p.width, p.height, p.channels), (58, 58, 3));
         assert_eq!(p.pixels[(58 + 1) * 3..(58 + 1) * 3 + 3], [255, 0, 128]);
+        // Every byte comes back.
+        let bytes: Vec<u8> = (0..=255).collect();
+        let p = grid_of_bytes(&bytes, Dims { height: 1, width: 256, channels: 1 });
+        assert_eq!(p.pixels[258 + 1..258 + 257], bytes);
     }
 }

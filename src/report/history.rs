@@ -50,11 +50,14 @@ pub fn parse(metrics: &str, timing: &str) -> History {
             _ => break,
         }
     }
+    let mut epochs = history.epochs.iter_mut().peekable();
     for line in timing.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         let [_, step, rest @ ..] = cells.as_slice() else { continue };
         let numbers: Vec<f64> = rest.iter().filter_map(|c| c.parse().ok()).collect();
-        let epoch = history.epochs.iter_mut().find(|e| step.parse() == Ok(e.step));
+        let Ok(step) = step.parse::<u32>() else { continue };
+        while epochs.next_if(|e| e.step < step).is_some() {}
+        let epoch = epochs.next_if(|e| e.step == step);
         if let (Some(epoch), [seconds, ms_per_step, images_per_second]) = (epoch, numbers.as_slice()) {
             epoch.time = EpochTime {
                 seconds: *seconds,

@@ -1,8 +1,7 @@
 //! Progress on standard error: a bar where it is a terminal, a line per epoch where it is not.
 
 use crate::data;
-use crate::error::Result;
-use crate::train::event::{EpochMetrics, Event, Observer, Started, StepMetrics};
+use crate::train::event::{EpochMetrics, Event, Started, StepMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -85,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// [`Observer::on`] for an event that others see too; it cannot fail.
+    /// Shows an event of the training.
     pub fn show(&mut self, event: &Event<'_>) {
         match *event {
             Event::Started(s) => self.on_started(s),
@@ -178,13 +177,6 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
-    }
-}
-
-impl Observer for Progress {
-    fn on(&mut self, event: Event<'_>) -> Result<()> {
-        self.show(&event);
-        Ok(())
     }
 }
 

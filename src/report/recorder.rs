@@ -3,7 +3,7 @@
 use super::history::{JsonRow, TIMING_COLUMNS};
 use super::plot::{Line, Panel, draw};
 use super::{confusion, grid};
-use crate::atomic::{LogFile, fault};
+use crate::atomic::{self, LogFile, fault};
 use crate::error::{Error, Result};
 use crate::run_dir::{RunDir, checkpoint_name, checkpoints, sample_name};
 use crate::train::checkpoint::Checkpoint;
@@ -46,13 +46,16 @@ impl<'a> Recorder<'a> {
         steps_per_epoch: u32,
     ) -> Result<Recorder<'a>> {
         run.keep();
+        // Of a run that is taken back to before its end, it would state what is no longer so.
+        atomic::remove(&run.file("summary.json")?)?;
         let steps_per_epoch = steps_per_epoch.max(1);
         let mut csv = vec![CSV_COLUMNS.to_string()];
         let mut jsonl = vec![];
         let mut timing = vec![TIMING_COLUMNS.to_string()];
         let mut waiting = None;
+        let mut epochs = history.epochs.iter().peekable();
         for step in &history.steps {
-            let epoch = history.epochs.iter().find(|e| e.step == step.step);
+            let epoch = epochs.next_if(|e| e.step == step.step);
             match epoch {
                 // It may still be evaluated.
                 None if step.step as usize == history.steps.len() => waiting = Some(*step),
@@ -149,6 +152,7 @@ impl<'a> Recorder<'a> {
         self.write_waiting(None)?;
         self.csv.sync()?;
         self.jsonl.sync()?;
+        self.timing.sync()?;
         let step: Option<u64> = checkpoint.metadata.get("step").and_then(|s| s.parse().ok());
         let partial = step.is_some_and(|s| s != u64::from(epoch) * u64::from(self.steps_per_epoch));
         let path = self.run.file(&checkpoint_name(epoch, partial))?;

@@ -77,14 +77,14 @@ fn null_is_nan<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f32, D::E
     Ok(Option::deserialize(d)?.unwrap_or(f32::NAN))
 }
 
-/// Numbers of one finished epoch that was evaluated.
+/// Numbers of one epoch that was evaluated, at its end or where the run ended in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Epoch, counted from 1.
     pub epoch: u32,
     /// Steps done so far.
     pub step: u32,
-    /// Mean of the epoch's steps.
+    /// Mean of the steps since the evaluation before.
     pub mean: StepMetrics,
     /// Share of the test images classified rightly with D's parameters as they are.
     #[serde(deserialize_with = "null_is_nan")]
@@ -104,14 +104,14 @@ pub struct EpochMetrics {
     pub time: EpochTime,
 }
 
-/// The time that an epoch took.
+/// The time that the epochs since the evaluation before took.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct EpochTime {
     /// Seconds of training (evaluation not counted) since the start.
     pub seconds: f64,
-    /// Training milliseconds per step in this epoch.
+    /// Training milliseconds per step in them.
     pub ms_per_step: f64,
-    /// Images that went through D's losses per second of this epoch.
+    /// Images that went through D's losses per second of them.
     pub images_per_second: f64,
 }
 
@@ -171,7 +171,7 @@ pub struct Summary {
     pub seed: u64,
     /// Seed of the choice of labelled images.
     pub label_seed: u64,
-    /// Epochs finished.
+    /// Whole epochs finished.
     pub epochs: u32,
     /// Steps finished.
     pub steps: u32,

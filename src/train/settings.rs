@@ -3,8 +3,10 @@
 //! Defaults are written once, here. The command line and configuration files only override them.
 
 use super::tiles::Tune;
+use crate::data::NAMES;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Precision};
+use crate::text;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -236,6 +238,9 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         let bad =
             |name: &str, value: String, want: &str| Err(Error::Usage(format!("{name} = {value}: {want}")));
+        if !NAMES.contains(&self.dataset.as_str()) {
+            return Err(Error::Usage(text::unknown("data set", &self.dataset, NAMES)));
+        }
         for (name, v) in
             [("learning_rate", self.learning_rate), ("generator_learning_rate", self.generator_learning_rate)]
         {

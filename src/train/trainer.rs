@@ -142,8 +142,10 @@ impl<'g> Trainer<'g> {
         } else {
             (chosen, vec![])
         };
+        // Before tiles are tried on it.
+        let ops = Ops::checked(gpu)?;
         let tiles = tiles()?.known_to(gpu, model, settings);
-        let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..Ops::new(gpu) };
+        let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..ops };
         let pixels = model.data.image.len();
         let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
@@ -555,7 +557,7 @@ impl<'g> Trainer<'g> {
             labels: self.settings.labels,
             seed: self.settings.seed,
             label_seed: self.settings.label_seed,
-            epochs: last.epoch,
+            epochs: progress.step / self.steps_per_epoch,
             steps: progress.step,
             batch_size: self.settings.batch_size,
             test_accuracy: last.test_accuracy,

@@ -1,6 +1,6 @@
 //! D's losses, feature matching, evaluation.
 
-use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
+use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
 use ssgan::gpu::Gpu;
 use ssgan::ops::{HeadRows, HeadWeights, METRICS, State};
 use ssgan::reference::loss::{self, FeatureMatching, LossSettings};
@@ -159,6 +159,8 @@ fn feature_matching() {
             }
         }
     });
+    // More rows than an axis of a grid has workgroups.
+    check_feature_matching(&open(true), (32_768, 32_769, 4), true, true);
 }
 
 fn check_feature_matching(gpu: &Gpu, (generated, real, n): (u32, u32, u32), mean: bool, all_rows: bool) {
