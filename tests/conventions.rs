@@ -54,7 +54,7 @@ fn list(values: &[f64], digits: usize) -> String {
     values.iter().map(|v| format!("{v:.digits$}")).collect::<Vec<_>>().join(", ")
 }
 
-/// docs/results/report.md is what the program makes of the summaries beside it, and the README's table has their accuracies.
+/// docs/results has the pages that the program makes of the summaries there, and the README's table their accuracies.
 #[test]
 fn results_are_those_of_their_runs() {
     let folder = root().join("docs/results");
@@ -66,16 +66,19 @@ fn results_are_those_of_their_runs() {
         .output()
         .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let report = |folder: &Path| fs::read_to_string(folder.join("report.md")).unwrap();
-    assert_eq!(report(&folder), report(made.path()), "ssgan reproduce --ablate --merge docs/results");
+    let page = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    for name in ["report.md", "index.html"] {
+        let same = page(&folder, name) == page(made.path(), name);
+        assert!(same, "{name}: not what ssgan reproduce --ablate --merge docs/results makes");
+    }
     // Of each run, raw and averaged, by names such as ssl-cnn-seed1.
     let mut runs = std::collections::BTreeMap::new();
     for entry in fs::read_dir(folder.join("summaries")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(id) = name.strip_suffix(".json") else { continue };
         let text = fs::read_to_string(folder.join("summaries").join(&name)).unwrap();
         let run: serde_json::Value = serde_json::from_str(&text).unwrap();
         let number = |key: &str| run[key].as_f64().unwrap();
-        let id = name.strip_suffix(".json").unwrap();
         runs.insert(id.to_string(), (number("test_accuracy"), number("test_accuracy_ema")));
     }
     for (key, name) in [
@@ -91,6 +94,6 @@ fn results_are_those_of_their_runs() {
         let row = readme.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
         assert!(row.ends_with(&bold), "the README's row of {name} should end in\n{bold}");
     }
-    let listed = report(&folder).lines().filter(|l| l.contains(" | ssgan train ")).count();
+    let listed = page(&folder, "report.md").lines().filter(|l| l.contains(" | ssgan train ")).count();
     assert_eq!(listed, runs.len(), "runs that docs/results/report.md lists, and their summaries");
 }

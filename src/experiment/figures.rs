@@ -9,8 +9,19 @@ use crate::report::plot::{Dot, Line, Panel};
 
 type Value = fn(&Epoch) -> f32;
 
+/// Curves of a group's runs.
+#[derive(Debug)]
+pub struct Chart {
+    /// The network; and of how many label seeds the curves are, where not of all.
+    pub name: String,
+    /// The drawing.
+    pub panel: Panel,
+    /// Runs that are drawn.
+    pub runs: usize,
+}
+
 /// Figures 7 and 8: a panel for each baseline.
-pub fn baselines(results: &Results, losses: bool) -> Vec<(&'static str, Panel)> {
+pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
     let lines: &[(&str, Value)] = match losses {
         true => &[
             ("training", |e| e.metrics.mean.loss_supervised),
@@ -31,7 +42,7 @@ pub fn baselines(results: &Results, losses: bool) -> Vec<(&'static str, Panel)> 
 }
 
 /// Figure 9: test accuracy over the epochs, a panel for each semi-supervised model.
-pub fn accuracies(results: &Results) -> Vec<(&'static str, Panel)> {
+pub fn accuracies(results: &Results) -> Vec<Chart> {
     let lines: &[(&str, Value)] = &[
         ("test", |e| e.metrics.test_accuracy),
         ("test, averaged parameters", |e| e.metrics.test_accuracy_ema),
@@ -40,7 +51,7 @@ pub fn accuracies(results: &Results) -> Vec<(&'static str, Panel)> {
 }
 
 /// Figure 10: the losses of the semi-supervised models.
-pub fn losses(results: &Results) -> Vec<(&'static str, Panel)> {
+pub fn losses(results: &Results) -> Vec<Chart> {
     let lines: &[(&str, Value)] = &[
         ("supervised", |e| e.metrics.mean.loss_supervised),
         ("unlabelled", |e| e.metrics.mean.loss_unlabelled),
@@ -56,14 +67,11 @@ fn panels(
     section: Section,
     lines: &[(&str, Value)],
     (y_label, include): (&str, f64),
-) -> Vec<(&'static str, Panel)> {
-    // Of some runs only the end is known.
-    let told = |group: &'static Group| {
-        let mut runs = results.of(group);
-        runs.retain(|r| !r.record.history.is_empty());
-        (group, runs)
-    };
-    let of = |(group, runs): (&'static Group, Vec<&RunResult>)| {
+) -> Vec<Chart> {
+    let of = |group: &Group| {
+        let all = results.of(group);
+        // Of some runs only the end is known.
+        let runs: Vec<&RunResult> = all.iter().copied().filter(|r| !r.record.history.is_empty()).collect();
         let lines = lines.iter().map(|(name, value)| mean_line(name, &runs, *value)).collect();
         let panel = Panel {
             title: String::new(),
@@ -72,10 +80,14 @@ fn panels(
             lines,
             include: vec![include],
         };
-        (group.network, panel)
+        let name = match runs.len() {
+            n if n == all.len() => group.network.to_string(),
+            n => format!("{}, {n} of {} label seeds", group.network, all.len()),
+        };
+        Chart { name, panel, runs: runs.len() }
     };
-    let groups = GROUPS.iter().filter(|g| g.section == section).map(told);
-    groups.filter(|(_, runs)| !runs.is_empty()).map(of).collect()
+    let charts = GROUPS.iter().filter(|g| g.section == section).map(of);
+    charts.filter(|c| c.runs > 0).collect()
 }
 
 /// The mean over runs at each epoch that all of them have, and the runs.

@@ -1,13 +1,13 @@
 //! `index.html`: tables and figures in one file that needs nothing else.
 
-use super::figures::{self, Block};
+use super::figures::{self, Block, Chart};
 use super::plan::{GROUPS, Section};
 use super::results::{Results, RunResult};
 use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
-use crate::report::plot::{Dot, Panel, draw_dots_svg, draw_svg};
+use crate::report::plot::{Dot, draw_dots_svg, draw_svg};
 use crate::report::png::Picture;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -109,18 +109,25 @@ fn png(bytes: &[u8], alt: &str) -> String {
     format!("<img alt=\"{alt}\" src=\"data:image/png;base64,{}\">", STANDARD.encode(bytes))
 }
 
-fn charts_figure(caption: &str, panels: &[(&str, Panel)]) -> String {
-    if panels.is_empty() {
+fn charts_figure(caption: &str, all: &[Chart]) -> String {
+    if all.is_empty() {
         return String::new();
     }
-    let charts: String = panels
+    let charts: String = all
         .iter()
-        .map(|(name, panel)| {
-            format!("<div class=\"chart\"><h3>{}</h3>\n{}</div>\n", escape(name), draw_svg(panel, CHART))
+        .map(|c| {
+            format!(
+                "<div class=\"chart\"><h3>{}</h3>\n{}</div>\n",
+                escape(&c.name),
+                draw_svg(&c.panel, CHART)
+            )
         })
         .collect();
-    let seeds = "Thick: mean over the label seeds; thin: each of them.";
-    figure(&format!("{} {seeds}", escape(caption)), &format!("<div class=\"charts\">\n{charts}</div>"))
+    let seeds = match all.iter().any(|c| c.runs > 1) {
+        true => " Thick: mean over the label seeds; thin: each of them.",
+        false => "",
+    };
+    figure(&format!("{}{seeds}", escape(caption)), &format!("<div class=\"charts\">\n{charts}</div>"))
 }
 
 /// Figures 2 to 6.

@@ -131,6 +131,11 @@ fn the_page_has_all_tables_and_figures() {
     if let Some(dir) = std::env::var_os("SSGAN_TEST_PICTURES") {
         std::fs::write(std::path::Path::new(&dir).join("report.html"), &html).unwrap();
     }
+    // Curves of a part of the runs say so.
+    assert!(html.contains("<h3>cnn</h3>") && html.contains("Thick: mean over"));
+    r.runs.iter_mut().filter(|run| run.label_seed() != 2).for_each(|run| run.record.history.clear());
+    let one = page(&r, &picture).unwrap();
+    assert!(one.contains("<h3>cnn, 1 of 3 label seeds</h3>") && !one.contains("Thick: mean over"));
     let plain = page(&results(false), &picture).unwrap();
     assert!(plain.contains("Table 5.") && !plain.contains("Table 6.") && !plain.contains("Figure 13."));
 }
