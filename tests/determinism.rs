@@ -208,6 +208,7 @@ fn two_processes_write_the_same_checkpoint() {
             .args(line.split(' '))
             .args(["--seed", seed, "--out", out])
             .current_dir(dir.path())
+            .env("SSGAN_CACHE_DIR", dir.path().join("cache"))
             .stdin(Stdio::null())
             .output()
             .unwrap();

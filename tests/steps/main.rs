@@ -246,7 +246,13 @@ fn dnn_runs_like_the_twin() {
 fn cnn_with_separate_statistics_runs_like_the_twin() {
     let outside = Settings { epsilon: 1e-3, ..ssl() };
     whole_run("cnn 8x8x1, separate", &model(CNN_SEPARATE, 8, 1), &outside);
-    let three = Settings { feature_matching: FeatureMatching::Sum, epsilon_inside_root: true, ..ssl() };
+    let three = Settings {
+        // Of eight seeds four come so near to a kink that rounding decides: 1e-3 and more in one parameter.
+        seed: SEED + 6,
+        feature_matching: FeatureMatching::Sum,
+        epsilon_inside_root: true,
+        ..ssl()
+    };
     whole_run("cnn 8x8x3, separate, sum", &model(CNN_SEPARATE, 8, 3), &three);
 }
 
@@ -467,7 +473,8 @@ fn one_step_leaves_what_the_twin_leaves() {
     one_step("dnn, step 6", &model(DNN, 6, 1), &ssl(), 6);
     let separate = Settings { discriminator_updates: DiscriminatorUpdates::Separate, ..sum.clone() };
     one_step("dnn, separate updates, step 6", &model(DNN, 6, 1), &separate, 6);
-    one_step("cnn, step 6", &model(CNN_SEPARATE, 8, 3), &sum, 6);
+    // With SEED a value comes within 2e-7 of a kink, and drivers put it on either side.
+    one_step("cnn, step 6", &model(CNN_SEPARATE, 8, 3), &Settings { seed: SEED + 1, ..sum }, 6);
     one_step("joined cnn, step 6", &model(CNN_JOINED, 8, 1), &ssl(), 6);
     one_step("supervised cnn, step 6", &model(CNN_SEPARATE, 8, 3), &supervised(), 6);
 }
