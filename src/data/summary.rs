@@ -84,7 +84,7 @@ pub struct FileStatus {
 /// Downloads nothing.
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown name, [`Error::Io`] for a file that cannot
+/// [`Error::Usage`](crate::Error::Usage) for an unknown name, [`Error::Io`](crate::Error::Io) for a file that cannot
 /// be read.
 pub fn status(request: &Request) -> Result<Vec<FileStatus>> {
     let Some(source) = catalog::find(&request.dataset)? else { return Ok(Vec::new()) };

@@ -110,7 +110,7 @@ impl ReportDir {
     /// Writes the report of what is finished in it, and what that is.
     ///
     /// # Errors
-    /// As [`results`] and [`ReportDir::write`].
+    /// As [`results`]; [`Error::Io`] if the report cannot be written.
     pub fn publish(&self, all: &[Planned], quick: bool, info: &Info) -> Result<Results> {
         settle(
             || results(all, &[self], quick, info),

@@ -215,7 +215,7 @@ impl Net {
     /// Records layers `0..upto` on x `[rows * pixels, channels]`.
     ///
     /// # Errors
-    /// [`Error::Adapter`] if an activation is larger than the adapter can bind; else as
+    /// [`Error::Adapter`](crate::Error::Adapter) if an activation is larger than the adapter can bind; else as
     /// [`Program::dispatch`].
     pub fn forward(
         &self,
