@@ -12,7 +12,7 @@ const PREFIX: &str = ".ssgan-";
 const SUFFIX: &str = ".part";
 
 /// Whether a file of this name is a temporary one, which a process that was killed may leave.
-pub fn is_part(name: &std::ffi::OsStr) -> bool {
+fn is_part(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX))
 }
 
@@ -69,13 +69,16 @@ pub fn keep(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
     fault::attempt(|| sync_parent(target))
 }
 
-/// Removes the temporary files in a folder that killed processes have left: those that nobody has written to for an hour.
-pub fn sweep(folder: &Path) {
-    const LEFT: Duration = Duration::from_secs(3600);
+/// How long nobody has written to a temporary file that a killed process has left, where others may be writing too.
+pub const LEFT: Duration = Duration::from_secs(3600);
+
+/// Removes the temporary files in a folder that nobody has written to for so long; all of them where that is nothing, in
+/// a folder that nobody else writes to.
+pub fn sweep(folder: &Path, left: Duration) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten().filter(|e| is_part(&e.file_name())) {
         let written = entry.metadata().and_then(|m| m.modified());
-        if written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > LEFT)) {
+        if left.is_zero() || written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since > left)) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -301,8 +304,11 @@ mod tests {
         for path in [&old, &other] {
             File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
         }
-        sweep(dir.path());
+        sweep(dir.path(), LEFT);
         assert_eq!([&old, &new, &other].map(|p| p.exists()), [false, true, true]);
+        sweep(dir.path(), Duration::ZERO);
+        assert_eq!([&new, &other].map(|p| p.exists()), [false, true]);
+        write(&new, b"x").unwrap();
         remove(&new).unwrap();
         remove(&new).unwrap();
     }

@@ -79,10 +79,7 @@ impl RunDir {
         let lock = lock(path)?;
         // Nobody else writes here now: what a killed process left half written goes.
         for folder in ["", "checkpoints", "samples", "plots"] {
-            let Ok(entries) = fs::read_dir(path.join(folder)) else { continue };
-            for entry in entries.flatten().filter(|e| crate::atomic::is_part(&e.file_name())) {
-                let _ = fs::remove_file(entry.path());
-            }
+            crate::atomic::sweep(&path.join(folder), Duration::ZERO);
         }
         Ok(RunDir { path: path.into(), new_folder: false, files: vec![], keep: true, _lock: Some(lock) })
     }

@@ -78,7 +78,7 @@ fn fetch(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
     let folder = data::fetch(&request, &mut speech.progress())?;
     if speech.json {
         return output::print_json(
-            &serde_json::json!({ "dataset": request.dataset, "folder": folder.map(|f| f.display().to_string()) }),
+            &serde_json::json!({ "dataset": request.dataset, "folder": folder.as_deref().map(output::path) }),
         );
     }
     output::print(&match folder {
@@ -129,9 +129,7 @@ fn preview(
     let pixels = &split.images[..count * image.len() as usize];
     grid::grid_of_bytes(pixels, image).save(out)?;
     if speech.json {
-        return output::print_json(
-            &serde_json::json!({ "dataset": set.name, "picture": out.display().to_string() }),
-        );
+        return output::print_json(&serde_json::json!({ "dataset": set.name, "picture": output::path(out) }));
     }
     output::print(&format!("{}\n", out.display()))
 }

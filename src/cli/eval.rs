@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if args.speech.json {
         return output::print_json(&serde_json::json!({
-            "checkpoint": trained.path.display().to_string(),
+            "checkpoint": output::path(&trained.path),
             "model": trained.model.name,
             "dataset": set.name,
             "averaged": args.averaged,

@@ -30,6 +30,11 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&crate::text::json("the result", value)?)
 }
 
+/// A path for JSON, which is Unicode: what is not comes as U+FFFD, where serde would refuse it.
+pub fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// Prints `error: ...` with its causes to standard error and gives the exit status.
 pub fn fail(e: &Error) -> ExitCode {
     if let Error::Io { path, source, .. } = e

@@ -145,7 +145,7 @@ pub fn run(args: &Args) -> Result<()> {
                 }
                 return match args.speech.json {
                     true => output::print_json(&serde_json::json!({
-                        "report": args.out.display().to_string(), "stopped": what,
+                        "report": output::path(&args.out), "stopped": what,
                     })),
                     false => output::print(&format!("time is up; {what}\n")),
                 };
@@ -284,8 +284,9 @@ fn time_left(results: &Results, left: &[&Planned]) -> String {
 }
 
 fn report(args: &Args, results: &Results) -> Result<()> {
+    let page = ReportDir::new(&args.out).page();
     if args.speech.json {
-        let page = args.out.join("index.html").display().to_string();
+        let page = output::path(&page);
         let accuracies: BTreeMap<&str, Vec<f32>> = GROUPS
             .iter()
             .map(|g| (g.key, results.of(g).iter().map(|r| r.record.summary.test_accuracy).collect()))
@@ -319,5 +320,5 @@ fn report(args: &Args, results: &Results) -> Result<()> {
         n if n == results.planned => String::new(),
         n => format!("{n} of {} runs are finished\n", results.planned),
     };
-    output::print(&format!("{table}{note}\n{}\n", args.out.join("index.html").display()))
+    output::print(&format!("{table}{note}\n{}\n", page.display()))
 }

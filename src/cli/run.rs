@@ -254,10 +254,8 @@ pub fn begun(folder: &Path) -> Result<bool> {
     for name in ["config.toml", "model.toml"] {
         match crate::text::read(&folder.join(name)) {
             Ok(text) if !text.trim().is_empty() => {}
-            Err(Error::Io { source, .. }) if source.kind() != ErrorKind::NotFound => {
-                return Err(Error::io("read", folder.join(name))(source));
-            }
-            Ok(_) | Err(Error::Io { .. }) => return Ok(false),
+            Ok(_) => return Ok(false),
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(e),
         }
     }

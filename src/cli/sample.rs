@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     grid::grid(&images, trained.model.data.image).save(&args.out)?;
     if args.json {
         let result = serde_json::json!({
-            "checkpoint": trained.path.display().to_string(), "picture": args.out.display().to_string(),
+            "checkpoint": output::path(&trained.path), "picture": output::path(&args.out),
             "count": args.count, "seed": args.seed,
         });
         return output::print_json(&result);

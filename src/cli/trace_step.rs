@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.speech.json {
         let names: Vec<&str> = trace.tensors.iter().map(|t| t.name.as_str()).collect();
         return output::print_json(
-            &serde_json::json!({ "file": args.out.display().to_string(), "step": args.step, "tensors": names }),
+            &serde_json::json!({ "file": output::path(&args.out), "step": args.step, "tensors": names }),
         );
     }
     output::print(&format!("{}: step {}, {} tensors\n", args.out.display(), args.step, trace.tensors.len()))

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
         // Stopping was what was asked for.
         Err(Error::Interrupted(what)) if interrupt::time_is_up() => match args.speech.json {
             true => output::print_json(&serde_json::json!({
-                "run": run.folder().display().to_string(), "stopped": what,
+                "run": output::path(run.folder()), "stopped": what,
             })),
             false => output::print(&format!("time is up; {what}\n")),
         },
@@ -85,7 +85,7 @@ fn with_folder(e: Error, run: &Run) -> Error {
 
 fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
     if args.speech.json {
-        return output::print_json(&Report { run: folder.display().to_string(), summary: s });
+        return output::print_json(&Report { run: output::path(folder), summary: s });
     }
     let file = |name: &str| folder.join(name);
     // An epoch that the run ended in was drawn as well.

@@ -131,7 +131,7 @@ fn download(
     progress: &mut dyn Progress,
 ) -> Result<PathBuf> {
     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    atomic::sweep(dir);
+    atomic::sweep(dir, atomic::LEFT);
     let target = dir.join(format!("{}.gz", file.name));
     let mut reasons = String::new();
     for mirror in mirrors {

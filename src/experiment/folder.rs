@@ -67,8 +67,8 @@ impl ReportDir {
     pub fn claim(&self, set: &Dataset) -> Result<Info> {
         let info = data::info(set);
         self.fits(&info)?;
-        atomic::sweep(&self.path);
-        atomic::sweep(&self.path.join("summaries"));
+        atomic::sweep(&self.path, atomic::LEFT);
+        atomic::sweep(&self.path.join("summaries"), atomic::LEFT);
         data_picture(set).save(&self.path.join("data.png"))?;
         write_json(&self.path.join("data.json"), &info)?;
         Ok(info)
@@ -119,7 +119,7 @@ impl ReportDir {
         )
     }
 
-    /// Makes it the report of runs that are in `from`, the first of which has the data's picture.
+    /// Makes it the report of runs that were found elsewhere, the data's picture being in `from`.
     ///
     /// # Errors
     /// [`Error::Output`] rather than writing over a report of other data, or over the summaries of other runs, which may be
