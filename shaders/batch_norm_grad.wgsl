@@ -1,22 +1,26 @@
 // Batch norm's gradients for one group of rows that shared its statistics (Ioffe & Szegedy 2015):
-//   dx = gamma / sqrt(var + eps) (dy - sum(dy) / n - xhat sum(dy xhat) / n)
-// PASS 0: sums [2, cols] from the chunks of column_reduce (MODE 2); dgamma, dbeta [cols] are set by the
-//         first group and added to by the others (`add`).
-// PASS 1: dx for `count` rows from row `start`; n = rows that the statistics were taken over.
+//   dx = gamma / sqrt(var + eps) (dy - mean(dy) - xhat mean(dy xhat))
+//      = gamma / sqrt(var + eps) (dy - mean(dy) - d cov(dy, x) / (var + eps)),   d = x - mean(x)
+// The latter is what is computed: of a few rows the three terms nearly cancel (of two, all but eps / (var + eps) of dy), and
+// deviations keep the digits that are left. The rounded mean of the statistics has a rest, the mean of c = x - mean.
+// PASS 0: moments [3, cols] = mean(dy), cov(dy, x) / (var + eps), mean(c), from the chunks of column_reduce (MODE 2);
+//         dgamma, dbeta [cols] are set by the first group and added to by the others (`add`).
+// PASS 1: dx for `count` rows from row `start`.
 
-struct Params { start: u32, count: u32, cols: u32, chunks: u32, add: u32, eps: f32, n: f32 }
+struct Params { start: u32, count: u32, cols: u32, chunks: u32, add: u32, eps: f32 }
 
 #include "common/grid.wgsl"
 
 @group(0) @binding(0) var<uniform> p: Params;
 #if PASS == 0
-@group(0) @binding(1) var<storage, read> partial: array<vec2<f32>>;
-@group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> variance: array<f32>;
+@group(0) @binding(3) var<storage, read_write> moments: array<f32>;
 #if SCALE
-@group(0) @binding(3) var<storage, read_write> dgamma: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dgamma: array<f32>;
 #endif
 #if SHIFT
-@group(0) @binding(4) var<storage, read_write> dbeta: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dbeta: array<f32>;
 #endif
 
 @compute @workgroup_size(${WG})
@@ -29,14 +33,18 @@ fn main(
     if (col >= p.cols) {
         return;
     }
-    var s = vec2<f32>();
+    var s = vec4<f32>();   // sum dy, sum dy c, sum c
     for (var c = 0u; c < p.chunks; c++) {
         s += partial[c * p.cols + col];
     }
-    sums[col] = s.x;
-    sums[p.cols + col] = s.y;
+    let n = f32(p.count);
+    let covariance = s.y - s.x * (s.z / n);   // times n
+    let var_eps = variance[col] + p.eps;
+    moments[col] = s.x / n;
+    moments[p.cols + col] = covariance / (n * var_eps);
+    moments[2u * p.cols + col] = s.z / n;
 #if SCALE
-    dgamma[col] = select(0.0, dgamma[col], p.add == 1u) + s.y;
+    dgamma[col] = select(0.0, dgamma[col], p.add == 1u) + covariance / sqrt(var_eps);
 #endif
 #if SHIFT
     dbeta[col] = select(0.0, dbeta[col], p.add == 1u) + s.x;
@@ -47,7 +55,7 @@ fn main(
 @group(0) @binding(2) var<storage, read> dy: array<${T}>;
 @group(0) @binding(3) var<storage, read> mean: array<${T}>;
 @group(0) @binding(4) var<storage, read> variance: array<${T}>;
-@group(0) @binding(5) var<storage, read> sums: array<${T}>;
+@group(0) @binding(5) var<storage, read> moments: array<${T}>;
 @group(0) @binding(6) var<storage, read_write> dx: array<${T}>;
 #if SCALE
 @group(0) @binding(7) var<storage, read> gamma: array<${T}>;
@@ -66,11 +74,11 @@ fn main(
     }
     let at = p.start * cols + i;
     let col = i % cols;
-    var inv = 1.0 / sqrt(variance[col] + p.eps);
-    let xhat = (x[at] - mean[col]) * inv;
+    var scale = 1.0 / sqrt(variance[col] + p.eps);
 #if SCALE
-    inv *= gamma[col];
+    scale *= gamma[col];
 #endif
-    dx[at] = inv * (dy[at] - (sums[col] + xhat * sums[cols + col]) / p.n);
+    let d = (x[at] - mean[col]) - moments[2u * cols + col];
+    dx[at] = scale * ((dy[at] - moments[col]) - d * moments[cols + col]);
 }
 #endif

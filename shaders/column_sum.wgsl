@@ -1,9 +1,9 @@
-// out [cols] = scale * sum over chunks of partial [chunks, cols].x: second pass of a column sum.
+// out [cols] = scale * sum over chunks of partial [chunks, cols]: second pass of a column sum.
 
 struct Params { cols: u32, chunks: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> partial: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
 #include "common/grid.wgsl"
@@ -20,7 +20,7 @@ fn main(
     }
     var sum = 0.0;
     for (var c = 0u; c < p.chunks; c++) {
-        sum += partial[c * p.cols + col].x;
+        sum += partial[c * p.cols + col];
     }
     out[col] = p.scale * sum;
 }

@@ -1,7 +1,8 @@
-// df [rows, F] = 2 norm / rows * diff [F] for each generated row; rows from `generated` on (there only
-// where batch norm joins the statistics) get 0: the data's moment is a constant. Read as T; n counts those.
+// df [rows, F] = scale * diff [F] for the first `generated` rows, scale = 2 norm / generated; for the rows of real images
+// from there on scale_real * diff, scale_real = -2 norm / real. Those are there only where batch norm joins the statistics,
+// so that their features depend on G. Read as T; n counts those.
 
-struct Params { rows: u32, generated: u32, n: u32, scale: f32 }
+struct Params { rows: u32, generated: u32, n: u32, scale: f32, scale_real: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> diff: array<${T}>;
@@ -19,5 +20,5 @@ fn main(
     if (col >= p.n || row >= p.rows) {
         return;
     }
-    df[row * p.n + col] = select(${T}(0.0), p.scale * diff[col], row < p.generated);
+    df[row * p.n + col] = select(p.scale_real, p.scale, row < p.generated) * diff[col];
 }

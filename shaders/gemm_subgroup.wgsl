@@ -11,13 +11,13 @@
 // SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl.
 // VA, VB: how A and B are read, 0: floats, 1: four at a time, 2: pairs; VB 3: eight at a time. L: fours, pairs and
 // eights are 64-bit integers, half as many components to
-// load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks,
-// one per z.
+// load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks
+// over z.
 
 struct Params {
     m: u32, n: u32, k: u32,
-    k_chunk: u32,
-    z: u32,          // chunks of K or classes of pixels; the grid folds rows of tiles over z beyond them
+    k_chunk: u32,    // steps of K, or rows of the kernel where A is a scatter
+    z: u32,          // chunks of K times classes of pixels; the grid folds rows of tiles over z beyond them
     panel: u32,      // rows of a panel of B
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
@@ -124,8 +124,10 @@ fn main(
     let z = group.z % p.z;
 #if A == 3
     let cls = class_of(z);
+    let chunk = z / (p.stride * p.stride);
     let m_end = (p.m / (p.h * p.w)) * cls.height * cls.width;
 #else
+    let chunk = z;
     let m_end = p.m;
 #endif
     if (m0 >= m_end) {
@@ -221,12 +223,23 @@ fn main(
 #endfor
 #endif
 
+#if A == 3
+    // Rows of the kernel that the class has, by number.
 #if SPLIT
-    let k_begin = z * p.k_chunk;
+    let row_begin = chunk * p.k_chunk;
+    let row_end = row_begin + p.k_chunk;
+#else
+    let row_begin = 0u;
+    let row_end = p.kernel;
+#endif
+#else
+#if SPLIT
+    let k_begin = chunk * p.k_chunk;
     let k_end = min(k_begin + p.k_chunk, p.k);
 #else
     let k_begin = 0u;
     let k_end = p.k;
+#endif
 #endif
 
 #if B == 1
@@ -236,13 +249,15 @@ fn main(
     var row = k_begin / (p.ow * p.oh);
 #endif
 #if A == 2 && !VA
-    var ky = 0u;
+    // Chunks begin with a row of the kernel.
+    var ky = k_begin / (p.kernel * p.c);
     var kx = 0u;
     var kc = 0u;
 #endif
 
 #if A == 2 && VA
-    for (var ky = 0u; ky < p.kernel; ky++) {
+    let row_end = k_end / (p.kernel * p.c);
+    for (var ky = k_begin / (p.kernel * p.c); ky < row_end; ky++) {
     for (var kx = 0u; kx < p.kernel; kx++) {
 #for g in 0..RG
         let y${g} = iy${g} + i32(ky);
@@ -258,8 +273,9 @@ fn main(
 #endfor
 #endif
 #if A == 3
-    var dy = i32(cls.py + p.pad_top - cls.ky0) / i32(p.stride);
-    for (var ky = cls.ky0; ky < p.kernel; ky += p.stride) {
+    var dy = i32(cls.py + p.pad_top - cls.ky0) / i32(p.stride) - i32(row_begin);
+    let ky_end = min(cls.ky0 + row_end * p.stride, p.kernel);
+    for (var ky = cls.ky0 + row_begin * p.stride; ky < ky_end; ky += p.stride) {
     var dx = i32(cls.px + p.pad_left - cls.kx0) / i32(p.stride);
     for (var kx = cls.kx0; kx < p.kernel; kx += p.stride) {
 #for g in 0..RG
@@ -462,13 +478,13 @@ fn main(
             let pixel = (in_class / (cls.width * cls.height) * p.h
                 + in_class / cls.width % cls.height * p.stride + cls.py) * p.w
                 + in_class % cls.width * p.stride + cls.px;
+#else
+            let pixel = store${r};
+#endif
+#if SPLIT
+            let at = (chunk * p.m + pixel) * p.n + col${v};
+#else
             let at = pixel * p.n + col${v};
-#endif
-#if A != 3 && SPLIT
-            let at = (z * p.m + store${r}) * p.n + col${v};
-#endif
-#if A != 3 && !SPLIT
-            let at = store${r} * p.n + col${v};
 #endif
             var y = acc${r}_${v};
 #if BIAS

@@ -1,6 +1,7 @@
-// y [rows, cols] = mean over the `pixels` of x [rows * pixels, cols].
+// y [rows, cols] = mean over the `pixels` of x [rows * pixels, cols]. Where they are more than an invocation may go over,
+// sums over chunks of them come first, y [rows * chunks, cols], and then those are summed up in the same way.
 
-struct Params { rows: u32, pixels: u32, cols: u32 }
+struct Params { n: u32, pixels: u32, chunk: u32, cols: u32, divisor: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -15,13 +16,17 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = linear_group(group, groups) * ${WG}u + local;
-    if (i >= p.rows * p.cols) {
+    if (i >= p.n) {
         return;
     }
-    let first = (i / p.cols) * p.pixels * p.cols + i % p.cols;
+    let chunks = (p.pixels + p.chunk - 1u) / p.chunk;
+    let part = i / p.cols;
+    let begin = part % chunks * p.chunk;
+    let end = min(begin + p.chunk, p.pixels);
+    let first = part / chunks * p.pixels * p.cols + i % p.cols;
     var sum = 0.0;
-    for (var k = 0u; k < p.pixels; k++) {
+    for (var k = begin; k < end; k++) {
         sum += x[first + k * p.cols];
     }
-    y[i] = sum / f32(p.pixels);
+    y[i] = sum / p.divisor;
 }

@@ -3,11 +3,11 @@
 // with o, k = (row, column) of a pixel and m the middle of the image. A = I + warp U, t = shift u, all six numbers of U
 // and u uniform on [-1, 1), one set an image.
 // GRAD: dx[r, k, c] = sum_o T(s(o) - k) dy[r, o, c], where x is dy and y is dx; of the pixels o those are looked at whose
-// s(o) can be within one pixel of k. x, y [rows * height * width, channels]; an invocation does a line of pixels, so that
-// one draw serves many values.
+// s(o) can be within one pixel of k. x, y [rows * height * width, channels]; an invocation does a line of pixels, or
+// `length` of them, so that one draw serves many values.
 
 struct Params {
-    lines: u32, height: u32, width: u32, channels: u32, stream: u32,
+    lines: u32, parts: u32, length: u32, height: u32, width: u32, channels: u32, stream: u32,
     shift: f32, warp: f32,
 }
 
@@ -38,10 +38,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let line = linear_group(group, groups) * ${WG}u + local;
-    if (line >= p.lines) {
+    let part = linear_group(group, groups) * ${WG}u + local;
+    if (part >= p.lines * p.parts) {
         return;
     }
+    let line = part / p.parts;
+    let begin = part % p.parts * p.length;
+    let end = min(begin + p.length, p.width);
     let row = line / p.height;
     let entries = p.warp * draw(row, 0u);
     let a = mat2x2<f32>(vec2(1.0 + entries.x, entries.z), vec2(entries.y, 1.0 + entries.w));   // by columns
@@ -54,7 +57,7 @@ fn main(
     let inverse = mat2x2<f32>(vec2(a[1].y, -a[0].y), vec2(-a[1].x, a[0].x)) * (1.0 / determinant);
     let reach = abs(inverse[0]) + abs(inverse[1]);
 #endif
-    for (var j = 0u; j < p.width; j++) {
+    for (var j = begin; j < end; j++) {
         let here = vec2(f32(line % p.height), f32(j));
         let to = (line * p.width + j) * p.channels;
 #if GRAD

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Entry, TABLE, Variant};
+use common::{Entry, TABLE};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
 use ssgan::gpu::reflect::{BindingKind, MemberType, Reflection, reflect};
@@ -24,25 +24,23 @@ mod limits {
 /// tables of both are long: each is walked at one value of the other. Of the tiles one is walked like that, the others,
 /// whose texts are long, with their widest reads.
 fn walked(entry: &Entry) -> Vec<Defines> {
-    let mut all = entry.variants();
-    if entry.kernel.starts_with("gemm") {
-        all.retain(|d| {
-            let v = Variant(d);
-            let plain = v.get("BIAS") + v.get("ACT") + v.get("GRAD") == 0;
-            let workgroup = entry.kernel != "gemm_subgroup";
-            let whole = match entry.kernel {
-                "gemm_workgroup" => v.get("TM") == 64 && v.get("TN") == 64,
-                "gemm_cooperative" => ["TM", "TN", "LANES"].map(|n| v.get(n)) == [64, 64, 32],
-                _ => ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1],
-            };
-            let ends = v.get("L") == 0 && v.get("A") != 1 && (!workgroup || v.get("VA") == v.get("VC"));
-            let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
-            // Lanes are a number in the text, and no address mode needs another tile than the rest.
-            let told = workgroup || (v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8));
-            v.get("WG") == 64 && if whole { plain || ends } else { plain && widest && told }
-        });
+    if !entry.kernel.starts_with("gemm") {
+        return entry.variants(|_| true);
     }
-    all
+    entry.variants(|v| {
+        let plain = v.get("BIAS") + v.get("ACT") + v.get("GRAD") == 0;
+        let workgroup = entry.kernel != "gemm_subgroup";
+        let whole = match entry.kernel {
+            "gemm_workgroup" => v.get("TM") == 64 && v.get("TN") == 64,
+            "gemm_cooperative" => ["TM", "TN", "LANES"].map(|n| v.get(n)) == [64, 64, 32],
+            _ => ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1],
+        };
+        let ends = v.get("L") == 0 && v.get("A") != 1 && (!workgroup || v.get("VA") == v.get("VC"));
+        let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
+        // Lanes are a number in the text, and no address mode needs another tile than the rest.
+        let told = workgroup || (v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8));
+        v.get("WG") == 64 && if whole { plain || ends } else { plain && widest && told }
+    })
 }
 
 fn each_variant(mut f: impl FnMut(&Entry, &Defines, &str)) {

@@ -2,15 +2,15 @@
 // and how C is stored.
 //
 // Variant: A, B: address modes of common/operands.wgsl. VA, VB, VC: A, B and C are read and written four values at a
-// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks, one per z.
+// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks over z.
 //
 // From the kernel: TM, KS, sides of a block of A; INVOCATIONS; STAGED, the type of workgroup memory; AS, the stride of
 // tile_a's rows; SCALED, whether operands are multiplied by a factor before they are rounded.
 
 struct Params {
     m: u32, n: u32, k: u32,
-    k_chunk: u32,
-    z: u32,          // chunks of K or classes of pixels; the grid folds rows of tiles over z beyond them
+    k_chunk: u32,    // steps of K, or rows of the kernel where A is a scatter
+    z: u32,          // chunks of K times classes of pixels; the grid folds rows of tiles over z beyond them
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
     oh: u32, ow: u32, oc: u32,
@@ -65,14 +65,27 @@ struct Ends {
 fn ends_of(z: u32) -> Ends {
 #if A == 3
     let cls = class_of(z);
-    return Ends((p.m / (p.h * p.w)) * cls.height * cls.width, 0u, cls.taps * p.oc);
+    let m = (p.m / (p.h * p.w)) * cls.height * cls.width;
+    let k = cls.taps * p.oc;
+    let k_chunk = p.k_chunk * cls.tx * p.oc;
 #else
-#if SPLIT
-    let k_begin = z * p.k_chunk;
-    return Ends(p.m, k_begin, min(k_begin + p.k_chunk, p.k));
-#else
-    return Ends(p.m, 0u, p.k);
+    let m = p.m;
+    let k = p.k;
+    let k_chunk = p.k_chunk;
 #endif
+#if SPLIT
+    let k_begin = chunk_of(z) * k_chunk;
+    return Ends(m, k_begin, min(k_begin + k_chunk, k));
+#else
+    return Ends(m, 0u, k);
+#endif
+}
+
+fn chunk_of(z: u32) -> u32 {
+#if A == 3
+    return z / (p.stride * p.stride);
+#else
+    return z;
 #endif
 }
 
@@ -205,13 +218,13 @@ fn store(m: u32, n: u32, acc: vec4<f32>, m_end: u32, z: u32) {
     let cls = class_of(z);
     let pixel = (m / (cls.width * cls.height) * p.h + m / cls.width % cls.height * p.stride + cls.py) * p.w
         + m % cls.width * p.stride + cls.px;
-    let at = pixel * p.n + n;
 #else
-#if SPLIT
-    let at = (z * p.m + m) * p.n + n;
-#else
-    let at = m * p.n + n;
+    let pixel = m;
 #endif
+#if SPLIT
+    let at = (chunk_of(z) * p.m + pixel) * p.n + n;
+#else
+    let at = pixel * p.n + n;
 #endif
     var y = acc;
 #if BIAS

@@ -20,9 +20,10 @@ struct Class {
     taps: u32,    // taps in all
 }
 
+// Of z, which counts chunks of K and within them classes.
 fn class_of(z: u32) -> Class {
     var c: Class;
-    c.py = z / p.stride;
+    c.py = z / p.stride % p.stride;
     c.px = z % p.stride;
     c.height = (p.h + p.stride - 1u - c.py) / p.stride;
     c.width = (p.w + p.stride - 1u - c.px) / p.stride;

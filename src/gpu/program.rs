@@ -48,6 +48,7 @@ pub struct Call<'a> {
     defines: Defines,
     tensors: Vec<(&'static str, &'a Tensor)>,
     params: Vec<(&'static str, Param)>,
+    turns: Option<u64>,
     flops: u64,
     bytes: Option<u64>,
 }
@@ -61,6 +62,7 @@ impl<'a> Call<'a> {
             defines: Defines::new(),
             tensors: vec![],
             params: vec![],
+            turns: None,
             flops: 0,
             bytes: None,
         }
@@ -78,6 +80,12 @@ impl<'a> Call<'a> {
     /// Sets a member of the parameter struct.
     pub fn param(mut self, name: &'static str, value: impl Into<Param>) -> Self {
         self.params.push((name, value.into()));
+        self
+    }
+    /// Most turns that one invocation takes in all its loops together, inner ones included; required of a kernel with
+    /// loops, and at most [`MAX_TURNS`].
+    pub fn turns(mut self, n: u64) -> Self {
+        self.turns = Some(n);
         self
     }
     /// Floating-point operations of the call.
@@ -148,6 +156,12 @@ pub struct Program {
 /// Most workgroups along one axis (WebGPU's portable limit).
 pub const MAX_GROUPS: u32 = 65_535;
 
+/// Most turns that an invocation may take in all its loops together. Mesa's llvmpipe ends every loop of a shader after
+/// 65,535 of them (`LP_MAX_TGSI_LOOP_ITERATIONS`), counted over all loops of an invocation, without an error: what is summed up
+/// after that is missing from the result. Half of it leaves room for turns that a compiler adds. The bound holds on every
+/// adapter, as more and shorter chunks cost nothing.
+pub const MAX_TURNS: u32 = 1 << 15;
+
 /// A grid of at least `groups` workgroups; `linear_group` of `common/grid.wgsl` gives each its number.
 pub fn linear_grid(groups: u64) -> [u32; 3] {
     let groups = groups.max(1);
@@ -213,7 +227,8 @@ impl Program {
     ///
     /// # Errors
     /// [`Error::Gpu`] if the kernel's source cannot be read (what fails in compiling is an error of the first submission),
-    /// a binding or parameter is missing, superfluous or of another type, or the grid is larger than the portable limit.
+    /// a binding or parameter is missing, superfluous or of another type, the turns of its loops are not counted, or the
+    /// grid is larger than the portable limit. [`Error::Usage`] if an invocation would loop more than [`MAX_TURNS`] times.
     pub fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;
         self.push(gpu, kernel, call, grid)
@@ -223,6 +238,19 @@ impl Program {
         let fail = |what: String| Error::Gpu(format!("{} for {}: {what}", call.kernel, call.layer));
         if grid.iter().any(|&g| g > MAX_GROUPS) {
             return Err(fail(format!("{grid:?} workgroups; at most {MAX_GROUPS} along an axis")));
+        }
+        match call.turns {
+            None if kernel.reflection.loops => {
+                return Err(fail("the turns of its loops are not counted".into()));
+            }
+            Some(turns) if turns > u64::from(MAX_TURNS) => {
+                return Err(Error::Usage(format!(
+                    "{}: too large: each invocation of {} would loop {turns} times, and some drivers compute wrongly \
+                     after 65,535 (at most {MAX_TURNS} here): use smaller images, kernels, or batches",
+                    call.layer, call.kernel
+                )));
+            }
+            _ => {}
         }
         let bindings = &kernel.reflection.bindings;
         let mut used = 0;
@@ -320,13 +348,29 @@ mod tests {
     use super::*;
     use crate::gpu::AdapterChoice;
 
+    /// Loops that nobody counted might be too long, and what is too long would be wrong on llvmpipe.
+    #[test]
+    fn loops_are_counted_and_bounded() {
+        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let said = |turns: Option<u32>| {
+            let call = Call::new("column_sum", "test");
+            let call = turns.into_iter().fold(call, |call, turns| call.turns(turns.into()));
+            Program::new().dispatch(&gpu, call, [1, 1, 1]).unwrap_err()
+        };
+        assert!(said(None).to_string().contains("not counted"), "{}", said(None));
+        let most = said(Some(MAX_TURNS)).to_string();
+        assert!(most.contains("is not set"), "{most}");
+        let more = said(Some(MAX_TURNS + 1));
+        assert!(matches!(&more, Error::Usage(m) if m.contains("32769")), "{more}");
+    }
+
     /// A kernel that knows one axis of workgroups computes nothing on two; it is an error.
     #[test]
     fn only_what_unfolds_is_folded() {
         let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
         let most = u64::from(MAX_GROUPS) * u64::from(gpu.elementwise_group());
         let said = |n: u64| {
-            let call = Call::new("generator_loss", "test");
+            let call = Call::new("feature_matching", "test");
             Program::new().each(&gpu, call, n).unwrap_err().to_string()
         };
         assert!(said(most + 1).contains("one axis"), "{}", said(most + 1));

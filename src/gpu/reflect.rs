@@ -65,6 +65,8 @@ pub struct Reflection {
     pub workgroup_size: [u32; 3],
     /// Whether it asks for the number of workgroups, and so can tell them apart in a folded grid.
     pub unfolds: bool,
+    /// Whether it has loops, whose turns a call must count: see [`super::MAX_TURNS`].
+    pub loops: bool,
 }
 
 /// Reads the bindings of `text`'s only entry point `main`; also the module that it was read into.
@@ -99,7 +101,18 @@ pub fn reflect(name: &str, text: &str) -> Result<(Reflection, naga::Module)> {
     let workgroup_size = entry.workgroup_size;
     let counts = naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups);
     let unfolds = entry.function.arguments.iter().any(|a| a.binding.as_ref() == Some(&counts));
-    Ok((Reflection { bindings, workgroup_size, unfolds }, module))
+    let loops = has_loops(&entry.function.body) || module.functions.iter().any(|(_, f)| has_loops(&f.body));
+    Ok((Reflection { bindings, workgroup_size, unfolds, loops }, module))
+}
+
+fn has_loops(block: &naga::Block) -> bool {
+    block.iter().any(|statement| match statement {
+        naga::Statement::Loop { .. } => true,
+        naga::Statement::Block(inner) => has_loops(inner),
+        naga::Statement::If { accept, reject, .. } => has_loops(accept) || has_loops(reject),
+        naga::Statement::Switch { cases, .. } => cases.iter().any(|case| has_loops(&case.body)),
+        _ => false,
+    })
 }
 
 fn uniform(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<BindingKind> {

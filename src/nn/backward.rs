@@ -287,15 +287,13 @@ impl Net {
         let dgamma = grads.and_then(|g| self.grad(g, i, "weight"));
         let dbeta = grads.and_then(|g| self.grad(g, i, "bias"));
         for (at, g) in tape.statistics[i].iter().filter(|g| g.start < d.rows).enumerate() {
-            // Rows that carry no gradient still belong to the statistics: n counts them.
-            let count = g.count.min(d.rows - g.start);
             ops.batch_norm_grad(
                 p,
                 &label,
                 &bn,
                 (&g.mean, &g.variance),
                 (&tape.inputs[i], d, &dx),
-                (g.start, count, g.count),
+                (g.start, g.count),
                 at > 0,
                 (dgamma.as_ref(), dbeta.as_ref()),
             )?;

@@ -5,6 +5,10 @@ use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 use crate::rng;
 
+/// Turns for a number of `common/permute.wgsl`, which repeats its four rounds until the result is below n. At least a quarter
+/// of what they permute is, so that one in 10^31 needs more than 256 repetitions.
+const PERMUTATION_TURNS: u64 = 256 * 6;
+
 impl Ops<'_> {
     /// Image numbers of a minibatch: `indices` `[1, rows]` from the walk `stream` through 0..n; see
     /// `minibatch.wgsl`. `order` is the walk's place in the state (0 labelled, 1 unlabelled D, 2 unlabelled
@@ -29,6 +33,7 @@ impl Ops<'_> {
             .param("rows", indices.cols)
             .param("n", n)
             .param("half_bits", rng::half_bits(n))
+            .turns(PERMUTATION_TURNS)
             .param("stream", stream);
         if let Some(pool) = pool {
             call = call.bind("pool", pool);

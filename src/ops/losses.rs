@@ -80,6 +80,7 @@ impl Ops<'_> {
             .param("weight_entropy", share(entropy, unlabelled))
             .param("weight_consistency", share(consistency, second))
             .param("first", first)
+            .turns(6 * u64::from(logits.cols + 1))
             .flops(8 * logits.len() as u64);
         p.each(self.gpu, call, logits.rows.into())
     }
@@ -98,8 +99,9 @@ impl Ops<'_> {
     ) -> Result<()> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         let HeadWeights { unsupervised, entropy, consistency, .. } = weights;
-        let call = Call::new("head_metrics", "losses")
-            .define("WG", self.gpu.reducing_group())
+        // Four parts, each of them at most all rows.
+        let call = self
+            .reducing(Call::new("head_metrics", "losses"), rows.total(), 4)
             .bind("state", &self.state)
             .bind("row_stats", row_stats)
             .bind("metrics", metrics)
@@ -113,8 +115,8 @@ impl Ops<'_> {
         p.dispatch(self.gpu, call, [1, 1, 1])
     }
 
-    /// L_G into `metrics`, and df `[df.rows, F]`, the gradient by the features of the first `generated`
-    /// rows of f; its rows from `generated` on are data. `mean` divides by F.
+    /// L_G into `metrics`, and df `[df.rows, F]`, the gradient by the features of the first rows of f: the `generated` ones,
+    /// and the real ones behind them where df has as many rows as f. `mean` divides by F.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -135,8 +137,8 @@ impl Ops<'_> {
         self.column_sum(p, layer, f, generated, real, 1.0 / real as f32, &m_real)?;
         let diff = p.scratch(self.gpu, "feature difference", 1, f.cols);
         let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
-        let call = Call::new("feature_matching", layer)
-            .define("WG", self.gpu.reducing_group())
+        let call = self
+            .reducing(Call::new("feature_matching", layer), f.cols, 1)
             .bind("state", &self.state)
             .bind("generated", &m_generated)
             .bind("real", &m_real)
@@ -155,7 +157,8 @@ impl Ops<'_> {
             .param("rows", df.rows)
             .param("generated", generated)
             .param("n", f.cols / v)
-            .param("scale", 2.0 * norm / generated as f32);
+            .param("scale", 2.0 * norm / generated as f32)
+            .param("scale_real", -2.0 * norm / real as f32);
         let (rows, folds) = (df.rows.min(MAX_GROUPS), df.rows.div_ceil(MAX_GROUPS));
         p.dispatch(self.gpu, call, [self.column_groups(f.cols / v), rows, folds])
     }
@@ -171,16 +174,20 @@ impl Ops<'_> {
         dlogits: &Tensor,
         metrics: &Tensor,
     ) -> Result<()> {
-        let call = Call::new("generator_loss", "losses")
-            .define("WG", self.gpu.reducing_group())
-            .bind("state", &self.state)
+        let (rows, k) = (logits.rows, logits.cols);
+        let losses = p.scratch(self.gpu, "generator losses", 1, rows);
+        let pass = |number: u32| {
+            let call = Call::new("generator_loss", "losses").define("PASS", number);
+            call.bind("losses", &losses).param("rows", rows).param("k", k)
+        };
+        let gradient = pass(0)
             .bind("logits", logits)
             .bind("dlogits", dlogits)
-            .bind("metrics", metrics)
-            .param("rows", logits.rows)
-            .param("k", logits.cols)
+            .turns(3 * u64::from(k + 1))
             .flops(6 * logits.len() as u64);
-        p.dispatch(self.gpu, call, [1, 1, 1])
+        p.each(self.gpu, gradient, rows.into())?;
+        let mean = self.reducing(pass(1).bind("state", &self.state).bind("metrics", metrics), rows, 1);
+        p.dispatch(self.gpu, mean.flops(rows.into()), [1, 1, 1])
     }
 
     /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.
@@ -204,7 +211,8 @@ impl Ops<'_> {
             .bind("confusion", confusion)
             .param("rows", logits.rows)
             .param("k", logits.cols)
-            .param("images", images);
+            .param("images", images)
+            .turns(2 * u64::from(logits.cols + 1));
         p.each(self.gpu, call, logits.rows.into())
     }
 }

@@ -75,11 +75,14 @@ impl Ops<'_> {
         // A row more saves broadcasts and reads and costs registers; GPUs rather have more invocations.
         let rows = if self.gpu.summary().is_software() && at.dims <= 8 { ROWS } else { 1 };
         let lanes = if subgroup > 0 { subgroup } else { self.gpu.elementwise_group() };
+        // With subgroups as many rows pass by at a time.
+        let turns = count.div_ceil(subgroup.max(1)) + 1;
         let groups = u64::from(count.div_ceil(lanes * rows)) * u64::from(at.kernels);
         let call = call
             .define("DIMS", at.dims)
             .define("SG", subgroup)
             .define("R", rows)
+            .turns(turns.into())
             .param("start", start)
             .param("count", count)
             .param("features", at.features)

@@ -50,6 +50,7 @@ impl Ops<'_> {
             .param("chunks", rows.chunks())
             .param("chunk", rows.chunk())
             .param("count", count)
+            .turns(u64::from(rows.chunks()))
             .param("momentum", running.map_or(0.0, |r| r.momentum));
         if let Some(r) = running {
             call = call.bind("running_mean", &r.running_mean).bind("running_var", &r.running_var);
@@ -101,8 +102,8 @@ impl Ops<'_> {
         p.each(self.gpu, call, values / u64::from(v))
     }
 
-    /// dx of the rows `start..start + count`, whose statistics were taken over `n` rows; adds to (or sets,
-    /// for the first group) the gradients of gamma and beta.
+    /// dx of the rows `start..start + count`, over which the statistics were taken; adds to (or sets, for the first group)
+    /// the gradients of gamma and beta.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -113,13 +114,13 @@ impl Ops<'_> {
         bn: &BatchNorm,
         (mean, variance): (&Tensor, &Tensor),
         (x, dy, dx): (&Tensor, &Tensor, &Tensor),
-        (start, count, n): (u32, u32, u32),
+        (start, count): (u32, u32),
         add: bool,
         (dgamma, dbeta): (Option<&Tensor>, Option<&Tensor>),
     ) -> Result<()> {
         let rows = Rows { start, count };
-        let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean, variance, bn.eps)))?;
-        let sums = p.scratch(self.gpu, "batch norm sums", 2, x.cols);
+        let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
+        let moments = p.scratch(self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);
         let base = |pass: u32, scale: bool, shift: bool| {
             Call::new("batch_norm_grad", layer)
@@ -134,10 +135,11 @@ impl Ops<'_> {
                 .param("chunks", rows.chunks())
                 .param("add", u32::from(add))
                 .param("eps", bn.eps)
-                .param("n", n as f32)
+                .bind("variance", variance)
+                .bind("moments", &moments)
         };
-        let mut first =
-            base(0, dgamma.is_some(), dbeta.is_some()).bind("partial", &partial).bind("sums", &sums);
+        let mut first = base(0, dgamma.is_some(), dbeta.is_some()).bind("partial", &partial);
+        first = first.turns(u64::from(rows.chunks() + 1));
         if let Some(g) = dgamma {
             first = first.bind("dgamma", g);
         }
@@ -150,8 +152,6 @@ impl Ops<'_> {
             .bind("x", x)
             .bind("dy", dy)
             .bind("mean", mean)
-            .bind("variance", variance)
-            .bind("sums", &sums)
             .bind("dx", dx)
             .flops(8 * values)
             .bytes(12 * values + 20 * u64::from(x.cols));

@@ -2,7 +2,7 @@
 
 use super::Ops;
 use crate::error::Result;
-use crate::gpu::{Call, Program, Tensor};
+use crate::gpu::{Call, MAX_TURNS, Program, Tensor};
 use crate::model::shape::Dims;
 
 /// An activation function. The numbers are those of `shaders/common/activation.wgsl`.
@@ -172,7 +172,7 @@ impl Ops<'_> {
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
         let call = Call::new("random_shift", layer).define("INVERSE", u32::from(inverse)).param("most", most);
-        self.move_images(p, call, stream, image, (x, y))
+        self.move_images(p, call, stream, image, 2 + image.channels, (x, y))
     }
 
     /// Each image under its own affine map; `grad`: the backward pass, from dy to dx. `shift` in pixels, `warp` how far the
@@ -194,30 +194,41 @@ impl Ops<'_> {
             .param("shift", shift)
             .param("warp", warp)
             .flops(8 * y.len() as u64);
-        self.move_images(p, call, stream, image, (x, y))
+        // The pixels that one looks at along an axis. Those of the gradient are within 1 / (1 - 2 warp), the largest sum of
+        // a row of the inverse map.
+        let side = if grad { (2.0 / (1.0 - 2.0 * warp)) as u32 + 1 } else { 2 };
+        let turns = 2 + image.channels * (2 + side) * (1 + side);
+        self.move_images(p, call, stream, image, turns, (x, y))
     }
 
-    /// A call that moves each image its own way, a line of pixels an invocation.
+    /// A call that moves each image its own way, a line of pixels an invocation, or as much of it as the bound on loops
+    /// allows where a pixel takes `turns`.
     fn move_images(
         &self,
         p: &mut Program,
         call: Call,
         stream: u32,
         image: Dims,
+        turns: u32,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
         debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
         let lines = y.len() as u64 / u64::from(image.width * image.channels);
+        let length = ((MAX_TURNS - 1) / turns).clamp(1, image.width);
+        let parts = image.width.div_ceil(length);
         let call = call
             .bind("state", &self.state)
             .bind("x", x)
             .bind("y", y)
             .param("lines", lines as u32)
+            .param("parts", parts)
+            .param("length", length)
+            .turns(u64::from(length) * u64::from(turns) + 1)
             .param("height", image.height)
             .param("width", image.width)
             .param("channels", image.channels)
             .param("stream", stream);
-        p.each(self.gpu, call, lines)
+        p.each(self.gpu, call, lines * u64::from(parts))
     }
 
     /// Fills y from `stream` at the state's step.

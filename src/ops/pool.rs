@@ -2,7 +2,7 @@
 
 use super::{Activation, Conv, Epilogue, Ops, lanes};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, Program, Tensor};
+use crate::gpu::{Call, MAX_TURNS, Program, Tensor};
 
 /// Tensors of a call by the names that the shader gives them.
 type Named<'a> = [(&'static str, &'a Tensor)];
@@ -30,6 +30,9 @@ fn windows<'a>(
 ) -> Result<Call<'a>> {
     let pixels = at.oh * at.ow;
     let images = outputs[0].1.rows / pixels;
+    // An output looks at the places of its window, an input at the outputs whose windows hold it.
+    let side = if kernel.ends_with("_pool2d") { at.kernel } else { at.kernel.div_ceil(at.stride) };
+    let side = u64::from(side);
     let mut call = Call::new(kernel, layer)
         .define("V", v)
         .define("T", ty)
@@ -43,6 +46,7 @@ fn windows<'a>(
         .define("TOP", at.pad_top)
         .define("LEFT", at.pad_left)
         .param("rows", images)
+        .turns(side * (side + 2) + 1)
         .flops(u64::from(at.kernel * at.kernel * pixels * at.c) * u64::from(images));
     for (tensors, per_image) in [(outputs, pixels * values), (inputs, at.h * at.w)] {
         for (name, tensor) in tensors {
@@ -194,14 +198,29 @@ impl Ops<'_> {
     /// # Errors
     /// As [`Program::dispatch`].
     pub fn global_avg_pool(&self, p: &mut Program, layer: &str, x: &Tensor, y: &Tensor) -> Result<()> {
-        let call = Call::new("global_avg_pool", layer)
-            .bind("x", x)
-            .bind("y", y)
-            .param("rows", y.rows)
-            .param("pixels", x.rows / y.rows)
-            .param("cols", y.cols)
-            .flops(x.len() as u64);
-        p.each(self.gpu, call, y.len() as u64)
+        let pixels = x.rows / y.rows;
+        // y [rows * parts, cols] = sum / divisor over `chunk` pixels each of x [rows * pixels, cols].
+        let pass = |p: &mut Program, x: &Tensor, y: &Tensor, (pixels, chunk): (u32, u32), divisor: u32| {
+            let call = Call::new("global_avg_pool", layer)
+                .bind("x", x)
+                .bind("y", y)
+                .param("n", y.len() as u32)
+                .param("pixels", pixels)
+                .param("chunk", chunk)
+                .param("cols", y.cols)
+                .param("divisor", divisor as f32)
+                .turns(u64::from(chunk + 1))
+                .flops(x.len() as u64);
+            p.each(self.gpu, call, y.len() as u64)
+        };
+        let most = MAX_TURNS - 1;
+        if pixels <= most {
+            return pass(p, x, y, (pixels, pixels), pixels);
+        }
+        let parts = pixels.div_ceil(most);
+        let sums = p.scratch(self.gpu, "sums of pixels", y.rows * parts, y.cols);
+        pass(p, x, &sums, (pixels, most), 1)?;
+        pass(p, &sums, y, (parts, parts), pixels)
     }
 
     /// dx [rows * pixels, cols] = dy [rows, cols] / pixels.

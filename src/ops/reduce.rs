@@ -2,7 +2,7 @@
 
 use super::{Ops, lanes};
 use crate::error::Result;
-use crate::gpu::{Call, Program, Tensor};
+use crate::gpu::{Call, MAX_TURNS, Program, Tensor};
 
 /// A run of rows that a reduction takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,18 +12,41 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Rows per chunk: at most 64 chunks, at least 32 rows each.
+    /// As many as are summed up in 64 chunks.
+    pub const LONGEST: u32 = 64 * MOST_ROWS;
+
+    /// Rows per chunk: at least 32, and 64 chunks, or more where those would be longer than the bound on loops allows.
     pub fn chunk(self) -> u32 {
-        self.count.div_ceil(64).max(32)
+        self.count.div_ceil(64).clamp(32, MOST_ROWS)
     }
     pub fn chunks(self) -> u32 {
         self.count.div_ceil(self.chunk())
     }
 }
 
+/// Rows of a block that is summed up by itself: BLOCK of `column_reduce.wgsl`.
+const BLOCK: u32 = 64;
+
+/// Rows of the longest chunk, a whole number of blocks.
+const MOST_ROWS: u32 = 15_872;
+
+/// Turns of an invocation that goes over `rows` rows once, in blocks.
+const fn column_turns(rows: u32) -> u32 {
+    let blocks = rows.div_ceil(BLOCK);
+    rows + blocks + blocks + 1
+}
+
+const _: () = assert!(MOST_ROWS.is_multiple_of(BLOCK) && 2 * column_turns(MOST_ROWS) <= MAX_TURNS);
+
+/// Turns of an invocation of a workgroup of `group` that goes over `n` values in each of `loops` loops, between which
+/// it sums over the workgroup.
+fn reducing_turns(group: u32, n: u32, loops: u32) -> u64 {
+    u64::from(loops) * u64::from(n.div_ceil(group) + group.ilog2() + 2)
+}
+
 impl Ops<'_> {
-    /// First pass: two numbers per chunk and column; see `column_reduce.wgsl`. `grad` = (dy, mean,
-    /// variance, eps) for batch norm's gradient.
+    /// First pass: some numbers per chunk and column; see `column_reduce.wgsl`. `grad` = (dy, mean) for batch norm's
+    /// gradient.
     pub(super) fn column_reduce(
         &self,
         p: &mut Program,
@@ -31,11 +54,11 @@ impl Ops<'_> {
         mode: u32,
         x: &Tensor,
         rows: Rows,
-        grad: Option<(&Tensor, &Tensor, &Tensor, f32)>,
+        grad: Option<(&Tensor, &Tensor)>,
     ) -> Result<Tensor> {
         debug_assert!(rows.start + rows.count <= x.rows && rows.count > 0);
-        let partial = p.scratch(self.gpu, "column partials", rows.chunks(), 2 * x.cols);
-        let passes = if mode == 1 { 4 } else { 2 };
+        let (numbers, operations) = [(1, 1), (2, 5), (4, 5)][mode as usize];
+        let partial = p.scratch(self.gpu, "column partials", rows.chunks(), numbers * x.cols);
         let read = if grad.is_some() { 2 } else { 1 };
         let (v, ty) = lanes(x.cols);
         let mut call = Call::new("column_reduce", layer)
@@ -48,15 +71,24 @@ impl Ops<'_> {
             .param("count", rows.count)
             .param("cols", x.cols / v)
             .param("chunk", rows.chunk())
-            .param("eps", grad.map_or(0.0, |g| g.3))
-            .flops(passes * u64::from(rows.count) * u64::from(x.cols))
+            .flops(operations * u64::from(rows.count) * u64::from(x.cols))
             .bytes(read * 4 * u64::from(rows.count) * u64::from(x.cols) + partial.bytes());
-        if let Some((dy, mean, variance, _)) = grad {
-            call = call.bind("dy", dy).bind("mean", mean).bind("variance", variance);
+        call = call.turns((if mode == 1 { 2 } else { 1 } * column_turns(rows.chunk())).into());
+        if let Some((dy, mean)) = grad {
+            call = call.bind("dy", dy).bind("mean", mean);
         }
         let group = self.column_groups(x.cols / v);
         p.dispatch(self.gpu, call, [group, rows.chunks(), 1])?;
         Ok(partial)
+    }
+
+    /// `call` of a kernel of which each workgroup goes over `n` values in each of `loops` loops, with as many invocations as
+    /// is usual on the adapter, or as the bound on their turns asks for.
+    pub(super) fn reducing<'a>(&self, call: Call<'a>, n: u32, loops: u32) -> Call<'a> {
+        let usual = self.gpu.reducing_group();
+        let fits = |group: &u32| reducing_turns(*group, n, loops) <= u64::from(MAX_TURNS);
+        let group = [usual, usual.max(64), 256].into_iter().find(fits).unwrap_or(256);
+        call.define("WG", group).turns(reducing_turns(group, n, loops))
     }
 
     /// Workgroups that cover `cols` columns, one invocation each.
@@ -87,6 +119,7 @@ impl Ops<'_> {
             .param("cols", x.cols)
             .param("chunks", rows.chunks())
             .param("scale", scale)
+            .turns(u64::from(rows.chunks() + 1))
             .flops(u64::from(rows.chunks()) * u64::from(x.cols));
         p.each(self.gpu, call, x.cols.into())
     }

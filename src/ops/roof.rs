@@ -41,6 +41,7 @@ impl Ops<'_> {
             .param("rounds", rounds)
             .param("a", a)
             .param("b", b)
+            .turns(u64::from(rounds) + 1)
             .flops(2 * 4 * STEPS * u64::from(rounds) * u64::from(chains) * u64::from(y.rows));
         p.each(self.gpu, call, y.rows.into())
     }

@@ -1,5 +1,7 @@
-//! Whether an adapter computes rightly: a small product and Philox's known answer, checked on the host.
+//! Whether an adapter computes rightly: a small product, a sum as long as shaders may make one, and Philox's known answer,
+//! checked on the host.
 
+use super::reduce::Rows;
 use super::{Epilogue, Fill, Gemm, GradientIn, Operand, Ops, Right};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program};
@@ -18,6 +20,10 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
     let (ta, tb) = (gpu.upload("self-test a", m, k, &a), gpu.upload("self-test b", k, n, &b));
     let out = gpu.tensor("self-test c", m, n);
     let bits = gpu.vector("self-test bits", 8);
+    // The longest chunks that there are, over which an invocation goes twice: 0 and 2 in turn, of mean and variance 1.
+    let count = Rows::LONGEST;
+    let alternating: Vec<f32> = (0..count).map(|i| (i % 2 * 2) as f32).collect();
+    let column = gpu.upload("self-test column", count, 1, &alternating);
     let mut p = Program::new();
     let g = Gemm {
         m,
@@ -31,6 +37,7 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
         gradient_in: GradientIn::Neither,
     };
     ops.gemm(&mut p, "self-test", g)?;
+    let (mean, variance) = ops.batch_norm_statistics(&mut p, "self-test", &column, 0, count, None)?;
     ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;
     gpu.write(&ops.state, &[super::State::default()]);
     gpu.submit(&p, &[])?;
@@ -48,10 +55,19 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
             }
         }
     }
+    for (what, tensor) in [("mean", &mean), ("variance", &variance)] {
+        let got: Vec<f32> = gpu.read(tensor)?;
+        if got != [1.0] {
+            return Err(Error::Gpu(format!(
+                "self-test: the {what} of {count} numbers is {got:?}, should be 1: loops end early; update the driver of {}",
+                gpu.summary().name
+            )));
+        }
+    }
     let got: Vec<u32> = gpu.read(&bits)?;
     let want: Vec<u32> = (0..2).flat_map(|b| rng::block(0, Counter { stream: 1, step: 0 }, b)).collect();
     if got != want {
         return Err(Error::Gpu(format!("self-test: Philox gives {got:x?}, should be {want:x?}")));
     }
-    Ok(format!("a {m}x{n}x{k} product and 8 Philox numbers are exact"))
+    Ok(format!("a {m}x{n}x{k} product, a mean of {count} numbers and 8 Philox numbers are exact"))
 }

@@ -60,8 +60,8 @@ impl Ops<'_> {
         inverse: &Tensor,
     ) -> Result<()> {
         let (lanes, ty) = lanes(v.cols);
-        let call = Call::new("weight_norm", layer)
-            .define("WG", self.gpu.reducing_group())
+        let call = self
+            .reducing(Call::new("weight_norm", layer), v.cols / lanes, 1)
             .define("V", lanes)
             .define("T", ty)
             .bind("v", v)
@@ -88,8 +88,8 @@ impl Ops<'_> {
         dg: Option<&Tensor>,
     ) -> Result<()> {
         let (lanes, ty) = lanes(v.cols);
-        let mut call = Call::new("weight_norm_grad", layer)
-            .define("WG", self.gpu.reducing_group())
+        let mut call = self
+            .reducing(Call::new("weight_norm_grad", layer), v.cols / lanes, 2)
             .define("V", lanes)
             .define("T", ty)
             .define("SCALE", u32::from(dg.is_some()))

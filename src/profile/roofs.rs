@@ -67,7 +67,7 @@ impl Roofs {
                 ops.roof_fma(&mut p, (chains, rounds), (0.999, 0.001), &y)?;
                 let seconds = best(&p)?;
                 roofs.flops_per_second = roofs.flops_per_second.max(p.flops() as f64 / seconds);
-                if seconds >= LONG_ENOUGH || rounds >= 1 << 16 {
+                if seconds >= LONG_ENOUGH || rounds >= 1 << 14 {
                     break;
                 }
                 rounds *= 4;

@@ -49,7 +49,7 @@ const COMPARED: [Axis; 4] =
 /// Invocations of a workgroup: software adapters, GPUs.
 const WG: (&str, &[&str]) = ("WG", &["64", "256"]);
 /// Of kernels that sum over a workgroup.
-const SUMMING: (&str, &[&str]) = ("WG", &["4", "8", "16", "64"]);
+const SUMMING: (&str, &[&str]) = ("WG", &["4", "8", "16", "64", "256"]);
 
 /// A name and its values, as in [`Entry::axes`].
 type Axis = (&'static str, &'static [&'static str]);
@@ -212,7 +212,10 @@ pub const TABLE: &[Entry] = &[
         )
     },
     Entry { legal: |v| gemm_legal(v) && blocks_legal(v), ..entry("gemm_workgroup", &WORKGROUP) },
-    entry("generator_loss", &[SUMMING]),
+    Entry {
+        legal: |v| v.get("PASS") == 1 || v.get("WG") >= 64,
+        ..entry("generator_loss", &[SUMMING, ("PASS", OFF_ON)])
+    },
     entry("global_avg_pool", &[WG]),
     entry("global_avg_pool_grad", &[WG]),
     entry("head", &[WG]),
@@ -235,7 +238,10 @@ pub const TABLE: &[Entry] = &[
     entry("random_shift", &[WG, ("INVERSE", OFF_ON)]),
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),
-    entry("split_k_sum", &[WG]),
+    Entry {
+        legal: |v| v.get("BIAS") == 0 || v.get("GRAD") == 0,
+        ..entry("split_k_sum", &[WG, ("BIAS", OFF_ON), ACT, ("GRAD", OFF_ON)])
+    },
     entry("weight_norm", &[SUMMING, LANES]),
     entry("weight_norm_grad", &[SUMMING, ("SCALE", OFF_ON), LANES]),
 ];
@@ -249,7 +255,7 @@ fn compared_legal(v: &Variant<'_>) -> bool {
 fn gemm_legal(v: &Variant<'_>) -> bool {
     // B is read through the window only in a weight gradient, where A is read by columns.
     (v.get("B") != 1 || v.get("A") == 1)
-        && (v.get("SPLIT") == 0 || (v.get("A") < 2 && v.plain()))
+        && (v.get("SPLIT") == 0 || v.plain())
         && (v.get("GRAD") == 0 || v.get("BIAS") == 0)
 }
 
@@ -273,24 +279,26 @@ fn subgroup_legal(v: &Variant<'_>) -> bool {
 }
 
 impl Entry {
-    /// All legal variants.
-    pub fn variants(&self) -> Vec<Defines> {
-        let mut all = vec![Defines::new()];
-        for (names, values) in self.axes {
-            all = all
-                .iter()
-                .flat_map(|d| {
-                    values.iter().map(|value| {
-                        let pairs = names.split(' ').zip(value.split(' '));
-                        let mut d = d.clone();
-                        d.extend(pairs.map(|(n, v)| (n.to_string(), v.to_string())));
-                        d
-                    })
-                })
-                .collect();
+    /// All legal variants of which `wanted` is true.
+    pub fn variants(&self, wanted: impl Fn(&Variant<'_>) -> bool) -> Vec<Defines> {
+        let mut found = vec![];
+        self.extend(&mut Defines::new(), self.axes, &mut |d| {
+            if (self.legal)(&Variant(d)) && wanted(&Variant(d)) {
+                found.push(d.clone());
+            }
+        });
+        found
+    }
+
+    /// Every combination of the values of `axes`, one after the other: all of the tables' at once are gigabytes.
+    fn extend(&self, chosen: &mut Defines, axes: &[Axis], each: &mut impl FnMut(&Defines)) {
+        let Some(((names, values), rest)) = axes.split_first() else { return each(chosen) };
+        for value in *values {
+            for (name, v) in names.split(' ').zip(value.split(' ')) {
+                chosen.insert(name.to_string(), v.to_string());
+            }
+            self.extend(chosen, rest, each);
         }
-        all.retain(|d| (self.legal)(&Variant(d)));
-        all
     }
 
     /// Whether `defines` is one of the variants.

@@ -257,6 +257,27 @@ fn transposed() {
     }
 }
 
+/// Windows whose taps and channels are more than an invocation may go over, of which llvmpipe leaves a part out when they
+/// are not cut: read four channels at a time and one by one, and scattered with one class of pixels and with four.
+#[test]
+fn long_windows() {
+    let gpu = open(false);
+    // The image is behind the padding, so that the last taps are those that count.
+    let pad = (56, 56, 0, 0);
+    for tiling in tilings(&gpu).into_iter().take(2) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        let act = Activation::LeakyRelu(0.2);
+        for case in [
+            case(1, (8, 8, 68), 4, 64, 1, pad),
+            case(2, (8, 8, 65), 3, 64, 1, pad),
+            case(1, (8, 8, 4), 68, 64, 1, pad),
+            case(1, (8, 8, 3), 263, 64, 2, pad),
+        ] {
+            passes(&ops, &case, (End::Bias(act), End::Grad(act)), false);
+        }
+    }
+}
+
 /// With the bounds checks of WGSL.
 #[test]
 fn checked() {

@@ -1,7 +1,7 @@
 //! Matrix products with operands by rows and by columns: dense layers. Convolutions are in `conv.rs`.
 
 use crate::harness::{Output, Slack, exact, input, numbers, open, packed, run_with, sums, tilings, wide};
-use ssgan::gpu::{Gpu, Tensor};
+use ssgan::gpu::{Gpu, MAX_TURNS, Tensor};
 use ssgan::ops::{
     Activation, Epilogue, Gemm, GradientIn, Operand, Ops, ProductKind, Right, State, Tile, Tiling,
 };
@@ -253,6 +253,38 @@ fn folded_rows() {
         let (rows, _) = tiling.tile(ProductKind::with_weights(Operand::Rows, 1, 1)).size();
         let ops = Ops { tiling, ..Ops::new(&gpu) };
         product(&ops, Operand::Rows, (65_535 * rows + rows + 1, 1, 1), End::Plain);
+    }
+}
+
+/// K on both sides of what an invocation may go over; of the longest, llvmpipe leaves a part out when it is not cut. Where
+/// there is an epilogue, nothing but the bound on loops cuts K.
+#[test]
+fn long_sums() {
+    let gpu = open(false);
+    let longest = 4 * (MAX_TURNS - 1);
+    for tiling in tilings(&gpu) {
+        let ops = Ops { tiling, ..Ops::new(&gpu) };
+        let small = (3, 5, longest);
+        let split = product(&ops, Operand::Rows, small, End::Bias(Activation::Softplus));
+        if let Tile::Subgroup { .. } = wide_tile(&ops.tiling, Operand::Rows) {
+            assert!(!split, "{:?} splits {small:?} along K", ops.tiling);
+        }
+        for (size, end) in [
+            ((3, 5, longest + 4), End::Bias(Activation::Softplus)),
+            ((3, 5, 470_001), End::Bias(Activation::Softplus)),
+            ((2, 4, 470_001), End::Grad(Activation::Tanh)),
+        ] {
+            let split = product(&ops, Operand::Rows, size, end);
+            assert!(split || size.2 < 470_001, "{:?} does not split {size:?} along K", ops.tiling);
+        }
+    }
+    if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
+        // As many tiles as keep the adapter busy.
+        let tile =
+            Tile::Subgroup { lanes, row_groups: 1, column_lanes: lanes / 4, column_vecs: 2, long: false };
+        let (rows, columns) = tile.size();
+        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(&gpu) };
+        product(&ops, Operand::Columns, (4 * rows, 4 * columns, 270_001), End::Plain);
     }
 }
 

@@ -62,6 +62,14 @@ fn head() {
     });
 }
 
+/// More rows than a workgroup of llvmpipe's goes over.
+#[test]
+fn head_of_many_rows() {
+    let rows = HeadRows { generated: 300_000, labelled: 1, unlabelled: 150_000, second: 150_000 };
+    let logits = numbers(101, rows.total() * 2);
+    check_head(&open(false), rows, 2, &logits, HeadWeights { consistency: 1.0, entropy: 0.5, ..PLAIN });
+}
+
 /// Whole rows of +-200, equal logits, and one class far above the others: no overflow, the first of equals.
 #[test]
 fn head_of_extreme_logits() {
@@ -130,7 +138,10 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
 #[test]
 fn generator_loss() {
     both_ways(|gpu| {
-        for (rows, k, scale) in [(1, 2, 1.0), (31, 3, 8.0), (33, 10, 200.0), (512, 10, 1.0)] {
+        // The last two are rows that one workgroup of llvmpipe's cannot go over, with and without their classes.
+        for (rows, k, scale) in
+            [(1, 2, 1.0), (31, 3, 8.0), (33, 10, 200.0), (512, 10, 1.0), (20_000, 10, 1.0), (600_000, 2, 1.0)]
+        {
             let name = format!("generator loss {rows} x {k}");
             let logits: Vec<f32> = numbers(123, rows * k).iter().map(|v| v * scale).collect();
             let tl = input(gpu, rows, k, &logits);
@@ -159,8 +170,9 @@ fn feature_matching() {
             }
         }
     });
-    // More rows than an axis of a grid has workgroups.
+    // More rows than an axis of a grid has workgroups; more features than a workgroup of llvmpipe's goes over.
     check_feature_matching(&open(true), (32_768, 32_769, 4), true, true);
+    check_feature_matching(&open(true), (1, 2, 600_001), true, false);
 }
 
 fn check_feature_matching(gpu: &Gpu, (generated, real, n): (u32, u32, u32), mean: bool, all_rows: bool) {

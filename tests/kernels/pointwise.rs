@@ -171,8 +171,9 @@ fn packed_weights() {
 #[test]
 fn weight_normalisation() {
     both_ways(|gpu| {
-        // The last has more outputs than one axis of a grid takes.
-        for (out, k) in [(1, 1), (3, 31), (5, 32), (7, 33), (10, 250), (2, 1009), (65_539, 2)] {
+        // The last two have more outputs than one axis of a grid takes, and more inputs than a subgroup may go over.
+        for (out, k) in [(1, 1), (3, 31), (5, 32), (7, 33), (10, 250), (2, 1009), (65_539, 2), (2, 1_100_001)]
+        {
             for trained in [true, false] {
                 let name = format!("weight norm {out} x {k}");
                 let (v, g, dw) = (numbers(61, out * k), numbers(62, out), numbers(63, out * k));

@@ -2,10 +2,10 @@
 
 use crate::conv::geometry;
 use crate::gemm::{ACTIVATIONS, activate, slope_at};
-use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
-use ssgan::gpu::Gpu;
+use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
+use ssgan::gpu::{Gpu, MAX_TURNS, Program};
 use ssgan::model::shape::{Dims, Window};
-use ssgan::ops::{Activation, Epilogue, State};
+use ssgan::ops::{Activation, Epilogue, Ops, State};
 use ssgan::reference::conv2d::ConvShape;
 use ssgan::reference::pool as twin;
 
@@ -168,11 +168,35 @@ fn windows(gpu: &Gpu, s: &ConvShape, act: Activation) {
     values(&name, &times(want, &slopes), &dx.read(gpu, &name), 1e-6);
 }
 
+/// Windows that an invocation would go over for longer than it may.
+#[test]
+fn windows_that_are_too_large() {
+    let gpu = open(false);
+    let mut p = Program::new();
+    let mut pool = |side: u32| {
+        let s = shape(1, (side, side, 1), (side, 1), (0, 0, 0, 0));
+        let (x, y) = (gpu.tensor("x", side * side, 1), gpu.tensor("y", 1, 1));
+        Ops::new(&gpu).avg_pool2d(&mut p, "test", &geometry(&s), &x, &y)
+    };
+    assert!(pool(180).is_ok());
+    let error = pool(181).unwrap_err();
+    assert!(matches!(error, ssgan::Error::Usage(_)), "{error}");
+}
+
 #[test]
 fn global_average_pooling() {
     both_ways(|gpu| {
-        for (rows, pixels, cols) in [(1, 1, 1), (2, 9, 3), (3, 16, 8), (5, 7, 64), (17, 4, 10), (33, 49, 31)]
-        {
+        // The last are as many as an invocation may go over, and more than llvmpipe's loops have turns.
+        for (rows, pixels, cols) in [
+            (1, 1, 1),
+            (2, 9, 3),
+            (3, 16, 8),
+            (5, 7, 64),
+            (17, 4, 10),
+            (33, 49, 31),
+            (1, MAX_TURNS - 1, 2),
+            (2, 90_001, 3),
+        ] {
             let name = format!("pool {rows} x {pixels} x {cols}");
             let x = numbers(41, rows * pixels * cols);
             let dy = numbers(42, rows * cols);

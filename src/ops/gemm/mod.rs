@@ -13,6 +13,7 @@
 //! materialised (implicit GEMM). A tile is a shader plus its sizes (`tile.rs`), `tiling.rs` says which one a product
 //! gets, `tune.rs` finds out by measuring.
 
+mod split;
 mod tile;
 mod tiling;
 pub mod tune;
@@ -21,6 +22,7 @@ pub use tile::Tile;
 pub use tiling::{ProductKind, Tiling};
 pub use tune::Product;
 
+use self::split::Split;
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
@@ -138,6 +140,26 @@ pub enum Epilogue<'a> {
     },
 }
 
+impl<'a> Epilogue<'a> {
+    /// The call of a kernel that ends with it.
+    fn of(self, call: Call<'a>) -> Call<'a> {
+        let (activation, bias, saved) = match self {
+            Epilogue::None => (Activation::None, None, None),
+            Epilogue::Forward { bias, activation } => (activation, bias, None),
+            Epilogue::Backward { saved, activation } => (activation, None, Some(saved)),
+        };
+        let call = call
+            .define("ACT", activation.number())
+            .define("BIAS", u32::from(bias.is_some()))
+            .define("GRAD", u32::from(saved.is_some()))
+            .param("slope", activation.slope());
+        [("bias", bias), ("saved", saved)]
+            .into_iter()
+            .filter_map(|(name, tensor)| Some((name, tensor?)))
+            .fold(call, |call, (name, tensor)| call.bind(name, tensor))
+    }
+}
+
 /// Which operand holds gradients. They are small: 16-bit floats have fewer than 11 bits below 6.1e-5 and nothing below 6e-8.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GradientIn {
@@ -210,37 +232,27 @@ impl Ops<'_> {
     pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
         self.check_gemm(layer, &g)?;
         let tile = self.tiling.tile(g.kind());
-        let (tm, tn) = tile.size();
-        let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
-        let splittable =
-            matches!(g.epilogue, Epilogue::None) && matches!(g.a.1, Operand::Rows | Operand::Columns);
-        let splits = if splittable { (tile.busy() / tiles).clamp(1, (g.k / 256).max(1)) } else { 1 };
-        // Whole steps of K, so that only the last chunk has a ragged end.
-        let k_chunk = g.k.div_ceil(splits).next_multiple_of(tile.k_steps().max(16));
-        let splits = g.k.div_ceil(k_chunk);
-        let groups_m = if g.a.1 == Operand::Scatter {
-            let (h, w) = (g.conv.h.div_ceil(g.conv.stride), g.conv.w.div_ceil(g.conv.stride));
-            (g.m / (g.conv.h * g.conv.w) * h * w).div_ceil(tm)
-        } else {
-            g.m.div_ceil(tm)
-        };
-        let z = if g.a.1 == Operand::Scatter { g.conv.stride * g.conv.stride } else { splits };
-        // Rows of tiles beyond the portable limit of an axis go on in z.
-        let folds = groups_m.div_ceil(MAX_GROUPS);
-        let grid = [g.n.div_ceil(tn), groups_m.min(MAX_GROUPS), z * folds];
-        let chunks = (k_chunk, z);
-        if splits == 1 {
-            return self.gemm_pass(program, layer, &g, tile, g.out, chunks, false, grid);
+        let split = Split::of(&g, tile);
+        if split.chunks == 1 {
+            return self.gemm_pass(program, layer, &g, tile, split);
         }
-        let parts = program.scratch(self.gpu, "split-k parts", splits, g.m * g.n);
-        self.gemm_pass(program, layer, &g, tile, &parts, chunks, true, grid)?;
+        let bytes = 4 * u64::from(split.chunks) * u64::from(g.m) * u64::from(g.n);
+        self.gpu.binds(
+            &format!("the products of {layer} in {} parts", split.chunks),
+            bytes,
+            "use a smaller batch size",
+        )?;
+        let parts = program.scratch(self.gpu, "split-k parts", split.chunks, g.m * g.n);
+        self.gemm_pass(program, layer, &Gemm { out: &parts, epilogue: Epilogue::None, ..g }, tile, split)?;
         let call = Call::new("split_k_sum", layer)
             .bind("parts", &parts)
             .bind("out", g.out)
             .param("n", g.m * g.n)
-            .param("splits", splits)
+            .param("cols", g.n)
+            .param("splits", split.chunks)
+            .turns(u64::from(split.chunks) + 1)
             .flops(parts.len() as u64);
-        program.each(self.gpu, call, u64::from(g.m) * u64::from(g.n))
+        program.each(self.gpu, g.epilogue.of(call), u64::from(g.m) * u64::from(g.n))
     }
 
     fn gemm_pass(
@@ -249,16 +261,21 @@ impl Ops<'_> {
         layer: &str,
         g: &Gemm<'_>,
         tile: Tile,
-        out: &Tensor,
-        (k_chunk, z): (u32, u32),
-        split: bool,
-        grid: [u32; 3],
+        split: Split,
     ) -> Result<()> {
-        let activation = match g.epilogue {
-            Epilogue::None => Activation::None,
-            Epilogue::Forward { activation, .. } | Epilogue::Backward { activation, .. } => activation,
-        };
         let c = g.conv;
+        let (tm, tn) = tile.size();
+        let (classes, rows) = if g.a.1 == Operand::Scatter {
+            let (h, w) = (c.h.div_ceil(c.stride), c.w.div_ceil(c.stride));
+            (c.stride * c.stride, g.m / (c.h * c.w) * h * w)
+        } else {
+            (1, g.m)
+        };
+        let groups_m = rows.div_ceil(tm);
+        let z = classes * split.chunks;
+        // Rows of tiles beyond the portable limit of an axis go on in z.
+        let folds = groups_m.div_ceil(MAX_GROUPS);
+        let grid = [g.n.div_ceil(tn), groups_m.min(MAX_GROUPS), z * folds];
         let name = match tile {
             Tile::Workgroup { .. } => "gemm_workgroup",
             Tile::Subgroup { .. } => "gemm_subgroup",
@@ -269,15 +286,14 @@ impl Ops<'_> {
         let mut call = Call::new(name, layer)
             .define("A", g.a.1 as u32)
             .define("B", if panel > 0 { 2 } else { u32::from(b_window) })
-            .define("ACT", activation.number())
-            .define("SPLIT", u32::from(split))
+            .define("SPLIT", u32::from(split.chunks > 1))
             .bind("a", g.a.0)
             .bind("b", g.b.tensor())
-            .bind("out", out)
+            .bind("out", g.out)
             .param("m", g.m)
             .param("n", g.n)
             .param("k", g.k)
-            .param("k_chunk", k_chunk)
+            .param("k_chunk", split.k_chunk)
             .param("z", z)
             .param("h", c.h)
             .param("w", c.w)
@@ -289,21 +305,9 @@ impl Ops<'_> {
             .param("stride", c.stride)
             .param("pad_top", c.pad_top)
             .param("pad_left", c.pad_left)
-            .param("slope", activation.slope())
+            .turns(split.turns)
             .flops(g.flops());
-        let (mut bias_on, mut grad_on) = (0, 0);
-        match g.epilogue {
-            Epilogue::Forward { bias: Some(bias), .. } => {
-                bias_on = 1;
-                call = call.bind("bias", bias);
-            }
-            Epilogue::Backward { saved, .. } => {
-                grad_on = 1;
-                call = call.bind("saved", saved);
-            }
-            _ => {}
-        }
-        call = call.define("BIAS", bias_on).define("GRAD", grad_on);
+        call = g.epilogue.of(call);
         let by4 = |n: u32| u32::from(n.is_multiple_of(4));
         let by4_or_2 = |n: u32| if by4(n) == 1 { 1 } else { 2 * u32::from(n.is_multiple_of(2)) };
         // What is contiguous in A and in B.

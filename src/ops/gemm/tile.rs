@@ -158,6 +158,24 @@ impl Tile {
         }
     }
 
+    /// Turns of an invocation's loops over `k` steps of K in a row, at most.
+    pub(super) fn turns(self, k: u64) -> u64 {
+        let blocks = |rows: u32, columns: u32| {
+            let staging = |n: u32| (self.k_steps() * n / 4).div_ceil(self.invocations()) + 1;
+            k.div_ceil(self.k_steps().into()) * u64::from(1 + staging(rows) + staging(columns)) + 1
+        };
+        match self {
+            Tile::Subgroup { .. } => k.div_ceil(4) + 1,
+            Tile::Workgroup { rows, columns, .. } => blocks(rows, columns),
+            // Where subgroups are wider than thought, one makes several parts of C, at most all of them.
+            Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
+                let parts = self.invocations() / lanes;
+                let stores = tall * wide * (side * side / 4 + 1);
+                u64::from(parts) * (blocks(rows, columns) + u64::from(stores) + 1) + 1
+            }
+        }
+    }
+
     /// Largest difference from the exact product, relative to its power, that is not a mistake: sums in 32 bits, and for
     /// the cooperative tiles operands of 11.
     pub fn nmse(self) -> f64 {
