@@ -56,7 +56,15 @@ pub fn temporary_beside(target: &Path) -> std::io::Result<NamedTempFile> {
         // Masked by the process's umask, as for any new file; tempfile's own default is private.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder_of(target))
+    builder.tempfile_in(folder_of(target)).map_err(without_path)
+}
+
+/// The system's error without the path that tempfile adds: nobody knows that file.
+fn without_path(e: std::io::Error) -> std::io::Error {
+    match e.to_string().split_once(" at path ") {
+        Some((reason, _)) => std::io::Error::new(e.kind(), reason),
+        None => e,
+    }
 }
 
 /// Gives a temporary file the name `target`, when all of it is on the disk.

@@ -11,8 +11,13 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// Reads a UTF-8 text file of at most [`MAX_BYTES`].
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read, [`Error::Usage`] where it is too large or not UTF-8.
+/// [`Error::Io`] where it cannot be read, [`Error::Usage`] where it is too large, not UTF-8, or no file: a pipe to which
+/// nobody writes would be waited for without end.
 pub fn read(path: &Path) -> Result<String> {
+    let found = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !found.is_file() && !found.is_dir() {
+        return Err(Error::Usage(format!("{} is a pipe or a device: give a file", path.display())));
+    }
     let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;

@@ -1,6 +1,9 @@
 //! Runs the program as a user does, mostly with bad input: each time the exit code, a message that says what
 //! to do, and nothing lost or left behind.
 
+#[path = "common/small_data.rs"]
+mod small_data;
+
 use ssgan::report::history;
 use ssgan::train::checkpoint::Checkpoint;
 use std::fs;
@@ -65,6 +68,13 @@ impl Bench {
         found.sort();
         found
     }
+}
+
+/// The shell has a `kill` where the system may have none.
+#[cfg(unix)]
+fn signal(name: &str, pid: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
+    assert!(status.success());
 }
 
 #[track_caller]
@@ -506,6 +516,99 @@ fn traces_are_written() {
     b.fails("trace-step --step 0", 2, &[]);
     b.fails("trace-step --model m.toml --tune fast", 2, &["--tune"]);
     b.fails("trace-step --quiet --model m.toml --out /none/x", 2, &["no folder /none"]);
+    // The file shows where it begins.
+    let lost = format!("{line} --lr 1e38").replace("step.safetensors", "lost.safetensors");
+    b.fails(&lost, 8, &["not finite", "lost.safetensors"]);
+    assert!(b.path("lost.safetensors").exists());
+}
+
+/// What a command writes takes the place of nothing else, and a wrong ending is no other format.
+#[test]
+fn outputs_take_nothings_place() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    stdout(&b.run(&format!("{QUICK} --out run")));
+    let checkpoint = b.content().into_iter().find(|n| n.ends_with(".safetensors")).unwrap();
+    let before = [&checkpoint, "run/config.toml"].map(|n| fs::read(b.path(n)).unwrap());
+    b.fails(&format!("sample run --out {checkpoint}"), 2, &["pictures are PNG"]);
+    b.fails("sample run --out run/config.toml", 2, &["name it run/config.png"]);
+    b.fails("sample run --out g.jpg", 2, &["pictures are PNG", "g.png"]);
+    b.fails("eval run --quiet --confusion c.svg", 2, &["pictures are PNG", "c.png"]);
+    b.fails(
+        &format!("trace-step --quiet --model m.toml --batch-size 8 --out {checkpoint}"),
+        6,
+        &["something else"],
+    );
+    assert_eq!(before, [&checkpoint, "run/config.toml"].map(|n| fs::read(b.path(n)).unwrap()));
+    // Before the work, and by the name that was given.
+    let said = b.fails("eval run --quiet --confusion /proc/c.png", 6, &["/proc/c.png"]);
+    assert!(!said.contains(".ssgan-"), "{said}");
+}
+
+/// A run is tested on its own data; where they are gone or have changed, on none.
+#[test]
+fn a_run_is_tested_on_its_own_data() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    for (folder, seen, tested) in [("d", 300, 50), ("cache/mnist", 200, 90), ("other", 200, 70)] {
+        fs::create_dir_all(b.path(folder)).unwrap();
+        small_data::split(&b.path(folder), "train", seen);
+        small_data::split(&b.path(folder), "t10k", tested);
+    }
+    let line = "train --quiet --dataset mnist --data-dir d --model m.toml --batch-size 32 --epochs 1";
+    stdout(&b.run(&format!("{line} --out run")));
+    let own = stdout(&b.run("eval run --quiet --json"));
+    assert!(own.contains("\"test_images\": 50") && has_key(&own, "data_sha256"), "{own}");
+    // From another folder, too: the run knows where its data are.
+    fs::create_dir(b.path("elsewhere")).unwrap();
+    let out = b.run_in("eval ../run --quiet --json", |c| {
+        c.current_dir(b.path("elsewhere"));
+    });
+    assert!(stdout(&out).contains("\"test_images\": 50"));
+    let out = b.run_in("train --quiet --resume ../run", |c| {
+        c.current_dir(b.path("elsewhere"));
+    });
+    stdout(&out);
+    let other = b.run("eval run --data-dir other");
+    assert!(String::from_utf8_lossy(&other.stderr).contains("other files of mnist, testing on mnist"));
+    assert!(stdout(&other).contains("70 test images"));
+    small_data::split(&b.path("d"), "t10k", 60);
+    b.fails("eval run --quiet --json", 4, &["not what the run was trained on", "--data-dir"]);
+    fs::rename(b.path("d"), b.path("moved")).unwrap();
+    b.fails("eval run --quiet --json", 4, &["the run was trained on mnist", "--data-dir"]);
+    assert!(stdout(&b.run("eval run --data-dir moved --json")).contains("\"test_images\": 60"));
+}
+
+/// What diverged before it was saved cannot be evaluated or drawn from.
+#[test]
+fn checkpoints_that_are_not_finite() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    stdout(&b.run(&format!("{QUICK} --out run")));
+    let name = b.content().into_iter().find(|n| n.ends_with(".safetensors")).unwrap();
+    let broken = |tensor: &str| {
+        let mut checkpoint = Checkpoint::load(&b.path(&name)).unwrap();
+        let t = checkpoint.tensors.iter_mut().find(|t| t.name == tensor).unwrap();
+        t.values[0] = f32::NAN;
+        checkpoint.save(&b.path("broken.safetensors")).unwrap();
+    };
+    broken("discriminator.1.weight");
+    b.fails("eval broken.safetensors --quiet", 8, &["discriminator.1.weight is not finite"]);
+    broken("average.discriminator.1.bias");
+    b.fails("eval broken.safetensors --quiet --averaged", 8, &["average.discriminator.1.bias"]);
+    assert!(stdout(&b.run("eval broken.safetensors --quiet")).contains("accuracy"));
+    broken("generator.0.weight");
+    b.fails("sample broken.safetensors --out g.png", 8, &["generator.0.weight is not finite"]);
+}
+
+/// A pipe to which nobody writes would be waited for without end.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_model_file() {
+    let b = Bench::new();
+    assert!(Command::new("mkfifo").arg(b.path("pipe")).status().unwrap().success());
+    b.fails("model pipe", 2, &["pipe", "give a file"]);
+    b.fails("train --quiet --config pipe", 2, &["pipe", "give a file"]);
 }
 
 #[test]
@@ -769,11 +872,6 @@ mod interrupts {
     use super::*;
     use std::io::{BufRead, BufReader};
 
-    fn signal(name: &str, pid: u32) {
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
-        assert!(status.success());
-    }
-
     const LONG: &str =
         "train --batch-size 32 --epochs 100000 --evaluate-every 100000 --model m.toml --out run";
 
@@ -909,7 +1007,7 @@ fn an_interrupt_saves_and_leaves() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert!(started(&b), "no step was written");
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    signal("INT", child.id());
     let out = child.wait_with_output().unwrap();
     check(line, &out, 130, &["stopping", "interrupted", "run"]);
     let saved: Vec<_> = b.content().into_iter().filter(|n| n.ends_with(".safetensors")).collect();

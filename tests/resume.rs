@@ -3,6 +3,10 @@
 
 #![cfg(unix)]
 
+#[path = "common/small_data.rs"]
+mod small_data;
+
+use small_data::split;
 use ssgan::train::checkpoint::Checkpoint;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -38,31 +42,8 @@ const SSL: &str = "--dataset mnist --data-dir d --model m.toml --batch-size 64 -
                    --entropy-weight 0.5 --consistency-weight 1 --lr-decay 0.5";
 const EPOCH: u32 = 8;
 
-/// A folder with the model and a small data set in it: the embedded one takes longer to draw than this to train.
+/// A folder with the model and a small data set in it.
 struct Bench(tempfile::TempDir);
-
-/// An IDX file.
-fn idx(path: PathBuf, sizes: &[u32], values: impl Iterator<Item = u8>) {
-    let mut bytes = vec![0, 0, 8, sizes.len() as u8];
-    bytes.extend(sizes.iter().flat_map(|s| s.to_be_bytes()));
-    bytes.extend(values);
-    fs::write(path, bytes).unwrap();
-}
-
-/// `n` images of 8 x 8, ten classes in turns: a bright spot that moves with the class, and other noise each.
-fn split(folder: &Path, name: &str, n: u32) {
-    let pixel = |i: u32, p: u32| {
-        let noise =
-            (i.wrapping_mul(2_654_435_761) ^ p.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 26;
-        (noise + if p / 6 == i % 10 { 180 } else { 0 }) as u8
-    };
-    idx(
-        folder.join(format!("{name}-images-idx3-ubyte")),
-        &[n, 8, 8],
-        (0..n * 64).map(|v| pixel(v / 64, v % 64)),
-    );
-    idx(folder.join(format!("{name}-labels-idx1-ubyte")), &[n], (0..n).map(|i| (i % 10) as u8));
-}
 
 /// How much of a test an environment variable asks for.
 fn asked(variable: &str, usual: u32) -> u32 {
@@ -455,7 +436,7 @@ fn an_interrupt_after_the_time_is_up() {
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         if line.contains("time is up") {
-            let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            let status = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
             assert!(status.unwrap().success() || child.try_wait().unwrap().is_some());
         }
         said += &line;

@@ -1,7 +1,8 @@
 //! `ssgan bench`.
 
 use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
-use super::{load, output};
+use super::load;
+use super::output::{self, Kind};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
@@ -255,7 +256,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     let progress = args.speech.progress();
     // What can be refused is refused before minutes of measuring.
     if let Some(file) = &args.plot {
-        output::check_folder_of(file)?;
+        output::check_file(file, Kind::Picture)?;
     }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let mut models = vec![];

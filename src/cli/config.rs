@@ -54,6 +54,10 @@ pub fn resolve(args: &SettingsArgs) -> Result<Resolved> {
             settings = file.over(&settings)?;
         }
         args.apply(&mut settings);
+        // The run's folder keeps it, and may be gone on with from elsewhere.
+        if let Some(dir) = &mut settings.data_dir {
+            *dir = std::path::absolute(&*dir).map_err(Error::io("read", dir.as_path()))?;
+        }
         Ok(settings)
     };
     // Method and model decide the defaults of other settings, so they are resolved first.

@@ -1,7 +1,8 @@
 //! `ssgan data fetch|info|preview`.
 
 use super::args::{DataArgs, SpeechArgs};
-use super::{load, output};
+use super::load;
+use super::output::{self, Kind};
 use crate::data::{self, DIGITS, Dataset, Request};
 use crate::error::{Error, Result};
 use crate::report::grid;
@@ -115,7 +116,7 @@ fn preview(
     count: u32,
     test: bool,
 ) -> Result<()> {
-    output::check_folder_of(out)?;
+    output::check_file(out, Kind::Picture)?;
     let set = read(args, speech)?;
     let split = if test { &set.test } else { &set.train };
     let count = split.len().min(count as usize);

@@ -2,8 +2,7 @@
 
 use super::args::{AdapterArgs, DataArgs, SpeechArgs};
 use super::load::{self, Trained};
-use super::output;
-use crate::data;
+use super::output::{self, Kind};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::report::confusion;
@@ -32,35 +31,39 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     if let Some(file) = &args.confusion {
-        output::check_folder_of(file)?;
+        output::check_file(file, Kind::Picture)?;
     }
     let trained = Trained::load(&args.trained)?;
-    let name = args.data.dataset.as_deref().unwrap_or(&trained.dataset);
-    let request = load::request(name, args.data.data_dir.as_deref(), args.data.offline)?;
-    let set = data::load(&request, &mut progress)?;
+    let set = load::test_data(&trained, &args.data, &mut progress)?;
     trained.fits(&set)?;
     if trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint) {
-        let (it, set) = (&trained.dataset, &set.name);
-        progress.note(&format!(
-            "trained on other data ({it}) than it is tested on now ({set}); --data-dir names those"
-        ));
+        let own = match trained.dataset == set.name {
+            true => format!("other files of {}", set.name),
+            false => trained.dataset.clone(),
+        };
+        progress.note(&format!("trained on {own}, testing on {}", set.name));
     }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let result = crate::train::evaluate(&gpu, &trained.model, &trained.checkpoint, &set, args.averaged)
         .map_err(in_file(&trained.path))?;
-    if let Some(path) = &args.confusion {
-        confusion::picture(&result.confusion).save(path)?;
-    }
+    let picture = || match &args.confusion {
+        Some(path) => confusion::picture(&result.confusion).save(path),
+        None => Ok(()),
+    };
+    // What took the time first: a picture may fail.
     if args.speech.json {
-        return output::print_json(&serde_json::json!({
+        output::print_json(&serde_json::json!({
             "checkpoint": output::path(&trained.path),
             "model": trained.model.name,
             "dataset": set.name,
+            "data_sha256": set.fingerprint,
+            "test_images": set.test.len(),
             "averaged": args.averaged,
             "accuracy": result.accuracy,
             "loss": result.loss,
             "confusion": result.confusion,
-        }));
+        }))?;
+        return picture();
     }
     let what = if args.averaged { " (averaged parameters)" } else { "" };
     output::print(&format!(
@@ -73,5 +76,6 @@ pub fn run(args: &Args) -> Result<()> {
         set.test.len(),
         confusion::per_class(&result.confusion),
         confusion::table(&result.confusion),
-    ))
+    ))?;
+    picture()
 }

@@ -1,5 +1,7 @@
 //! Data sets and trained models for commands.
 
+use super::args::DataArgs;
+use super::config;
 use crate::data::{self, DIGITS, Dataset, Request};
 use crate::error::{Error, Result};
 use crate::model::parse;
@@ -32,6 +34,34 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
     Ok(Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline })
 }
 
+/// The data set to test a trained model on: what `args` name, else the run's own, from the folder that it was read from.
+///
+/// # Errors
+/// As [`data::load`]; [`Error::Data`] where the run's own data are gone or have changed since.
+pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) -> Result<Dataset> {
+    let own = trained.settings()?;
+    if let Some(name) = &args.dataset {
+        return data::load(&request(name, args.data_dir.as_deref(), args.offline)?, progress);
+    }
+    let dir = args.data_dir.as_deref().or(own.as_ref().and_then(|s| s.data_dir.as_deref()));
+    let what_to_do = "--dataset and --data-dir name other data to test on";
+    let set = data::load(&request(&trained.dataset, dir, args.offline)?, progress).map_err(|e| match e {
+        Error::Data(reason) => {
+            Error::Data(format!("the run was trained on {}: {reason}; {what_to_do}", trained.dataset))
+        }
+        other => other,
+    })?;
+    match trained.checkpoint.meta("data_sha256") {
+        Ok(sha256) if args.data_dir.is_none() && sha256 != set.fingerprint => Err(Error::Data(format!(
+            "{} is not what the run was trained on any more (SHA-256 {} then, {} now): {what_to_do}",
+            dir.map_or(set.name.clone(), |dir| dir.display().to_string()),
+            sha256.chars().take(12).collect::<String>(),
+            set.fingerprint.chars().take(12).collect::<String>(),
+        ))),
+        _ => Ok(set),
+    }
+}
+
 /// A checkpoint with the model that it carries.
 #[derive(Debug)]
 pub struct Trained {
@@ -55,6 +85,18 @@ impl Trained {
         let checkpoint = Checkpoint::load(&path)?;
         let (model, dataset) = model_of(&checkpoint).map_err(in_file(&path))?;
         Ok(Trained { path, checkpoint, model, dataset })
+    }
+
+    /// The run's settings; `None` in a file that does not hold them.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where they do not read.
+    fn settings(&self) -> Result<Option<Settings>> {
+        let Ok(text) = self.checkpoint.meta("config_toml") else { return Ok(None) };
+        config::check(text, "config_toml").map(Some).map_err(|e| Error::Checkpoint {
+            path: self.path.clone(),
+            reason: format!("its settings do not read: {e}"),
+        })
     }
 
     /// Refuses data of other shape than the model was trained on.

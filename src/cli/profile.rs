@@ -1,7 +1,8 @@
 //! `ssgan profile`.
 
 use super::args::{SettingsArgs, SpeechArgs};
-use super::{config, load, output};
+use super::output::{self, Kind};
+use super::{config, load};
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Timer, TimingMode};
@@ -82,8 +83,11 @@ pub fn run(args: &Args) -> Result<()> {
     {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
-    for file in args.trace.iter().chain(&args.plot) {
-        output::check_folder_of(file)?;
+    if let Some(file) = &args.trace {
+        output::check_file(file, Kind::Json)?;
+    }
+    if let Some(file) = &args.plot {
+        output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;
     }
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;

@@ -2,7 +2,7 @@
 
 use super::args::AdapterArgs;
 use super::load::Trained;
-use super::output;
+use super::output::{self, Kind};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::report::grid;
@@ -32,7 +32,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    output::check_folder_of(&args.out)?;
+    output::check_file(&args.out, Kind::Picture)?;
     let trained = Trained::load(&args.trained)?;
     if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
         let path = trained.path.display();

@@ -1,7 +1,8 @@
 //! `ssgan trace-step`.
 
 use super::args::{SettingsArgs, SpeechArgs};
-use super::{config, load, output};
+use super::output::{self, Kind};
+use super::{config, load};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
@@ -24,9 +25,9 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     if args.settings.tune.choice().is_some() {
-        return Err(Error::Usage("--tune: a traced step takes the table's tiles; leave it away".into()));
+        return Err(Error::Usage("--tune: a traced step takes the table's tiles; leave it out".into()));
     }
-    output::check_folder_of(&args.out)?;
+    output::check_file(&args.out, Kind::Trace)?;
     let resolved = config::resolve(&args.settings)?;
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
@@ -38,6 +39,13 @@ pub fn run(args: &Args) -> Result<()> {
         ("config_toml".to_string(), resolved.config_toml()?),
     ]);
     trace.save_with(&args.out, &texts)?;
+    if let Some(broken) = trace.tensors.iter().find(|t| !t.is_finite()) {
+        let file = args.out.display();
+        return Err(Error::Diverged(format!(
+            "step {}: {} is not finite: training has diverged; {file} shows where it begins",
+            args.step, broken.name
+        )));
+    }
     if args.speech.json {
         let names: Vec<&str> = trace.tensors.iter().map(|t| t.name.as_str()).collect();
         return output::print_json(

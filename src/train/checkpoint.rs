@@ -33,6 +33,13 @@ pub struct TensorData {
     pub values: Vec<f32>,
 }
 
+impl TensorData {
+    /// Whether no value is NaN or infinite.
+    pub fn is_finite(&self) -> bool {
+        self.values.iter().all(|v| v.is_finite())
+    }
+}
+
 /// Tensors in file order, and what they are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Checkpoint {

@@ -45,6 +45,7 @@ pub fn trace_step(
         ("beta2", s.beta2.to_string()),
         ("epsilon", s.epsilon.to_string()),
         ("epsilon_inside_root", s.epsilon_inside_root.to_string()),
+        ("ema_rate", s.ema_rate.to_string()),
         ("unsupervised_weight", s.unsupervised_weight.to_string()),
         ("discriminator_updates", trainer.gan.d_step.updates.len().to_string()),
         ("label_smoothing", s.label_smoothing.to_string()),
@@ -101,7 +102,7 @@ impl Trainer<'_> {
     }
 }
 
-/// Parameters, statistics and moments of both networks under `prefix`.
+/// Parameters, statistics and moments of both networks under `prefix`, and the moving average of D's parameters.
 fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer<'_>, prefix: &str) -> Result<()> {
     let gpu = trainer.ops.gpu;
     for t in [&trainer.gan.d, &trainer.gan.g] {
@@ -114,7 +115,25 @@ fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer<'_>, prefix: &str) ->
         out.extend(export_arena(gpu, layout, &t.moment1, true, &name, ".exp_avg")?);
         out.extend(export_arena(gpu, layout, &t.moment2, true, &name, ".exp_avg_sq")?);
     }
+    let gan = &trainer.gan;
+    let name = format!("{prefix}.average.discriminator");
+    out.extend(export_arena(gpu, &gan.d.net.params.layout, &gan.average, true, &name, "")?);
     Ok(())
+}
+
+/// Whether layer `i` gives images, also of a single pixel, and not rows of numbers.
+fn gives_images(net: &NetShape, i: usize) -> bool {
+    use LayerOp::*;
+    let own = |op: &LayerOp| match op {
+        Conv2d { .. } | ConvTranspose2d { .. } | MaxPool2d { .. } | AvgPool2d { .. } | Unflatten { .. } => {
+            Some(true)
+        }
+        Dense { .. } | Flatten {} | GlobalAvgPool {} | MinibatchDiscrimination { .. } => Some(false),
+        // Others leave it as it is.
+        _ => None,
+    };
+    let below = net.layers[..=i].iter().rev().find_map(|layer| own(&layer.op));
+    below.unwrap_or(net.name == "discriminator")
 }
 
 struct Writer<'a, 'g> {
@@ -140,20 +159,30 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// `[rows, h, w, c]`, or `[rows, n]` where flat.
-    fn push_rows(&mut self, name: String, t: &Tensor, dims: Dims) -> Result<()> {
+    /// `[rows, n]`.
+    fn push_rows(&mut self, name: String, t: &Tensor, n: u32) -> Result<()> {
+        self.push(name, t, vec![t.len() / n as usize, n as usize])
+    }
+
+    /// `[rows, h, w, c]`.
+    fn push_images(&mut self, name: String, t: &Tensor, dims: Dims) -> Result<()> {
         let rows = t.len() / dims.len() as usize;
-        let shape = if dims.is_flat() {
-            vec![rows, dims.channels as usize]
+        self.push(name, t, vec![rows, dims.height as usize, dims.width as usize, dims.channels as usize])
+    }
+
+    /// What has the shape of layer `i`'s output.
+    fn push_output(&mut self, name: String, t: &Tensor, net: &NetShape, i: usize) -> Result<()> {
+        let dims = net.layers[i].output;
+        if gives_images(net, i) {
+            self.push_images(name, t, dims)
         } else {
-            vec![rows, dims.height as usize, dims.width as usize, dims.channels as usize]
-        };
-        self.push(name, t, shape)
+            self.push_rows(name, t, dims.len())
+        }
     }
 
     fn activations(&mut self, step: &str, net: &NetShape, tape: &Tape) -> Result<()> {
         for (i, out) in tape.outputs.iter().enumerate() {
-            self.push_rows(format!("{step}.{}.{i}.output", net.name), out, net.layers[i].output)?;
+            self.push_output(format!("{step}.{}.{i}.output", net.name), out, net, i)?;
         }
         Ok(())
     }
@@ -195,7 +224,7 @@ impl Writer<'_, '_> {
                 _ => continue,
             };
             self.ops.gpu.submit(&p, &[])?;
-            self.push_rows(format!("{step}.{}.{i}.{what}", net.name), &y, net.layers[i].output)?;
+            self.push_output(format!("{step}.{}.{i}.{what}", net.name), &y, net, i)?;
         }
         Ok(())
     }
@@ -204,7 +233,7 @@ impl Writer<'_, '_> {
         self.activations(step, net, &pass.tape)?;
         self.draws(step, net, &pass.tape, base)?;
         for (i, d) in &pass.gradients.outputs {
-            self.push_rows(format!("{step}.grad.{}.{i}.product", net.name), d, net.layers[*i].output)?;
+            self.push_output(format!("{step}.grad.{}.{i}.product", net.name), d, net, *i)?;
         }
         Ok(())
     }
@@ -218,30 +247,30 @@ impl Writer<'_, '_> {
         self.push_integers("d_step.labelled.label".into(), &s.labelled.1)?;
         if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {
             self.push_integers("d_step.unlabelled.index".into(), index)?;
-            self.push_rows("d_step.z".into(), z, model.generator.input)?;
+            self.push_rows("d_step.z".into(), z, model.generator.input.len())?;
             self.activations("d_step", &model.generator, tape)?;
             self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
         }
         for u in &s.updates {
             let step = u.of.step_name();
-            self.push_rows(format!("{step}.images"), &u.images, model.data.image)?;
+            self.push_images(format!("{step}.images"), &u.images, model.data.image)?;
             self.pass(&step, &d.net.shape, &u.pass, u.of.noise_base)?;
-            self.push_rows(format!("{step}.grad.logits"), &u.dlogits, d.net.shape.output())?;
+            self.push_rows(format!("{step}.grad.logits"), &u.dlogits, model.data.classes)?;
         }
         Ok(())
     }
 
     fn g_step(&mut self, s: &GStep) -> Result<()> {
         let model = self.model;
-        self.push_rows("g_step.images".into(), &s.images, model.data.image)?;
+        self.push_images("g_step.images".into(), &s.images, model.data.image)?;
         if let Some(index) = &s.unlabelled {
             self.push_integers("g_step.unlabelled.index".into(), index)?;
         }
-        self.push_rows("g_step.z".into(), &s.z, model.generator.input)?;
+        self.push_rows("g_step.z".into(), &s.z, model.generator.input.len())?;
         self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP)?;
         let last = s.d.tape.outputs.len() - 1;
         let name = if s.unlabelled.is_some() { "features" } else { "logits" };
-        self.push_rows(format!("g_step.grad.{name}"), &s.df, model.discriminator.layers[last].output)?;
+        self.push_output(format!("g_step.grad.{name}"), &s.df, &model.discriminator, last)?;
         self.pass("g_step", &model.generator, &s.g, streams::NOISE_G_IN_G_STEP)
     }
 }
