@@ -7,7 +7,7 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver adapter check deny check-trace soak fuzz
+.PHONY: demo test test-newer-driver test-bare test-bare-root tools adapter check deny check-trace soak fuzz
 
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
@@ -31,7 +31,16 @@ test-newer-driver:
 	$$run $$ssgan train --resume /tmp/run --max-steps 6 --quiet; \
 	grep -q cooperative8 $$run_dir/tiles.json
 
-adapter:
+# Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
+test-bare:
+	sh assets/setup/bare-debian.sh make demo test
+test-bare-root:
+	sh assets/setup/bare-debian.sh --root make demo test
+
+tools:
+	@sh assets/setup/tools.sh
+
+adapter: tools
 	@sh assets/setup/adapter.sh
 
 check:

@@ -3,8 +3,9 @@
 # Mesa's drivers (llvmpipe, the software adapter, among them) come from apt. Elsewhere it does nothing.
 set -eu
 
+# ldconfig is in /sbin, which is not on an ordinary user's PATH.
 has_driver() {
-    ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || return 1
+    PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || return 1
     for dir in /usr/share/vulkan/icd.d /etc/vulkan/icd.d /usr/local/share/vulkan/icd.d; do
         [ -n "$(ls "$dir" 2>/dev/null)" ] && return 0
     done
@@ -17,9 +18,20 @@ if ! command -v apt-get >/dev/null; then
     echo "no Vulkan driver found: install your distribution's Vulkan loader and Mesa's Vulkan drivers" >&2
     exit 0
 fi
-root=
-[ "$(id -u)" = 0 ] || root=sudo
-echo "no Vulkan driver found: installing libvulkan1 and mesa-vulkan-drivers" >&2
-$root apt-get update -q
-$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libvulkan1 mesa-vulkan-drivers
-has_driver
+packages="libvulkan1 mesa-vulkan-drivers"
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "no Vulkan driver found, and no sudo to install one. Ask whoever is root here to run" >&2
+        echo "    apt-get install $packages" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+echo "no Vulkan driver found: installing $packages" >&2
+$as_root apt-get update -q
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
+if ! has_driver; then
+    echo "$packages are installed, and still there is no Vulkan driver in /usr/share/vulkan/icd.d" >&2
+    exit 1
+fi

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Runs a command in this project on a bare Debian 12, as a newcomer has it: nothing but what README.md asks for and the
+# host's Rust toolchain. On Debian, as root; the machine is a folder of target/.
+#   assets/setup/bare-debian.sh COMMAND...          as a user without sudo; whoever is root has installed the driver
+#   assets/setup/bare-debian.sh --root COMMAND...   as root, from nothing
+set -eu
+
+who=user
+if [ "$1" = --root ]; then
+    who=root
+    shift
+fi
+cd "$(dirname "$0")/../.."
+root=$PWD/target/debian12-$who
+[ "$(id -u)" = 0 ] || { echo "bare-debian.sh: only root can make $root" >&2; exit 1; }
+
+leave() {
+    umount "$root/opt/rust" "$root/proc" 2>/dev/null || true
+}
+trap leave EXIT
+leave
+install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
+if [ "$who" = root ] || [ ! -e "$root/made" ]; then
+    rm -rf --one-file-system "$root"
+    mkdir -p target
+    apt-get update -q
+    $install debootstrap debian-archive-keyring
+    mirror=$(apt-cache policy | sed -n 's,.* \(https*://[^ ]*/debian\)/* .*,\1,p' | head -n 1)
+    [ -n "$mirror" ] || { echo "bare-debian.sh: apt's sources name no Debian mirror" >&2; exit 1; }
+    debootstrap --force-check-gpg --variant=minbase bookworm "$root" "$mirror"
+    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    # The line of README.md.
+    chroot "$root" $install $(sed -n 's/^ *apt-get install \(git .*\)/\1/p' README.md | head -n 1)
+    if [ "$who" = user ]; then
+        chroot "$root" $install libvulkan1 mesa-vulkan-drivers
+        chroot "$root" useradd --create-home user
+    fi
+    # The host's certificates: its network may go through a proxy that has one of its own.
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+    mkdir "$root/opt/rust"
+    touch "$root/made"
+fi >&2
+home=$root/$([ "$who" = user ] && echo home/user || echo root)
+rm -rf "$home/ssgan"
+mkdir "$home/ssgan"
+git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - | tar --extract -C "$home/ssgan"
+[ "$who" = root ] || chown -R 1000:1000 "$home"
+mount --bind "$(rustc --print sysroot)" "$root/opt/rust"
+mount -t proc proc "$root/proc"
+chroot --userspec="$who" "$root" env -i HOME="${home#"$root"}" USER="$who" TERM=dumb \
+    PATH="/opt/rust/bin:/usr/local/bin:/usr/bin:/bin$([ "$who" = user ] || echo :/usr/sbin:/sbin)" \
+    sh -ec 'cd ~/ssgan; "$@"' sh "$@"
