@@ -46,6 +46,7 @@ adapter: tools
 check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 # The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,

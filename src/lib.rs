@@ -1,31 +1,36 @@
 //! `ssgan` trains a classifier from very few labels on any GPU: the semi-supervised GAN of Salimans et al.
 //! 2016, every forward and backward pass a WGSL compute shader dispatched through wgpu.
 //!
+//! The engine works on arrays in memory; it opens no file and no connection:
+//!
 //! ```text
-//! cli -> train -> { nn -> ops -> gpu, data }
-//! cache             downloads, and what was measured of an adapter
-//! report, run_dir   read the trainer's events
-//! experiment        plans of many runs, and the page that shows them
-//! profile           times the trainer's step, dispatch by dispatch
+//! train -> { nn -> ops -> gpu, data }
 //! model             layers and shapes; knows no device
 //! reference         the float64 CPU twin that the kernels are tested against
 //! ```
+//!
+//! The program around it, in `app` (with the feature of that name, which is on by default):
+//!
+//! ```text
+//! cli -> { experiment, profile } -> run -> { report, and the engine }, source
+//! run               a training run in its folder, gone on with, recorded
+//! source            data sets from files and the network
+//! report            pictures, tables, progress
+//! experiment        plans of many runs, and the page that shows them
+//! profile           times the trainer's step, dispatch by dispatch
+//! ```
 
-pub mod atomic;
-pub mod cache;
-pub mod cli;
+#[cfg(feature = "app")]
+pub mod app;
 pub mod data;
 pub mod error;
-pub mod experiment;
 pub mod gpu;
 pub mod model;
 pub mod nn;
+pub mod numerics;
 pub mod ops;
-pub mod profile;
 pub mod reference;
-pub mod report;
 pub mod rng;
-pub mod run_dir;
 pub mod text;
 pub mod train;
 

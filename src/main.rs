@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     quiet_mesa();
-    match ssgan::cli::Cli::try_parse() {
-        Ok(cli) => match ssgan::cli::run(cli) {
+    match ssgan::app::cli::Cli::try_parse() {
+        Ok(cli) => match ssgan::app::cli::run(cli) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(e) => ssgan::cli::output::fail(&e),
+            Err(e) => ssgan::app::cli::output::fail(&e),
         },
         Err(e) => {
             // Help and version go to standard output with status 0, mistakes to standard error with 2.

@@ -14,7 +14,7 @@ pub struct Counter {
 }
 
 /// Stream numbers. One stream per purpose, so that no two draws share a counter; networks have at most
-/// [`MAX_LAYERS`](crate::model::infer::MAX_LAYERS).
+/// `MAX_LAYERS` of `model/infer.rs`.
 pub mod streams {
     /// Initial weights of the discriminator: + layer index.
     pub const INIT_D: u32 = 0x0100;

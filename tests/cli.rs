@@ -4,8 +4,8 @@
 #[path = "common/small_data.rs"]
 mod small_data;
 
-use ssgan::report::history;
-use ssgan::train::checkpoint::Checkpoint;
+use ssgan::app::run::checkpoint;
+use ssgan::app::run::history;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -437,13 +437,13 @@ fn a_checkpoint_of_another_model_is_refused() {
     bytes[at + 6] = b'7';
     fs::write(b.path("damaged.safetensors"), &bytes).unwrap();
     b.fails("eval damaged.safetensors --quiet", 7, &["damaged.safetensors", "checksum is missing"]);
-    let mut other = Checkpoint::load(&path).unwrap();
+    let mut other = checkpoint::load(&path).unwrap();
     let text = other.metadata["model_toml"].clone();
     // The second would need 0.9 GB.
     for (units, words) in [("9", "tensor"), ("300000", "parameters")] {
         let text = text.replace("units = 8", &format!("units = {units}"));
         other.metadata.insert("model_toml".into(), text);
-        other.save(&b.path("other.safetensors")).unwrap();
+        checkpoint::save(&other, &b.path("other.safetensors")).unwrap();
         b.fails("eval other.safetensors --quiet", 7, &["other.safetensors", words, "another model"]);
     }
     b.fails("eval run --quiet --dataset mnist --data-dir none", 4, &["none"]);
@@ -587,10 +587,10 @@ fn checkpoints_that_are_not_finite() {
     stdout(&b.run(&format!("{QUICK} --out run")));
     let name = b.content().into_iter().find(|n| n.ends_with(".safetensors")).unwrap();
     let broken = |tensor: &str| {
-        let mut checkpoint = Checkpoint::load(&b.path(&name)).unwrap();
+        let mut checkpoint = checkpoint::load(&b.path(&name)).unwrap();
         let t = checkpoint.tensors.iter_mut().find(|t| t.name == tensor).unwrap();
         t.values[0] = f32::NAN;
-        checkpoint.save(&b.path("broken.safetensors")).unwrap();
+        checkpoint::save(&checkpoint, &b.path("broken.safetensors")).unwrap();
     };
     broken("discriminator.1.weight");
     b.fails("eval broken.safetensors --quiet", 8, &["discriminator.1.weight is not finite"]);
@@ -656,10 +656,10 @@ fn parameters_that_are_not_finite_are_noticed_behind_relu() {
     b.file("m.toml", MODEL);
     stdout(&b.run("train --quiet --batch-size 32 --epochs 1 --model m.toml --out run --max-steps 3"));
     let path = b.path("run/checkpoints/epoch-00-interrupted.safetensors");
-    let mut checkpoint = Checkpoint::load(&path).unwrap();
+    let mut checkpoint = checkpoint::load(&path).unwrap();
     let bias = checkpoint.tensors.iter_mut().find(|t| t.name == "discriminator.1.bias").unwrap();
     bias.values[3] = f32::NEG_INFINITY;
-    checkpoint.save(&path).unwrap();
+    ssgan::app::run::checkpoint::save(&checkpoint, &path).unwrap();
     let words =
         ["step 4:", "First not finite: already before step 4 before.discriminator.1.bias (dense, layer 2"];
     b.fails("train --quiet --resume run", 8, &words);

@@ -42,6 +42,71 @@ fn unsafe_is_where_it_is_said_to_be() {
     assert_eq!(blocks, table, "the source, and the table of CONTRIBUTING.md");
 }
 
+/// The modules of the engine, and the application above them, each with what it may use: those before it.
+const FLOORS: [&str; 12] =
+    ["error", "rng", "text", "numerics", "model", "data", "gpu", "ops", "nn", "train", "reference", "app"];
+
+/// The rooms of the application, likewise.
+const ROOMS: [&str; 10] =
+    ["text", "atomic", "cache", "model_file", "source", "report", "run", "profile", "experiment", "cli"];
+
+/// Code without comments and tests.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    code.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The words that follow `prefix` in the code: `crate::` gives modules.
+fn named_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
+    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    code.split(prefix).skip(1).flat_map(move |rest| match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap_or_default().split(',').map(|w| word(w.trim())).collect(),
+        None => vec![word(rest)],
+    })
+}
+
+/// No arrow leads from a lower floor to a higher one, so none from the engine to the application, and none goes in a circle.
+#[test]
+fn arrows_lead_down() {
+    for (folder, prefix, order) in [("src", "crate::", &FLOORS[..]), ("src/app", "crate::app::", &ROOMS[..])]
+    {
+        let folder = root().join(folder);
+        for file in sources(&folder) {
+            let path = file.strip_prefix(&folder).unwrap();
+            let own = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+            if ["lib", "main", "mod"].contains(&own) || path.to_str().unwrap().ends_with("tests.rs") {
+                continue;
+            }
+            let floor = |name: &str| order.iter().position(|o| *o == name);
+            let mine = floor(own).unwrap_or_else(|| panic!("{own}: in none of the lists of this test"));
+            for used in named_after(&code(&file), prefix) {
+                let theirs = floor(&used);
+                assert!(
+                    theirs.is_none_or(|t| t <= mine),
+                    "{} uses {used}, which is above it",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// The engine is handed what it needs of the system: it opens no file, no connection, no process.
+#[test]
+fn the_engine_touches_no_system() {
+    for floor in FLOORS.iter().filter(|f| **f != "app") {
+        let folder = root().join("src").join(floor);
+        let files = if folder.is_dir() { sources(&folder) } else { vec![folder.with_extension("rs")] };
+        for file in files.iter().filter(|f| !f.to_str().unwrap().ends_with("tests.rs")) {
+            for part in named_after(&code(file), "std::") {
+                let allowed = !["fs", "net", "process", "env"].contains(&part.as_str());
+                assert!(allowed, "{} uses std::{part}", file.display());
+            }
+        }
+    }
+}
+
 /// Mean and sample standard deviation, as the README and the report's page write them.
 fn mean(values: &[f64], digits: usize) -> String {
     let n = values.len() as f64;

@@ -1,6 +1,8 @@
 //! The same seed gives the same bytes; another seed gives others.
 
 use sha2::{Digest, Sha256};
+use ssgan::app::model_file;
+use ssgan::app::run::checkpoint::save;
 use ssgan::data::{Dataset, Split};
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
@@ -77,7 +79,7 @@ fn trained(gpu: &Gpu, settings: &Settings, dir: &Path) -> String {
     let mut trainer = Trainer::new(gpu, &model, settings, &data(&model)).unwrap();
     trainer.run(&mut Deaf, &Stop::new(), Some(12), None).unwrap();
     let file = dir.join("checkpoint.safetensors");
-    trainer.checkpoint(2, 12).unwrap().save(&file).unwrap();
+    save(&trainer.checkpoint(2, 12).unwrap(), &file).unwrap();
     sha256(&file)
 }
 
@@ -113,7 +115,7 @@ fn sharing_memory_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let data_shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
     let load = |name: &str, generator: Option<&str>| {
-        let (spec, source) = parse::load_with(name, generator).unwrap();
+        let (spec, source) = model_file::load_with(name, generator).unwrap();
         parse::check(&spec, &source, name, data_shape).unwrap()
     };
     let small = Settings { labels: 20, batch_size: 23, epochs: 2, ..Settings::defaults(Method::Ssl, true) };
@@ -151,7 +153,7 @@ fn sharing_memory_changes_nothing() {
             poison();
             let evaluation = trainer.evaluate(3, Weights::Averaged).unwrap();
             let file = dir.path().join("checkpoint.safetensors");
-            trainer.checkpoint(1, 3).unwrap().save(&file).unwrap();
+            save(&trainer.checkpoint(1, 3).unwrap(), &file).unwrap();
             (sha256(&file), evaluation)
         };
         let table = || Ok(Tiles::tables());

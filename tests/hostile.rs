@@ -2,11 +2,12 @@
 //! every byte. A reader gives a value or an error that names what is wrong; it never panics, and what it takes for whole
 //! is what was written.
 
-use ssgan::data::idx;
+use ssgan::app::report::png::Picture;
+use ssgan::app::run::checkpoint;
+use ssgan::app::run::history;
+use ssgan::app::source::idx;
 use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims};
-use ssgan::report::history;
-use ssgan::report::png::Picture;
 use ssgan::rng::{self, Counter};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use std::path::Path;
@@ -89,9 +90,9 @@ fn checkpoints() {
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.safetensors");
-    whole.save(&path).unwrap();
+    checkpoint::save(&whole, &path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    torment("a.safetensors", &bytes, false, |path| match Checkpoint::load(path) {
+    torment("a.safetensors", &bytes, false, |path| match checkpoint::load(path) {
         // The checksum tells apart what was written from what was not; a file that names neither it nor the format is
         // another program's.
         Ok(read) => {
@@ -148,7 +149,7 @@ fn settings_files() {
         let source = std::fs::read(format!("assets/recipes/{name}.toml")).unwrap();
         torment(&format!("{name}.toml"), &source, true, |path| {
             std::fs::read_to_string(path)
-                .is_ok_and(|text| ssgan::cli::check_settings(&text, "s.toml").is_ok())
+                .is_ok_and(|text| ssgan::app::cli::check_settings(&text, "s.toml").is_ok())
         });
     }
 }

@@ -5,8 +5,8 @@
 #[expect(dead_code, reason = "only the dense model is used")]
 mod models;
 
+use ssgan::app::profile::{self, Profile, Samples};
 use ssgan::gpu::{AdapterChoice, Gpu, Timer, TimingMode};
-use ssgan::profile::{self, Profile, Samples};
 use ssgan::train::Trainer;
 use ssgan::train::settings::{Method, Settings};
 use std::collections::BTreeMap;

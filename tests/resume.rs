@@ -7,7 +7,7 @@
 mod small_data;
 
 use small_data::split;
-use ssgan::train::checkpoint::Checkpoint;
+use ssgan::app::run::checkpoint;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -128,7 +128,8 @@ fn with_the_tiles_that_it_began_with() {
     let said = good(&format!("train {SSL} --tune fast --out stopped --max-steps 11"));
     assert!(!said.contains("tried the tiles"), "{said}");
     // Another choice in the cache: a new run takes it, the old one does not.
-    for file in fs::read_dir(b.path("cache/tiles-fast")).unwrap().map(|f| f.unwrap().path()) {
+    let kept = fs::read_dir(b.path("cache/tiles-fast")).unwrap().map(|f| f.unwrap().path());
+    for file in kept.filter(|f| f.extension().is_some_and(|e| e == "json")) {
         let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         for tile in kept["tiles"].as_object_mut().unwrap().values_mut() {
             *tile = "workgroup-64x16-4x4".into();
@@ -156,19 +157,19 @@ fn on_another_adapter_or_driver() {
     let b = Bench::new();
     b.good(&format!("train {SSL} --out run --max-steps {EPOCH}"));
     let path = b.path("run/checkpoints/epoch-01.safetensors");
-    let whole = Checkpoint::load(&path).unwrap();
+    let whole = checkpoint::load(&path).unwrap();
     for key in ["adapter", "program", "tiles"] {
         let mut other = whole.clone();
         let was = other.metadata.insert(key.into(), "another".into());
         assert!(was.is_some(), "{key} is not in the checkpoint: {:?}", whole.metadata.keys());
-        other.save(&path).unwrap();
+        checkpoint::save(&other, &path).unwrap();
         let said = b.good(&format!("train --resume run --max-steps {}", EPOCH + 1));
         let note = "was another, now it is";
         assert!(said.contains(note) && said.contains("differ in their last bits"), "{key}: {said}");
         assert!(said.contains(&format!("going on after step {EPOCH}")), "{key}: {said}");
         fs::remove_file(b.path("run/checkpoints/epoch-01-interrupted.safetensors")).unwrap();
     }
-    whole.save(&path).unwrap();
+    checkpoint::save(&whole, &path).unwrap();
     let said = b.good("train --resume run");
     assert!(!said.contains("last bits"), "{said}");
 }
@@ -189,7 +190,7 @@ fn many_starts_at_once() {
     assert_eq!(runs.len(), starts, "{runs:?}");
     for run in &runs {
         let saved = run.join("checkpoints/epoch-00-interrupted.safetensors");
-        assert!(Checkpoint::load(&saved).is_ok() && run.join("summary.json").is_file(), "{run:?}");
+        assert!(checkpoint::load(&saved).is_ok() && run.join("summary.json").is_file(), "{run:?}");
     }
     println!("{starts} processes, {} folders", runs.len());
 }
@@ -282,7 +283,7 @@ fn killed_at_any_moment() {
         kill += u32::from(status.signal() == Some(9));
         // None is broken, whatever else a resume might fall back to.
         for name in epochs(&run) {
-            let read = Checkpoint::load(&run.join("checkpoints").join(&name));
+            let read = checkpoint::load(&run.join("checkpoints").join(&name));
             assert!(read.is_ok(), "kill {kill}: {name}: {read:?}");
         }
         // No checkpoint of a whole epoch that was there is gone.

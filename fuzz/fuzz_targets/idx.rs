@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssgan::data::idx::{Kind, read};
+use ssgan::app::source::idx::{Kind, read};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, file)) = bytes.split_first() else { return };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssgan::report::history;
+use ssgan::app::run::history;
 
 fuzz_target!(|text: &str| {
     let (metrics, timing) = text.split_once('\0').unwrap_or((text, ""));

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ssgan::report::png::Picture;
+use ssgan::app::report::png::Picture;
 use std::io::Cursor;
 use std::path::Path;
 

@@ -231,6 +231,7 @@ fn finish(ink: &[f32; PIXELS], level: f32, draws: &mut Draws, image: &mut [u8]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::Digest;
 
     fn some(seed: u64, which: usize, count: u32) -> Split {
         split(seed, which, count, 60_000, &Skeletons::embedded().unwrap())
@@ -241,7 +242,7 @@ mod tests {
     #[test]
     fn the_bytes_are_pinned() {
         let s = some(0, 0, 200);
-        let hash = crate::data::hex_sha256(&[s.images, s.labels].concat());
+        let hash = crate::text::hex(&sha2::Sha256::digest([s.images, s.labels].concat()));
         assert_eq!(
             hash, "41437453b9abc666b0c5e90d7323b8f9d3fd5d51ad1615824668291774d9649f",
             "first 200 images of seed 0"

@@ -1,26 +1,18 @@
-//! Data sets as bytes: the embedded synthetic `digits`, and MNIST and Fashion-MNIST from IDX files that
-//! are on disk or are downloaded. Also which training images count as labelled. Knows nothing of GPUs.
+//! Data sets in memory: images as bytes and their labels, the synthetic `digits`, and which training images count as
+//! labelled. Knows nothing of files and of GPUs.
 
-mod catalog;
 pub mod digits;
-mod fetch;
-pub mod idx;
 mod labels;
 mod raster;
 mod skeleton;
-mod summary;
-
-use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::model::shape::{DataShape, Dims};
+use crate::model::shape::DataShape;
 use crate::text::hex;
 
-pub use catalog::{DIGITS, NAMES};
 pub use labels::{choose, choose_unlabelled, split_validation};
-pub use summary::{Counts, FileStatus, Info, info, status};
 
 /// Images and their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +37,7 @@ impl Split {
 /// A whole data set in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
-    /// One of [`NAMES`].
+    /// Its name.
     pub name: String,
     /// Size of an image, and K.
     pub shape: DataShape,
@@ -85,105 +77,6 @@ impl Dataset {
     }
 }
 
-/// What to load, and from where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// One of [`NAMES`].
-    pub dataset: String,
-    /// Folder with the IDX files. Then only that folder is looked at. `digits` needs no files and ignores it.
-    pub data_dir: Option<PathBuf>,
-    /// Never open a connection.
-    pub offline: bool,
-}
-
-impl Default for Request {
-    fn default() -> Request {
-        Request { dataset: DIGITS.into(), data_dir: None, offline: false }
-    }
-}
-
-/// Told about slow work, for a progress bar.
-pub trait Progress {
-    /// Something begins: its name, and its size in bytes if that is known.
-    fn start(&mut self, what: &str, total_bytes: Option<u64>);
-    /// That many more bytes are done.
-    fn advance(&mut self, bytes: u64);
-    /// It is over, well or not.
-    fn finish(&mut self);
-}
-
-/// [`Progress`] that says nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn start(&mut self, _what: &str, _total_bytes: Option<u64>) {}
-    fn advance(&mut self, _bytes: u64) {}
-    fn finish(&mut self) {}
-}
-
-/// Loads a data set: draws `digits`, or reads IDX files from `data_dir`, else from the cache folder, else
-/// downloads them into the cache folder first.
-///
-/// # Errors
-/// [`Error::Usage`] for a name that is not in [`NAMES`]; [`Error::Data`] for files that are missing, broken
-/// or do not fit together; [`Error::Download`] if no mirror delivered; [`Error::Io`].
-pub fn load(request: &Request, progress: &mut dyn Progress) -> Result<Dataset> {
-    let Some(source) = catalog::find(&request.dataset)? else {
-        progress.start("drawing the digits", None);
-        let drawn = digits::generate();
-        progress.finish();
-        let (train, test) = drawn?;
-        return Dataset::new(DIGITS, digits::SHAPE, train, test);
-    };
-    match &request.data_dir {
-        Some(dir) => read_idx(source, dir),
-        None => read_idx(source, &fetch::ensure(source, request.offline, progress)?),
-    }
-}
-
-/// Downloads what is missing of a data set into the cache folder and returns that folder; `None` for
-/// `digits`, which has no files. With `offline`, only checks.
-///
-/// # Errors
-/// As [`load`].
-pub fn fetch(request: &Request, progress: &mut dyn Progress) -> Result<Option<PathBuf>> {
-    match catalog::find(&request.dataset)? {
-        None => Ok(None),
-        Some(source) => fetch::ensure(source, request.offline, progress).map(Some),
-    }
-}
-
-/// Reads the four files of `source` in `dir`.
-fn read_idx(source: &catalog::Source, dir: &Path) -> Result<Dataset> {
-    let paths = fetch::locate(source, dir)?;
-    let mut parts = Vec::with_capacity(paths.len());
-    for (path, file) in paths.iter().zip(&source.files) {
-        parts.push(idx::read_file(path, file.kind)?);
-    }
-    let [train_images, train_labels, test_images, test_labels]: [idx::Idx; 4] = parts
-        .try_into()
-        .map_err(|_| Error::Data(format!("{}: a data set is made of four files", source.name)))?;
-    let pair = |images: idx::Idx, labels: idx::Idx, at: usize| {
-        let names = (paths[at].display().to_string(), paths[at + 1].display().to_string());
-        idx::pair((&names.0, images), (&names.1, labels), source.classes)
-    };
-    let (train, size) = pair(train_images, train_labels, 0)?;
-    let (test, test_size) = pair(test_images, test_labels, 2)?;
-    if size != test_size {
-        return Err(Error::Data(format!(
-            "{}: training images are {}x{}, test images {}x{}: these files do not belong together",
-            dir.display(),
-            size.0,
-            size.1,
-            test_size.0,
-            test_size.1
-        )));
-    }
-    let image = Dims { height: size.0, width: size.1, channels: 1 };
-    Dataset::new(source.name, DataShape { image, classes: source.classes }, train, test)
-}
-
 fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
     let mut hash = Sha256::new();
     for n in [shape.image.height, shape.image.width, shape.image.channels, shape.classes] {
@@ -197,14 +90,10 @@ fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
     hex(&hash.finalize())
 }
 
-/// SHA-256 as 64 lower-case hexadecimal digits.
-fn hex_sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::shape::Dims;
 
     fn tiny(label: u8) -> Result<Dataset> {
         let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };
@@ -223,36 +112,5 @@ mod tests {
     fn labels_must_be_classes() {
         let e = tiny(2).unwrap_err();
         assert!(matches!(&e, Error::Data(m) if m.contains("label 2")), "{e}");
-    }
-
-    #[test]
-    fn a_misspelt_name_gets_a_suggestion() {
-        let request = Request { dataset: "fashion_mnist".into(), ..Request::default() };
-        let e = load(&request, &mut Silent).unwrap_err();
-        assert!(matches!(&e, Error::Usage(m) if m.contains("did you mean \"fashion-mnist\"?")), "{e}");
-    }
-
-    #[test]
-    fn a_folder_that_is_missing_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let gone = dir.path().join("gone");
-        let request = Request { dataset: "mnist".into(), data_dir: Some(gone.clone()), ..Request::default() };
-        let e = load(&request, &mut Silent).unwrap_err();
-        assert!(matches!(&e, Error::Data(m) if m.contains(&gone.display().to_string())), "{e}");
-    }
-
-    /// Four small files of a folder given by the user load, whatever their hash.
-    #[test]
-    fn a_folder_of_the_user() {
-        let dir = tempfile::tempdir().unwrap();
-        idx::tests::write_set(dir.path(), [3, 2], [(4, 4), (4, 4)]);
-        let request =
-            Request { dataset: "mnist".into(), data_dir: Some(dir.path().into()), ..Request::default() };
-        let set = load(&request, &mut Silent).unwrap();
-        assert_eq!((set.train.len(), set.test.len(), set.shape.image.len()), (3, 2, 16));
-
-        idx::tests::write_set(dir.path(), [3, 2], [(4, 4), (4, 5)]);
-        let e = load(&request, &mut Silent).unwrap_err();
-        assert!(matches!(&e, Error::Data(m) if m.contains("4x4") && m.contains("4x5")), "{e}");
     }
 }

@@ -106,10 +106,3 @@ impl Gpu {
         Err(Error::Gpu(format!("{what}; {advice} (adapter {})", self.summary.name)))
     }
 }
-
-/// The most memory that this process has had, in bytes, where the system tells (Linux).
-pub fn host_peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}

@@ -14,7 +14,7 @@ pub mod wgsl;
 
 pub use adapter::{AdapterChoice, AdapterSummary, Precision, install_hint, list_adapters};
 pub use kernel::Kernel;
-pub use memory::{Memory, host_peak};
+pub use memory::Memory;
 pub use program::{Call, Dispatch, MAX_GROUPS, MAX_TURNS, Param, Program, linear_grid};
 pub use readback::Readback;
 pub use scratch::Pool;

@@ -11,7 +11,6 @@ use crate::text;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use std::ops::Range;
-use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -28,72 +27,20 @@ pub const BUILT_IN: [(&str, &str); 6] = [
 /// Generators that come with the program beside those of its models.
 pub const GENERATORS: [(&str, &str); 1] = [("conv", include_str!("../../assets/generators/conv.toml"))];
 
-/// [`load`], with another generator where one is named; see [`with_generator`].
+/// Reads the text of a generator alone; `file` is its name in messages.
 ///
 /// # Errors
-/// As [`load`].
-pub fn load_with(name_or_path: &str, generator: Option<&str>) -> Result<(ModelSpec, String)> {
-    let (spec, text) = load(name_or_path)?;
-    match generator {
-        Some(generator) => with_generator(&spec, generator),
-        None => Ok((spec, text)),
-    }
-}
-
-/// `spec` with another generator: a built-in one by name, or that of another model; with the text of the whole.
-///
-/// # Errors
-/// As [`load`].
-pub fn with_generator(spec: &ModelSpec, name_or_path: &str) -> Result<(ModelSpec, String)> {
-    let generator = match GENERATORS.iter().find(|(name, _)| *name == name_or_path) {
-        Some((name, source)) => parse_generator(source, &format!("{name}.toml (built in)"))?,
-        None => {
-            load(name_or_path)
-                .map_err(|e| match e {
-                    Error::Usage(reason) => {
-                        let names: Vec<&str> = GENERATORS.iter().map(|(name, _)| *name).collect();
-                        Error::Usage(format!(
-                            "generator: {reason}; or one of the generators: {}",
-                            names.join(", ")
-                        ))
-                    }
-                    other => other,
-                })?
-                .0
-                .generator
-        }
-    };
-    let spec = ModelSpec { generator, ..spec.clone() };
-    let text = toml::to_string(&spec)
-        .map_err(|e| Error::Usage(format!("the model cannot be written as TOML: {e}")))?;
-    // Places of mistakes are those of this text.
-    Ok((parse(&text, "model.toml")?, text))
-}
-
-fn parse_generator(source: &str, file: &str) -> Result<GeneratorSpec> {
+/// As [`parse`].
+pub fn parse_generator(source: &str, file: &str) -> Result<GeneratorSpec> {
     let document = Document { source, file };
     let root = DeTable::parse(source).map_err(|e| text::toml_error(source, file, 0, &e))?;
     document.generator(root.get_ref(), &(0..0))
 }
 
-/// A built-in model by name, or a model file by path; with its text, which checkpoints carry.
-///
-/// # Errors
-/// [`Error::Usage`] for a word that is neither, [`Error::Io`] for a file that cannot be read, and what
-/// [`parse`] finds.
-pub fn load(name_or_path: &str) -> Result<(ModelSpec, String)> {
-    if let Some((name, source)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
-        return Ok((parse(source, &format!("{name}.toml (built in)"))?, (*source).to_string()));
-    }
-    let path = Path::new(name_or_path);
-    let looks_like_a_word = path.extension().is_none() && path.components().count() == 1;
-    if looks_like_a_word && !path.exists() {
-        let names = BUILT_IN.iter().map(|(name, _)| *name);
-        let reason = text::unknown("model", name_or_path, names);
-        return Err(Error::Usage(format!("{reason} (or the path of a model file)")));
-    }
-    let source = text::read(path)?;
-    Ok((parse(&source, name_or_path)?, source))
+/// A model that comes with the program, by name; with its text, which checkpoints carry.
+pub fn built_in(name: &str) -> Option<(&'static str, Result<ModelSpec>)> {
+    let (name, source) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+    Some((source, parse(source, &format!("{name}.toml (built in)"))))
 }
 
 /// Reads a model file's text; `file` is its name in messages.

@@ -91,9 +91,10 @@ mod tests {
 
     #[test]
     fn totals_of_the_dnn_on_mnist() {
-        let (spec, source) = parse::load("dnn").unwrap();
+        let (source, spec) = parse::built_in("dnn").unwrap();
+        let spec = spec.unwrap();
         let data = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
-        let s = ModelSummary::new(&parse::check(&spec, &source, "dnn", data).unwrap());
+        let s = ModelSummary::new(&parse::check(&spec, source, "dnn", data).unwrap());
         let pairs = [(784u64, 1000u64), (1000, 500), (500, 250), (250, 250), (250, 250), (250, 10)];
         // Weights and biases everywhere; only the last layer's scale is trained.
         let parameters: u64 = pairs.iter().map(|(i, o)| i * o + o).sum::<u64>() + 10;

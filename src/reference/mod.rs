@@ -7,7 +7,6 @@
 
 pub mod affine;
 pub mod batch_norm;
-pub mod compare;
 pub mod conv2d;
 pub mod dense;
 pub mod init;
@@ -22,7 +21,7 @@ pub mod shift;
 pub mod step;
 pub mod weight_norm;
 
-pub use compare::{assert_close, assert_nmse, check_close, nmse};
+pub use crate::numerics::{assert_close, assert_nmse, check_close, nmse};
 pub use init::{data_init, init_params};
 pub use loss::{
     DiscriminatorLoss, FeatureMatching, GeneratorLoss, LossSettings, discriminator_loss, feature_matching,

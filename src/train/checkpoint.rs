@@ -1,4 +1,4 @@
-//! Named float tensors and text metadata in one safetensors file: checkpoints and step traces.
+//! Named float tensors and text metadata as the bytes of one safetensors file: checkpoints and step traces.
 //!
 //! Layout: 8 bytes little-endian header length, a JSON header (name -> dtype, shape, byte range; the
 //! metadata under `__metadata__`), the values as little-endian f32 in the header's order. The header is
@@ -11,10 +11,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-
-/// Largest file that is loaded, in bytes: far above any model of this program, far below an accident.
-const MAX_FILE: u64 = 8 << 30;
+use std::path::PathBuf;
 
 /// `format` in the metadata of a run's checkpoints.
 pub const FORMAT: &str = "ssgan-1";
@@ -50,53 +47,29 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes the file atomically. Equal content gives equal bytes.
+    /// Writes the bytes of a file, with more metadata; `extra` wins where both have a key. Equal content gives equal bytes.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written; [`Error::Checkpoint`] for tensors that no file can
-    /// hold (two of one name, or a shape that disagrees with the values).
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.save_with(path, &BTreeMap::new())
-    }
-
-    /// [`Checkpoint::save`] with more metadata; `extra` wins where both have a key.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::save`].
-    pub fn save_with(&self, path: &Path, extra: &BTreeMap<String, String>) -> Result<()> {
+    /// [`Error::Checkpoint`] for tensors that no file can hold (two of one name, or a shape that disagrees with the
+    /// values); the inner error is the writer's.
+    pub fn write(&self, extra: &BTreeMap<String, String>, w: &mut dyn Write) -> Result<std::io::Result<()>> {
         let mut metadata = self.metadata.clone();
         metadata.extend(extra.clone());
         metadata.insert(CHECKSUM.into(), checksum(&self.tensors, &metadata));
         let header =
-            self.header(&metadata).map_err(|reason| Error::Checkpoint { path: path.into(), reason })?;
-        crate::atomic::write_with(path, |w| {
+            self.header(&metadata).map_err(|reason| Error::Checkpoint { path: PathBuf::new(), reason })?;
+        let mut all = || {
             w.write_all(&(header.len() as u64).to_le_bytes())?;
             w.write_all(header.as_bytes())?;
             self.tensors.iter().try_for_each(|t| write_values(w, &t.values))
-        })
-    }
-
-    /// Reads a file that [`Checkpoint::save`] or any other safetensors writer made with f32 tensors.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::Checkpoint`] where it is not what it should be.
-    pub fn load(path: &Path) -> Result<Checkpoint> {
-        let size = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        let bad = |reason: String| Error::Checkpoint { path: path.into(), reason };
-        if !size.is_file() {
-            return Err(bad("not a file; name a .safetensors file or a run folder".into()));
-        }
-        if size.len() > MAX_FILE {
-            return Err(bad(format!("{} bytes is more than any checkpoint of this program has", size.len())));
-        }
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        Checkpoint::parse(&bytes).map_err(bad)
+        };
+        Ok(all())
     }
 
     /// The values of a tensor that must be there with this shape.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] naming the tensor and both shapes; [`in_file`] adds the path.
+    /// [`Error::Checkpoint`] naming the tensor and both shapes; the path is the caller's to add.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
         let bad = |reason: String| Error::Checkpoint { path: PathBuf::new(), reason };
         let Some(tensor) = self.tensors.iter().find(|t| t.name == name) else {
@@ -116,7 +89,7 @@ impl Checkpoint {
     /// A metadata value that must be there.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] naming the key; [`in_file`] adds the path.
+    /// [`Error::Checkpoint`] naming the key; the path is the caller's to add.
     pub fn meta(&self, key: &str) -> Result<&str> {
         self.metadata.get(key).map(String::as_str).ok_or_else(|| Error::Checkpoint {
             path: PathBuf::new(),
@@ -161,7 +134,7 @@ impl Checkpoint {
         Ok(header)
     }
 
-    /// Reads the bytes of a file; what [`Checkpoint::load`] says of it, without the path.
+    /// Reads the bytes of a file; what is wrong is told without its path.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -193,16 +166,6 @@ impl Checkpoint {
             _ => {}
         }
         Ok(Checkpoint { tensors, metadata })
-    }
-}
-
-/// Adds the path to an [`Error::Checkpoint`] of [`Checkpoint::get`] or [`Checkpoint::meta`].
-pub fn in_file(path: &Path) -> impl FnOnce(Error) -> Error {
-    move |e| match e {
-        Error::Checkpoint { path: p, reason } if p.as_os_str().is_empty() => {
-            Error::Checkpoint { path: path.into(), reason }
-        }
-        other => other,
     }
 }
 
@@ -249,7 +212,3 @@ fn explain(e: SafeTensorError) -> String {
     };
     format!("{what}; use another checkpoint of the run, or train again")
 }
-
-#[cfg(test)]
-#[path = "checkpoint_tests.rs"]
-mod tests;

@@ -157,9 +157,10 @@ mod tests {
 
     #[test]
     fn layers_in_words() {
-        let (spec, source) = parse::load("dnn").unwrap();
+        let (source, spec) = parse::built_in("dnn").unwrap();
+        let spec = spec.unwrap();
         let data = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
-        let model = parse::check(&spec, &source, "dnn", data).unwrap();
+        let model = parse::check(&spec, source, "dnn", data).unwrap();
         let words = |name| layer(&model, name);
         assert_eq!(words("grad.generator.1.bias").unwrap(), "batch_norm, layer 2 of the generator");
         assert_eq!(words("d_step.discriminator.2.output").unwrap(), "dense, layer 3 of the discriminator");

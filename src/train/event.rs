@@ -200,7 +200,7 @@ pub struct Summary {
     /// Bytes that the driver had set aside for tensors at the end.
     #[serde(default)]
     pub gpu_bytes: Option<u64>,
-    /// Most bytes that the process has had, where the system tells; with a software adapter those of its tensors too.
+    /// Most bytes that the process has had, where an observer knows; with a software adapter those of its tensors too.
     #[serde(default)]
     pub host_peak_bytes: Option<u64>,
     /// Row = true class, column = predicted class, counts on the test images, raw parameters.

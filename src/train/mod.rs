@@ -25,7 +25,8 @@ pub use export::{export_arena, export_net, import_arena, import_net, permute_wei
 pub use gan::{DStep, DUpdate, GStep, Gan, Pass, Pools, SLOTS, Trained, UpdateRows, ema_scale, state_at};
 pub use inference::{evaluate, sample};
 pub use sampler::Sampler;
+pub use settings::Tune;
 pub use stop::{Stop, Urgency};
-pub use tiles::{Measured, Tiles, Tune};
+pub use tiles::{Known, Measured, Memory, Tiles};
 pub use trace::trace_step;
 pub use trainer::{SAMPLES, Scratch, Trainer};

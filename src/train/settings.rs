@@ -2,11 +2,8 @@
 //!
 //! Defaults are written once, here. The command line and configuration files only override them.
 
-use super::tiles::Tune;
-use crate::data::NAMES;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Precision};
-use crate::text;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -29,6 +26,18 @@ impl Method {
             Method::Supervised => "supervised",
         }
     }
+}
+
+/// How the tiles of matrix products are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tune {
+    /// By tables.
+    Off,
+    /// By measuring what is likely to be fast.
+    Fast,
+    /// By measuring every tile, several times.
+    Full,
 }
 
 /// Reduction of the feature-matching loss over the F features.
@@ -238,9 +247,6 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         let bad =
             |name: &str, value: String, want: &str| Err(Error::Usage(format!("{name} = {value}: {want}")));
-        if !NAMES.contains(&self.dataset.as_str()) {
-            return Err(Error::Usage(text::unknown("data set", &self.dataset, NAMES)));
-        }
         for (name, v) in
             [("learning_rate", self.learning_rate), ("generator_learning_rate", self.generator_learning_rate)]
         {

@@ -1,29 +1,15 @@
 //! The tiles that a run's products get: measured once for an adapter and driver, kept, and written into the run.
 
-use super::settings::{Method, Settings};
-use crate::cache;
+use super::settings::{Method, Settings, Tune};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
 use crate::ops::{Product, ProductKind, Tile, Tiling, tune};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
-
-/// How tiles are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tune {
-    /// By tables.
-    Off,
-    /// By measuring what is likely to be fast.
-    Fast,
-    /// By measuring every tile, several times.
-    Full,
-}
 
 /// Rows of a minibatch that a software adapter measures with `fast`: its tiles are as fast on small ones.
 const FEW_ROWS: u32 = 128;
@@ -44,13 +30,31 @@ pub struct Tiles {
     pub tiles: BTreeMap<String, String>,
 }
 
-/// What the cache keeps of an adapter and driver, as text.
+/// What was measured of an adapter and driver, as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
+pub struct Known {
     /// The winner for each product.
-    tiles: BTreeMap<String, String>,
+    pub tiles: BTreeMap<String, String>,
     /// Tiles that the device was lost with: they are not tried again.
-    lost: BTreeSet<String>,
+    pub lost: BTreeSet<String>,
+}
+
+/// Where it is kept between runs.
+pub trait Memory {
+    /// What is known so far.
+    fn recall(&self) -> Known;
+    /// Changes it, while nobody else does.
+    fn change(&self, change: &mut dyn FnMut(&mut Known));
+}
+
+/// Kept nowhere else.
+impl Memory for RefCell<Known> {
+    fn recall(&self) -> Known {
+        self.borrow().clone()
+    }
+    fn change(&self, change: &mut dyn FnMut(&mut Known)) {
+        change(&mut self.borrow_mut());
+    }
 }
 
 /// What measuring gave.
@@ -77,7 +81,7 @@ impl std::fmt::Display for Tiles {
 
 impl Tune {
     /// What is done where nothing is said: software adapters have a measured table.
-    fn default_on(gpu: &Gpu) -> Tune {
+    pub fn default_on(gpu: &Gpu) -> Tune {
         if gpu.summary().is_software() { Tune::Off } else { Tune::Fast }
     }
 }
@@ -88,7 +92,7 @@ impl Tiles {
         Tiles { tune: Tune::Off, tiles: BTreeMap::new() }
     }
 
-    /// Measures the products of the training step that were not measured before on this adapter and driver. `before` each
+    /// Measures the products of the training step that `memory` does not know of this adapter and driver. `before` each
     /// it is told how many are done and may end it. Each winner is kept at once, and so is a tile that the device was lost
     /// with, so that the next device is not lost to it.
     ///
@@ -98,17 +102,7 @@ impl Tiles {
         gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
-        before: impl FnMut(u32) -> Result<()>,
-    ) -> Result<(Tiles, Measured)> {
-        let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
-        Tiles::measure_kept(gpu, model, settings, (tune, cache_file(gpu, tune).as_deref()), before)
-    }
-
-    fn measure_kept(
-        gpu: &Gpu,
-        model: &ModelShape,
-        settings: &Settings,
-        (tune, file): (Tune, Option<&Path>),
+        (tune, memory): (Tune, &dyn Memory),
         mut before: impl FnMut(u32) -> Result<()>,
     ) -> Result<(Tiles, Measured)> {
         let mut measured = Measured { products: 0, changed: 0 };
@@ -129,9 +123,7 @@ impl Tiles {
             n if software && tune == Tune::Fast => n.min(FEW_ROWS),
             n => n,
         };
-        let kept = || -> Kept { file.and_then(cache::read).unwrap_or_default() };
-        let keep = |kept: &Kept| file.map(|file| cache::write(file, kept));
-        let known = |kind: ProductKind| named(gpu, kept().tiles.get(&kind.to_string())?);
+        let known = |kind: ProductKind| named(gpu, memory.recall().tiles.get(&kind.to_string())?);
         let tiles = Tiles::of(gpu, model, settings, rows, |product| {
             let kind = product.kind();
             if let Some(tile) = known(kind) {
@@ -139,7 +131,7 @@ impl Tiles {
             }
             before(measured.products)?;
             let mut tiles = candidates(gpu, table.tile(kind), tune);
-            let lost = kept().lost;
+            let lost = memory.recall().lost;
             tiles.retain(|t| !lost.contains(&t.to_string()));
             let default = tiles.first().copied().unwrap_or_else(|| table.tile(kind));
             let rounds = if tune == Tune::Fast { 3 } else { 9 };
@@ -148,9 +140,9 @@ impl Tiles {
                 Ok(trials) => tune::winner(&trials).unwrap_or(default),
                 Err(Error::DeviceLost(why)) => {
                     let Some(tile) = trying.get() else { return Err(Error::DeviceLost(why)) };
-                    let mut kept = kept();
-                    kept.lost.insert(tile.to_string());
-                    keep(&kept);
+                    memory.change(&mut |known| {
+                        known.lost.insert(tile.to_string());
+                    });
                     return Err(Error::DeviceLost(format!(
                         "{why}, while the tile {tile} was tried; --tune off tries none"
                     )));
@@ -162,9 +154,10 @@ impl Tiles {
             measured.products += 1;
             measured.changed += u32::from(tile != default);
             // Another process may have been faster: the first choice holds.
-            let mut kept = kept();
-            let first = kept.tiles.entry(kind.to_string()).or_insert_with(|| tile.to_string()).clone();
-            keep(&kept);
+            let mut first = String::new();
+            memory.change(&mut |known| {
+                first = known.tiles.entry(kind.to_string()).or_insert_with(|| tile.to_string()).clone();
+            });
             Ok(named(gpu, &first).unwrap_or(tile))
         })?;
         Ok((Tiles { tune, ..tiles }, measured))
@@ -216,13 +209,6 @@ impl Tiles {
         let tiles = step_products(gpu, model, settings, 1).iter().filter_map(known).collect();
         Tiling::Measured { tiles: Rc::new(tiles), otherwise: Rc::new(table) }
     }
-}
-
-/// Where the winners are kept, which depend on which tiles there were to choose from.
-fn cache_file(gpu: &Gpu, tune: Tune) -> Option<PathBuf> {
-    let all: Vec<String> = Tile::of(gpu).iter().map(ToString::to_string).collect();
-    let folder = if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" };
-    cache::adapter_file(gpu, folder, &format!("{} {}", env!("CARGO_PKG_VERSION"), all.join(" ")))
 }
 
 /// A tile that rounds, if on this product it computes what one that does not computes.
@@ -298,26 +284,24 @@ layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
         let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
         let model = parse::check(&parse::parse(MODEL, "m").unwrap(), MODEL, "m", shape).unwrap();
         let settings = Settings { batch_size: 16, ..Settings::defaults(Method::Ssl, false) };
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("tiles.json");
+        let memory = RefCell::new(Known::default());
         let open = || Gpu::open(&Default::default()).unwrap();
-        let measure =
-            || Tiles::measure_kept(&open(), &model, &settings, (Tune::Fast, Some(&file)), |_| Ok(()));
+        let measure = || Tiles::measure(&open(), &model, &settings, (Tune::Fast, &memory), |_| Ok(()));
         // Numbers, weights, the product.
         fault::at([2]);
         let said = measure().unwrap_err().to_string();
         assert_eq!(fault::left(), 0);
-        let kept: Kept = cache::read(&file).unwrap();
+        let kept = memory.recall();
         let lost: Vec<_> = kept.lost.iter().collect();
         assert!(lost.len() == 1 && kept.tiles.is_empty(), "{kept:?}");
         assert!(said.contains(lost[0]) && said.contains("--tune off"), "{said}");
         let (tiles, measured) = measure().unwrap();
         assert!(measured.products > 0 && tiles.tiles.values().all(|t| t != lost[0]), "{tiles}: {lost:?}");
-        assert_eq!(cache::read::<Kept>(&file).unwrap().lost, kept.lost);
+        assert_eq!(memory.recall().lost, kept.lost);
         // Of all tiles one is left.
         let mut all = candidates(&open(), Tile::portable()[0], Tune::Fast);
         let left = all.pop().unwrap().to_string();
-        cache::write(&file, &Kept { lost: all.iter().map(Tile::to_string).collect(), ..Kept::default() });
+        memory.replace(Known { lost: all.iter().map(Tile::to_string).collect(), ..Known::default() });
         let (tiles, _) = measure().unwrap();
         assert!(tiles.tiles.len() > 1 && tiles.tiles.values().all(|t| *t == left), "{tiles}: {left}");
     }

@@ -10,7 +10,7 @@ use super::stop::Stop;
 use super::tiles::Tiles;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Gpu, Pool, Program, Readback, Timer, Timing};
+use crate::gpu::{Gpu, Pool, Program, Readback, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
@@ -571,7 +571,7 @@ impl<'g> Trainer<'g> {
             driver: started.driver,
             backend: started.backend,
             gpu_bytes: Some(self.ops.gpu.reserved()),
-            host_peak_bytes: gpu::host_peak(),
+            host_peak_bytes: None,
             confusion: test.confusion,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::models::{CNN_JOINED, CNN_SEPARATE, DNN, data_set, model};
 use super::{Comparison, gpu, ssl, supervised, values};
+use ssgan::app::run::checkpoint::{self, save_with};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, Settings};
 use ssgan::train::trace_step;
@@ -50,7 +51,7 @@ fn write_traces() {
     for (name, toml, shape, settings) in cases() {
         let text = BTreeMap::from([("model_toml".to_string(), toml.to_string())]);
         let file = dir.join(format!("{name}.safetensors"));
-        trace(toml, shape, &settings).save_with(&file, &text).unwrap();
+        save_with(&trace(toml, shape, &settings), &text, &file).unwrap();
         println!("{}", file.display());
     }
 }
@@ -59,7 +60,7 @@ fn write_traces() {
 fn one_step_gives_what_pytorch_gives() {
     for (name, toml, shape, settings) in cases() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.safetensors"));
-        let fixture = Checkpoint::load(&file).unwrap();
+        let fixture = checkpoint::load(&file).unwrap();
         assert_eq!(fixture.meta("step").unwrap(), STEP.to_string());
         assert_eq!(
             fixture.meta("model_toml").unwrap(),

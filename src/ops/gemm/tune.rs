@@ -3,8 +3,8 @@
 use super::{Conv, Epilogue, Gemm, GradientIn, Operand, ProductKind, Right, Tile, Tiling};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
+use crate::numerics::nmse;
 use crate::ops::{Fill, Ops, State};
-use crate::reference::nmse;
 use std::cell::Cell;
 
 /// A tile that takes so many times as long as the best is timed once.

@@ -1,0 +1,47 @@
+//! `ssgan adapters`.
+
+use super::output;
+use crate::app::report::table::{Align, Table};
+use crate::error::Result;
+use crate::gpu;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the list as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let adapters = gpu::list_adapters();
+    if args.json {
+        return output::print_json(&adapters);
+    }
+    if adapters.is_empty() {
+        return output::print(&format!("no adapter\n\n{}\n", gpu::install_hint().trim_end()));
+    }
+    let mut table = Table::new(&[
+        ("index", Align::Right),
+        ("name", Align::Left),
+        ("kind", Align::Left),
+        ("backend", Align::Left),
+        ("driver", Align::Left),
+        ("usable", Align::Left),
+    ]);
+    for a in &adapters {
+        let usable = match &a.problem {
+            None if a.usable => "yes".to_string(),
+            None => "no".to_string(),
+            Some(problem) => format!("no: {problem}"),
+        };
+        table.row([
+            a.index.to_string(),
+            a.name.clone(),
+            a.kind.clone(),
+            a.backend.clone(),
+            a.driver_text(),
+            usable,
+        ]);
+    }
+    output::print(&table.to_string())
+}

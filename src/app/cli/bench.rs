@@ -1,0 +1,353 @@
+//! `ssgan bench`.
+
+use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
+use super::load;
+use super::output::{self, Kind};
+use crate::app::model_file;
+use crate::app::profile::bench::{self, Product, Timed};
+use crate::app::profile::growth::{self, Axis, Point};
+use crate::app::profile::{Roofs, Spread};
+use crate::app::report::plot;
+use crate::app::report::table::{Align, Table};
+use crate::app::run::tiles;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::model::parse;
+use crate::ops::Tile;
+use crate::text;
+use crate::train::settings::{Method, Settings};
+use crate::train::{Scratch, Trainer};
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Verify and time the variants of one kernel
+    Kernel(KernelArgs),
+    /// Time whole training steps
+    Step(StepArgs),
+    /// Time steps of growing minibatches, networks and images, each in turns with a step of the usual size
+    Growth(GrowthArgs),
+}
+
+/// Kernels with variants to choose from.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KernelArg {
+    /// C = A B
+    Gemm,
+}
+
+#[derive(Debug, clap::Args)]
+struct KernelArgs {
+    /// Kernel
+    #[arg(value_enum)]
+    kernel: KernelArg,
+    /// Rows of C, columns of C, inner size
+    #[arg(long, value_name = "MxNxK", default_value = "512x1000x784")]
+    shape: String,
+    /// A stored by columns, as in weight gradients
+    #[arg(long)]
+    columns: bool,
+    /// A tile by its name, or all
+    #[arg(long, value_name = "NAME|all", default_value = "all")]
+    variant: String,
+    /// Runs of each variant, in turns
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct StepArgs {
+    /// dnn, cnn, or the path of a model file; several are timed in turns
+    #[arg(long, value_name = "NAME|PATH", default_values = ["dnn", "cnn"])]
+    model: Vec<String>,
+    /// Rows of a minibatch
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    batch_size: u32,
+    /// Steps of each model
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    /// Steps before them
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    warmup: u32,
+    /// One model; a step for every line on standard input, its time as a line of JSON
+    #[arg(long, conflicts_with_all = ["runs", "warmup"])]
+    paced: bool,
+    #[command(flatten)]
+    tune: TuneArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct GrowthArgs {
+    /// dnn, cnn, or the path of a model file; several are measured one after another
+    #[arg(long, value_name = "NAME|PATH", default_values = ["dnn", "cnn"])]
+    model: Vec<String>,
+    /// Steps of each size
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    /// Draw time per image, time per operation and memory into a PNG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    tune: TuneArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    match &args.what {
+        What::Kernel(a) => kernel(a),
+        What::Step(a) => step(a),
+        What::Growth(a) => growth(a),
+    }
+}
+
+fn kernel(args: &KernelArgs) -> Result<()> {
+    let KernelArg::Gemm = args.kernel;
+    let product = product(&args.shape, args.columns)?;
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let mut tiles = Tile::of(&gpu);
+    if args.variant != "all" {
+        let names: Vec<String> = tiles.iter().map(ToString::to_string).collect();
+        tiles.retain(|t| t.to_string() == args.variant);
+        if tiles.is_empty() {
+            let names = names.iter().map(String::as_str);
+            return Err(Error::Usage(text::unknown("variant", &args.variant, names)));
+        }
+    }
+    product.fits(&gpu)?;
+    let roofs = Roofs::cached(&gpu, false)?;
+    let timed = bench::gemm(&gpu, product, &tiles, args.runs)?;
+    let intensity = product.flops() as f64 / product.bytes() as f64;
+    if args.speech.json {
+        return output::print_json(&json!({
+            "adapter": gpu.summary().name,
+            "driver": gpu.summary().driver_text(),
+            "product": product,
+            "flop": product.flops(),
+            "bytes": product.bytes(),
+            "roofs": roofs,
+            "variants": timed,
+        }));
+    }
+    let right = ["median ms", "p25", "p75", "min", "GFLOP/s", "% roof", "error"].map(|h| (h, Align::Right));
+    let heads: Vec<_> =
+        [("variant", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]).collect();
+    let mut table = Table::new(&heads);
+    for t in &timed {
+        let rate = product.flops() as f64 / t.time.p50;
+        let mut cells = vec![t.variant.clone()];
+        cells.extend(times(&t.time));
+        cells.push(format!("{:.2}", rate / 1e9));
+        cells.push(format!("{:.1}", 100.0 * rate / roofs.at(intensity)));
+        cells.push(format!("{:.0e}", t.nmse));
+        cells.push(note(t));
+        table.row(cells);
+    }
+    output::print(&format!(
+        "C [{m}, {n}] = A B, inner size {k}, A by {}: {:.3} GFLOP, {:.2} FLOP/B; {} runs each\n{}\n\n{table}",
+        if product.columns { "columns" } else { "rows" },
+        product.flops() as f64 / 1e9,
+        intensity,
+        args.runs,
+        gpu.summary().name,
+        m = product.m,
+        n = product.n,
+        k = product.k,
+    ))
+}
+
+fn note(t: &Timed) -> String {
+    let split = if t.dispatches > 1 { "K split" } else { "" };
+    let chosen = if t.chosen { "chosen" } else { "" };
+    [chosen, split].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn times(s: &Spread) -> [String; 4] {
+    [s.p50, s.p25, s.p75, s.min].map(|t| format!("{:.3}", t * 1e3))
+}
+
+/// Largest size of a product.
+const MAX: u32 = 1_000_000;
+
+fn product(shape: &str, columns: bool) -> Result<Product> {
+    let sizes: Vec<Option<u32>> = shape.split('x').map(|n| n.parse().ok()).collect();
+    match sizes[..] {
+        [Some(m @ 1..=MAX), Some(n @ 1..=MAX), Some(k @ 1..=MAX)] => Ok(Product { m, n, k, columns }),
+        _ => Err(Error::Usage(format!(
+            "--shape {shape:?}: write rows x columns x inner size, each 1 to {MAX}, such as 512x1000x784"
+        ))),
+    }
+}
+
+fn step(args: &StepArgs) -> Result<()> {
+    let mut progress = args.speech.progress();
+    let settings = Settings {
+        batch_size: args.batch_size,
+        tune: args.tune.choice(),
+        ..Settings::defaults(Method::Ssl, false)
+    };
+    let set = load::dataset(&settings, &mut progress)?;
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let mut trainers = vec![];
+    for name in &args.model {
+        let (spec, source) = model_file::load(name)?;
+        let model = parse::check(&spec, &source, name, set.shape)?;
+        let chosen = || Ok(tiles::measure(&gpu, &model, &settings, |_| Ok(()))?.0);
+        trainers.push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, chosen)?);
+    }
+    if args.paced {
+        return match trainers.as_slice() {
+            [one] => paced(one),
+            _ => Err(Error::Usage("--paced times one model: give --model once".into())),
+        };
+    }
+    let roofs = Roofs::cached(&gpu, false)?;
+    let spreads = bench::steps(&trainers.iter().collect::<Vec<_>>(), args.warmup, args.runs)?;
+    if args.speech.json {
+        let rows: Vec<_> = (trainers.iter().zip(&spreads))
+            .map(|(t, s)| json!({ "model": t.model().name, "flop": t.program().flops(), "time": s }))
+            .collect();
+        return output::print_json(&json!({
+            "adapter": gpu.summary().name,
+            "driver": gpu.summary().driver_text(),
+            "batch_size": args.batch_size,
+            "roofs": roofs,
+            "models": rows,
+        }));
+    }
+    let right = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
+    let heads: Vec<_> =
+        [("model", Align::Left)].into_iter().chain(right.map(|h| (h, Align::Right))).collect();
+    let mut table = Table::new(&heads);
+    for (t, s) in trainers.iter().zip(&spreads) {
+        let flops = t.program().flops() as f64;
+        let mut cells = vec![t.model().name.clone()];
+        cells.extend(times(s));
+        cells.push(format!("{:.2}", flops / 1e9));
+        cells.push(format!("{:.2}", flops / s.p50 / 1e9));
+        cells.push(format!("{:.1}", 100.0 * flops / s.p50 / roofs.flops_per_second));
+        table.row(cells);
+    }
+    output::print(&format!(
+        "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
+        args.batch_size,
+        args.runs,
+        gpu.summary().name
+    ))
+}
+
+fn growth(args: &GrowthArgs) -> Result<()> {
+    let progress = args.speech.progress();
+    // What can be refused is refused before minutes of measuring.
+    if let Some(file) = &args.plot {
+        output::check_file(file, Kind::Picture)?;
+    }
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let mut models = vec![];
+    for model in &args.model {
+        let mut points = vec![];
+        for axis in Axis::ALL {
+            let tell = |p: &Point| progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
+            points.extend(growth::measure(&gpu, model, args.tune.choice(), axis, args.runs, tell)?);
+        }
+        models.push((model.clone(), points));
+    }
+    // Before what is printed, which nobody may be left to read.
+    if let Some(file) = &args.plot {
+        plot::draw_grid(&growth::panels(&models), 3).save(file)?;
+    }
+    if args.speech.json {
+        let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
+        return output::print_json(&json!({
+            "adapter": gpu.summary().name,
+            "driver": gpu.summary().driver_text(),
+            "models": models.iter().map(of).collect::<Vec<_>>(),
+        }));
+    }
+    let right =
+        ["median ms", "p25", "p75", "us/image", "image, relative", "GFLOP/s", "operation, relative", "MiB"];
+    let left = ["model", "grown", "to"].map(|h| (h, Align::Left));
+    let heads: Vec<_> = left.into_iter().chain(right.map(|h| (h, Align::Right))).collect();
+    let mut table = Table::new(&heads);
+    let mut refused = String::new();
+    for (model, points) in &models {
+        for p in points {
+            let mut cells = vec![model.clone(), p.axis.name().into(), p.value.to_string()];
+            match &p.cost {
+                Some(c) => {
+                    cells.extend([c.time.p50, c.time.p25, c.time.p75].map(|t| format!("{:.1}", 1e3 * t)));
+                    cells.push(format!("{:.0}", 1e6 * c.time.p50 / f64::from(c.images)));
+                    cells.push(format!("{:.2}", c.image()));
+                    cells.push(format!("{:.1}", c.flop as f64 / c.time.p50 / 1e9));
+                    cells.push(format!("{:.2}", c.operation()));
+                    cells.push(format!("{:.0}", c.bytes as f64 / f64::from(1 << 20)));
+                }
+                None => {
+                    cells.push("refused".into());
+                    let why = p.refused.as_deref().unwrap_or_default();
+                    refused += &format!("\n{model}, {} {}: {why}", p.axis.name(), p.value);
+                }
+            }
+            table.row(cells);
+        }
+    }
+    output::print(&format!(
+        "steps of growing size, {} runs each, in turns with one of the usual size; relative: its times are 1\n{}\n\n{table}{refused}\n",
+        args.runs,
+        gpu.summary().name
+    ))
+}
+
+/// A step for every line on standard input, so that another program can take turns with it.
+fn paced(trainer: &Trainer<'_>) -> Result<()> {
+    trainer.initialise()?;
+    let summary = trainer.gpu().summary();
+    output::print(&format!(
+        "{}\n",
+        json!({
+            "name": concat!("ssgan ", env!("CARGO_PKG_VERSION")),
+            "adapter": summary.name,
+            "driver": summary.driver_text(),
+            "flop": trainer.program().flops(),
+        })
+    ))?;
+    for (t, line) in std::io::stdin().lines().enumerate() {
+        line.map_err(Error::io("read", "standard input"))?;
+        let ms = 1e3 * trainer.untimed_step(t as u32)?.as_secs_f64();
+        output::print(&format!("{}\n", json!({ "ms": ms })))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes() {
+        let p = product("512x1000x784", true).unwrap();
+        assert_eq!((p.m, p.n, p.k, p.columns), (512, 1000, 784, true));
+        assert_eq!((p.flops(), p.bytes()), (802_816_000, 4 * (512 * 784 + 784_000 + 512_000)));
+        for bad in ["", "1x2", "0x1x1", "1x2x3x4", "1x2xa", "1x2x1000001", "-1x2x3"] {
+            assert_eq!(product(bad, false).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+}

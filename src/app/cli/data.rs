@@ -1,0 +1,137 @@
+//! `ssgan data fetch|info|preview`.
+
+use super::args::{DataArgs, SpeechArgs};
+use super::load;
+use super::output::{self, Kind};
+use crate::app::report::grid;
+use crate::app::report::table::{Align, Table};
+use crate::app::source::{self, DIGITS, Request};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+/// Largest height and width of a preview, before small images are enlarged.
+const MAX_SIDE: u64 = 8192;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Download a data set into the cache folder and check it
+    Fetch {
+        #[command(flatten)]
+        data: DataArgs,
+        #[command(flatten)]
+        speech: SpeechArgs,
+    },
+    /// Count a data set's images and classes
+    Info {
+        #[command(flatten)]
+        data: DataArgs,
+        #[command(flatten)]
+        speech: SpeechArgs,
+    },
+    /// Draw the first images of a data set into a PNG file
+    Preview {
+        #[command(flatten)]
+        data: DataArgs,
+        #[command(flatten)]
+        speech: SpeechArgs,
+        /// Picture to write
+        #[arg(long, value_name = "FILE", default_value = "preview.png")]
+        out: PathBuf,
+        /// Images in the picture, in a square
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        count: u32,
+        /// Show test images instead of training images
+        #[arg(long)]
+        test: bool,
+    },
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    match &args.command {
+        Command::Fetch { data, speech } => fetch(data, speech),
+        Command::Info { data, speech } => info(data, speech),
+        Command::Preview { data, speech, out, count, test } => preview(data, speech, out, *count, *test),
+    }
+}
+
+fn request(args: &DataArgs) -> Result<Request> {
+    load::request(args.dataset.as_deref().unwrap_or(DIGITS), args.data_dir.as_deref(), args.offline)
+}
+
+fn read(args: &DataArgs, speech: &SpeechArgs) -> Result<Dataset> {
+    source::load(&request(args)?, &mut speech.progress())
+}
+
+fn fetch(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
+    if let Some(dir) = &args.data_dir {
+        return Err(Error::Usage(format!(
+            "--data-dir {}: downloads go to the cache folder, which SSGAN_CACHE_DIR names; leave it out",
+            dir.display()
+        )));
+    }
+    let request = request(args)?;
+    let folder = source::fetch(&request, &mut speech.progress())?;
+    if speech.json {
+        return output::print_json(
+            &serde_json::json!({ "dataset": request.dataset, "folder": folder.as_deref().map(output::path) }),
+        );
+    }
+    output::print(&match folder {
+        Some(folder) => format!("{} is complete in {}\n", request.dataset, folder.display()),
+        None => format!("{} is drawn by the program; there is nothing to download\n", request.dataset),
+    })
+}
+
+fn info(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
+    let info = source::info(&read(args, speech)?);
+    if speech.json {
+        return output::print_json(&info);
+    }
+    let [height, width, channels] = info.image;
+    let mut table = Table::new(&[("class", Align::Left), ("train", Align::Right), ("test", Align::Right)]);
+    for (class, (train, test)) in info.train.per_class.iter().zip(&info.test.per_class).enumerate() {
+        table.row([class.to_string(), train.to_string(), test.to_string()]);
+    }
+    table.rule();
+    table.row(["images".into(), info.train.images.to_string(), info.test.images.to_string()]);
+    let number = |v: f64| format!("{v:.4}");
+    table.row(["mean intensity".into(), number(info.train.mean), number(info.test.mean)]);
+    table.row(["deviation".into(), number(info.train.std), number(info.test.std)]);
+    output::print(&format!(
+        "{}: images {channels}x{height}x{width}, {} classes\nfingerprint {}\n\n{table}",
+        info.name, info.classes, info.fingerprint
+    ))
+}
+
+fn preview(
+    args: &DataArgs,
+    speech: &SpeechArgs,
+    out: &std::path::Path,
+    count: u32,
+    test: bool,
+) -> Result<()> {
+    output::check_file(out, Kind::Picture)?;
+    let set = read(args, speech)?;
+    let split = if test { &set.test } else { &set.train };
+    let count = split.len().min(count as usize);
+    let image = set.shape.image;
+    let side = u64::from(image.height.max(image.width)) * (count as f64).sqrt().ceil() as u64;
+    if side > MAX_SIDE {
+        return Err(Error::Usage(format!(
+            "--count {count}: a picture {side} pixels wide or high; at most {MAX_SIDE} are drawn"
+        )));
+    }
+    let pixels = &split.images[..count * image.len() as usize];
+    grid::grid_of_bytes(pixels, image).save(out)?;
+    if speech.json {
+        return output::print_json(&serde_json::json!({ "dataset": set.name, "picture": output::path(out) }));
+    }
+    output::print(&format!("{}\n", out.display()))
+}

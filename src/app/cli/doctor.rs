@@ -1,0 +1,124 @@
+//! `ssgan doctor`: what works here, and what to install where something does not.
+
+use super::args::AdapterArgs;
+use super::{load, output};
+use crate::app::cache;
+use crate::app::source::{self, DIGITS, NAMES};
+use crate::error::{Error, Result};
+use crate::gpu::{self, Gpu};
+use serde::Serialize;
+use std::path::Path;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    /// Print the findings as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    ok: bool,
+    /// Whether nothing can be trained without it.
+    needed: bool,
+    detail: String,
+}
+
+impl Check {
+    fn new(what: &'static str, needed: bool, result: Result<String>) -> Check {
+        match result {
+            Ok(detail) => Check { what, ok: true, needed, detail },
+            Err(e) => Check { what, ok: false, needed, detail: e.to_string() },
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut checks = vec![Check::new("program", true, Ok(format!("ssgan {}", env!("CARGO_PKG_VERSION"))))];
+    let adapter = check_adapter(args, &mut checks);
+    checks.push(Check::new("cache folder", false, cache::dir().and_then(|dir| writable(&dir))));
+    for name in NAMES {
+        checks.push(Check { what: name, ..check_data(name) });
+    }
+    checks.push(Check::new("this folder", false, writable(Path::new("."))));
+    if args.json {
+        output::print_json(&checks)?;
+    } else {
+        let mut text = String::new();
+        for c in &checks {
+            let mark = if c.ok {
+                "ok"
+            } else if c.needed {
+                "FAIL"
+            } else {
+                "-"
+            };
+            text += &format!(
+                "{mark:<5} {:<14} {}\n",
+                c.what,
+                c.detail.trim_end().replace('\n', "\n                     ")
+            );
+        }
+        if adapter.is_err() {
+            text += &format!("\nWhat to install:\n{}\n", gpu::install_hint().trim_end());
+        }
+        output::print(&text)?;
+    }
+    adapter
+}
+
+fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
+    let gpu = match Gpu::open(&args.adapter.choice()) {
+        Ok(gpu) => gpu,
+        Err(e) => {
+            checks.push(Check { what: "adapter", ok: false, needed: true, detail: e.to_string() });
+            return Err(e);
+        }
+    };
+    let a = gpu.summary();
+    checks.push(Check::new("adapter", true, Ok(format!("{} ({}, {})", a.name, a.kind, a.backend))));
+    let advice = a.advice().map_or(String::new(), |advice| format!("\n{advice}"));
+    checks.push(Check::new("driver", true, Ok(a.driver_text() + &advice)));
+    let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };
+    let features = format!("{features}; subgroups of {} to {}", a.subgroup_min, a.subgroup_max);
+    checks.push(Check::new("features", false, Ok(features)));
+    let test = crate::ops::self_test(&gpu);
+    let failed = test.as_ref().err().map(ToString::to_string);
+    checks.push(Check::new("self-test", true, test));
+    failed.map_or(Ok(()), |reason| Err(Error::Gpu(format!("the self-test failed: {reason}"))))
+}
+
+/// Whether a data set is at hand without a download.
+fn check_data(name: &'static str) -> Check {
+    if name == DIGITS {
+        return Check::new(name, true, Ok("drawn by the program".into()));
+    }
+    let found = load::request(name, None, true).and_then(|r| source::status(&r)).map(|files| {
+        let there = files.iter().filter(|f| f.path.is_some()).count();
+        let good = files.iter().filter(|f| f.published).count();
+        (there, good, files.len())
+    });
+    match found {
+        Ok((_, good, all)) if good == all => {
+            Check::new(name, false, Ok(format!("{good} files in the cache")))
+        }
+        Ok((there, good, all)) => {
+            let detail = format!(
+                "{there} of {all} files in the cache, {good} intact: `ssgan data fetch --dataset {name}`"
+            );
+            Check { what: name, ok: false, needed: false, detail }
+        }
+        Err(e) => Check::new(name, false, Err(e)),
+    }
+}
+
+/// Tries to make a file in the folder, or in the nearest one above it that exists.
+fn writable(dir: &Path) -> Result<String> {
+    let exists = dir.ancestors().find(|d| d.is_dir()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(exists).map_err(Error::io("write in", exists))?;
+    Ok(format!("{}, writable", dir.display()))
+}

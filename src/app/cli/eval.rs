@@ -1,0 +1,81 @@
+//! `ssgan eval`.
+
+use super::args::{AdapterArgs, DataArgs, SpeechArgs};
+use super::load::{self, Trained};
+use super::output::{self, Kind};
+use crate::app::report::confusion;
+use crate::app::run::checkpoint::in_file;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run folder (its newest checkpoint) or checkpoint file
+    #[arg(value_name = "RUN|CHECKPOINT")]
+    trained: PathBuf,
+    /// Use the moving average of the parameters
+    #[arg(long)]
+    averaged: bool,
+    /// Write the confusion matrix as a PNG file
+    #[arg(long, value_name = "FILE")]
+    confusion: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut progress = args.speech.progress();
+    if let Some(file) = &args.confusion {
+        output::check_file(file, Kind::Picture)?;
+    }
+    let trained = Trained::load(&args.trained)?;
+    let set = load::test_data(&trained, &args.data, &mut progress)?;
+    trained.fits(&set)?;
+    if trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint) {
+        let own = match trained.dataset == set.name {
+            true => format!("other files of {}", set.name),
+            false => trained.dataset.clone(),
+        };
+        progress.note(&format!("trained on {own}, testing on {}", set.name));
+    }
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let result = crate::train::evaluate(&gpu, &trained.model, &trained.checkpoint, &set, args.averaged)
+        .map_err(in_file(&trained.path))?;
+    let picture = || match &args.confusion {
+        Some(path) => confusion::picture(&result.confusion).save(path),
+        None => Ok(()),
+    };
+    // What took the time first: a picture may fail.
+    if args.speech.json {
+        output::print_json(&serde_json::json!({
+            "checkpoint": output::path(&trained.path),
+            "model": trained.model.name,
+            "dataset": set.name,
+            "data_sha256": set.fingerprint,
+            "test_images": set.test.len(),
+            "averaged": args.averaged,
+            "accuracy": result.accuracy,
+            "loss": result.loss,
+            "confusion": result.confusion,
+        }))?;
+        return picture();
+    }
+    let what = if args.averaged { " (averaged parameters)" } else { "" };
+    output::print(&format!(
+        "{}: {} on {}{what}\naccuracy {:.4}, loss {:.4}, {} test images\n\n{}\n{}",
+        trained.path.display(),
+        trained.model.name,
+        set.name,
+        result.accuracy,
+        result.loss,
+        set.test.len(),
+        confusion::per_class(&result.confusion),
+        confusion::table(&result.confusion),
+    ))?;
+    picture()
+}

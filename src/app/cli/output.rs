@@ -1,0 +1,168 @@
+//! What leaves the program: results on standard output, files where they were asked for, the one error on standard error.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+const STDOUT: &str = "standard output";
+
+/// Writes text to standard output, all of it.
+///
+/// # Errors
+/// [`Error::Io`]; [`fail`] stays silent for a reader that went away (`ssgan ... | head`).
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::io("write", STDOUT))
+}
+
+/// Characters across the terminal on standard output; `None` if it is none.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// Writes one indented JSON document to standard output. NaN and infinities become null.
+///
+/// # Errors
+/// As [`print()`].
+pub fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&crate::app::text::json("the result", value)?)
+}
+
+/// A path for JSON, which is Unicode: what is not comes as U+FFFD, where serde would refuse it.
+pub fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Prints `error: ...` with its causes to standard error and gives the exit status.
+pub fn fail(e: &Error) -> ExitCode {
+    if let Error::Io { path, source, .. } = e
+        && source.kind() == ErrorKind::BrokenPipe
+        && path.as_os_str() == STDOUT
+    {
+        return ExitCode::SUCCESS;
+    }
+    let mut text = format!("error: {e}");
+    let mut cause = std::error::Error::source(e);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Most of our messages already end in their cause.
+        if !text.contains(&inner_text) {
+            text += &format!("\n  because: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    crate::app::report::progress::say(&text);
+    ExitCode::from(match e {
+        Error::Interrupted(_) => crate::app::run::interrupt::exit_code(),
+        e => e.exit_code(),
+    })
+}
+
+/// What a command writes where it is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// PNG.
+    Picture,
+    /// SVG.
+    Drawing,
+    /// A traced step, safetensors.
+    Trace,
+    /// JSON.
+    Json,
+}
+
+impl Kind {
+    /// What its files are called and how their names end.
+    fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Picture => ("pictures are PNG", "png"),
+            Kind::Drawing => ("drawings are SVG", "svg"),
+            Kind::Trace => ("traces are safetensors", "safetensors"),
+            Kind::Json => ("it is JSON", "json"),
+        }
+    }
+
+    /// Whether a file that begins like this is of the kind. Of an empty one nothing is lost.
+    fn is(self, begin: &[u8]) -> bool {
+        let holds = |text: &str| begin.windows(text.len()).any(|w| w == text.as_bytes());
+        begin.is_empty()
+            || match self {
+                Kind::Picture => begin.starts_with(b"\x89PNG"),
+                Kind::Drawing => begin.starts_with(b"<"),
+                Kind::Trace => holds("\"format\":\"ssgan-trace-"),
+                Kind::Json => begin.starts_with(b"{"),
+            }
+    }
+}
+
+/// Bytes in which a trace's metadata name the format.
+const BEGIN: u64 = 4 << 20;
+
+/// Refuses, before the work that it is for, a file that cannot be written, whose name ends like that of another format, or
+/// in whose place something else is.
+///
+/// # Errors
+/// [`Error::Usage`] naming the folder or the ending, [`Error::Io`] where nothing can be written, [`Error::Output`] for what
+/// would be lost.
+pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
+    let name = file.display();
+    let there = std::fs::metadata(file);
+    // To a device or a pipe it goes as it is.
+    if there.as_ref().is_ok_and(|t| !t.is_file() && !t.is_dir()) {
+        return Ok(());
+    }
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|f| !f.is_dir()) {
+        return Err(Error::Usage(format!("{name}: there is no folder {}", folder.display())));
+    }
+    let (what, ending) = kind.name();
+    if !file.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending)) {
+        let instead = file.with_extension(ending);
+        return Err(Error::Usage(format!("{name}: {what}; name it {}", instead.display())));
+    }
+    if there.is_ok_and(|t| t.is_file()) {
+        let mut begin = vec![];
+        let read = std::fs::File::open(file).and_then(|f| f.take(BEGIN).read_to_end(&mut begin));
+        read.map_err(Error::io("read", file))?;
+        if !kind.is(&begin) {
+            return Err(Error::Output(format!("{name} is there and is something else: give another name")));
+        }
+    }
+    crate::app::atomic::temporary_beside(file).map(drop).map_err(Error::io("write", file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_lost_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+            dir.path().join(name)
+        };
+        let trace = b"\x10\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"ssgan-trace-1\"}}";
+        let checkpoint = b"\x10\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"ssgan-1\"}}";
+        assert!(check_file(&file("a.png", b"\x89PNG..."), Kind::Picture).is_ok());
+        assert!(check_file(&file("a.safetensors", trace), Kind::Trace).is_ok());
+        assert!(check_file(&file("empty.json", b""), Kind::Json).is_ok());
+        assert!(check_file(&dir.path().join("new.PNG"), Kind::Picture).is_ok());
+        for (path, kind, code) in [
+            (file("b.safetensors", checkpoint), Kind::Trace, 6),
+            (file("b.png", b"epochs = 3"), Kind::Picture, 6),
+            (file("config.toml", b"epochs = 3"), Kind::Picture, 2),
+            (file("c.safetensors", checkpoint), Kind::Picture, 2),
+            (dir.path().join("none/d.png"), Kind::Picture, 2),
+            (dir.path().join("plot.svg"), Kind::Picture, 2),
+        ] {
+            let before = std::fs::read(&path).ok();
+            let e = check_file(&path, kind).unwrap_err();
+            assert_eq!(e.exit_code(), code, "{}: {e}", path.display());
+            assert_eq!(std::fs::read(&path).ok(), before);
+        }
+        assert!(check_file(Path::new("/dev/null"), Kind::Picture).is_ok());
+    }
+}

@@ -1,0 +1,331 @@
+//! `ssgan profile`.
+
+use super::args::{SettingsArgs, SpeechArgs};
+use super::load;
+use super::output::{self, Kind};
+use crate::app::atomic;
+use crate::app::profile::roofline;
+use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
+use crate::app::report::table::{Align, Table};
+use crate::app::run::tiles;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, Timer, TimingMode};
+use crate::model::parse;
+use crate::train::{Scratch, Trainer};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Steps to measure
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    steps: u32,
+    /// Steps before them
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    warmup: u32,
+    /// How to time [default: the finest that the adapter has]
+    #[arg(long, value_enum)]
+    timing: Option<TimingArg>,
+    /// Every layer in the table, not only those from 1 % of the step
+    #[arg(long)]
+    all: bool,
+    /// Every column, also on a terminal that is too narrow for them
+    #[arg(long)]
+    wide: bool,
+    /// Leave out the machine's roofs
+    #[arg(long)]
+    no_roofs: bool,
+    /// Measure the roofs again
+    #[arg(long, conflicts_with = "no_roofs")]
+    fresh_roofs: bool,
+    /// Compare with the profile.json of an earlier --out
+    #[arg(long, value_name = "PROFILE.json")]
+    compare: Option<PathBuf>,
+    /// Write a trace for Perfetto or chrome://tracing
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+    /// Draw every kernel below the roofs
+    #[arg(long, value_name = "FILE.png|FILE.svg", conflicts_with = "no_roofs")]
+    plot: Option<PathBuf>,
+    /// Write all of it into a folder: profile.json, table.txt, trace.json, roofline.png
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+/// [`TimingMode`] for clap.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TimingArg {
+    /// Timestamps between dispatches
+    Inside,
+    /// Timestamps around a pass for each dispatch
+    Passes,
+    /// A submit for each dispatch, timed by the host
+    Submits,
+}
+
+impl From<TimingArg> for TimingMode {
+    fn from(t: TimingArg) -> TimingMode {
+        match t {
+            TimingArg::Inside => TimingMode::InsidePasses,
+            TimingArg::Passes => TimingMode::PassBoundaries,
+            TimingArg::Submits => TimingMode::Submits,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    // What can be refused is refused before minutes of measuring.
+    let before = args.compare.as_deref().map(Profile::load).transpose()?;
+    if let Some(file) = args.plot.as_ref().filter(|f| !is_svg(f) && f.extension().is_none_or(|e| e != "png"))
+    {
+        return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
+    }
+    if let Some(file) = &args.trace {
+        output::check_file(file, Kind::Json)?;
+    }
+    if let Some(file) = &args.plot {
+        output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;
+    }
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    }
+    let resolved = args.settings.resolve()?;
+    let s = &resolved.settings;
+    let set = load::dataset(s, &mut args.speech.progress())?;
+    let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
+    let gpu = Gpu::open(&s.adapter_choice())?;
+    let chosen = || Ok(tiles::measure(&gpu, &model, s, |_| Ok(()))?.0);
+    let trainer = Trainer::with_tiles(&gpu, &model, s, &set, Scratch::Shared, chosen)?;
+    let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
+    let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
+    let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
+    let samples = profile::sample(&trainer, &mut timer, args.warmup, args.steps)?;
+    let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
+
+    let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
+    let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
+    let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(within("trace.json")).collect();
+    if !traces.is_empty() {
+        let trace = profile::trace::trace(&samples, &trainer.program().dispatches, &profile.adapter);
+        traces.iter().try_for_each(|file| atomic::write(file, trace.to_string().as_bytes()))?;
+    }
+    if let Some(roofs) = &profile.roofs {
+        for file in args.plot.iter().cloned().chain(within("roofline.png")) {
+            match is_svg(&file) {
+                true => atomic::write(&file, roofline::draw_svg(&profile, roofs).as_bytes())?,
+                false => roofline::draw(&profile, roofs).save(&file)?,
+            }
+        }
+    }
+    if let Some(file) = within("profile.json") {
+        let bytes = serde_json::to_vec_pretty(&profile)
+            .map_err(|e| Error::Output(format!("the profile cannot be written as JSON: {e}")))?;
+        atomic::write(&file, &bytes)?;
+    }
+    if let Some(file) = within("table.txt") {
+        atomic::write(&file, report(&profile, true, None).as_bytes())?;
+    }
+    match (args.speech.json, comparison) {
+        (true, Some(c)) => output::print_json(&c),
+        (true, None) => output::print_json(&profile),
+        (false, c) => {
+            let width = if args.wide { None } else { output::terminal_width() };
+            output::print(&(report(&profile, args.all, width) + &c.as_ref().map(changes).unwrap_or_default()))
+        }
+    }
+}
+
+fn is_svg(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e == "svg")
+}
+
+const UNKNOWN: &str = "n/a";
+
+fn ms(seconds: f64) -> String {
+    format!("{:.3}", seconds * 1e3)
+}
+
+fn or_unknown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.into(), show)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+/// Rows of this share of the step and above are shown without `--all`.
+const WORTH_SHOWING: f64 = 0.01;
+
+/// What a narrow terminal does without: the spread of the calls, the amounts behind the rates, the variants.
+const WIDE: [&str; 9] = ["mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB", "variant"];
+
+/// The whole text, its table no wider than `width` characters where leaving columns out can do that.
+fn report(p: &Profile, all: bool, width: Option<usize>) -> String {
+    let mut t = table(p, all);
+    let mut note = "";
+    if width.is_some_and(|w| t.width() > w) {
+        t.without(&WIDE);
+        note = "columns left out for the width of the terminal: --wide\n";
+    }
+    format!("{}\n{t}{note}\n{}", headline(p), step_lines(p))
+}
+
+fn table(p: &Profile, all: bool) -> Table {
+    let right = [
+        "calls", "ms/step", "% step", "mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB",
+        "GFLOP/s", "GB/s", "FLOP/B", "% roof",
+    ];
+    let heads: Vec<(&str, Align)> = std::iter::once(("kernel / layer", Align::Left))
+        .chain(right.map(|h| (h, Align::Right)))
+        .chain([("variant", Align::Left)])
+        .collect();
+    let mut t = Table::new(&heads);
+    for kernel in &p.kernels {
+        t.row(cells(p, kernel, &kernel.kernel));
+        let worth = |l: &&Row| all || p.share(l).is_none_or(|s| s >= WORTH_SHOWING);
+        let layers = p.layers.iter().filter(|l| l.kernel == kernel.kernel);
+        let (shown, hidden): (Vec<&Row>, Vec<&Row>) = layers.partition(worth);
+        for layer in &shown {
+            t.row(cells(p, layer, &format!("  {}", layer.layer.as_deref().unwrap_or_default())));
+        }
+        if !hidden.is_empty() && !shown.is_empty() {
+            t.row([format!("  and {} layers below 1 %", hidden.len())]);
+        }
+    }
+    t.rule();
+    let line = |name: &str, seconds: Option<f64>| {
+        let share = seconds.map(|s| s / p.whole.wall.mean);
+        [name.to_string(), String::new(), or_unknown(seconds, ms), or_unknown(share, percent)]
+    };
+    t.row(line("all kernels", p.whole.gpu.map(|g| g.mean)));
+    t.row(line("between kernels: barriers, submission", p.between()));
+    t.row(line("step, wall", Some(p.whole.wall.mean)));
+    t
+}
+
+fn headline(p: &Profile) -> String {
+    format!(
+        "{} on {}, {}, batch size {}: {} steps after {} of warm-up\n{} ({}), {}\n",
+        p.model,
+        p.dataset,
+        p.method,
+        p.batch_size,
+        p.steps,
+        p.warmup,
+        p.adapter,
+        p.driver,
+        p.mode.describe()
+    )
+}
+
+fn cells(p: &Profile, row: &Row, name: &str) -> Vec<String> {
+    let us = |f: fn(&Spread) -> f64| or_unknown(row.per_call, |s| format!("{:.1}", f(&s) * 1e6));
+    let roof = p.roofs.as_ref().and_then(|r| row.share_of_roof(r));
+    let variant = match row.variants.as_slice() {
+        [one] => one.clone(),
+        many => format!("{} variants", many.len()),
+    };
+    vec![
+        name.to_string(),
+        row.calls.to_string(),
+        or_unknown(row.per_step, |s| ms(s.mean)),
+        or_unknown(p.share(row), percent),
+        us(|s| s.mean),
+        us(|s| s.p50),
+        us(|s| s.p95),
+        us(|s| s.min),
+        us(|s| s.max),
+        row.workgroups.to_string(),
+        format!("{:.2}", row.flops as f64 / 1e6),
+        format!("{:.2}", row.bytes as f64 / 1e6),
+        or_unknown(row.flop_rate(), |r| format!("{:.2}", r / 1e9)),
+        or_unknown(row.byte_rate(), |r| format!("{:.2}", r / 1e9)),
+        format!("{:.2}", row.intensity()),
+        or_unknown(roof, percent),
+        variant,
+    ]
+}
+
+fn step_lines(p: &Profile) -> String {
+    let w = &p.whole;
+    let gpu = or_unknown(w.gpu, |g| format!("{} ms", ms(g.p50)));
+    let mut text = format!(
+        "step: wall {} ms (median; {} to {}), kernels {gpu}, recording {} ms, submission {} ms\n      {} dispatches in \
+         {} submit(s), {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
+        ms(w.wall.p50),
+        ms(w.wall.min),
+        ms(w.wall.max),
+        ms(w.record.p50),
+        ms(w.submit.p50),
+        w.dispatches,
+        w.submits,
+        w.bytes_uploaded,
+        w.bytes_read_back,
+        w.flops as f64 / 1e9,
+        p.flop_rate() / 1e9,
+    );
+    if let Some(r) = &p.roofs {
+        text += &format!(", {} % of the multiply-add roof", percent(p.flop_rate() / r.flops_per_second));
+    }
+    text.push('\n');
+    if let (Some(cost), Some(untimed)) = (p.overhead(), w.wall_untimed) {
+        text += &format!(
+            "      untimed steps in between: {} ms (median); timing costs {} %\n",
+            ms(untimed.p50),
+            percent(cost)
+        );
+    }
+    if let Some(r) = &p.roofs {
+        text += &format!(
+            "roofs, measured in WGSL: copy {:.2} GB/s, multiply-add {:.2} GFLOP/s, ridge at {:.2} FLOP/B\n",
+            r.bytes_per_second / 1e9,
+            r.flops_per_second / 1e9,
+            r.ridge()
+        );
+    }
+    text
+}
+
+/// Changes below this share of the step are only counted: from one process to the next, small kernels differ by
+/// more than they do within one.
+const WORTH_TELLING: f64 = 0.005;
+
+fn changes(c: &Comparison) -> String {
+    let mut t = Table::new(&[
+        ("kernel", Align::Left),
+        ("layer", Align::Left),
+        ("before ms", Align::Right),
+        ("p25 to p75", Align::Right),
+        ("now ms", Align::Right),
+        ("p25 to p75", Align::Right),
+        ("ratio", Align::Right),
+        ("", Align::Left),
+    ]);
+    let middle = |s: Spread| format!("{} to {}", ms(s.p25), ms(s.p75));
+    let step = c.whole.after.map_or(0.0, |s| s.p50);
+    let (same, moved): (Vec<_>, Vec<_>) = c.rows.iter().partition(|r| r.change == Change::Same);
+    let (small, large): (Vec<_>, Vec<_>) = moved.into_iter().partition(|r| r.moved() < WORTH_TELLING * step);
+    for row in std::iter::once(&c.whole).chain(large) {
+        t.row([
+            row.kernel.clone(),
+            row.layer.clone().unwrap_or_default(),
+            or_unknown(row.before, |s| ms(s.p50)),
+            or_unknown(row.before, middle),
+            or_unknown(row.after, |s| ms(s.p50)),
+            or_unknown(row.after, middle),
+            or_unknown(row.ratio, |r| format!("{r:.3}")),
+            format!("{:?}", row.change).to_lowercase(),
+        ]);
+    }
+    let notes: String = c.differences.iter().map(|d| format!("not the same {d}\n")).collect();
+    format!(
+        "\n{notes}{t}{} rows did not change beyond their spread, {} by less than {} % of the step\n",
+        same.len(),
+        small.len(),
+        percent(WORTH_TELLING)
+    )
+}

@@ -1,0 +1,326 @@
+//! `ssgan reproduce`.
+
+use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs, TuneArgs, seconds};
+use super::{load, output};
+use crate::app::experiment::folder::{ReportDir, finished, results};
+use crate::app::experiment::plan::{GROUPS, Planned, Scope, plan, shard};
+use crate::app::experiment::results::{ANOTHER_RUN, Record, Results, RunResult, Stat};
+use crate::app::report::png::Picture;
+use crate::app::report::progress::{Progress, duration};
+use crate::app::report::table::{Align, Table};
+use crate::app::run::config::{self, Resolved};
+use crate::app::run::folder::RunDir;
+use crate::app::run::interrupt;
+use crate::app::run::{Options, Run, begun, go_on};
+use crate::app::source;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::model::parse;
+use crate::model::spec::ModelSpec;
+use crate::train::settings::Settings;
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Checkpoints that each run keeps: the newest, and one to fall back to.
+const KEEP: usize = 2;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of the report and its runs; made, or gone on with
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    out: PathBuf,
+    /// Label seeds 1 to N for each model [default: 5; --quick: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    label_seeds: Option<u64>,
+    /// A short version in minutes, on the embedded digits unless --dataset says otherwise
+    #[arg(long)]
+    quick: bool,
+    /// With the paper's settings: 180,000 steps for each label seed
+    #[arg(long)]
+    paper: bool,
+    /// With the ablations: one thing changed at a time in the semi-supervised cnn, and other numbers of labels
+    #[arg(long)]
+    ablate: bool,
+    /// Train only the I-th of N parts of the runs, to spread them over machines
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    shard: Option<(usize, usize)>,
+    /// Train only these models, such as ssl-cnn
+    #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(GROUPS.map(|g| g.key)))]
+    only: Vec<String>,
+    /// Train nothing: make the report of --out from runs in these folders
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend", "precision", "tune"])]
+    merge: Vec<PathBuf>,
+    /// Save and stop after so many seconds, with exit status 0; the same command goes on
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    max_seconds: Option<f64>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    tune: TuneArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+fn part(text: &str) -> std::result::Result<(usize, usize), String> {
+    let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
+        _ => Err("write I/N, such as 2/5, with I from 1 to N".into()),
+    }
+}
+
+/// The flags of a planned run, as `ssgan train` reads them.
+#[derive(Debug, Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut progress = args.speech.progress();
+    let named = args.data.dataset.clone();
+    let scope = Scope {
+        dataset: named.unwrap_or_else(|| if args.quick { "digits" } else { "mnist" }.into()),
+        label_seeds: args.label_seeds.unwrap_or(if args.quick { 2 } else { 5 }),
+        quick: args.quick,
+        paper: args.paper,
+        ablate: args.ablate,
+    };
+    let all = plan(&scope);
+    if !args.merge.is_empty() {
+        return merge(args, &all, &progress);
+    }
+    let out = ReportDir::new(&args.out);
+    let stop = interrupt::install()?;
+    let wanted = |p: &Planned| args.only.is_empty() || args.only.iter().any(|key| key == p.group.key);
+    let mine: Vec<Planned> = all.iter().filter(|p| wanted(p)).cloned().collect();
+    if mine.is_empty() {
+        let only = args.only.join(", ");
+        return Err(Error::Usage(format!("{only}: not in this plan; add --ablate or --paper")));
+    }
+    // More shards than runs leave some with nothing to do, which is no mistake of a job array.
+    let mine = match args.shard {
+        Some(which) => shard(mine, which),
+        None => mine,
+    };
+    // What cannot be resolved, and runs of another plan in the folder, are known before hours are spent.
+    let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
+    args.check_runs(&all, &[&out])?;
+    let request = load::request(&scope.dataset, args.data.data_dir.as_deref(), args.data.offline)?;
+    std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    let set = source::load(&request, &mut progress)?;
+    let info = out.claim(&set)?;
+    go_on(stop)?;
+    let mut gpu = Gpu::open(&args.adapter.choice())?;
+    args.max_seconds.into_iter().for_each(interrupt::stop_after);
+    let mut diverged: Vec<String> = Vec::new();
+    for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
+        if finished(planned, &[&out])?.is_some() {
+            continue;
+        }
+        let folder = out.run(planned);
+        let results = results(&all, &[&out], args.quick, &info)?;
+        let left: Vec<&Planned> = mine[i..].iter().filter(|p| results.missing.contains(&p.id)).collect();
+        let left = time_left(&results, &left);
+        progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
+        progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
+        let mut run = match begun(&folder)? {
+            true => Run::reopen(&folder, |s| args.of_begun().apply(s))?,
+            false => {
+                abandon(&folder)?;
+                Run::create(resolved, Some(&folder))?
+            }
+        };
+        let options = Options { keep: Some(KEEP), ..Options::default() };
+        match run.train((&mut gpu, &set), options, &mut progress, stop) {
+            Ok(_) => drop(out.publish(&all, args.quick, &info)?),
+            Err(Error::Interrupted(what)) => {
+                out.publish(&all, args.quick, &info)?;
+                let what = format!("{}: {what}; the same command goes on", planned.id);
+                if !interrupt::time_is_up() {
+                    return Err(Error::Interrupted(what));
+                }
+                return match args.speech.json {
+                    true => output::print_json(&serde_json::json!({
+                        "report": output::path(&args.out), "stopped": what,
+                    })),
+                    false => output::print(&format!("time is up; {what}\n")),
+                };
+            }
+            // Others may fare better.
+            Err(Error::Diverged(what)) => {
+                progress.note(&format!("{}: {what}", planned.id));
+                diverged.push(planned.id.clone());
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    drop(progress);
+    let results = out.publish(&all, args.quick, &info)?;
+    report(args, &results)?;
+    match diverged.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Diverged(format!(
+            "{}: training has diverged; the others are done",
+            diverged.join(", ")
+        ))),
+    }
+}
+
+/// Clears the folder of a run that ended before its settings were written; refuses one that another process holds, or that
+/// has more than that.
+fn abandon(folder: &Path) -> Result<()> {
+    if folder.join("config.toml").exists() { RunDir::reopen(folder)?.discard() } else { Ok(()) }
+}
+
+impl Args {
+    /// Where the data are and what computes: said here, not in the plan.
+    fn settings_args(&self) -> SettingsArgs {
+        let data = DataArgs { dataset: None, ..self.data.clone() };
+        SettingsArgs { data, adapter: self.adapter.clone(), tune: self.tune, ..SettingsArgs::default() }
+    }
+
+    /// The same for a run that was begun: its precision holds.
+    fn of_begun(&self) -> SettingsArgs {
+        let adapter = AdapterArgs { precision: None, ..self.adapter.clone() };
+        SettingsArgs { adapter, ..self.settings_args() }
+    }
+
+    fn resolve(&self, planned: &Planned) -> Result<Resolved> {
+        let words = std::iter::once("train").chain(planned.flags.iter().map(String::as_str));
+        let mut flags = Flags::try_parse_from(words).map_err(|e| Error::Usage(e.to_string()))?.settings;
+        let here = self.settings_args();
+        flags.data = DataArgs { dataset: flags.data.dataset, ..here.data };
+        flags.adapter = here.adapter;
+        flags.tune = here.tune;
+        flags.resolve()
+    }
+
+    /// Refuses folders and summaries that hold a run of another plan under the name of one of this.
+    fn check_runs(&self, all: &[Planned], roots: &[&ReportDir]) -> Result<()> {
+        for planned in all {
+            let wanted = self.resolve(planned)?;
+            for folder in roots.iter().map(|r| r.run(planned)) {
+                if !begun(&folder)? {
+                    continue;
+                }
+                let read = |name: &str| crate::app::text::read(&folder.join(name));
+                let args = self.of_begun();
+                let theirs =
+                    config::of_run(&read("config.toml")?, read("model.toml")?, &folder, |s| args.apply(s))?;
+                same_run(&folder, &theirs.settings, &theirs.spec, &wanted)?;
+            }
+            // Where the whole run is, its summary is made anew.
+            let records = roots.iter().filter(|r| !r.has_whole(planned)).map(|r| r.record(&planned.id));
+            for path in records.filter(|p| p.is_file()) {
+                let Record { settings, model_toml, .. } = Record::read(planned, &path)?;
+                let spec = parse::parse(&model_toml, &format!("{}, model_toml", path.display()))?;
+                same_run(&path, &settings, &spec, &wanted)?;
+                let strip = path.with_extension("png");
+                if strip.is_file() {
+                    Picture::load(&strip)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a run of other settings or another model than `wanted`; where its data were and what computed it may differ.
+fn same_run(name: &Path, settings: &Settings, spec: &ModelSpec, wanted: &Resolved) -> Result<()> {
+    let what = if settings.anywhere() != wanted.settings.anywhere() {
+        "other settings than this plan's"
+    } else if *spec != wanted.spec {
+        "another model than this program's"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Output(format!("{} was trained with {what}: {ANOTHER_RUN}", name.display())))
+}
+
+/// The report of runs that were made elsewhere.
+fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
+    let roots: Vec<ReportDir> = args.merge.iter().map(|path| ReportDir::new(path)).collect();
+    let roots: Vec<&ReportDir> = roots.iter().collect();
+    let info = roots[0].info()?;
+    for root in &roots[1..] {
+        if root.info()?.fingerprint != info.fingerprint {
+            let (a, b) = (roots[0].path().display(), root.path().display());
+            return Err(Error::Usage(format!("{a} and {b} are of different data: they cannot be merged")));
+        }
+    }
+    args.check_runs(all, &roots)?;
+    let results = results(all, &roots, args.quick, &info)?;
+    if results.runs.is_empty() {
+        return Err(Error::Usage(format!(
+            "no finished run of this plan ({}, ...) in the folders to merge; give the flags that they were made with",
+            all[0].id
+        )));
+    }
+    let results = ReportDir::new(&args.out).merge(roots[0], all, results)?;
+    if !results.missing.is_empty() {
+        progress.note(&format!("not finished in any folder: {}", results.missing.join(", ")));
+    }
+    report(args, &results)
+}
+
+/// `; about 12m left`, from the finished runs of each group.
+fn time_left(results: &Results, left: &[&Planned]) -> String {
+    let mut seconds = 0.0;
+    let mut unknown = false;
+    for planned in left {
+        match Stat::over(&results.of(&planned.group), |r| r.record.summary.seconds) {
+            Some(s) => seconds += s.mean,
+            None => unknown = true,
+        }
+    }
+    match (seconds > 0.0, unknown) {
+        (true, false) => format!("; about {} left", duration(seconds)),
+        (true, true) => format!("; more than {} left", duration(seconds)),
+        (false, _) => String::new(),
+    }
+}
+
+fn report(args: &Args, results: &Results) -> Result<()> {
+    let page = ReportDir::new(&args.out).page();
+    if args.speech.json {
+        let page = output::path(&page);
+        let accuracies: BTreeMap<&str, Vec<f32>> = GROUPS
+            .iter()
+            .map(|g| (g.key, results.of(g).iter().map(|r| r.record.summary.test_accuracy).collect()))
+            .collect();
+        return output::print_json(&serde_json::json!({
+            "page": page, "planned": results.planned, "finished": results.runs.len(), "test_accuracy": accuracies,
+        }));
+    }
+    let mut table = Table::new(&[
+        ("model", Align::Left),
+        ("report", Align::Right),
+        ("ours", Align::Right),
+        ("averaged", Align::Right),
+        ("runs", Align::Right),
+    ]);
+    for group in &GROUPS {
+        let runs = results.of(group);
+        if runs.is_empty() {
+            continue;
+        }
+        let stat = |of: fn(&RunResult) -> f64| Stat::over(&runs, of).map_or(String::new(), |s| s.to_string());
+        table.row([
+            group.key.to_string(),
+            results.reference(group).map_or(String::new(), |r| format!("{r:.4}")),
+            stat(RunResult::accuracy),
+            stat(RunResult::averaged),
+            runs.len().to_string(),
+        ]);
+    }
+    let note = match results.runs.len() {
+        n if n == results.planned => String::new(),
+        n => format!("{n} of {} runs are finished\n", results.planned),
+    };
+    output::print(&format!("{table}{note}\n{}\n", page.display()))
+}

@@ -1,0 +1,53 @@
+//! `ssgan sample`.
+
+use super::args::AdapterArgs;
+use super::load::Trained;
+use super::output::{self, Kind};
+use crate::app::report::grid;
+use crate::app::run::checkpoint::in_file;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::train::settings::Method;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run folder (its newest checkpoint) or checkpoint file
+    #[arg(value_name = "RUN|CHECKPOINT")]
+    trained: PathBuf,
+    /// Picture to write
+    #[arg(long, value_name = "FILE", default_value = "grid.png")]
+    out: PathBuf,
+    /// Images in the picture, in a square
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    count: u32,
+    /// Seed of the latent vectors
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    /// Print the result as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    output::check_file(&args.out, Kind::Picture)?;
+    let trained = Trained::load(&args.trained)?;
+    if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
+        let path = trained.path.display();
+        return Err(Error::Usage(format!("{path} is of a supervised run, which trains no generator")));
+    }
+    let gpu = Gpu::open(&args.adapter.choice())?;
+    let images = crate::train::sample(&gpu, &trained.model, &trained.checkpoint, args.count, args.seed)
+        .map_err(in_file(&trained.path))?;
+    grid::grid(&images, trained.model.data.image).save(&args.out)?;
+    if args.json {
+        let result = serde_json::json!({
+            "checkpoint": output::path(&trained.path), "picture": output::path(&args.out),
+            "count": args.count, "seed": args.seed,
+        });
+        return output::print_json(&result);
+    }
+    output::print(&format!("{}\n", args.out.display()))
+}

@@ -1,0 +1,136 @@
+//! `ssgan train`.
+
+use super::args::{SettingsArgs, SpeechArgs, seconds};
+use super::{load, output};
+use crate::app::report::confusion;
+use crate::app::run::folder::sample_name;
+use crate::app::run::interrupt;
+use crate::app::run::{Options, Run, go_on};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::train::event::Summary;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run folder to make: must not exist, or be empty [default: runs/TIME-MODEL-DATASET]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with a run from its newest checkpoint, or from the checkpoint named; its settings hold
+    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = [
+        "out", "recipe", "config", "model", "generator", "dataset", "method", "labels", "unlabelled", "label_seed", "validation_split", "seed", "epochs",
+        "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
+        "unsupervised_weight", "discriminator_updates", "label_smoothing", "entropy_weight", "consistency_weight", "ramp_epochs", "lr_decay",
+        "generator_loss", "feature_matching", "ema_rate", "evaluate_every", "tune", "precision",
+    ])]
+    resume: Option<PathBuf>,
+    /// End after so many steps of the whole run, for quick checks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_steps: Option<u32>,
+    /// Save and stop after so many seconds of training, with exit status 0; `--resume` goes on
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    max_seconds: Option<f64>,
+    /// Keep this many checkpoints, the newest, and the best by validation accuracy where there is one [default: all]
+    #[arg(long, value_name = "N", value_parser = keep)]
+    keep: Option<usize>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    speech: SpeechArgs,
+}
+
+fn keep(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("write how many, at least 1".into()),
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut progress = args.speech.progress();
+    let stop = interrupt::install()?;
+    let mut run = match &args.resume {
+        Some(from) => Run::reopen(from, |s| args.settings.apply(s))?,
+        None => Run::create(args.settings.resolve()?, args.out.as_deref())?,
+    };
+    let set = load::dataset(&run.resolved.settings, &mut progress)?;
+    go_on(stop)?;
+    let mut gpu = Gpu::open(&run.resolved.settings.adapter_choice())?;
+    let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
+    let result = run.train((&mut gpu, &set), options, &mut progress, stop);
+    drop(progress);
+    match result.map_err(|e| with_folder(e, &run)) {
+        Ok(summary) => report(args, run.folder(), &summary),
+        // Stopping was what was asked for.
+        Err(Error::Interrupted(what)) if interrupt::time_is_up() => match args.speech.json {
+            true => output::print_json(&serde_json::json!({
+                "run": output::path(run.folder()), "stopped": what,
+            })),
+            false => output::print(&format!("time is up; {what}\n")),
+        },
+        Err(e) => Err(e),
+    }
+}
+
+/// Tells where the saved state is.
+fn with_folder(e: Error, run: &Run) -> Error {
+    match e {
+        Error::Interrupted(what) if run.stays() => {
+            let folder = run.folder().display();
+            Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
+        }
+        other => other,
+    }
+}
+
+fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
+    if args.speech.json {
+        return output::print_json(&Report { run: output::path(folder), summary: s });
+    }
+    let file = |name: &str| folder.join(name);
+    // An epoch that the run ended in was drawn as well.
+    let samples = [s.epochs + 1, s.epochs].map(|e| file(&sample_name(e)));
+    let samples = samples.into_iter().find(|p| p.is_file());
+    let pictures = [file("plots/losses.png"), file("plots/accuracy.png"), file("confusion.png")]
+        .into_iter()
+        .filter(|p| p.is_file());
+    let pictures: Vec<String> =
+        samples.into_iter().chain(pictures).map(|p| format!("  {}\n", p.display())).collect();
+    output::print(&format!(
+        "{} {} on {}: {} labels, {} epochs, {} steps, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
+         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}",
+        s.method,
+        s.model,
+        s.dataset,
+        s.labels,
+        s.epochs,
+        s.steps,
+        s.seconds,
+        s.ms_per_step,
+        s.images_per_second,
+        s.test_accuracy,
+        s.test_accuracy_ema,
+        memory(s),
+        confusion::per_class(&s.confusion),
+        folder.display(),
+        pictures.concat()
+    ))
+}
+
+/// `250 MiB on the adapter, 400 MiB of memory at most`, as far as it is known.
+fn memory(s: &Summary) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let gpu = s.gpu_bytes.map(|b| format!("{} MiB on the adapter", mib(b)));
+    let host = s.host_peak_bytes.map(|b| format!("{} MiB of memory at most", mib(b)));
+    let known: Vec<String> = gpu.into_iter().chain(host).collect();
+    if known.is_empty() { String::new() } else { format!("\n{}", known.join(", ")) }
+}
+
+/// The summary and where the run is.
+#[derive(Serialize)]
+struct Report<'a> {
+    run: String,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}

@@ -1,0 +1,195 @@
+//! The figures of the report, drawn from our runs.
+
+use super::plan::{GROUPS, Group, Part, Section};
+use super::results::{Epoch, Results, RunResult};
+use super::tables::{BASE_LABEL, Effect, effects};
+use crate::app::report::plot::{Dot, Line, Panel};
+use crate::model::shape::{LayerShape, NetShape};
+use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
+
+type Value = fn(&Epoch) -> f32;
+
+/// Curves of a group's runs.
+#[derive(Debug)]
+pub struct Chart {
+    /// The network; and of how many label seeds the curves are, where not of all.
+    pub name: String,
+    /// The drawing.
+    pub panel: Panel,
+    /// Runs that are drawn.
+    pub runs: usize,
+}
+
+/// Figures 7 and 8: a panel for each baseline.
+pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
+    let lines: &[(&str, Value)] = match losses {
+        true => &[
+            ("training", |e| e.metrics.mean.loss_supervised),
+            ("validation", |e| e.metrics.validation_loss.unwrap_or(f32::NAN)),
+        ],
+        false => &[
+            ("training", |e| e.metrics.mean.accuracy_labelled),
+            ("validation", |e| e.metrics.validation_accuracy.unwrap_or(f32::NAN)),
+            ("test", |e| e.metrics.test_accuracy),
+        ],
+    };
+    panels(
+        results,
+        Section::Baselines,
+        lines,
+        if losses { ("cross entropy, nats", 0.0) } else { ("share right", 1.0) },
+    )
+}
+
+/// Figure 9: test accuracy over the epochs, a panel for each semi-supervised model.
+pub fn accuracies(results: &Results) -> Vec<Chart> {
+    let lines: &[(&str, Value)] = &[
+        ("test", |e| e.metrics.test_accuracy),
+        ("test, averaged parameters", |e| e.metrics.test_accuracy_ema),
+    ];
+    panels(results, Section::SemiSupervised, lines, ("share right", 1.0))
+}
+
+/// Figure 10: the losses of the semi-supervised models.
+pub fn losses(results: &Results) -> Vec<Chart> {
+    let lines: &[(&str, Value)] = &[
+        ("supervised", |e| e.metrics.mean.loss_supervised),
+        ("unlabelled", |e| e.metrics.mean.loss_unlabelled),
+        ("generated", |e| e.metrics.mean.loss_generated),
+        ("consistency", |e| e.metrics.mean.loss_consistency),
+        ("generator", |e| e.metrics.mean.loss_generator),
+    ];
+    panels(results, Section::SemiSupervised, lines, ("nats; features", 0.0))
+}
+
+fn panels(
+    results: &Results,
+    section: Section,
+    lines: &[(&str, Value)],
+    (y_label, include): (&str, f64),
+) -> Vec<Chart> {
+    let of = |group: &Group| {
+        let all = results.of(group);
+        // Of some runs only the end is known.
+        let runs: Vec<&RunResult> = all.iter().copied().filter(|r| !r.record.history.is_empty()).collect();
+        let lines = lines.iter().map(|(name, value)| mean_line(name, &runs, *value)).collect();
+        let panel = Panel {
+            title: String::new(),
+            x_label: "epoch".into(),
+            y_label: y_label.into(),
+            lines,
+            include: vec![include],
+        };
+        let name = match runs.len() {
+            n if n == all.len() => group.network.to_string(),
+            n => format!("{}, {n} of {} label seeds", group.network, all.len()),
+        };
+        Chart { name, panel, runs: runs.len() }
+    };
+    let charts = GROUPS.iter().filter(|g| g.section == section).map(of);
+    charts.filter(|c| c.runs > 0).collect()
+}
+
+/// The mean over runs at each epoch that all of them have, and the runs.
+fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
+    let members: Vec<Vec<(f64, f64)>> = runs
+        .iter()
+        .map(|r| r.record.history.iter().map(|e| (f64::from(e.metrics.epoch), f64::from(value(e)))).collect())
+        .collect();
+    let shortest = members.iter().map(Vec::len).min().unwrap_or(0);
+    let n = members.len() as f64;
+    let mean = |i: usize| (members[0][i].0, members.iter().map(|m| m[i].1).sum::<f64>() / n);
+    let points = (0..shortest).map(mean).collect();
+    Line { name: name.into(), points, members: if runs.len() > 1 { members } else { vec![] } }
+}
+
+/// Figure 13: what each change of D, G or both gave, then what other numbers of labels gave, whose differences are far
+/// larger; of each the base first.
+pub fn ablations(results: &Results) -> Vec<Vec<Dot>> {
+    let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
+    let changed = effects(results).into_iter().filter(|e| e.part.is_some());
+    let (labels, networks): (Vec<Effect>, Vec<Effect>) = changed.partition(|e| e.part == Some(Part::Labels));
+    let chart = |effects: Vec<Effect>| {
+        let base = dot(BASE_LABEL, 0.0, Some(0.0));
+        let changes = effects.iter().map(|e| dot(e.label, e.raw.mean, e.raw.error));
+        std::iter::once(base).chain(changes).collect()
+    };
+    [networks, labels].into_iter().filter(|e| !e.is_empty()).map(chart).collect()
+}
+
+/// A layer in the drawing of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// `weights`, `norm`, `noise`, `activation` or `shape`: decides its colour.
+    pub kind: &'static str,
+    /// Name and settings.
+    pub text: String,
+    /// Shape of its output.
+    pub shape: String,
+    /// Trained parameters.
+    pub parameters: usize,
+    /// Whether its output is f(x).
+    pub feature: bool,
+}
+
+/// Figures 2 to 6: a network, layer by layer.
+pub fn blocks(net: &NetShape) -> Vec<Block> {
+    net.layers.iter().map(block).collect()
+}
+
+fn block(layer: &LayerShape) -> Block {
+    let (kind, settings) = match &layer.op {
+        LayerOp::Dense { weight_norm, .. } => ("weights", normalised(*weight_norm).to_string()),
+        LayerOp::Conv2d { kernel, stride, padding, weight_norm, .. } => {
+            ("weights", format!("{}{}", window(*kernel, *stride, *padding), normalised(*weight_norm)))
+        }
+        LayerOp::ConvTranspose2d { kernel, stride, padding, .. } => {
+            ("weights", window(*kernel, *stride, *padding))
+        }
+        LayerOp::BatchNorm { .. } => ("norm", String::new()),
+        LayerOp::GaussianNoise { sigma } => ("noise", format!(" σ {sigma}")),
+        LayerOp::Dropout { rate } => ("noise", format!(" {rate}")),
+        LayerOp::MinibatchDiscrimination { kernels, dims, .. } => {
+            ("weights", format!(" {kernels} kernels of {dims}"))
+        }
+        LayerOp::RandomShift { pixels } => ("noise", format!(" ±{pixels} pixels")),
+        LayerOp::RandomAffine { shift, warp } => ("noise", format!(" ±{shift} pixels, ±{warp}")),
+        LayerOp::LeakyRelu { slope } => ("activation", format!(" {slope}")),
+        LayerOp::MaxPool2d { kernel, stride, padding } | LayerOp::AvgPool2d { kernel, stride, padding } => {
+            ("shape", window(*kernel, stride.unwrap_or(*kernel), *padding))
+        }
+        LayerOp::GlobalAvgPool {} | LayerOp::Flatten {} | LayerOp::Unflatten { .. } => {
+            ("shape", String::new())
+        }
+        LayerOp::Relu {} | LayerOp::Softplus {} | LayerOp::Sigmoid {} | LayerOp::Tanh {} => {
+            ("activation", String::new())
+        }
+    };
+    Block {
+        kind,
+        text: format!("{}{settings}", layer.op.name()),
+        shape: layer.output.to_string().replace('x', "×"),
+        parameters: layer.params().iter().filter(|p| p.trained).map(|p| p.len()).sum(),
+        feature: layer.feature,
+    }
+}
+
+fn window(kernel: u32, stride: u32, padding: Padding) -> String {
+    let step = if stride == 1 { String::new() } else { format!(", stride {stride}") };
+    let pad = match padding {
+        Padding::Named(NamedPadding::Same) => ", same".into(),
+        Padding::Named(NamedPadding::Valid) | Padding::Count(0) => String::new(),
+        Padding::Count(n) => format!(", padding {n}"),
+    };
+    format!(" {kernel}×{kernel}{step}{pad}")
+}
+
+fn normalised(weight_norm: WeightNorm) -> &'static str {
+    match weight_norm {
+        WeightNorm::None => "",
+        WeightNorm::Fixed => ", weight norm",
+        WeightNorm::Trained => ", weight norm (scale trained)",
+        WeightNorm::Plain => ", weight norm (scale trained, no data-dependent start)",
+        WeightNorm::Unit => ", weight norm (no data-dependent start)",
+    }
+}

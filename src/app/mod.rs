@@ -1,0 +1,12 @@
+//! The application around the engine: the command line, runs in folders, data from files and the network, reports.
+
+pub mod atomic;
+pub mod cache;
+pub mod cli;
+pub mod experiment;
+pub mod model_file;
+pub mod profile;
+pub mod report;
+pub mod run;
+pub mod source;
+pub mod text;

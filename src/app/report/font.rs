@@ -1,0 +1,18 @@
+//! The one typeface of all pictures: a subset of DejaVu Sans (licence beside it), so that pictures need no
+//! font of the system and look alike everywhere.
+
+use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle, register_font};
+use std::sync::Once;
+
+const FAMILY: &str = "sans-serif";
+const BYTES: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
+
+/// Text of this height in pixels and this colour.
+pub fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        // The bytes are the program's own (a test draws with them), so there is no failure to report.
+        let _ = register_font(FAMILY, FontStyle::Normal, BYTES);
+    });
+    TextStyle { color: color.to_backend_color(), ..TextStyle::from((FAMILY, size).into_font()) }
+}

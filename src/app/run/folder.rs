@@ -1,0 +1,312 @@
+//! The folder of a training run: making one that nobody else has, and finding checkpoints in one.
+//!
+//! ```text
+//! config.toml      the resolved settings              model.toml       the model file's text
+//! env.json         program, adapter, data             labelled.json    indices of the labelled images
+//! metrics.csv      one row per step                   metrics.jsonl    one object per step and per epoch
+//! checkpoints/epoch-NN.safetensors                    samples/epoch-NN.png
+//! tiles.json       tiles of the matrix products
+//! timing.csv       one row per epoch                  .lock            held while a process trains
+//! plots/losses.png, plots/accuracy.png                confusion.png, summary.json
+//! ```
+
+use crate::app::atomic::fault;
+use crate::error::{Error, Result};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The file whose exclusive creation makes a folder this run's own.
+const CLAIM: &str = "config.toml";
+/// Locked by the process that trains; the system releases it when that ends, however it ends.
+const LOCK: &str = ".lock";
+
+/// A run's folder, made by this process. Dropped before [`RunDir::keep`], it removes what it made, so that a
+/// run that never began leaves nothing.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Whether the folder itself is new, not just its content.
+    new_folder: bool,
+    files: Vec<PathBuf>,
+    keep: bool,
+    /// Locked as long as it is open.
+    _lock: Option<fs::File>,
+}
+
+impl RunDir {
+    /// Makes `out`, or takes it if it is an empty folder; without `out` makes
+    /// `runs/<UTC time>-<model>-<dataset>`, with `-2`, `-3`, ... appended where another run was as quick.
+    /// `config` becomes its `config.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if `out` is in use, [`Error::Io`] if it cannot be made or written.
+    pub fn create(out: Option<&Path>, model: &str, dataset: &str, config: &str) -> Result<RunDir> {
+        let (path, new_folder) = match out {
+            Some(path) => (path.to_path_buf(), make_given(path)?),
+            None => {
+                let stem = format!("{}-{model}-{dataset}", timestamp(SystemTime::now(), true));
+                (make_fresh(Path::new("runs"), &stem)?, true)
+            }
+        };
+        let mut run = RunDir { path, new_folder, files: vec![], keep: false, _lock: None };
+        let claim = run.path.join(CLAIM);
+        match fault::attempt(|| fs::OpenOptions::new().write(true).create_new(true).open(&claim)) {
+            Ok(_) => run.files.push(claim),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                run.keep = true;
+                return Err(in_use(&run.path));
+            }
+            Err(e) => return Err(Error::io("write", claim)(e)),
+        }
+        run.files.push(run.path.join(LOCK));
+        run._lock = Some(lock(&run.path)?);
+        run.write(CLAIM, config.as_bytes())?;
+        Ok(run)
+    }
+
+    /// Takes the folder of a run that was begun earlier, to go on with it.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if it is no run folder or another process trains in it, [`Error::Io`] if it cannot be
+    /// written.
+    pub fn reopen(path: &Path) -> Result<RunDir> {
+        if !path.join(CLAIM).is_file() {
+            let path = path.display();
+            return Err(Error::Output(format!("{path} is no run folder: name one that `ssgan train` made")));
+        }
+        let lock = lock(path)?;
+        // Nobody else writes here now: what a killed process left half written goes.
+        for folder in ["", "checkpoints", "samples", "plots"] {
+            crate::app::atomic::sweep(&path.join(folder), Duration::ZERO);
+        }
+        Ok(RunDir { path: path.into(), new_folder: false, files: vec![], keep: true, _lock: Some(lock) })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on the folder stays, whatever happens.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Whether it does.
+    pub fn stays(&self) -> bool {
+        self.keep
+    }
+
+    /// Removes the folder of a run in which nothing was begun, while nobody else can take it.
+    ///
+    /// # Errors
+    /// [`Error::Output`] for one that has checkpoints, [`Error::Io`] if it cannot be removed.
+    pub fn discard(self) -> Result<()> {
+        if let Some(saved) = checkpoints(&self.path)?.first() {
+            let (path, saved) = (self.path.display(), saved.display());
+            return Err(Error::Output(format!(
+                "{path}: has {saved}, but not its settings and model: it cannot be gone on with; move it away"
+            )));
+        }
+        fs::remove_dir_all(&self.path).map_err(Error::io("remove", &self.path))
+    }
+
+    /// Path of a file `NAME` or `FOLDER/NAME` in the folder; the inner one is made, the run's own is not: where it has
+    /// vanished, most of the run is lost, and that must be said.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the inner folder cannot be made.
+    pub fn file(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        let Some(folder) = path.parent().filter(|folder| *folder != self.path) else { return Ok(path) };
+        match make(folder) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("create", folder)(e)),
+            _ => Ok(path),
+        }
+    }
+
+    /// Writes a whole file atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.file(name)?;
+        crate::app::atomic::write(&path, bytes)?;
+        self.files.push(path);
+        Ok(())
+    }
+
+    /// Writes a value as indented JSON; NaN and infinities become null.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn write_json(&mut self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        self.write(name, crate::app::text::json(name, value)?.as_bytes())
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        // Only what this run made goes, and a folder only if that leaves it empty.
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
+        if self.new_folder {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+fn lock(folder: &Path) -> Result<fs::File> {
+    let path = folder.join(LOCK);
+    let open = || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = fault::attempt(open).map_err(Error::io("write", &path))?;
+    match fault::point().map_err(fs::TryLockError::Error).and_then(|()| file.try_lock()) {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Output(format!(
+            "{}: another process trains in it; wait for that, or end it",
+            folder.display()
+        ))),
+        // Some network file systems know no locks; there the folder's owner has to take care.
+        Err(fs::TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(fs::TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
+    }
+}
+
+fn in_use(path: &Path) -> Error {
+    let path = path.display();
+    Error::Output(format!("{path} is in use: name an --out that does not exist or is an empty folder"))
+}
+
+/// Makes a folder that stays after a power cut.
+fn make(folder: &Path) -> std::io::Result<()> {
+    fault::attempt(|| fs::create_dir(folder))?;
+    let synced = fault::attempt(|| crate::app::atomic::sync_parent(folder));
+    // What failed has made nothing.
+    synced.inspect_err(|_| drop(fs::remove_dir(folder)))
+}
+
+/// Makes a folder and those around it, where they are not there.
+fn make_all(folder: &Path) -> Result<()> {
+    fault::attempt(|| fs::create_dir_all(folder)).map_err(Error::io("create", folder))
+}
+
+/// Makes the folder that the user named; `false` if it was there, empty.
+fn make_given(path: &Path) -> Result<bool> {
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        make_all(parent)?;
+    }
+    match make(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            if !path.is_dir() {
+                return Err(in_use(path));
+            }
+            match fs::read_dir(path).map_err(Error::io("read", path))?.next() {
+                None => Ok(false),
+                Some(_) => Err(in_use(path)),
+            }
+        }
+        Err(e) => Err(Error::io("create", path)(e)),
+    }
+}
+
+/// Makes the first of `stem`, `stem-2`, `stem-3`, ... that is not there. Making a folder is atomic, so of
+/// many processes each gets its own.
+fn make_fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
+    make_all(parent)?;
+    for n in 1..=10_000 {
+        let path = parent.join(if n == 1 { stem.to_string() } else { format!("{stem}-{n}") });
+        match make(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io("create", path)(e)),
+        }
+    }
+    Err(Error::Output(format!("{} has 10000 runs of this second: use --out", parent.display())))
+}
+
+/// UTC as ISO 8601: `2024-05-06T07:08:09Z`, or `20240506T070809Z` where `basic`, which file systems like.
+pub fn timestamp(time: SystemTime, basic: bool) -> String {
+    let s = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let (days, s) = (s / 86_400, s % 86_400);
+    // Years begin in March here, so that a leap day ends one; 719468 days from 1 March 0 to 1970.
+    let z = days + 719_468;
+    let (era, day) = (z / 146_097, z % 146_097);
+    let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day + 2) / 153;
+    let d = day - (153 * month + 2) / 5 + 1;
+    let m = if month < 10 { month + 3 } else { month - 9 };
+    let y = era * 400 + year_of_era + u64::from(m <= 2);
+    let (h, min, sec) = (s / 3600, s / 60 % 60, s % 60);
+    if basic {
+        format!("{y:04}{m:02}{d:02}T{h:02}{min:02}{sec:02}Z")
+    } else {
+        format!("{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{sec:02}Z")
+    }
+}
+
+/// File name of a checkpoint after `epoch` whole epochs; `partial` for one that was interrupted in the next.
+pub fn checkpoint_name(epoch: u32, partial: bool) -> String {
+    format!("checkpoints/epoch-{epoch:02}{}.safetensors", if partial { "-interrupted" } else { "" })
+}
+
+/// File name of the images generated after an epoch.
+pub fn sample_name(epoch: u32) -> String {
+    format!("samples/epoch-{epoch:02}.png")
+}
+
+/// Epochs and whether it is later than a whole epoch: the order of checkpoints.
+fn checkpoint_age(name: &str) -> Option<(u32, bool)> {
+    let middle = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?;
+    match middle.strip_suffix("-interrupted") {
+        Some(n) => Some((n.parse().ok()?, true)),
+        None => Some((middle.parse().ok()?, false)),
+    }
+}
+
+/// The checkpoints of a run folder, the newest first.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read.
+pub fn checkpoints(run: &Path) -> Result<Vec<PathBuf>> {
+    let sub = run.join("checkpoints");
+    let folder = if sub.is_dir() { sub } else { run.to_path_buf() };
+    let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
+    let mut found: Vec<_> = entries
+        .filter_map(|e| e.ok())
+        .filter_map(|e| Some((checkpoint_age(e.file_name().to_str()?)?, e.path())))
+        .collect();
+    found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// What a user means by `RUN|CHECKPOINT`: a file itself, or a run folder's newest checkpoint.
+///
+/// # Errors
+/// [`Error::Io`] if there is no such thing, [`Error::Checkpoint`] if the folder has none.
+pub fn resolve_checkpoint(run_or_file: &Path) -> Result<PathBuf> {
+    let meta = fs::metadata(run_or_file).map_err(Error::io("read", run_or_file))?;
+    if !meta.is_dir() {
+        return Ok(run_or_file.to_path_buf());
+    }
+    match checkpoints(run_or_file)?.into_iter().next() {
+        Some(path) => Ok(path),
+        None => Err(Error::Checkpoint {
+            path: run_or_file.into(),
+            reason:
+                "no checkpoints/epoch-NN.safetensors in this folder; name a run folder or a .safetensors file"
+                    .into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -1,0 +1,279 @@
+//! Writes a run's folder from the trainer's events.
+
+use super::checkpoint::save_with;
+use super::history::{JsonRow, TIMING_COLUMNS};
+use crate::app::atomic::{self, LogFile, fault};
+use crate::app::report::plot::{Line, Panel, draw};
+use crate::app::report::{confusion, grid};
+use crate::app::run::folder::{RunDir, checkpoint_name, checkpoints, sample_name};
+use crate::error::{Error, Result};
+use crate::train::checkpoint::Checkpoint;
+use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary};
+use std::collections::BTreeMap;
+
+/// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
+pub const CSV_COLUMNS: &str = "step,epoch,loss_supervised,accuracy_labelled,loss_discriminator,loss_unlabelled,\
+loss_generated,loss_generator,d_unlabelled,d_generated,entropy_unlabelled,loss_consistency,test_accuracy,test_accuracy_ema,test_loss,\
+validation_accuracy,validation_loss";
+
+/// What every checkpoint of a run carries besides the trainer's metadata: the texts that make it
+/// self-contained.
+pub type Texts = BTreeMap<String, String>;
+
+/// Records into a run folder.
+pub struct Recorder<'a> {
+    run: &'a mut RunDir,
+    texts: Texts,
+    csv: LogFile,
+    jsonl: LogFile,
+    timing: LogFile,
+    steps_per_epoch: u32,
+    history: History,
+    /// Checkpoints that stay; all if `None`.
+    keep: Option<usize>,
+    /// The newest step, whose row waits for the numbers of an epoch that it may have ended.
+    waiting: Option<StepMetrics>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Starts the metrics files with what is known of the run already; from here on the folder is kept.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file that cannot be made.
+    pub fn new(
+        run: &'a mut RunDir,
+        texts: Texts,
+        history: History,
+        steps_per_epoch: u32,
+    ) -> Result<Recorder<'a>> {
+        run.keep();
+        // Of a run that is taken back to before its end, it would state what is no longer so.
+        atomic::remove(&run.file("summary.json")?)?;
+        let steps_per_epoch = steps_per_epoch.max(1);
+        let mut csv = vec![CSV_COLUMNS.to_string()];
+        let mut jsonl = vec![];
+        let mut timing = vec![TIMING_COLUMNS.to_string()];
+        let mut waiting = None;
+        let mut epochs = history.epochs.iter().peekable();
+        for step in &history.steps {
+            let epoch = epochs.next_if(|e| e.step == step.step);
+            match epoch {
+                // It may still be evaluated.
+                None if step.step as usize == history.steps.len() => waiting = Some(*step),
+                _ => csv.push(csv_row(step, steps_per_epoch, epoch)),
+            }
+            jsonl.push(json(&JsonRow::Step(*step))?);
+            if let Some(e) = epoch {
+                jsonl.push(json(&JsonRow::Epoch(e.clone()))?);
+                timing.push(timing_row(e));
+            }
+        }
+        Ok(Recorder {
+            csv: LogFile::with(run.file("metrics.csv")?, &csv)?,
+            jsonl: LogFile::with(run.file("metrics.jsonl")?, &jsonl)?,
+            timing: LogFile::with(run.file("timing.csv")?, &timing)?,
+            run,
+            texts,
+            steps_per_epoch,
+            history,
+            keep: None,
+            waiting,
+        })
+    }
+
+    /// From now on, after each save, the checkpoints before the `keep` newest up to that one are removed, but for the one
+    /// of the epoch with the highest validation accuracy; with `None` all stay. Runs that hold no labelled images out have
+    /// nothing to choose by: the test images are for the report.
+    pub fn keep(&mut self, keep: Option<usize>) {
+        self.keep = keep;
+    }
+
+    /// [`Observer::on`] for an event that others see too.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file that cannot be written.
+    pub fn record(&mut self, event: &Event<'_>) -> Result<()> {
+        match *event {
+            Event::Started(_) => Ok(()),
+            Event::Steps(steps) => self.on_steps(steps),
+            Event::Epoch(epoch) => self.on_epoch(epoch),
+            Event::Samples { epoch, dims, images } => {
+                let path = self.run.file(&sample_name(epoch))?;
+                grid::grid(images, dims).save(&path)
+            }
+            Event::Checkpoint { epoch, checkpoint } => self.on_checkpoint(epoch, checkpoint),
+            Event::Finished(summary) => self.on_finished(summary),
+        }
+    }
+
+    /// Writes what still waits, and the plots: for runs that end early.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn finish(&mut self) -> Result<()> {
+        self.write_waiting(None)?;
+        self.csv.flush()?;
+        self.jsonl.flush()?;
+        if self.history.steps.is_empty() { Ok(()) } else { self.write_plots() }
+    }
+
+    fn on_steps(&mut self, steps: &[StepMetrics]) -> Result<()> {
+        for step in steps {
+            self.write_waiting(None)?;
+            self.waiting = Some(*step);
+            let row = json(&JsonRow::Step(*step))?;
+            self.jsonl.line(&row)?;
+        }
+        self.history.steps.extend_from_slice(steps);
+        self.csv.flush()?;
+        self.jsonl.flush()
+    }
+
+    fn on_epoch(&mut self, epoch: &EpochMetrics) -> Result<()> {
+        let ended = self.waiting.is_some_and(|w| w.step == epoch.step);
+        self.write_waiting(ended.then_some(epoch))?;
+        let row = json(&JsonRow::Epoch(epoch.clone()))?;
+        self.jsonl.line(&row)?;
+        self.timing.line(&timing_row(epoch))?;
+        self.timing.flush()?;
+        self.history.epochs.push(epoch.clone());
+        self.csv.flush()?;
+        self.jsonl.flush()?;
+        self.write_plots()
+    }
+
+    fn write_waiting(&mut self, epoch: Option<&EpochMetrics>) -> Result<()> {
+        match self.waiting.take() {
+            Some(step) => self.csv.line(&csv_row(&step, self.steps_per_epoch, epoch)),
+            None => Ok(()),
+        }
+    }
+
+    fn on_checkpoint(&mut self, epoch: u32, checkpoint: &Checkpoint) -> Result<()> {
+        self.write_waiting(None)?;
+        self.csv.sync()?;
+        self.jsonl.sync()?;
+        self.timing.sync()?;
+        let step: Option<u64> = checkpoint.metadata.get("step").and_then(|s| s.parse().ok());
+        let partial = step.is_some_and(|s| s != u64::from(epoch) * u64::from(self.steps_per_epoch));
+        let path = self.run.file(&checkpoint_name(epoch, partial))?;
+        save_with(checkpoint, &self.texts, &path)?;
+        let Some(keep) = self.keep else { return Ok(()) };
+        // Later ones, of a run that goes on from before them, are written over one by one.
+        let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
+        let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, false)));
+        for old in earlier.skip(keep).filter(|c| Some(c) != best.as_ref()) {
+            fault::attempt(|| std::fs::remove_file(&old)).map_err(Error::io("remove", old))?;
+        }
+        Ok(())
+    }
+
+    /// The epoch with the highest validation accuracy, of equals the latest.
+    fn best_epoch(&self) -> Option<u32> {
+        let validated = self.history.epochs.iter().filter_map(|e| Some((e.validation_accuracy?, e.epoch)));
+        validated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, epoch)| epoch)
+    }
+
+    fn on_finished(&mut self, summary: &Summary) -> Result<()> {
+        self.finish()?;
+        if !summary.confusion.is_empty() {
+            confusion::picture(&summary.confusion).save(&self.run.file("confusion.png")?)?;
+        }
+        self.run.write_json("summary.json", summary)
+    }
+
+    fn write_plots(&mut self) -> Result<()> {
+        draw(&loss_panels(&self.history.steps)).save(&self.run.file("plots/losses.png")?)?;
+        draw(&[accuracy_panel(&self.history.epochs)]).save(&self.run.file("plots/accuracy.png")?)
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn on(&mut self, event: Event<'_>) -> Result<()> {
+        self.record(&event)
+    }
+}
+
+fn json(row: &JsonRow) -> Result<String> {
+    serde_json::to_string(row).map_err(|e| Error::Output(format!("metrics.jsonl: {e}")))
+}
+
+fn timing_row(e: &EpochMetrics) -> String {
+    let t = e.time;
+    format!("{},{},{},{},{}", e.epoch, e.step, t.seconds, t.ms_per_step, t.images_per_second)
+}
+
+/// The shortest text that reads back as the same f32.
+fn cell32(v: f32) -> String {
+    if v.is_finite() { v.to_string() } else { String::new() }
+}
+
+fn csv_row(m: &StepMetrics, steps_per_epoch: u32, epoch: Option<&EpochMetrics>) -> String {
+    let mut cells = vec![m.step.to_string(), (m.step.saturating_sub(1) / steps_per_epoch + 1).to_string()];
+    cells.extend(m.values().map(cell32));
+    match epoch {
+        Some(e) => {
+            let some = |v: Option<f32>| v.map_or(String::new(), cell32);
+            cells.extend([cell32(e.test_accuracy), cell32(e.test_accuracy_ema), cell32(e.test_loss)]);
+            cells.extend([some(e.validation_accuracy), some(e.validation_loss)]);
+        }
+        None => cells.extend(std::iter::repeat_n(String::new(), 5)),
+    }
+    cells.join(",")
+}
+
+fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
+    type Of = fn(&StepMetrics) -> f32;
+    let line = |(name, of): (&str, Of)| Line {
+        name: name.into(),
+        points: steps.iter().map(|m| (f64::from(m.step), f64::from(of(m)))).collect(),
+        members: vec![],
+    };
+    let there = |l: &Line| l.points.iter().any(|p| p.1.is_finite());
+    let panel = |title: &str, y: &str, lines: Vec<(&str, Of)>| Panel {
+        title: title.into(),
+        x_label: "step".into(),
+        y_label: y.into(),
+        lines: lines.into_iter().map(line).filter(there).collect(),
+        include: vec![0.0],
+    };
+    let d: Vec<(&str, Of)> = vec![
+        ("supervised", |m| m.loss_supervised),
+        ("unlabelled", |m| m.loss_unlabelled),
+        ("generated", |m| m.loss_generated),
+        ("consistency", |m| m.loss_consistency),
+    ];
+    let mut panels = vec![panel("Discriminator losses", "nats", d)];
+    let g = panel("Generator loss", "loss", vec![("generator", |m| m.loss_generator)]);
+    if !g.lines.is_empty() {
+        panels.push(g);
+    }
+    panels
+}
+
+fn accuracy_panel(epochs: &[EpochMetrics]) -> Panel {
+    type Of = fn(&EpochMetrics) -> f32;
+    let lines: [(&str, Of); 4] = [
+        ("test", |e| e.test_accuracy),
+        ("test, averaged parameters", |e| e.test_accuracy_ema),
+        ("validation", |e| e.validation_accuracy.unwrap_or(f32::NAN)),
+        ("labelled minibatches", |e| e.mean.accuracy_labelled),
+    ];
+    let line = |(name, of): (&str, Of)| Line {
+        name: name.into(),
+        points: epochs.iter().map(|e| (f64::from(e.epoch), f64::from(of(e)))).collect(),
+        members: vec![],
+    };
+    let there = |l: &Line| l.points.iter().any(|p| p.1.is_finite());
+    Panel {
+        title: "Accuracy".into(),
+        x_label: "epoch".into(),
+        y_label: "share classified rightly".into(),
+        lines: lines.into_iter().map(line).filter(there).collect(),
+        include: vec![1.0],
+    }
+}
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

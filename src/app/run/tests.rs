@@ -1,0 +1,265 @@
+use super::*;
+use crate::app::report::progress::Mode;
+use crate::data::Split;
+use crate::gpu::fault;
+use crate::model::shape::{DataShape, Dims};
+use crate::train::Urgency;
+use std::collections::BTreeMap;
+
+const MODEL: &str = r#"
+name = "m"
+[discriminator]
+layers = [
+    { op = "flatten" },
+    { op = "gaussian_noise", sigma = 0.3 },
+    { op = "dense", units = 8, weight_norm = "fixed" },
+    { op = "relu", feature = true },
+    { op = "dense", units = "classes" },
+]
+[generator]
+latent = 4
+layers = [
+    { op = "dense", units = 6, bias = false },
+    { op = "batch_norm" },
+    { op = "relu" },
+    { op = "dense", units = "pixels" },
+    { op = "sigmoid" },
+]
+"#;
+
+fn data() -> Dataset {
+    data_of(64, 9)
+}
+
+fn data_of(train: usize, test: usize) -> Dataset {
+    let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
+    let split = |n: usize| Split {
+        images: (0..n * 12).map(|i| (i * 37 % 251) as u8).collect(),
+        labels: (0..n).map(|i| (i % 3) as u8).collect(),
+    };
+    Dataset::new("tiny", shape, split(train), split(test)).unwrap()
+}
+
+/// A run of three epochs of four steps in `folder`.
+fn begin(folder: &Path) -> Result<(Run, Gpu)> {
+    let model = folder.with_file_name("m.toml");
+    std::fs::write(&model, MODEL).unwrap();
+    let resolved = config::resolve(None, None, |s| {
+        s.model = model.display().to_string();
+        (s.labels, s.batch_size, s.epochs) = (9, 16, 3);
+    })?;
+    let gpu = Gpu::open(&resolved.settings.adapter_choice())?;
+    Ok((Run::create(resolved, Some(folder))?, gpu))
+}
+
+fn go(run: &mut Run, gpu: &mut Gpu, set: &Dataset, stop: &Stop) -> Result<Summary> {
+    run.train((gpu, set), Options::default(), &mut Progress::new(Mode::Quiet), stop)
+}
+
+/// What a run's folder holds that no clock has a part in; not what was saved because it was stopped.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for name in ["checkpoints", "samples", "."] {
+        for entry in std::fs::read_dir(folder.join(name)).unwrap().map(|e| e.unwrap()) {
+            let file = entry.file_name().into_string().unwrap();
+            let times = ["timing.csv", "summary.json", "env.json"].contains(&file.as_str());
+            if entry.path().is_file() && !times && !file.contains("interrupted") {
+                files.insert(file, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// Trains in `folder`, the device lost at these submissions; what the folder then holds.
+fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
+    let (mut run, mut gpu) = begin(folder)?;
+    fault::at(lost_at.iter().copied());
+    go(&mut run, &mut gpu, &data(), &Stop::new())?;
+    assert_eq!(fault::left(), 0, "{lost_at:?}: the run was over before");
+    // What comes next has a device.
+    gpu.wait(None)?;
+    Ok(files(folder))
+}
+
+/// Stopped between any two parts of an evaluation, a run saves at once; it is evaluated when it goes on, and ends in the
+/// same bytes.
+#[test]
+fn an_evaluation_that_is_left_comes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    // Three parts, once with the raw and once with the averaged parameters.
+    let set = data_of(64, 1001);
+    let whole = dir.path().join("whole");
+    let (mut run, mut gpu) = begin(&whole).unwrap();
+    go(&mut run, &mut gpu, &set, &Stop::new()).unwrap();
+    let whole = files(&whole);
+    let evaluated = |folder: &Path| history::load(folder).unwrap().epochs.len() as u32;
+    let asks = |look, urgency| {
+        let stop = Stop::new();
+        *stop.at_look.lock().unwrap() = Some((look, urgency));
+        stop
+    };
+    for look in [0, 1, 3, 5, 6, 11, 12, 17] {
+        let folder = dir.path().join(look.to_string());
+        let (mut run, mut gpu) = begin(&folder).unwrap();
+        let e = go(&mut run, &mut gpu, &set, &asks(look, Urgency::AfterStep)).unwrap_err();
+        assert!(matches!(e, Error::Interrupted(_)), "look {look}: {e}");
+        let done = look / 6;
+        assert_eq!((evaluated(&folder), checkpoints(&folder).unwrap().len() as u32), (done, done + 1));
+        drop(run);
+        let reopened = || Run::reopen(&folder, |_| ()).unwrap();
+        // A run that is out of time finishes its evaluation, else one that always is would never get on.
+        let result = go(&mut reopened(), &mut gpu, &set, &asks(0, Urgency::AfterEvaluation));
+        assert_eq!((evaluated(&folder), result.is_ok()), (done + 1, done == 2), "look {look}");
+        go(&mut reopened(), &mut gpu, &set, &Stop::new()).unwrap();
+        assert!(files(&folder) == whole, "look {look}: other bytes");
+    }
+}
+
+/// A device that is destroyed at any submission of a run, also several times: the run ends in the same bytes.
+#[test]
+fn a_lost_device_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = train(&dir.path().join("whole"), &[]).unwrap();
+    assert!(whole.len() > 8, "{:?}", whole.keys());
+    // The first submission initialises; an epoch has four steps, evaluations, samples. At last five losses, no more than
+    // three without a checkpoint in between.
+    let mut cases: Vec<Vec<u32>> = [0, 1, 4, 5, 6, 7, 8, 9, 10, 17].map(|n| vec![n]).into();
+    cases.extend([vec![0, 0, 0], vec![2, 2, 24, 2, 2]]);
+    for (i, lost_at) in cases.iter().enumerate() {
+        let files =
+            train(&dir.path().join(i.to_string()), lost_at).unwrap_or_else(|e| panic!("{lost_at:?}: {e}"));
+        for (name, bytes) in &whole {
+            let same = files.get(name) == Some(bytes);
+            assert!(same, "lost at {lost_at:?}: {name} differs");
+        }
+    }
+}
+
+/// A lost device that cannot be opened at once is asked for again; not for ever.
+#[test]
+fn a_lost_device_may_take_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = train(&dir.path().join("whole"), &[]).unwrap();
+    let refusing = |name: &str, devices: u32| {
+        fault::refuse(devices);
+        train(&dir.path().join(name), &[24])
+    };
+    let attempts = REOPENING.len() as u32;
+    assert!(refusing("late", attempts).unwrap() == whole, "other bytes");
+    let e = refusing("never", attempts + 1).unwrap_err();
+    let said = e.to_string();
+    assert!(e.exit_code() == 5 && said.contains("device lost") && said.contains("not come back"), "{said}");
+    let saved = checkpoints(&dir.path().join("never")).unwrap();
+    assert!(saved.iter().all(|c| checkpoint::load(c).is_ok()) && !saved.is_empty(), "{saved:?}");
+}
+
+/// Where 500 test images at once are more than the adapter can bind, a run evaluates fewer at once, and ends in the same
+/// bytes; parameters that are too large are an error.
+#[test]
+fn a_device_may_bind_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = data_of(64, 1001);
+    let train = |name: &str, bytes: u64| {
+        let folder = dir.path().join(name);
+        let (mut run, mut gpu) = begin(&folder).unwrap();
+        fault::bind(bytes);
+        let result = go(&mut run, &mut gpu, &set, &Stop::new());
+        fault::bind(u64::MAX);
+        result.map(|_| files(&folder))
+    };
+    let whole = train("whole", u64::MAX).unwrap();
+    // 270 images of twelve values; the test set has 12,012 bytes.
+    assert!(train("fewer", 13_000).unwrap() == whole, "other bytes");
+    let set = data();
+    let (mut run, mut gpu) = begin(&dir.path().join("none")).unwrap();
+    fault::bind(800);
+    let said = go(&mut run, &mut gpu, &set, &Stop::new()).unwrap_err().to_string();
+    fault::bind(u64::MAX);
+    assert!(said.contains("discriminator") && said.contains("of parameters"), "{said}");
+}
+
+#[test]
+fn a_device_that_is_always_lost_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let e = train(&dir.path().join("run"), &[1, 1, 1, 1, 1]).unwrap_err();
+    assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
+    assert_eq!(fault::left(), 1, "not the fourth loss ended it");
+}
+
+/// What was open before is opened, or nothing.
+#[test]
+fn another_adapter_takes_no_lost_ones_place() {
+    let gpu = Gpu::open(&Default::default()).unwrap();
+    let was = gpu.summary().clone();
+    // Where it stands in the list may have changed.
+    let moved = AdapterSummary { index: was.index + 7, ..was.clone() };
+    assert_eq!(Gpu::reopen(&moved, Precision::F32).unwrap().summary(), &was);
+    for gone in [
+        AdapterSummary { name: "another".into(), ..was.clone() },
+        AdapterSummary { backend: "another".into(), ..was.clone() },
+        AdapterSummary { device: was.device + 1, ..was.clone() },
+    ] {
+        let said = Gpu::reopen(&gone, Precision::F32).map(drop).unwrap_err().to_string();
+        assert!(said.contains(&gone.name) && said.contains("is not there"), "{said}");
+    }
+}
+
+/// While a lost device is waited for, a wish to end is heeded.
+#[test]
+fn nobody_waits_for_a_device_who_wants_to_end() {
+    let gpu = Gpu::open(&Default::default()).unwrap();
+    let gone = AdapterSummary { name: "another".into(), ..gpu.summary().clone() };
+    let stop = Stop::new();
+    assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Adapter(_))));
+    stop.ask(Urgency::AfterStep);
+    assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Interrupted(_))));
+}
+
+/// Out of memory says what was largest and which minibatch fits: with that one there is enough, also where the
+/// initialisation and the evaluations have more rows than it.
+#[test]
+fn out_of_memory_says_what_would_fit() {
+    too_little_memory(&data(), 64);
+    too_little_memory(&data_of(1000, 1000), 900);
+}
+
+fn too_little_memory(set: &Dataset, rows: u32) {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("m.toml");
+    std::fs::write(&model, MODEL).unwrap();
+    let with = |batch_size: u32, bytes: u64| {
+        let resolved = config::resolve(None, None, |s| {
+            s.model = model.display().to_string();
+            (s.labels, s.batch_size) = (9, batch_size);
+        });
+        let Resolved { settings, spec, model_toml } = resolved.unwrap();
+        let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
+        fault::memory(bytes);
+        let gpu = Gpu::open(&settings.adapter_choice()).unwrap();
+        let made = Trainer::new(&gpu, &shape, &settings, set).map(drop);
+        fault::memory(u64::MAX);
+        made.map(|()| gpu.memory())
+    };
+    let all = with(rows, u64::MAX).unwrap();
+    assert!(all.given.is_none() && all.largest.1 > 0, "{all:?}");
+    for share in [0.6, 0.8, 0.85, 0.9, 0.95] {
+        let bytes = (share * all.asked as f64) as u64;
+        let e = with(rows, bytes).unwrap_err();
+        let said = e.to_string();
+        assert!(
+            e.exit_code() == 5 && said.contains("out of memory") && said.contains(&all.largest.0),
+            "{said}"
+        );
+        // Below, nothing is sure to fit beside what the rows of the minibatch do not change.
+        if share < 0.85 && said.contains("smaller model") {
+            continue;
+        }
+        let advice = said.split("--batch-size ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        let fits: u32 = advice.split(' ').next().unwrap().parse().unwrap();
+        assert!((1..rows).contains(&fits), "{said}");
+        with(fits, bytes).unwrap_or_else(|e| panic!("{share}: {said}, but: {e}"));
+    }
+    let said = with(rows, 1000).unwrap_err().to_string();
+    assert!(said.contains("smaller model"), "{said}");
+}

@@ -1,0 +1,76 @@
+//! What was measured of an adapter's tiles, in the cache folder.
+
+use crate::app::cache;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::model::shape::ModelShape;
+use crate::ops::Tile;
+use crate::train::settings::Settings;
+use crate::train::{Known, Measured, Memory, Tiles, Tune};
+use std::cell::RefCell;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// The tiles of a run's products: those that the cache knows of this adapter and driver, the others measured now.
+///
+/// # Errors
+/// As [`Tiles::measure`].
+pub fn measure(
+    gpu: &Gpu,
+    model: &ModelShape,
+    settings: &Settings,
+    before: impl FnMut(u32) -> Result<()>,
+) -> Result<(Tiles, Measured)> {
+    let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
+    match file_of(gpu, tune) {
+        Some(file) => Tiles::measure(gpu, model, settings, (tune, &Kept(file)), before),
+        None => Tiles::measure(gpu, model, settings, (tune, &RefCell::new(Known::default())), before),
+    }
+}
+
+/// Where the winners are kept, which depend on which tiles there were to choose from. `None` without a cache folder.
+fn file_of(gpu: &Gpu, tune: Tune) -> Option<PathBuf> {
+    let all: Vec<String> = Tile::of(gpu).iter().map(ToString::to_string).collect();
+    let folder = if tune == Tune::Fast { "tiles-fast" } else { "tiles-full" };
+    cache::adapter_file(gpu, folder, &format!("{} {}", env!("CARGO_PKG_VERSION"), all.join(" ")))
+}
+
+/// A file of the cache. One that cannot be read or written is passed over.
+struct Kept(PathBuf);
+
+impl Memory for Kept {
+    fn recall(&self) -> Known {
+        cache::read(&self.0).unwrap_or_default()
+    }
+
+    /// Under a lock beside the file, which takes another's place at every change.
+    fn change(&self, change: &mut dyn FnMut(&mut Known)) {
+        let _ = self.0.parent().map(std::fs::create_dir_all);
+        let lock = File::create(self.0.with_extension("lock")).and_then(|file| file.lock().map(|()| file));
+        let mut known = self.recall();
+        change(&mut known);
+        cache::write(&self.0, &known);
+        drop(lock);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of processes that measure at once, none loses what another has found.
+    #[test]
+    fn changes_at_once_are_all_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("new/tiles.json");
+        std::thread::scope(|s| {
+            for i in 0..16 {
+                let kept = Kept(file.clone());
+                s.spawn(move || {
+                    kept.change(&mut |known| drop(known.tiles.insert(i.to_string(), "tile".into())));
+                });
+            }
+        });
+        assert_eq!(Kept(file).recall().tiles.len(), 16);
+    }
+}
