@@ -356,8 +356,18 @@ fn no_adapter_is_said_with_what_to_install() {
         assert_eq!(doctor.status.code(), Some(5));
         let text = String::from_utf8_lossy(&doctor.stdout);
         assert!(text.contains("FAIL") && text.contains("What to install"), "{text}");
+        check("adapters", &b.run_in("adapters", hide), 5, &["none found", "apt"]);
     }
-    b.fails(&format!("{QUICK} --out run --adapter no-such-adapter"), 5, &["no-such-adapter"]);
+    let said = b.fails(&format!("{QUICK} --out run --adapter no-such-adapter"), 5, &["no-such-adapter"]);
+    assert!(!said.contains("apt-get"), "a driver is there: {said}");
+    // The environment is obeyed below the flags.
+    let named = |c: &mut Command| {
+        c.env("WGPU_ADAPTER_NAME", "no-such-adapter");
+    };
+    check("doctor", &b.run_in("sample none --out g.png", named), 6, &["none"]);
+    check(QUICK, &b.run_in(&format!("{QUICK} --out run"), named), 5, &["no-such-adapter"]);
+    let doctor = b.run_in("doctor --adapter software", named);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("self-test"));
     assert_eq!(b.content().iter().filter(|n| *n != "cache").collect::<Vec<_>>(), ["m.toml"]);
 }
 
@@ -522,6 +532,18 @@ fn traces_are_written() {
     assert!(b.path("lost.safetensors").exists());
 }
 
+/// A folder that cannot be written is found by the doctor.
+#[test]
+fn the_doctor_finds_an_unwritable_folder() {
+    let b = Bench::new();
+    let out = b.run_in("doctor", |c| {
+        c.env("SSGAN_CACHE_DIR", "/proc/none");
+    });
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(6), "{text}");
+    assert!(text.lines().any(|l| l.starts_with("FAIL") && l.contains("cache folder")), "{text}");
+}
+
 /// What a command writes takes the place of nothing else, and a wrong ending is no other format.
 #[test]
 fn outputs_take_nothings_place() {
@@ -540,6 +562,7 @@ fn outputs_take_nothings_place() {
         &["something else"],
     );
     assert_eq!(before, [&checkpoint, "run/config.toml"].map(|n| fs::read(b.path(n)).unwrap()));
+    b.fails("reproduce --quick --label-seeds 1 --out run", 6, &["is a training run", "--out"]);
     // Before the work, and by the name that was given.
     let said = b.fails("eval run --quiet --confusion /proc/c.png", 6, &["/proc/c.png"]);
     assert!(!said.contains(".ssgan-"), "{said}");
@@ -638,7 +661,11 @@ fn divergence_names_the_tensor_that_broke() {
     b.file("m.toml", MODEL);
     let line = "train --quiet --dataset digits --model m.toml --adapter software --out run --unlabelled 1024 \
                 --batch-size 128";
-    let said = b.fails(&format!("{line} --lr 1e37"), 8, &["diverged", "--lr", "First not finite: in step"]);
+    let said = b.fails(
+        &format!("{line} --lr 1e37"),
+        8,
+        &["diverged", "--learning-rate", "First not finite: in step"],
+    );
     assert!(said.contains("of the discriminator") || said.contains("of the generator"), "{said}");
     let saved = |run: &str| fs::read_dir(b.path(run).join("checkpoints")).map_or(0, |d| d.count());
     assert_eq!(saved("run"), 0, "a checkpoint that is not finite");
@@ -900,7 +927,9 @@ mod interrupts {
         // Under `nohup` this test ignores hangups, and what it starts does too.
         let alive = Command::new("sh").args(["-c", "kill -HUP $$; echo alive"]).output().unwrap();
         let hangup = Some(("HUP", 129)).filter(|_| alive.stdout.is_empty());
-        for (name, status) in [("INT", 130), ("TERM", 143)].into_iter().chain(hangup) {
+        // The last two are what batch systems send before a job's time is up.
+        let always = [("INT", 130), ("TERM", 143), ("USR1", 138), ("XCPU", 152)];
+        for (name, status) in always.into_iter().chain(hangup) {
             let b = Bench::new();
             let (mut child, mut lines) = start(&b);
             signal(name, child.id());

@@ -32,6 +32,11 @@ pub fn read(path: &Path) -> Result<String> {
     })
 }
 
+/// `1 epoch`, `2 epochs`.
+pub fn count(n: u32, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// `what`, a value, as indented JSON, a line for each row of a table or matrix; NaN and infinities become null.
 ///
 /// # Errors

@@ -19,10 +19,22 @@ pub enum Precision {
 pub struct AdapterChoice {
     /// Part of a name, an index of `ssgan adapters`, `software` or `gpu`.
     pub adapter: Option<String>,
-    /// `vulkan`, `metal` or `dx12`.
+    /// `vulkan`, `metal` or `dx12`, or several of them with commas between.
     pub backend: Option<String>,
+    /// Which GPU comes first where nothing else decides.
+    pub power: Power,
     /// Cooperative matrices or none.
     pub precision: Precision,
+}
+
+/// Which of several GPUs comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Power {
+    /// A discrete one.
+    #[default]
+    High,
+    /// An integrated one.
+    Low,
 }
 
 /// One adapter as `ssgan adapters` shows it.
@@ -44,6 +56,9 @@ pub struct AdapterSummary {
     pub vendor: u32,
     /// PCI device.
     pub device: u32,
+    /// Where the card is, such as `0000:01:00.0`; empty where the backend does not tell.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pci_bus: String,
     /// Optional features that this program makes use of, where present.
     pub features: Vec<String>,
     /// Smallest subgroup.
@@ -95,16 +110,21 @@ fn needed() -> wgpu::Limits {
     wgpu::Limits::default()
 }
 
+/// The backends that a wish allows, by the names that wgpu's own tools know too.
 fn backends(choice: Option<&str>) -> Result<wgpu::Backends> {
-    Ok(match choice.map(str::to_ascii_lowercase).as_deref() {
-        None => wgpu::Backends::PRIMARY,
-        Some("vulkan") => wgpu::Backends::VULKAN,
-        Some("metal") => wgpu::Backends::METAL,
-        Some("dx12") => wgpu::Backends::DX12,
-        Some(other) => {
-            return Err(Error::Usage(format!("backend `{other}`: choose one of vulkan, metal, dx12")));
-        }
-    })
+    let Some(names) = choice else { return Ok(wgpu::Backends::PRIMARY) };
+    let mut all = wgpu::Backends::empty();
+    for name in names.split(',').map(|n| n.trim().to_ascii_lowercase()) {
+        all |= match name.as_str() {
+            "vulkan" | "vk" => wgpu::Backends::VULKAN,
+            "metal" | "mtl" => wgpu::Backends::METAL,
+            "dx12" | "d3d12" => wgpu::Backends::DX12,
+            other => {
+                return Err(Error::Usage(format!("backend `{other}`: choose one of vulkan, metal, dx12")));
+            }
+        };
+    }
+    Ok(all)
 }
 
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
@@ -141,6 +161,7 @@ fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         driver_info: info.driver_info,
         vendor: info.vendor,
         device: info.device,
+        pci_bus: info.device_pci_bus_id,
         features: features
             .iter()
             .filter(|(f, _)| a.features().contains(*f))
@@ -184,29 +205,40 @@ fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String> {
     problem
 }
 
-fn enumerate(backends: wgpu::Backends) -> Vec<(AdapterSummary, wgpu::Adapter)> {
-    let list = pollster::block_on(instance(backends).enumerate_adapters(backends));
+fn enumerate() -> Vec<(AdapterSummary, wgpu::Adapter)> {
+    let all = wgpu::Backends::PRIMARY;
+    let list = pollster::block_on(instance(all).enumerate_adapters(all));
     list.into_iter().enumerate().map(|(i, a)| (summarise(i, &a), a)).collect()
 }
 
 /// All adapters of all backends, in the order that `--adapter INDEX` counts.
 pub fn list_adapters() -> Vec<AdapterSummary> {
-    enumerate(wgpu::Backends::PRIMARY).into_iter().map(|(s, _)| s).collect()
+    enumerate().into_iter().map(|(s, _)| s).collect()
 }
 
-/// The adapter that `was` described: of the same card, driver interface and name; of several such the one at the same
-/// place in the list, else the first.
+/// The adapter that `was` described: the same card behind the same driver interface. Of several of one name it is told by
+/// the bus where the backend knows that, else by its place in the list.
 ///
 /// # Errors
 /// [`Error::Adapter`] saying what there is instead.
 pub fn find(was: &AdapterSummary) -> Result<(AdapterSummary, wgpu::Adapter)> {
-    let card = |s: &AdapterSummary| (s.vendor, s.device, s.name.clone(), s.backend.clone());
-    let list = enumerate(wgpu::Backends::PRIMARY);
-    let there: Vec<_> = list.iter().map(|(s, _)| s.name.clone()).collect();
-    let same = list.into_iter().filter(|(s, _)| card(s) == card(was));
-    same.min_by_key(|(s, _)| s.index != was.index).ok_or_else(|| {
-        Error::Adapter(format!("{} ({}) is not there; there is: {}", was.name, was.backend, there.join(", ")))
-    })
+    let mut list = enumerate();
+    let summaries: Vec<_> = list.iter().map(|(s, _)| s.clone()).collect();
+    match same_card(&summaries, was) {
+        Some(at) => Ok(list.swap_remove(at)),
+        None => {
+            let there: Vec<_> = summaries.iter().map(|s| s.name.as_str()).collect();
+            let (name, backend) = (&was.name, &was.backend);
+            Err(Error::Adapter(format!("{name} ({backend}) is not there; there is: {}", there.join(", "))))
+        }
+    }
+}
+
+fn same_card(list: &[AdapterSummary], was: &AdapterSummary) -> Option<usize> {
+    let card =
+        |s: &AdapterSummary| (s.vendor, s.device, s.name.clone(), s.backend.clone(), s.pci_bus.clone());
+    let same = list.iter().enumerate().filter(|(_, s)| card(s) == card(was));
+    same.min_by_key(|(_, s)| s.index != was.index).map(|(at, _)| at)
 }
 
 /// Picks the adapter that `choice` means; without a wish the first of discrete, integrated, virtual,
@@ -215,45 +247,11 @@ pub fn find(was: &AdapterSummary) -> Result<(AdapterSummary, wgpu::Adapter)> {
 /// # Errors
 /// [`Error::Adapter`] listing what there is, or what to install; [`Error::Usage`] for an unknown backend.
 pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)> {
-    let mut list = enumerate(backends(choice.backend.as_deref())?);
-    if list.is_empty() {
-        let which = choice.backend.as_deref().unwrap_or("any backend");
-        return Err(Error::Adapter(format!("none found ({which}); {}", install_hint())));
-    }
-    let names =
-        || list.iter().map(|(s, _)| format!("[{}] {} ({})", s.index, s.name, s.kind)).collect::<Vec<_>>();
-    let rank = |s: &AdapterSummary| match s.kind.as_str() {
-        "discrete GPU" => 0,
-        "integrated GPU" => 1,
-        "virtual GPU" => 2,
-        "other" => 3,
-        _ => 4,
-    };
-    let wish = choice.adapter.as_deref().map(|w| w.trim().to_ascii_lowercase());
-    let matches = |s: &AdapterSummary| match wish.as_deref() {
-        None => s.usable,
-        Some("software") => s.is_software(),
-        Some("gpu") => !s.is_software(),
-        Some(w) => match w.parse::<usize>() {
-            Ok(i) => s.index == i,
-            Err(_) => s.name.to_ascii_lowercase().contains(w),
-        },
-    };
-    let best = list.iter().enumerate().filter(|(_, (s, _))| matches(s)).min_by_key(|(_, (s, _))| {
-        let lacks = choice.precision == Precision::Mixed && s.cooperative_side.is_none();
-        (!s.usable, lacks, rank(s))
-    });
-    let Some((at, _)) = best else {
-        let wish = choice.adapter.as_deref().unwrap_or("a usable one");
-        let problems: Vec<_> =
-            list.iter().filter_map(|(s, _)| s.problem.as_ref().map(|p| format!("{} {p}", s.name))).collect();
-        let why = if problems.is_empty() { String::new() } else { format!(" ({})", problems.join("; ")) };
-        return Err(Error::Adapter(format!(
-            "no match for `{wish}`{why}; there is: {}; {}",
-            names().join(", "),
-            install_hint()
-        )));
-    };
+    let allowed = backends(choice.backend.as_deref())?;
+    let mut list = enumerate();
+    list.retain(|(_, a)| allowed.contains(a.get_info().backend.into()));
+    let summaries: Vec<_> = list.iter().map(|(s, _)| s.clone()).collect();
+    let at = pick(&summaries, choice)?;
     let (summary, adapter) = list.swap_remove(at);
     if let Some(p) = &summary.problem {
         return Err(Error::Adapter(format!("{} {p}; choose another with --adapter", summary.name)));
@@ -261,9 +259,116 @@ pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)>
     Ok((summary, adapter))
 }
 
+/// Which of the adapters is meant.
+fn pick(list: &[AdapterSummary], choice: &AdapterChoice) -> Result<usize> {
+    if list.is_empty() {
+        let which = choice.backend.as_deref().unwrap_or("any backend");
+        return Err(Error::Adapter(format!("none found ({which}); {}", install_hint())));
+    }
+    let rank = |s: &AdapterSummary| match (s.kind.as_str(), choice.power) {
+        ("discrete GPU", Power::High) | ("integrated GPU", Power::Low) => 0,
+        ("discrete GPU" | "integrated GPU", _) => 1,
+        ("virtual GPU", _) => 2,
+        ("other", _) => 3,
+        _ => 4,
+    };
+    let wish = choice.adapter.as_deref().map(|w| w.trim().to_ascii_lowercase());
+    // A number that no adapter has in the list may be part of a name, such as 4090.
+    let index = wish.as_deref().and_then(|w| w.parse::<usize>().ok());
+    let index = index.filter(|i| list.iter().any(|s| s.index == *i));
+    let matches = |s: &AdapterSummary| match (wish.as_deref(), index) {
+        (None, _) => s.usable,
+        (_, Some(i)) => s.index == i,
+        (Some("software"), _) => s.is_software(),
+        (Some("gpu"), _) => !s.is_software(),
+        (Some(w), _) => s.name.to_ascii_lowercase().contains(w),
+    };
+    let best = list.iter().enumerate().filter(|(_, s)| matches(s)).min_by_key(|(_, s)| {
+        let lacks = choice.precision == Precision::Mixed && s.cooperative_side.is_none();
+        (!s.usable, lacks, rank(s))
+    });
+    best.map(|(at, _)| at).ok_or_else(|| {
+        let wish = choice.adapter.as_deref().unwrap_or("a usable one");
+        let problems: Vec<_> =
+            list.iter().filter_map(|s| s.problem.as_ref().map(|p| format!("{} {p}", s.name))).collect();
+        let why = if problems.is_empty() { String::new() } else { format!(" ({})", problems.join("; ")) };
+        let there: Vec<_> = list.iter().map(|s| format!("[{}] {} ({})", s.index, s.name, s.kind)).collect();
+        // Where a software driver is installed, it is a GPU's that is missing, if anything.
+        let advice = match list.iter().any(|s| s.usable) {
+            true => "choose one of these with --adapter".to_string(),
+            false => install_hint().to_string(),
+        };
+        Error::Adapter(format!("no match for `{wish}`{why}; there is: {}; {advice}", there.join(", ")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn card(index: usize, name: &str, kind: &str, pci_bus: &str) -> AdapterSummary {
+        let (name, kind, pci_bus) = (name.into(), kind.into(), pci_bus.into());
+        AdapterSummary {
+            index,
+            name,
+            kind,
+            pci_bus,
+            problem: None,
+            usable: true,
+            ..list_adapters().remove(0)
+        }
+    }
+
+    #[test]
+    fn a_wish_is_an_index_of_the_list_or_part_of_a_name() {
+        // What is left of a list where a backend was asked for keeps its numbers.
+        let list = [
+            card(1, "Radeon 780M", "integrated GPU", ""),
+            card(2, "GeForce RTX 4090", "discrete GPU", "0000:01:00.0"),
+            card(5, "llvmpipe", "software", ""),
+        ];
+        let picked = |adapter: Option<&str>, power: Power| {
+            let adapter = adapter.map(Into::into);
+            pick(&list, &AdapterChoice { adapter, power, ..Default::default() }).map(|at| list[at].index)
+        };
+        for (wish, index) in [
+            (None, 2),
+            (Some("1"), 1),
+            (Some("5"), 5),
+            (Some("4090"), 2),
+            (Some("780"), 1),
+            (Some("software"), 5),
+            (Some("gpu"), 2),
+            (Some(" RADEON "), 1),
+        ] {
+            assert_eq!(picked(wish, Power::High).unwrap(), index, "{wish:?}");
+        }
+        assert_eq!(picked(None, Power::Low).unwrap(), 1);
+        assert_eq!(picked(Some("gpu"), Power::Low).unwrap(), 1);
+        let said = picked(Some("3"), Power::High).unwrap_err().to_string();
+        assert!(said.contains("[2] GeForce") && !said.contains("install"), "{said}");
+    }
+
+    #[test]
+    fn two_cards_of_one_name_are_told_apart_by_their_bus() {
+        let two =
+            [card(0, "A", "discrete GPU", "0000:01:00.0"), card(1, "A", "discrete GPU", "0000:02:00.0")];
+        // The system counts them the other way round after a loss.
+        let swapped =
+            [AdapterSummary { index: 0, ..two[1].clone() }, AdapterSummary { index: 1, ..two[0].clone() }];
+        assert_eq!((same_card(&swapped, &two[0]), same_card(&swapped, &two[1])), (Some(1), Some(0)));
+        let without = two.clone().map(|s| AdapterSummary { pci_bus: String::new(), ..s });
+        assert_eq!(same_card(&without, &without[1]), Some(1));
+        assert_eq!(same_card(&two[..1], &two[1]), None);
+    }
+
+    #[test]
+    fn backends_by_name() {
+        let both = wgpu::Backends::VULKAN | wgpu::Backends::DX12;
+        assert_eq!(backends(Some("Vulkan, dx12")).unwrap(), both);
+        assert_eq!(backends(None).unwrap(), wgpu::Backends::PRIMARY);
+        assert_eq!(backends(Some("gl")).unwrap_err().exit_code(), 2);
+    }
 
     #[test]
     fn an_older_llvmpipe_is_told_of_newer_ones() {

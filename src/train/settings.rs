@@ -171,7 +171,7 @@ impl Settings {
     /// The adapter that was asked for.
     pub fn adapter_choice(&self) -> AdapterChoice {
         let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
-        AdapterChoice { adapter, backend, precision: self.precision }
+        AdapterChoice { adapter, backend, precision: self.precision, ..AdapterChoice::default() }
     }
 
     /// The report's settings for a method. `convolutional` tells which of its two networks is meant: its

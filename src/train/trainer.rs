@@ -579,7 +579,7 @@ impl<'g> Trainer<'g> {
 
 fn diverged(step: u32, what: &str) -> Error {
     Error::Diverged(format!(
-        "step {step}: {what}: training has diverged; use a smaller --lr or another --seed"
+        "step {step}: {what}: training has diverged; use a smaller --learning-rate or another --seed"
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::app::report::table::{Align, Table};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu;
 
 #[derive(Debug, clap::Args)]
@@ -14,11 +14,11 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let adapters = gpu::list_adapters();
+    if adapters.is_empty() {
+        return Err(Error::Adapter(format!("none found; {}", gpu::install_hint())));
+    }
     if args.json {
         return output::print_json(&adapters);
-    }
-    if adapters.is_empty() {
-        return output::print(&format!("no adapter\n\n{}\n", gpu::install_hint().trim_end()));
     }
     let mut table = Table::new(&[
         ("index", Align::Right),

@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 use crate::app::report::progress::{Mode, Progress};
+use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
 use crate::app::source::{DIGITS, NAMES};
 use crate::error::{Error, Result};
@@ -23,6 +24,16 @@ fn seed(text: &str) -> std::result::Result<u64, String> {
     let value: u64 = text.parse().map_err(|_| "give a whole number, or `random`".to_string())?;
     // config.toml records the seed, and TOML has signed 64-bit integers.
     if value > i64::MAX as u64 { Err(format!("at most {}", i64::MAX)) } else { Ok(value) }
+}
+
+/// How many of something; the settings know how many there must be.
+fn count(text: &str) -> std::result::Result<u32, String> {
+    text.parse().map_err(|_| "write a whole number, such as 10".into())
+}
+
+/// A number, of whose range the settings know.
+fn number(text: &str) -> std::result::Result<f32, String> {
+    text.parse().map_err(|_| "write a number, such as 0.001".into())
 }
 
 /// A time in seconds.
@@ -59,7 +70,8 @@ impl AdapterArgs {
     /// For [`crate::gpu::Gpu::open`].
     pub fn choice(&self) -> AdapterChoice {
         let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
-        AdapterChoice { adapter, backend, precision: self.precision().unwrap_or_default() }
+        let precision = self.precision().unwrap_or_default();
+        asked(AdapterChoice { adapter, backend, precision, ..AdapterChoice::default() })
     }
 
     /// What was asked for.
@@ -144,10 +156,10 @@ pub struct SettingsArgs {
     #[arg(long, value_enum)]
     pub method: Option<MethodArg>,
     /// Labelled images, the same number of each class [default: 100]
-    #[arg(long, value_name = "N", help_heading = "Data")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Data")]
     pub labels: Option<u32>,
     /// Unlabelled images, chosen by the label seed [default: all training images]
-    #[arg(long, value_name = "N", help_heading = "Data")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Data")]
     pub unlabelled: Option<u32>,
     /// Which images are labelled [default: 1]
     #[arg(long, value_name = "SEED", value_parser = seed, help_heading = "Data")]
@@ -159,50 +171,50 @@ pub struct SettingsArgs {
     #[arg(long, value_parser = seed, help_heading = "Training")]
     pub seed: Option<u64>,
     /// Passes over the data [default: 10; supervised: 50, or 100 for convolutional models]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Training")]
     pub epochs: Option<u32>,
     /// Rows of a minibatch [default: 512; supervised: 32]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Training")]
     pub batch_size: Option<u32>,
     /// Adam's step size, discriminator [default: 0.001]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long = "learning-rate", visible_alias = "lr", value_name = "RATE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub lr: Option<f32>,
     /// Adam's step size, generator [default: 0.001]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long = "generator-learning-rate", visible_alias = "generator-lr", value_name = "RATE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub generator_lr: Option<f32>,
     /// Adam's first decay rate [default: 0.5; supervised: 0.9]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub beta1: Option<f32>,
     /// Adam's second decay rate [default: 0.999]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub beta2: Option<f32>,
     /// Adam's epsilon [default: 1e-8]
-    #[arg(long, value_name = "EPS", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "EPS", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub epsilon: Option<f32>,
     /// m / sqrt(v + eps) instead of m / (sqrt(v) + eps)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true,
           help_heading = "Training")]
     pub epsilon_inside_root: Option<bool>,
     /// Weight of the unlabelled and generated losses [default: 1]
-    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub unsupervised_weight: Option<f32>,
     /// One update of D a step by the sum of its losses, or one by each of them in turn [default: joint]
     #[arg(long, value_enum, help_heading = "Training")]
     pub discriminator_updates: Option<DiscriminatorUpdatesArg>,
     /// One-sided label smoothing: D(x) of unlabelled images is trained towards 1 minus this [default: 0]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub label_smoothing: Option<f32>,
     /// Weight of the entropy of predictions for unlabelled images [default: 0]
-    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub entropy_weight: Option<f32>,
     /// Weight of the consistency of predictions: each unlabelled image is seen under two random draws [default: 0]
-    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub consistency_weight: Option<f32>,
     /// Epochs over which the entropy and consistency weights rise from 0 [default: 2]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub ramp_epochs: Option<u32>,
     /// Share of the run, its end, over which the learning rates fall to 0 [default: 0]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long = "learning-rate-decay", visible_alias = "lr-decay", value_name = "SHARE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub lr_decay: Option<f32>,
     /// The generator's loss [default: feature-matching]
     #[arg(long, value_enum, help_heading = "Training")]
@@ -211,10 +223,10 @@ pub struct SettingsArgs {
     #[arg(long, value_enum, help_heading = "Training")]
     pub feature_matching: Option<FeatureMatchingArg>,
     /// Rate of the moving average of the discriminator's parameters [default: 0.001]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = number, help_heading = "Training")]
     pub ema_rate: Option<f32>,
     /// Evaluate, save and draw every so many epochs [default: 1; supervised: 10]
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Training")]
     pub evaluate_every: Option<u32>,
     #[command(flatten)]
     pub adapter: AdapterArgs,
@@ -281,7 +293,7 @@ impl SettingsArgs {
         let flags = [
             ("--label-smoothing", self.label_smoothing.is_some() && supervised, alone),
             ("--unsupervised-weight", self.unsupervised_weight.is_some() && supervised, alone),
-            ("--generator-lr", self.generator_lr.is_some() && supervised, alone),
+            ("--generator-learning-rate", self.generator_lr.is_some() && supervised, alone),
             ("--feature-matching", self.feature_matching.is_some() && supervised, alone),
             (
                 "--data-dir",

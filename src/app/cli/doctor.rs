@@ -40,11 +40,20 @@ impl Check {
 pub fn run(args: &Args) -> Result<()> {
     let mut checks = vec![Check::new("program", true, Ok(format!("ssgan {}", env!("CARGO_PKG_VERSION"))))];
     let adapter = check_adapter(args, &mut checks);
-    checks.push(Check::new("cache folder", false, cache::dir().and_then(|dir| writable(&dir))));
+    let folders = [
+        ("cache folder", cache::dir().and_then(|dir| writable(&dir))),
+        ("this folder", writable(Path::new("."))),
+    ];
+    let [cache, here] = folders.map(|(what, found)| {
+        let reason = found.as_ref().err().map(ToString::to_string);
+        (Check::new(what, true, found), reason)
+    });
+    let unwritable = cache.1.into_iter().chain(here.1).next();
+    checks.push(cache.0);
     for name in NAMES {
         checks.push(Check { what: name, ..check_data(name) });
     }
-    checks.push(Check::new("this folder", false, writable(Path::new("."))));
+    checks.push(here.0);
     if args.json {
         output::print_json(&checks)?;
     } else {
@@ -68,7 +77,8 @@ pub fn run(args: &Args) -> Result<()> {
         }
         output::print(&text)?;
     }
-    adapter
+    adapter?;
+    unwritable.map_or(Ok(()), |reason| Err(Error::Output(reason)))
 }
 
 fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {

@@ -32,7 +32,7 @@ Exit codes:
   6    a file or folder that cannot be read or written, or an output folder in use
   7    a checkpoint that is broken or belongs to another model
   8    training diverged: a loss or parameter became NaN or infinite
-  130  interrupted with Ctrl-C, after saving (143 by SIGTERM, 129 by SIGHUP)
+  130  interrupted with Ctrl-C, after saving (by another signal 128 and its number: SIGTERM 143, SIGHUP 129, SIGUSR1 138)
 
 Results go to standard output, progress and errors to standard error. NO_COLOR is respected.
 SSGAN_CACHE_DIR names the folder for downloads, measured roofs and tiles.";

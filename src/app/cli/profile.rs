@@ -7,6 +7,7 @@ use crate::app::atomic;
 use crate::app::profile::roofline;
 use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
 use crate::app::report::table::{Align, Table};
+use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Timer, TimingMode};
@@ -97,7 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = Gpu::open(&s.adapter_choice())?;
+    let gpu = Gpu::open(&asked(s.adapter_choice()))?;
     let chosen = || Ok(tiles::measure(&gpu, &model, s, |_| Ok(()))?.0);
     let trainer = Trainer::with_tiles(&gpu, &model, s, &set, Scratch::Shared, chosen)?;
     let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);

@@ -111,6 +111,10 @@ pub fn run(args: &Args) -> Result<()> {
     let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
     args.check_runs(&all, &[&out])?;
     let request = load::request(&scope.dataset, args.data.data_dir.as_deref(), args.data.offline)?;
+    if begun(&args.out)? {
+        let out = args.out.display();
+        return Err(Error::Output(format!("{out} is a training run; choose another folder with --out")));
+    }
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let set = source::load(&request, &mut progress)?;
     let info = out.claim(&set)?;

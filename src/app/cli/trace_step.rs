@@ -3,6 +3,7 @@
 use super::args::{SettingsArgs, SpeechArgs};
 use super::load;
 use super::output::{self, Kind};
+use crate::app::run::adapter::asked;
 use crate::app::run::checkpoint::save_with;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -33,7 +34,7 @@ pub fn run(args: &Args) -> Result<()> {
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = Gpu::open(&s.adapter_choice())?;
+    let gpu = Gpu::open(&asked(s.adapter_choice()))?;
     let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step - 1)?;
     let texts = BTreeMap::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),

@@ -3,9 +3,11 @@
 use super::args::{SettingsArgs, SpeechArgs, seconds};
 use super::{load, output};
 use crate::app::report::confusion;
+use crate::app::run::adapter::asked;
 use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
 use crate::app::run::{Options, Run, go_on};
+use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::train::event::Summary;
@@ -56,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let set = load::dataset(&run.resolved.settings, &mut progress)?;
     go_on(stop)?;
-    let mut gpu = Gpu::open(&run.resolved.settings.adapter_choice())?;
+    let mut gpu = Gpu::open(&asked(run.resolved.settings.adapter_choice()))?;
     let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
     let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);
@@ -98,14 +100,14 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
     let pictures: Vec<String> =
         samples.into_iter().chain(pictures).map(|p| format!("  {}\n", p.display())).collect();
     output::print(&format!(
-        "{} {} on {}: {} labels, {} epochs, {} steps, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
+        "{} {} on {}: {}, {}, {}, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
          test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}",
         s.method,
         s.model,
         s.dataset,
-        s.labels,
-        s.epochs,
-        s.steps,
+        count(s.labels, "label"),
+        count(s.epochs, "epoch"),
+        count(s.steps, "step"),
         s.seconds,
         s.ms_per_step,
         s.images_per_second,

@@ -1,10 +1,14 @@
-//! Progress on standard error: a bar where it is a terminal, a line per epoch where it is not.
+//! Progress on standard error: a bar where it is a terminal, a line every quarter of a minute and per epoch where it is not.
 
 use crate::app::source;
+use crate::app::text::count;
 use crate::train::event::{EpochMetrics, Event, Started, StepMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Between two lines where there is no bar.
+const LINES_APART: Duration = Duration::from_secs(15);
 
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,13 @@ pub struct Progress {
     steps_since: u32,
     images_per_second: f64,
     last: Option<StepMetrics>,
+    /// When the first steps of this process were done, and how many of the run then were: before that shaders are compiled.
+    first: Option<(Instant, u32)>,
+    /// When a line was last written.
+    line: Instant,
     accuracy: Option<f32>,
+    /// Mean loss of the labelled images in the newest epoch.
+    loss: Option<f32>,
     /// Said before everything on the bar.
     context: String,
 }
@@ -63,7 +73,10 @@ impl Progress {
             steps_since: 0,
             images_per_second: 0.0,
             last: None,
+            first: None,
+            line: Instant::now(),
             accuracy: None,
+            loss: None,
             context: String::new(),
         }
     }
@@ -90,32 +103,60 @@ impl Progress {
             Event::Started(s) => self.on_started(s),
             Event::Steps(steps) => self.on_steps(steps),
             Event::Epoch(e) => self.on_epoch(e),
-            Event::Finished(_) => self.clear(),
+            Event::Finished(s) => {
+                self.clear();
+                // Guessing costs ln K.
+                let guessing = (s.confusion.len().max(2) as f32).ln();
+                if self.loss.is_some_and(|loss| loss > 10.0 * guessing) {
+                    self.note(&format!(
+                        "training got nowhere: at the end the loss of the labelled images is {:.3e}, that of guessing \
+                         {guessing:.1}; use a smaller --learning-rate",
+                        self.loss.unwrap_or_default()
+                    ));
+                }
+            }
             Event::Samples { .. } | Event::Checkpoint { .. } => {}
         }
     }
 
     fn new_bar(&self, length: Option<u64>, template: &str) -> Option<ProgressBar> {
-        let Mode::Bar { color } = self.mode else { return None };
+        if !matches!(self.mode, Mode::Bar { .. }) {
+            return None;
+        }
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(8));
+        self.style(&bar, template);
+        Some(bar)
+    }
+
+    fn style(&self, bar: &ProgressBar, template: &str) {
+        let Mode::Bar { color } = self.mode else { return };
         let bar_part = if color { "{bar:24.cyan/blue}" } else { "{bar:24}" };
         if let Ok(style) = ProgressStyle::with_template(&template.replace("{bar}", bar_part)) {
             bar.set_style(style.progress_chars("=> "));
         }
-        Some(bar)
     }
 
     fn on_started(&mut self, started: &Started) {
         let s = started;
         self.note(&format!(
-            "training on {} ({}, {}): {} epochs of {} steps, {} images per step",
-            s.adapter, s.backend, s.driver, s.epochs, s.steps_per_epoch, s.images_per_step
+            "training on {} ({}, {}): {} of {}, {} images per step",
+            s.adapter,
+            s.backend,
+            s.driver,
+            count(s.epochs, "epoch"),
+            count(s.steps_per_epoch, "step"),
+            s.images_per_step
         ));
-        self.bar = self.new_bar(Some(u64::from(s.steps)), "{bar} {pos}/{len} {msg} {eta} left");
-        if let Some(bar) = &self.bar {
-            bar.set_position(u64::from(s.done));
-            bar.reset_eta();
+        const WAITING: &str = "compiling the shaders; the first steps follow";
+        self.bar = self.new_bar(Some(u64::from(s.steps)), "{bar} {pos}/{len} {msg}");
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(u64::from(s.done));
+                bar.set_message(format!("{}{WAITING}", self.context));
+            }
+            None => self.note(WAITING),
         }
+        self.first = None;
         self.started = Some(s.clone());
         self.since = Instant::now();
     }
@@ -130,6 +171,24 @@ impl Progress {
             (self.since, self.steps_since) = (Instant::now(), 0);
         }
         self.last = Some(*last);
+        if self.first.is_none() {
+            self.first = Some((Instant::now(), last.step));
+            self.line = Instant::now();
+            if let Some(bar) = &self.bar {
+                self.style(bar, "{bar} {pos}/{len} {msg} {eta} left");
+                bar.set_position(u64::from(last.step));
+                bar.reset_eta();
+            }
+        }
+        if self.mode == Mode::Lines && self.line.elapsed() >= LINES_APART {
+            let left = self.first.map_or(0.0, |(since, step)| {
+                let rate = since.elapsed().as_secs_f64() / f64::from((last.step - step).max(1));
+                rate * f64::from(started.steps.saturating_sub(last.step))
+            });
+            let (context, steps) = (&self.context, started.steps);
+            say(&format!("{context}step {}/{steps}  {}  {} left", last.step, losses(last), duration(left)));
+            self.line = Instant::now();
+        }
         if let Some(bar) = &self.bar {
             let epoch = last.step.saturating_sub(1) / started.steps_per_epoch.max(1) + 1;
             let test = self.accuracy.map_or(String::new(), |a| format!(" test {a:.4}"));
@@ -146,6 +205,7 @@ impl Progress {
 
     fn on_epoch(&mut self, e: &EpochMetrics) {
         self.accuracy = Some(e.test_accuracy);
+        self.loss = Some(e.mean.loss_supervised);
         let of = self.started.as_ref().map_or(String::new(), |s| format!("/{}", s.epochs));
         let left = self.started.as_ref().map_or(0.0, |s| {
             f64::from(s.steps.saturating_sub(e.step)) * e.time.seconds / f64::from(e.step.max(1))
@@ -163,6 +223,7 @@ impl Progress {
             e.time.images_per_second,
             duration(left)
         ));
+        self.line = Instant::now();
         // Evaluation is not training: its time is not counted in images per second.
         (self.since, self.steps_since) = (Instant::now(), 0);
     }

@@ -18,6 +18,13 @@ pub const RECIPES: [(&str, &str); 2] = [
     ("best", include_str!("../../../assets/recipes/best.toml")),
 ];
 
+/// What flags are called for short, and the settings that are meant.
+const SHORT: [(&str, &str); 3] = [
+    ("lr", "learning_rate"),
+    ("generator_lr", "generator_learning_rate"),
+    ("lr_decay", "learning_rate_decay"),
+];
+
 /// Settings and the model that they name.
 #[derive(Debug)]
 pub struct Resolved {
@@ -127,7 +134,10 @@ impl ConfigFile {
         let known = known_keys();
         for (key, at) in &places {
             if !known.contains(key) {
-                let reason = text::unknown("setting", key, known.iter().map(String::as_str));
+                let reason = match SHORT.iter().find(|(short, _)| short == key) {
+                    Some((_, name)) => format!("unknown setting \"{key}\"; did you mean \"{name}\"?"),
+                    None => text::unknown("setting", key, known.iter().map(String::as_str)),
+                };
                 return Err(text::error_at(&text, name, *at, reason));
             }
         }
@@ -191,6 +201,7 @@ mod tests {
     fn mistakes_have_their_line() {
         fails("seed = 1\nlearnig_rate = 0.1\n", 2, "did you mean \"learning_rate\"");
         fails("seed = 1\n\nepochs = \"ten\"\n", 3, "epochs");
+        fails("lr = 0.1\n", 1, "did you mean \"learning_rate\"");
         fails("labels = -5\n", 1, "labels");
         fails("seed = -1\n", 1, "seed");
         fails("method = \"magic\"\n", 1, "method");

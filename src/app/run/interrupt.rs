@@ -14,8 +14,8 @@ static STOP: Stop = Stop::new();
 /// Exit status that the first signal asks for; 0 until there is one.
 static SIGNALLED: AtomicU8 = AtomicU8::new(0);
 
-/// Catches Ctrl-C, on Unix SIGTERM and SIGHUP too (the last unless it is ignored, as under `nohup`), and returns what
-/// the trainer looks at.
+/// Catches Ctrl-C, on Unix SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU and SIGHUP too (the last unless it is ignored, as under
+/// `nohup`), and returns what the trainer looks at.
 ///
 /// # Errors
 /// [`Error::Usage`] if the system refuses the handler.
@@ -27,7 +27,9 @@ pub fn install() -> Result<&'static Stop> {
 #[cfg(unix)]
 fn catch() -> std::io::Result<()> {
     use signal_hook::{consts, iterator::Signals};
-    let mut signals = Signals::new([consts::SIGINT, consts::SIGTERM])?;
+    // The last three are what batch systems such as Slurm send before a job's time is up.
+    let mut signals =
+        Signals::new([consts::SIGINT, consts::SIGTERM, consts::SIGUSR1, consts::SIGUSR2, consts::SIGXCPU])?;
     if !hangups_are_ignored() {
         signals.add_signal(consts::SIGHUP)?;
     }
@@ -68,7 +70,7 @@ fn signalled(status: u8) {
     }
 }
 
-/// Exit status of a program that a signal ended: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+/// Exit status of a program that a signal ended, 128 and its number: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 pub fn exit_code() -> u8 {
     match SIGNALLED.load(Ordering::SeqCst) {
         0 => CTRL_C,

@@ -1,5 +1,6 @@
 //! A training run in its folder: made anew or gone on with, trained, recorded.
 
+pub mod adapter;
 pub mod checkpoint;
 pub mod config;
 pub mod folder;

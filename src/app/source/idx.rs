@@ -126,6 +126,27 @@ fn read_plain(name: &str, mut input: impl Read, available: u64, kind: Kind) -> R
     Ok(idx)
 }
 
+/// What a magic number says of a file, and what is expected instead.
+fn described(kind: Kind, magic: u32) -> String {
+    let [zero, also, element, axes] = magic.to_be_bytes();
+    let element = match element {
+        8 => "unsigned bytes",
+        9 => "signed bytes",
+        11 => "16-bit integers",
+        12 => "32-bit integers",
+        13 => "32-bit floats",
+        14 => "64-bit floats",
+        _ => "",
+    };
+    if (zero, also) != (0, 0) || element.is_empty() {
+        return format!("magic number {magic:#x}, expected {:#x}", kind.magic());
+    }
+    let along = |n: u32| format!("along {n} {}", if n == 1 { "axis" } else { "axes" });
+    let swapped = if [0x801, 0x803].contains(&magic) { " (images and labels swapped?)" } else { "" };
+    let wanted = along(kind.magic() & 0xff);
+    format!("it has {element} {}; wanted are unsigned bytes {wanted}{swapped}", along(axes.into()))
+}
+
 /// Checks a header; returns it with the size of the whole file in bytes.
 fn parse_header(kind: Kind, header: &[u8]) -> std::result::Result<(Idx, u64), String> {
     let word =
@@ -133,12 +154,7 @@ fn parse_header(kind: Kind, header: &[u8]) -> std::result::Result<(Idx, u64), St
     let short = || format!("truncated: {} bytes, a header has {}", header.len(), kind.header_len());
     let magic = word(0).ok_or_else(short)?;
     if magic != kind.magic() {
-        return Err(format!(
-            "not an IDX file of {}: magic number {magic:#x}, expected {:#x}{}",
-            kind.name(),
-            kind.magic(),
-            if magic == 0x801 || magic == 0x803 { " (images and labels swapped?)" } else { "" }
-        ));
+        return Err(format!("not an IDX file of {}: {}", kind.name(), described(kind, magic)));
     }
     let count = word(1).ok_or_else(short)?;
     let (rows, columns) = match kind {
@@ -255,6 +271,8 @@ pub(super) mod tests {
         }
         assert_data_error(&labels(3), Kind::Images, "swapped");
         assert_data_error(b"<html>not here</html>", Kind::Images, "magic");
+        assert_data_error(&file(0xc01, &[3], &[0; 12]), Kind::Labels, "32-bit integers along 1 axis");
+        assert_data_error(&file(0x804, &[1, 2, 2, 3], &[0; 12]), Kind::Images, "unsigned bytes along 4 axes");
         assert_data_error(&[good.clone(), vec![0]].concat(), Kind::Images, "trailing");
         assert_data_error(&gz(&[good.clone(), vec![0]].concat()), Kind::Images, "trailing");
         assert_data_error(&[gz(&good), b"junk".to_vec()].concat(), Kind::Images, "cannot be read");
