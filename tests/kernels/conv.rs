@@ -262,10 +262,14 @@ fn transposed() {
 #[test]
 fn long_windows() {
     let gpu = open(false);
+    walk_long(&gpu, tilings(&gpu).into_iter().take(2));
+}
+
+pub fn walk_long(gpu: &Gpu, tilings: impl IntoIterator<Item = Tiling>) {
     // The image is behind the padding, so that the last taps are those that count.
     let pad = (56, 56, 0, 0);
-    for tiling in tilings(&gpu).into_iter().take(2) {
-        let ops = Ops { tiling, ..Ops::new(&gpu) };
+    for tiling in tilings {
+        let ops = Ops { tiling, ..Ops::new(gpu) };
         let act = Activation::LeakyRelu(0.2);
         for case in [
             case(1, (8, 8, 68), 4, 64, 1, pad),

@@ -60,6 +60,15 @@ fn convolutions() {
 }
 
 /// With the bounds checks of WGSL.
+/// Longer than an invocation may loop.
+#[test]
+#[ignore = "needs cooperative matrices"]
+fn long_sums() {
+    let gpu = open_mixed(false);
+    gemm::walk_long(&gpu, table(&gpu));
+    conv::walk_long(&gpu, table(&gpu));
+}
+
 #[test]
 #[ignore = "needs cooperative matrices"]
 fn checked() {

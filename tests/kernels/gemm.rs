@@ -261,9 +261,21 @@ fn folded_rows() {
 #[test]
 fn long_sums() {
     let gpu = open(false);
+    walk_long(&gpu, tilings(&gpu));
+    if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
+        // As many tiles as keep the adapter busy.
+        let tile =
+            Tile::Subgroup { lanes, row_groups: 1, column_lanes: lanes / 4, column_vecs: 2, long: false };
+        let (rows, columns) = tile.size();
+        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(&gpu) };
+        product(&ops, Operand::Columns, (4 * rows, 4 * columns, 270_001), End::Plain);
+    }
+}
+
+pub fn walk_long(gpu: &Gpu, tilings: Vec<Tiling>) {
     let longest = 4 * (MAX_TURNS - 1);
-    for tiling in tilings(&gpu) {
-        let ops = Ops { tiling, ..Ops::new(&gpu) };
+    for tiling in tilings {
+        let ops = Ops { tiling, ..Ops::new(gpu) };
         let small = (3, 5, longest);
         let split = product(&ops, Operand::Rows, small, End::Bias(Activation::Softplus));
         if let Tile::Subgroup { .. } = wide_tile(&ops.tiling, Operand::Rows) {
@@ -277,14 +289,6 @@ fn long_sums() {
             let split = product(&ops, Operand::Rows, size, end);
             assert!(split || size.2 < 470_001, "{:?} does not split {size:?} along K", ops.tiling);
         }
-    }
-    if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
-        // As many tiles as keep the adapter busy.
-        let tile =
-            Tile::Subgroup { lanes, row_groups: 1, column_lanes: lanes / 4, column_vecs: 2, long: false };
-        let (rows, columns) = tile.size();
-        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(&gpu) };
-        product(&ops, Operand::Columns, (4 * rows, 4 * columns, 270_001), End::Plain);
     }
 }
 
