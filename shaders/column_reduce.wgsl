@@ -34,13 +34,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = p.start + group.y * p.chunk;
     let rows = min(p.chunk, p.start + p.count - first);
     let at = first * p.cols + col;
-    let end = at + rows * p.cols;
 #if MODE < 2
     var sum = ${T}(0.0);
-    for (var begin = at; begin < end; begin += BLOCK * p.cols) {
+    var at_sum = at;
+    for (var done = 0u; done < rows; done += BLOCK) {
         var block = ${T}(0.0);
-        for (var i = begin; i < min(begin + BLOCK * p.cols, end); i += p.cols) {
-            block += x[i];
+        let end = min(done + BLOCK, rows);
+        for (var row = done; row < end; row++) {
+            block += x[at_sum];
+            at_sum += p.cols;
         }
         sum += block;
     }
@@ -54,11 +56,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
     var sum_c = ${T}(0.0);
     var sum_product = ${T}(0.0);   // of c with itself, or with dy
-    for (var begin = at; begin < end; begin += BLOCK * p.cols) {
+    var i = at;
+    for (var done = 0u; done < rows; done += BLOCK) {
         var block_dy = ${T}(0.0);
         var block_c = ${T}(0.0);
         var block_product = ${T}(0.0);
-        for (var i = begin; i < min(begin + BLOCK * p.cols, end); i += p.cols) {
+        let end = min(done + BLOCK, rows);
+        for (var row = done; row < end; row++) {
             let c = x[i] - middle;
             block_c += c;
 #if MODE == 1
@@ -67,6 +71,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             block_dy += dy[i];
             block_product += dy[i] * c;
 #endif
+            i += p.cols;
         }
         sum_c += block_c;
         sum_product += block_product;

@@ -19,6 +19,12 @@ leave() {
 }
 trap leave EXIT
 leave
+# What is still mounted there is the host's, and would be removed with the rest.
+if mountpoint -q "$root/opt/rust" || mountpoint -q "$root/proc"; then
+    echo "bare-debian.sh: $root is in use by another process" >&2
+    trap - EXIT
+    exit 1
+fi
 install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
 if [ "$who" = root ] || [ ! -e "$root/made" ]; then
     rm -rf --one-file-system "$root"
@@ -45,7 +51,7 @@ rm -rf "$home/ssgan"
 mkdir "$home/ssgan"
 git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - | tar --extract -C "$home/ssgan"
 [ "$who" = root ] || chown -R 1000:1000 "$home"
-mount --bind "$(rustc --print sysroot)" "$root/opt/rust"
+mount --bind -o ro "$(rustc --print sysroot)" "$root/opt/rust"
 mount -t proc proc "$root/proc"
 chroot --userspec="$who" "$root" env -i HOME="${home#"$root"}" USER="$who" TERM=dumb \
     PATH="/opt/rust/bin:/usr/local/bin:/usr/bin:/bin$([ "$who" = user ] || echo :/usr/sbin:/sbin)" \

@@ -19,7 +19,7 @@ links() { # a program that needs libc's headers
 
 has_certificates() {
     [ "$(uname -s)" != Linux ] || [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/ssl/cert.pem ] ||
-        [ -e /etc/pki/tls/certs/ca-bundle.crt ] || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ]
+        [ -e /etc/pki/tls/certs/ca-bundle.crt ] || [ -e /etc/ssl/ca-bundle.pem ] || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ]
 }
 
 if ! command -v cargo >/dev/null; then

@@ -110,7 +110,7 @@ fn needed() -> wgpu::Limits {
     wgpu::Limits::default()
 }
 
-/// The backends that a wish allows, by the names that wgpu's own tools know too.
+/// The backends that a wish allows.
 fn backends(choice: Option<&str>) -> Result<wgpu::Backends> {
     let Some(names) = choice else { return Ok(wgpu::Backends::PRIMARY) };
     let mut all = wgpu::Backends::empty();
@@ -273,15 +273,20 @@ fn pick(list: &[AdapterSummary], choice: &AdapterChoice) -> Result<usize> {
         _ => 4,
     };
     let wish = choice.adapter.as_deref().map(|w| w.trim().to_ascii_lowercase());
-    // A number that no adapter has in the list may be part of a name, such as 4090.
+    // A long number that no adapter has in the list is that of a card, such as 4090; a short one is an index in any case.
     let index = wish.as_deref().and_then(|w| w.parse::<usize>().ok());
-    let index = index.filter(|i| list.iter().any(|s| s.index == *i));
+    let index = index.filter(|i| *i < 100 || list.iter().any(|s| s.index == *i));
     let matches = |s: &AdapterSummary| match (wish.as_deref(), index) {
         (None, _) => s.usable,
         (_, Some(i)) => s.index == i,
         (Some("software"), _) => s.is_software(),
         (Some("gpu"), _) => !s.is_software(),
-        (Some(w), _) => s.name.to_ascii_lowercase().contains(w),
+        // Not in what drivers add in brackets, which is full of numbers.
+        (Some(w), _) => {
+            let name = s.name.to_ascii_lowercase();
+            let digits = w.chars().all(|c| c.is_ascii_digit());
+            if digits { name.split('(').next().unwrap_or_default().contains(w) } else { name.contains(w) }
+        }
     };
     let best = list.iter().enumerate().filter(|(_, s)| matches(s)).min_by_key(|(_, s)| {
         let lacks = choice.precision == Precision::Mixed && s.cooperative_side.is_none();
@@ -325,7 +330,7 @@ mod tests {
         let list = [
             card(1, "Radeon 780M", "integrated GPU", ""),
             card(2, "GeForce RTX 4090", "discrete GPU", "0000:01:00.0"),
-            card(5, "llvmpipe", "software", ""),
+            card(5, "llvmpipe (LLVM 15.0.6, 256 bits)", "software", ""),
         ];
         let picked = |adapter: Option<&str>, power: Power| {
             let adapter = adapter.map(Into::into);
@@ -345,8 +350,11 @@ mod tests {
         }
         assert_eq!(picked(None, Power::Low).unwrap(), 1);
         assert_eq!(picked(Some("gpu"), Power::Low).unwrap(), 1);
-        let said = picked(Some("3"), Power::High).unwrap_err().to_string();
-        assert!(said.contains("[2] GeForce") && !said.contains("install"), "{said}");
+        // Numbers that are in names, and no index.
+        for wish in ["0", "6", "15", "40", "256"] {
+            let said = picked(Some(wish), Power::High).unwrap_err().to_string();
+            assert!(said.contains("[2] GeForce") && !said.contains("install"), "{wish}: {said}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::reduce::Rows;
 use super::{Activation, Ops, lanes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Program, Tensor};
 
 /// One batch norm over x `[rows, cols]`; vectors are `[cols]`.
@@ -106,7 +106,7 @@ impl Ops<'_> {
     /// the gradients of gamma and beta.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// [`Error::Gpu`] where a matrix has not all of these rows; those of [`Program::dispatch`].
     pub fn batch_norm_grad(
         &self,
         p: &mut Program,
@@ -119,6 +119,10 @@ impl Ops<'_> {
         (dgamma, dbeta): (Option<&Tensor>, Option<&Tensor>),
     ) -> Result<()> {
         let rows = Rows { start, count };
+        let values = (start + count) as usize * x.cols as usize;
+        if [x, dy, dx].iter().any(|t| t.len() < values) {
+            return Err(Error::Gpu(format!("batch norm for {layer}: fewer rows than its statistics are of")));
+        }
         let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
         let moments = p.scratch(self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);

@@ -57,7 +57,8 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
     }
     for (what, tensor) in [("mean", &mean), ("variance", &variance)] {
         let got: Vec<f32> = gpu.read(tensor)?;
-        if got != [1.0] {
+        // Divisions may be off by some units; a loop that ends early is off by a large part.
+        if !got.iter().all(|v| (v - 1.0).abs() <= 1e-5) {
             return Err(Error::Gpu(format!(
                 "self-test: the {what} of {count} numbers is {got:?}, should be 1: loops end early; update the driver of {}",
                 gpu.summary().name

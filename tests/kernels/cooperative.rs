@@ -59,7 +59,6 @@ fn convolutions() {
     conv::walk(&gpu, for_other_subgroups(&gpu).into_iter().take(1));
 }
 
-/// With the bounds checks of WGSL.
 /// Longer than an invocation may loop.
 #[test]
 #[ignore = "needs cooperative matrices"]
@@ -69,6 +68,7 @@ fn long_sums() {
     conv::walk_long(&gpu, table(&gpu));
 }
 
+/// With the bounds checks of WGSL.
 #[test]
 #[ignore = "needs cooperative matrices"]
 fn checked() {

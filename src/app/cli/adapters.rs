@@ -14,11 +14,14 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let adapters = gpu::list_adapters();
+    if args.json {
+        output::print_json(&adapters)?;
+    }
     if adapters.is_empty() {
         return Err(Error::Adapter(format!("none found; {}", gpu::install_hint())));
     }
     if args.json {
-        return output::print_json(&adapters);
+        return Ok(());
     }
     let mut table = Table::new(&[
         ("index", Align::Right),

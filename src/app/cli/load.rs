@@ -3,7 +3,6 @@
 use super::args::DataArgs;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::{self, in_file};
-use crate::app::run::config;
 use crate::app::run::folder;
 use crate::app::source::{self, DIGITS, Request};
 use crate::data::Dataset;
@@ -41,11 +40,11 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
 /// # Errors
 /// As [`source::load`]; [`Error::Data`] where the run's own data are gone or have changed since.
 pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) -> Result<Dataset> {
-    let own = trained.settings()?;
     if let Some(name) = &args.dataset {
         return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, progress);
     }
-    let dir = args.data_dir.as_deref().or(own.as_ref().and_then(|s| s.data_dir.as_deref()));
+    let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
+    let dir = args.data_dir.as_deref().or(own.as_deref());
     let what_to_do = "--dataset and --data-dir name other data to test on";
     let set =
         source::load(&request(&trained.dataset, dir, args.offline)?, progress).map_err(|e| match e {
@@ -90,16 +89,18 @@ impl Trained {
         Ok(Trained { path, checkpoint, model, dataset })
     }
 
-    /// The run's settings; `None` in a file that does not hold them.
+    /// The folder that the run's data came from; `None` if it named none. Of its settings nothing else is looked at: they may
+    /// be another version's.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where they do not read.
-    fn settings(&self) -> Result<Option<Settings>> {
+    fn data_dir(&self) -> Result<Option<PathBuf>> {
         let Ok(text) = self.checkpoint.meta("config_toml") else { return Ok(None) };
-        config::check(text, "config_toml").map(Some).map_err(|e| Error::Checkpoint {
+        let settings: toml::Table = toml::from_str(text).map_err(|e| Error::Checkpoint {
             path: self.path.clone(),
-            reason: format!("its settings do not read: {e}"),
-        })
+            reason: format!("its settings do not read: {}", e.message()),
+        })?;
+        Ok(settings.get("data_dir").and_then(|dir| dir.as_str()).map(PathBuf::from))
     }
 
     /// Refuses data of other shape than the model was trained on.

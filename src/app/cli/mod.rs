@@ -32,7 +32,7 @@ Exit codes:
   6    a file or folder that cannot be read or written, or an output folder in use
   7    a checkpoint that is broken or belongs to another model
   8    training diverged: a loss or parameter became NaN or infinite
-  130  interrupted with Ctrl-C, after saving (by another signal 128 and its number: SIGTERM 143, SIGHUP 129, SIGUSR1 138)
+  130  interrupted with Ctrl-C, after saving (by another signal 128 and its number: SIGTERM 143, SIGHUP 129)
 
 Results go to standard output, progress and errors to standard error. NO_COLOR is respected.
 SSGAN_CACHE_DIR names the folder for downloads, measured roofs and tiles.";
@@ -101,6 +101,23 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    /// A run's own settings hold when it goes on: each flag is refused there, but for where the data are and what computes.
+    #[test]
+    fn a_run_that_goes_on_keeps_its_settings() {
+        let mut command = super::Cli::command();
+        command.build();
+        let train = command.find_subcommand("train").unwrap();
+        let resume = train.get_arguments().find(|a| a.get_id() == "resume").unwrap();
+        let refused: Vec<_> =
+            train.get_arg_conflicts_with(resume).iter().map(|a| a.get_id().clone()).collect();
+        let settings =
+            <super::args::SettingsArgs as clap::Args>::augment_args(clap::Command::new("settings"));
+        for flag in settings.get_arguments().map(clap::Arg::get_id) {
+            let anew = ["data_dir", "offline", "adapter", "backend"].contains(&flag.as_str());
+            assert_eq!(refused.contains(flag), !anew, "--resume and {flag}");
+        }
     }
 
     #[test]

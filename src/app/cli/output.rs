@@ -69,8 +69,8 @@ pub enum Kind {
     Drawing,
     /// A traced step, safetensors.
     Trace,
-    /// JSON.
-    Json,
+    /// A timeline for Perfetto, JSON.
+    Timeline,
 }
 
 impl Kind {
@@ -80,7 +80,7 @@ impl Kind {
             Kind::Picture => ("pictures are PNG", "png"),
             Kind::Drawing => ("drawings are SVG", "svg"),
             Kind::Trace => ("traces are safetensors", "safetensors"),
-            Kind::Json => ("it is JSON", "json"),
+            Kind::Timeline => ("timelines are JSON", "json"),
         }
     }
 
@@ -92,7 +92,7 @@ impl Kind {
                 Kind::Picture => begin.starts_with(b"\x89PNG"),
                 Kind::Drawing => begin.starts_with(b"<"),
                 Kind::Trace => holds("\"format\":\"ssgan-trace-"),
-                Kind::Json => begin.starts_with(b"{"),
+                Kind::Timeline => holds("\"traceEvents\""),
             }
     }
 }
@@ -109,9 +109,13 @@ const BEGIN: u64 = 4 << 20;
 pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
     let name = file.display();
     let there = std::fs::metadata(file);
-    // To a device or a pipe it goes as it is.
-    if there.as_ref().is_ok_and(|t| !t.is_file() && !t.is_dir()) {
+    // To a device, a pipe, or what a shell has opened it goes as it is.
+    let opened = ["/dev", "/proc/self/fd"].iter().any(|folder| file.starts_with(folder));
+    if opened || there.as_ref().is_ok_and(|t| !t.is_file() && !t.is_dir()) {
         return Ok(());
+    }
+    if there.as_ref().is_ok_and(|t| t.is_dir()) {
+        return Err(Error::Usage(format!("{name} is a folder: name a file in it")));
     }
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|f| !f.is_dir()) {
@@ -130,7 +134,9 @@ pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
             return Err(Error::Output(format!("{name} is there and is something else: give another name")));
         }
     }
-    crate::app::atomic::temporary_beside(file).map(drop).map_err(Error::io("write", file))
+    // A link stays one.
+    let target = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    crate::app::atomic::temporary_beside(&target).map(drop).map_err(Error::io("write", file))
 }
 
 #[cfg(test)]
@@ -148,8 +154,10 @@ mod tests {
         let checkpoint = b"\x10\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"ssgan-1\"}}";
         assert!(check_file(&file("a.png", b"\x89PNG..."), Kind::Picture).is_ok());
         assert!(check_file(&file("a.safetensors", trace), Kind::Trace).is_ok());
-        assert!(check_file(&file("empty.json", b""), Kind::Json).is_ok());
+        assert!(check_file(&file("empty.json", b""), Kind::Timeline).is_ok());
         assert!(check_file(&dir.path().join("new.PNG"), Kind::Picture).is_ok());
+        let folder = dir.path().join("f.png");
+        std::fs::create_dir(&folder).unwrap();
         for (path, kind, code) in [
             (file("b.safetensors", checkpoint), Kind::Trace, 6),
             (file("b.png", b"epochs = 3"), Kind::Picture, 6),
@@ -157,6 +165,8 @@ mod tests {
             (file("c.safetensors", checkpoint), Kind::Picture, 2),
             (dir.path().join("none/d.png"), Kind::Picture, 2),
             (dir.path().join("plot.svg"), Kind::Picture, 2),
+            (file("summary.json", b"{\"steps\": 3}"), Kind::Timeline, 6),
+            (folder, Kind::Picture, 2),
         ] {
             let before = std::fs::read(&path).ok();
             let e = check_file(&path, kind).unwrap_err();

@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
     if let Some(file) = &args.trace {
-        output::check_file(file, Kind::Json)?;
+        output::check_file(file, Kind::Timeline)?;
     }
     if let Some(file) = &args.plot {
         output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;

@@ -85,7 +85,7 @@ impl Progress {
     pub fn set_context(&mut self, context: &str) {
         self.context = format!("{context}  ");
         // Nothing of the run before is true of the next.
-        (self.last, self.accuracy) = (None, None);
+        (self.last, self.accuracy, self.loss) = (None, None, None);
     }
 
     /// A line above the bar, or a plain one; nothing if quiet.

@@ -12,13 +12,26 @@ fn below(choice: AdapterChoice, variable: impl Fn(&str) -> Option<String>) -> Ad
     let named = choice.adapter.is_some();
     AdapterChoice {
         adapter: choice.adapter.or_else(|| variable("WGPU_ADAPTER_NAME")),
-        backend: choice.backend.or_else(|| variable("WGPU_BACKEND").filter(|_| !named)),
+        backend: choice
+            .backend
+            .or_else(|| variable("WGPU_BACKEND").filter(|_| !named).and_then(|b| ours(&b))),
         power: match variable("WGPU_POWER_PREF").as_deref() {
             Some("low") => Power::Low,
             _ => choice.power,
         },
         precision: choice.precision,
     }
+}
+
+/// Of a list of backends those that this program has, by its names. The variable may be meant for other programs, too.
+fn ours(list: &str) -> Option<String> {
+    let known = list.split(',').filter_map(|name| match name.trim().to_ascii_lowercase().as_str() {
+        "vulkan" | "vk" => Some("vulkan"),
+        "metal" | "mtl" => Some("metal"),
+        "dx12" | "d3d12" => Some("dx12"),
+        _ => None,
+    });
+    Some(known.collect::<Vec<_>>().join(",")).filter(|names| !names.is_empty())
 }
 
 #[cfg(test)]
@@ -39,5 +52,6 @@ mod tests {
         let said = below(flag, all);
         assert_eq!((said.adapter.as_deref(), said.backend), (Some("software"), None));
         assert_eq!(below(AdapterChoice::default(), |_| None), AdapterChoice::default());
+        assert_eq!((ours("gl"), ours("VK, gl, DX12")), (None, Some("vulkan,dx12".into())));
     }
 }

@@ -5,10 +5,10 @@ use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
-use crate::train::Tune;
 use crate::train::settings::Settings;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use serde::de::Visitor;
+use std::path::Path;
 use toml::Table;
 use toml::de::DeTable;
 
@@ -133,10 +133,10 @@ impl ConfigFile {
         places.sort_by_key(|p| p.1);
         let known = known_keys();
         for (key, at) in &places {
-            if !known.contains(key) {
+            if !known.contains(&key.as_str()) {
                 let reason = match SHORT.iter().find(|(short, _)| short == key) {
                     Some((_, name)) => format!("unknown setting \"{key}\"; did you mean \"{name}\"?"),
-                    None => text::unknown("setting", key, known.iter().map(String::as_str)),
+                    None => text::unknown("setting", key, known.iter().copied()),
                 };
                 return Err(text::error_at(&text, name, *at, reason));
             }
@@ -166,16 +166,38 @@ fn table_of(settings: &Settings) -> Result<Table> {
         .map_err(|e| Error::Usage(format!("the settings cannot be written as TOML: {e}")))
 }
 
-/// Names of all settings, taken from the struct itself.
-fn known_keys() -> Vec<String> {
-    let mut all = Settings::defaults(Default::default(), false);
-    all.data_dir = Some(PathBuf::new());
-    all.adapter = Some(String::new());
-    all.backend = Some(String::new());
-    all.unlabelled = Some(1);
-    all.generator = Some(String::new());
-    all.tune = Some(Tune::Off);
-    table_of(&all).map(|t| t.keys().cloned().collect()).unwrap_or_default()
+/// Names of all settings, as the struct itself asks for them.
+fn known_keys() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // It never gives values: what is wanted is told before any.
+    let _ = Settings::deserialize(FieldNames(&mut names));
+    names
+}
+
+/// A source of nothing, which remembers the fields that a struct asks for.
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> serde::Deserializer<'de> for FieldNames<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> std::result::Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("only the names are wanted"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +217,22 @@ mod tests {
             }
             other => panic!("expected an error, got {other:?}"),
         }
+    }
+
+    /// Every setting that a run writes down is one that a file may have; those that are not always there, too.
+    #[test]
+    fn every_setting_is_known() {
+        let written = table_of(&Settings::defaults(Method::Ssl, false)).unwrap();
+        let known = known_keys();
+        assert!(written.keys().all(|key| known.contains(&key.as_str())), "{known:?}");
+        for key in ["generator", "data_dir", "unlabelled", "adapter", "backend", "tune"] {
+            assert!(known.contains(&key) && !written.contains_key(key), "{key}");
+        }
+        assert_eq!(
+            known.len(),
+            written.len() + 6,
+            "a setting that is not always there belongs into this test"
+        );
     }
 
     #[test]

@@ -24,18 +24,21 @@ pub fn install() -> Result<&'static Stop> {
     Ok(&STOP)
 }
 
+/// What batch systems such as Slurm send before a job's time is up. The system repeats SIGXCPU every second.
+#[cfg(unix)]
+const BATCH: [i32; 3] =
+    [signal_hook::consts::SIGUSR1, signal_hook::consts::SIGUSR2, signal_hook::consts::SIGXCPU];
+
 #[cfg(unix)]
 fn catch() -> std::io::Result<()> {
     use signal_hook::{consts, iterator::Signals};
-    // The last three are what batch systems such as Slurm send before a job's time is up.
-    let mut signals =
-        Signals::new([consts::SIGINT, consts::SIGTERM, consts::SIGUSR1, consts::SIGUSR2, consts::SIGXCPU])?;
+    let mut signals = Signals::new([consts::SIGINT, consts::SIGTERM].iter().chain(&BATCH))?;
     if !hangups_are_ignored() {
         signals.add_signal(consts::SIGHUP)?;
     }
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            signalled(u8::try_from(128 + signal).unwrap_or(CTRL_C));
+            signalled(u8::try_from(128 + signal).unwrap_or(CTRL_C), !BATCH.contains(&signal));
         }
     })?;
     Ok(())
@@ -55,17 +58,18 @@ fn hangups_are_ignored() -> bool {
 
 #[cfg(not(unix))]
 fn catch() -> std::result::Result<(), ctrlc::Error> {
-    ctrlc::set_handler(|| signalled(CTRL_C))
+    ctrlc::set_handler(|| signalled(CTRL_C, true))
 }
 
-fn signalled(status: u8) {
+/// `insists`: whether a second of them means that the sender does not want to wait.
+fn signalled(status: u8, insists: bool) {
     match SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => {
             STOP.ask(Urgency::AfterStep);
             say("stopping: finishing the step and saving; Ctrl-C leaves at once");
         }
         // Service managers hang up after SIGTERM: that is no impatience.
-        Err(first) if status == CTRL_C || status == first => std::process::exit(status.into()),
+        Err(first) if insists && (status == CTRL_C || status == first) => std::process::exit(status.into()),
         Err(_) => {}
     }
 }

@@ -228,7 +228,9 @@ impl Ops<'_> {
     /// Records `g` on behalf of `layer`, in two passes where K is split.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if an operand is smaller than the product needs, or the driver rejects the kernel.
+    /// [`Error::Gpu`] if an operand is smaller than the product needs, or the driver rejects the kernel; [`Error::Adapter`] if
+    /// the parts of a split product cannot be bound; [`Error::Usage`] if a row of a window is longer than an invocation may
+    /// loop.
     pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
         self.check_gemm(layer, &g)?;
         let tile = self.tiling.tile(g.kind());
