@@ -74,13 +74,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What its files are called and how their names end.
-    fn name(self) -> (&'static str, &'static str) {
+    /// What its files are, and how their names must end: where the ending would mean another format.
+    fn ending(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Kind::Picture => ("pictures are PNG", "png"),
-            Kind::Drawing => ("drawings are SVG", "svg"),
-            Kind::Trace => ("traces are safetensors", "safetensors"),
-            Kind::Timeline => ("timelines are JSON", "json"),
+            Kind::Picture => Some(("pictures are PNG", "png")),
+            Kind::Drawing => Some(("drawings are SVG", "svg")),
+            Kind::Trace | Kind::Timeline => None,
         }
     }
 
@@ -121,8 +120,9 @@ pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
     if let Some(folder) = folder.filter(|f| !f.is_dir()) {
         return Err(Error::Usage(format!("{name}: there is no folder {}", folder.display())));
     }
-    let (what, ending) = kind.name();
-    if !file.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending)) {
+    if let Some((what, ending)) = kind.ending()
+        && !file.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+    {
         let instead = file.with_extension(ending);
         return Err(Error::Usage(format!("{name}: {what}; name it {}", instead.display())));
     }
@@ -155,6 +155,7 @@ mod tests {
         assert!(check_file(&file("a.png", b"\x89PNG..."), Kind::Picture).is_ok());
         assert!(check_file(&file("a.safetensors", trace), Kind::Trace).is_ok());
         assert!(check_file(&file("empty.json", b""), Kind::Timeline).is_ok());
+        assert!(check_file(&file("a.st", trace), Kind::Trace).is_ok());
         assert!(check_file(&dir.path().join("new.PNG"), Kind::Picture).is_ok());
         let folder = dir.path().join("f.png");
         std::fs::create_dir(&folder).unwrap();
