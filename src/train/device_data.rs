@@ -15,6 +15,29 @@ pub struct DeviceData {
     pub count: u32,
 }
 
+/// Some of a split's images, which are uploaded in the order of their numbers.
+#[derive(Debug)]
+pub(super) struct Used {
+    /// Their numbers in the split, ascending, each once.
+    pub numbers: Vec<u32>,
+}
+
+impl Used {
+    /// Those of all lists.
+    pub fn of<const N: usize>(lists: [&[u32]; N]) -> Used {
+        let mut numbers = lists.concat();
+        numbers.sort_unstable();
+        numbers.dedup();
+        Used { numbers }
+    }
+
+    /// Where on the device images are that are among them.
+    pub fn places(&self, numbers: &[u32]) -> Vec<u32> {
+        let place = |n: &u32| self.numbers.binary_search(n).expect("one of the lists") as u32;
+        numbers.iter().map(place).collect()
+    }
+}
+
 impl DeviceData {
     /// Uploads `split`, or those of its images that `chosen` lists.
     ///
@@ -32,7 +55,11 @@ impl DeviceData {
                 )
             }
         };
-        gpu.binds("images", images.len() as u64, "use fewer images or another adapter")?;
+        gpu.binds(
+            "images",
+            images.len() as u64,
+            "use another adapter, or a smaller number of unlabelled images",
+        )?;
         let count = labels.len() as u32;
         Ok(DeviceData { images: bytes(gpu, "images", images), labels: bytes(gpu, "labels", labels), count })
     }

@@ -93,7 +93,8 @@ impl Trainer<'_> {
             }
         }
         let (ops, model) = (&self.ops, &self.model);
-        let mut w = Writer { ops, model, tensors: &mut tensors, seed: self.settings.seed, step };
+        let used = self.used.as_ref().map(|used| &used.numbers[..]);
+        let mut w = Writer { ops, model, tensors: &mut tensors, used, seed: self.settings.seed, step };
         w.d_step(&self.gan.d, &self.gan.d_step)?;
         if let Some(g_step) = &self.gan.g_step {
             w.g_step(g_step)?;
@@ -140,6 +141,8 @@ struct Writer<'a, 'g> {
     ops: &'a Ops<'g>,
     model: &'a ModelShape,
     tensors: &'a mut Vec<TensorData>,
+    /// Numbers of the training images that are on the device, where they are not all.
+    used: Option<&'a [u32]>,
     seed: u64,
     step: u32,
 }
@@ -155,6 +158,15 @@ impl Writer<'_, '_> {
     fn push_integers(&mut self, name: String, t: &Tensor) -> Result<()> {
         let values: Vec<u32> = self.ops.gpu.read(t)?;
         let values = values.into_iter().map(|v| v as f32).collect();
+        self.tensors.push(TensorData { name, shape: vec![t.len()], values });
+        Ok(())
+    }
+
+    /// Which training images those are that the device knows by these numbers.
+    fn push_images_numbers(&mut self, name: String, t: &Tensor) -> Result<()> {
+        let places: Vec<u32> = self.ops.gpu.read(t)?;
+        let number = |place: u32| self.used.map_or(place, |used| used[place as usize]);
+        let values = places.into_iter().map(|place| number(place) as f32).collect();
         self.tensors.push(TensorData { name, shape: vec![t.len()], values });
         Ok(())
     }
@@ -243,10 +255,10 @@ impl Writer<'_, '_> {
         let r = s.rows;
         let rows = [r.generated, r.labelled, r.unlabelled, r.second].map(|r| r as f32);
         self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![4], values: rows.into() });
-        self.push_integers("d_step.labelled.index".into(), &s.labelled.0)?;
+        self.push_images_numbers("d_step.labelled.index".into(), &s.labelled.0)?;
         self.push_integers("d_step.labelled.label".into(), &s.labelled.1)?;
         if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {
-            self.push_integers("d_step.unlabelled.index".into(), index)?;
+            self.push_images_numbers("d_step.unlabelled.index".into(), index)?;
             self.push_rows("d_step.z".into(), z, model.generator.input.len())?;
             self.activations("d_step", &model.generator, tape)?;
             self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
@@ -264,7 +276,7 @@ impl Writer<'_, '_> {
         let model = self.model;
         self.push_images("g_step.images".into(), &s.images, model.data.image)?;
         if let Some(index) = &s.unlabelled {
-            self.push_integers("g_step.unlabelled.index".into(), index)?;
+            self.push_images_numbers("g_step.unlabelled.index".into(), index)?;
         }
         self.push_rows("g_step.z".into(), &s.z, model.generator.input.len())?;
         self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP)?;

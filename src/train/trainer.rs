@@ -1,6 +1,6 @@
 //! The training loop: submits recorded steps, collects metrics, evaluates, snapshots, tells observers.
 
-use super::device_data::DeviceData;
+use super::device_data::{DeviceData, Used};
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 use super::event::{EpochMetrics, EpochTime, Event, History, Observer, Started, StepMetrics, Summary};
 use super::gan::{Gan, Pools, SLOTS, state_at};
@@ -44,6 +44,8 @@ pub struct Trainer<'g> {
     pub(super) dataset: String,
     pub(super) fingerprint: String,
     labelled: Vec<u32>,
+    /// The training images that are on the device, where they are not all.
+    pub(super) used: Option<Used>,
     unlabelled_count: u32,
     validation: Vec<u32>,
     evaluator: Evaluator,
@@ -147,9 +149,17 @@ impl<'g> Trainer<'g> {
         let tiles = tiles()?.known_to(gpu, model, settings);
         let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..ops };
         let pixels = model.data.image.len();
-        let train = DeviceData::upload(gpu, &data.train, pixels, None)?;
+        // What no step looks at is not uploaded.
+        let used = match (settings.method, &unlabelled) {
+            (Method::Ssl, None) => None,
+            (Method::Ssl, Some(unlabelled)) => Some(Used::of([&labelled[..], unlabelled])),
+            (Method::Supervised, _) => Some(Used::of([&labelled[..]])),
+        };
+        let places = |numbers: &[u32]| used.as_ref().map_or(numbers.to_vec(), |used| used.places(numbers));
+        let train = DeviceData::upload(gpu, &data.train, pixels, used.as_ref().map(|u| &u.numbers[..]))?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
-        let pools = Pools { train: &train, labelled: &labelled, unlabelled: unlabelled.as_deref() };
+        let (at_labelled, at_unlabelled) = (places(&labelled), unlabelled.as_deref().map(places));
+        let pools = Pools { train: &train, labelled: &at_labelled, unlabelled: at_unlabelled.as_deref() };
         let shares = scratch == Scratch::Shared;
         let mut scratch = Pool::default();
         let gan = Gan::new(&ops, model, settings, &pools, shares.then_some(&mut scratch))?;
@@ -176,6 +186,7 @@ impl<'g> Trainer<'g> {
             dataset: data.name.clone(),
             fingerprint: data.fingerprint.clone(),
             labelled,
+            used,
             unlabelled_count: n as u32,
             validation,
             evaluator,
