@@ -110,17 +110,28 @@ fn needed() -> wgpu::Limits {
     wgpu::Limits::default()
 }
 
+/// What a backend is called here, of the names that wgpu's tools know it by.
+pub fn backend_name(name: &str) -> Option<&'static str> {
+    match name.trim().to_ascii_lowercase().as_str() {
+        "vulkan" | "vk" => Some("vulkan"),
+        "metal" | "mtl" => Some("metal"),
+        "dx12" | "d3d12" => Some("dx12"),
+        _ => None,
+    }
+}
+
 /// The backends that a wish allows.
 fn backends(choice: Option<&str>) -> Result<wgpu::Backends> {
     let Some(names) = choice else { return Ok(wgpu::Backends::PRIMARY) };
     let mut all = wgpu::Backends::empty();
-    for name in names.split(',').map(|n| n.trim().to_ascii_lowercase()) {
-        all |= match name.as_str() {
-            "vulkan" | "vk" => wgpu::Backends::VULKAN,
-            "metal" | "mtl" => wgpu::Backends::METAL,
-            "dx12" | "d3d12" => wgpu::Backends::DX12,
-            other => {
-                return Err(Error::Usage(format!("backend `{other}`: choose one of vulkan, metal, dx12")));
+    for name in names.split(',') {
+        all |= match backend_name(name) {
+            Some("vulkan") => wgpu::Backends::VULKAN,
+            Some("metal") => wgpu::Backends::METAL,
+            Some(_) => wgpu::Backends::DX12,
+            None => {
+                let name = name.trim();
+                return Err(Error::Usage(format!("backend `{name}`: choose one of vulkan, metal, dx12")));
             }
         };
     }

@@ -12,7 +12,9 @@ mod tensor;
 mod timing;
 pub mod wgsl;
 
-pub use adapter::{AdapterChoice, AdapterSummary, Power, Precision, install_hint, list_adapters};
+pub use adapter::{
+    AdapterChoice, AdapterSummary, Power, Precision, backend_name, install_hint, list_adapters,
+};
 pub use kernel::Kernel;
 pub use memory::Memory;
 pub use program::{Call, Dispatch, MAX_GROUPS, MAX_TURNS, Param, Program, linear_grid};

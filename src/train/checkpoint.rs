@@ -47,23 +47,27 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes the bytes of a file, with more metadata; `extra` wins where both have a key. Equal content gives equal bytes.
+    /// The first bytes of a file, up to the values, with more metadata; `extra` wins where both have a key. Equal content
+    /// gives equal bytes.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] for tensors that no file can hold (two of one name, or a shape that disagrees with the
-    /// values); the inner error is the writer's.
-    pub fn write(&self, extra: &BTreeMap<String, String>, w: &mut dyn Write) -> Result<std::io::Result<()>> {
+    /// values).
+    pub fn head(&self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
         let mut metadata = self.metadata.clone();
         metadata.extend(extra.clone());
         metadata.insert(CHECKSUM.into(), checksum(&self.tensors, &metadata));
         let header =
             self.header(&metadata).map_err(|reason| Error::Checkpoint { path: PathBuf::new(), reason })?;
-        let mut all = || {
-            w.write_all(&(header.len() as u64).to_le_bytes())?;
-            w.write_all(header.as_bytes())?;
-            self.tensors.iter().try_for_each(|t| write_values(w, &t.values))
-        };
-        Ok(all())
+        Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
+    }
+
+    /// Writes the values, which follow the head.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write_values(&self, w: &mut dyn Write) -> std::io::Result<()> {
+        self.tensors.iter().try_for_each(|t| write_values(w, &t.values))
     }
 
     /// The values of a tensor that must be there with this shape.

@@ -155,20 +155,17 @@ impl Writer<'_, '_> {
     }
 
     /// Integers as floats: image numbers and labels are far below 2^24.
-    fn push_integers(&mut self, name: String, t: &Tensor) -> Result<()> {
+    fn push_integers(&mut self, name: String, t: &Tensor, of: impl Fn(u32) -> u32) -> Result<()> {
         let values: Vec<u32> = self.ops.gpu.read(t)?;
-        let values = values.into_iter().map(|v| v as f32).collect();
+        let values = values.into_iter().map(|v| of(v) as f32).collect();
         self.tensors.push(TensorData { name, shape: vec![t.len()], values });
         Ok(())
     }
 
     /// Which training images those are that the device knows by these numbers.
-    fn push_images_numbers(&mut self, name: String, t: &Tensor) -> Result<()> {
-        let places: Vec<u32> = self.ops.gpu.read(t)?;
-        let number = |place: u32| self.used.map_or(place, |used| used[place as usize]);
-        let values = places.into_iter().map(|place| number(place) as f32).collect();
-        self.tensors.push(TensorData { name, shape: vec![t.len()], values });
-        Ok(())
+    fn push_image_numbers(&mut self, name: String, t: &Tensor) -> Result<()> {
+        let used = self.used;
+        self.push_integers(name, t, |place| used.map_or(place, |used| used[place as usize]))
     }
 
     /// `[rows, n]`.
@@ -255,10 +252,10 @@ impl Writer<'_, '_> {
         let r = s.rows;
         let rows = [r.generated, r.labelled, r.unlabelled, r.second].map(|r| r as f32);
         self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![4], values: rows.into() });
-        self.push_images_numbers("d_step.labelled.index".into(), &s.labelled.0)?;
-        self.push_integers("d_step.labelled.label".into(), &s.labelled.1)?;
+        self.push_image_numbers("d_step.labelled.index".into(), &s.labelled.0)?;
+        self.push_integers("d_step.labelled.label".into(), &s.labelled.1, |label| label)?;
         if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {
-            self.push_images_numbers("d_step.unlabelled.index".into(), index)?;
+            self.push_image_numbers("d_step.unlabelled.index".into(), index)?;
             self.push_rows("d_step.z".into(), z, model.generator.input.len())?;
             self.activations("d_step", &model.generator, tape)?;
             self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
@@ -276,7 +273,7 @@ impl Writer<'_, '_> {
         let model = self.model;
         self.push_images("g_step.images".into(), &s.images, model.data.image)?;
         if let Some(index) = &s.unlabelled {
-            self.push_images_numbers("g_step.unlabelled.index".into(), index)?;
+            self.push_image_numbers("g_step.unlabelled.index".into(), index)?;
         }
         self.push_rows("g_step.z".into(), &s.z, model.generator.input.len())?;
         self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP)?;

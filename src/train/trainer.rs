@@ -530,7 +530,7 @@ impl<'g> Trainer<'g> {
         let (begun, step) = (Instant::now(), progress.step);
         let checkpoint = self.checkpoint(epoch, step)?;
         // The last update may have broken what no loss has seen yet; the checkpoint before it stays the newest.
-        if let Some(t) = checkpoint.tensors.iter().find(|t| t.values.iter().any(|v| !v.is_finite())) {
+        if let Some(t) = checkpoint.tensors.iter().find(|t| !t.is_finite()) {
             return Err(diverged(step, &format!("{} is not finite", t.name)));
         }
         observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })?;

@@ -3,7 +3,7 @@
 use super::output;
 use crate::app::report::table::{Align, Table};
 use crate::error::{Error, Result};
-use crate::gpu;
+use crate::gpu::{self, AdapterSummary};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,13 +16,16 @@ pub fn run(args: &Args) -> Result<()> {
     let adapters = gpu::list_adapters();
     if args.json {
         output::print_json(&adapters)?;
+    } else if !adapters.is_empty() {
+        output::print(&table(&adapters).to_string())?;
     }
-    if adapters.is_empty() {
-        return Err(Error::Adapter(format!("none found; {}", gpu::install_hint())));
+    match adapters.is_empty() {
+        true => Err(Error::Adapter(format!("none found; {}", gpu::install_hint()))),
+        false => Ok(()),
     }
-    if args.json {
-        return Ok(());
-    }
+}
+
+fn table(adapters: &[AdapterSummary]) -> Table {
     let mut table = Table::new(&[
         ("index", Align::Right),
         ("name", Align::Left),
@@ -31,7 +34,7 @@ pub fn run(args: &Args) -> Result<()> {
         ("driver", Align::Left),
         ("usable", Align::Left),
     ]);
-    for a in &adapters {
+    for a in adapters {
         let usable = match &a.problem {
             None if a.usable => "yes".to_string(),
             None => "no".to_string(),
@@ -46,5 +49,5 @@ pub fn run(args: &Args) -> Result<()> {
             usable,
         ]);
     }
-    output::print(&table.to_string())
+    table
 }

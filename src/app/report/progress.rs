@@ -107,11 +107,10 @@ impl Progress {
                 self.clear();
                 // Guessing costs ln K.
                 let guessing = (s.confusion.len().max(2) as f32).ln();
-                if self.loss.is_some_and(|loss| loss > 10.0 * guessing) {
+                if let Some(loss) = self.loss.filter(|loss| *loss > 10.0 * guessing) {
                     self.note(&format!(
-                        "training got nowhere: at the end the loss of the labelled images is {:.3e}, that of guessing \
-                         {guessing:.1}; use a smaller --learning-rate",
-                        self.loss.unwrap_or_default()
+                        "training got nowhere: at the end the loss of the labelled images is {loss:.3e}, that of \
+                         guessing {guessing:.1}; use a smaller --learning-rate"
                     ));
                 }
             }

@@ -1,6 +1,6 @@
 //! Which adapter: what flags and settings leave open, the environment says, by the variables that wgpu's tools obey.
 
-use crate::gpu::{AdapterChoice, Power};
+use crate::gpu::{AdapterChoice, Power, backend_name};
 
 /// `choice`, and below it `WGPU_ADAPTER_NAME`, `WGPU_BACKEND` and `WGPU_POWER_PREF` (`low` or `high`).
 pub fn asked(choice: AdapterChoice) -> AdapterChoice {
@@ -25,12 +25,7 @@ fn below(choice: AdapterChoice, variable: impl Fn(&str) -> Option<String>) -> Ad
 
 /// Of a list of backends those that this program has, by its names. The variable may be meant for other programs, too.
 fn ours(list: &str) -> Option<String> {
-    let known = list.split(',').filter_map(|name| match name.trim().to_ascii_lowercase().as_str() {
-        "vulkan" | "vk" => Some("vulkan"),
-        "metal" | "mtl" => Some("metal"),
-        "dx12" | "d3d12" => Some("dx12"),
-        _ => None,
-    });
+    let known = list.split(',').filter_map(backend_name);
     Some(known.collect::<Vec<_>>().join(",")).filter(|names| !names.is_empty())
 }
 

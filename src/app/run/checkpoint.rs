@@ -12,7 +12,7 @@ const MAX_FILE: u64 = 8 << 30;
 /// Writes the file atomically. Equal content gives equal bytes.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be written; those of [`Checkpoint::write`].
+/// [`Error::Io`] where the file cannot be written; those of [`Checkpoint::head`].
 pub fn save(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     save_with(checkpoint, &BTreeMap::new(), path)
 }
@@ -22,15 +22,11 @@ pub fn save(checkpoint: &Checkpoint, path: &Path) -> Result<()> {
 /// # Errors
 /// As [`save`].
 pub fn save_with(checkpoint: &Checkpoint, extra: &BTreeMap<String, String>, path: &Path) -> Result<()> {
-    let mut refused = Ok(());
-    atomic::write_with(path, |w| match checkpoint.write(extra, w) {
-        Ok(written) => written,
-        Err(e) => {
-            refused = Err(e);
-            Err(std::io::ErrorKind::InvalidData.into())
-        }
+    let head = checkpoint.head(extra).map_err(in_file(path))?;
+    atomic::write_with(path, |w| {
+        w.write_all(&head)?;
+        checkpoint.write_values(w)
     })
-    .or_else(|e| refused.map_err(in_file(path)).and(Err(e)))
 }
 
 /// Reads a file that [`save`] or any other safetensors writer made with f32 tensors.

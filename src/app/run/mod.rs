@@ -413,13 +413,15 @@ struct Both<'a> {
 
 impl Observer for Both<'_> {
     fn on(&mut self, event: Event<'_>) -> Result<()> {
-        if let Event::Finished(summary) = event {
-            self.peak = peak_memory();
-            let summary = Summary { host_peak_bytes: self.peak, ..summary.clone() };
-            self.recorder.record(&Event::Finished(&summary))?;
-            self.progress.show(&Event::Finished(&summary));
-            return Ok(());
-        }
+        let whole;
+        let event = match event {
+            Event::Finished(summary) => {
+                self.peak = peak_memory();
+                whole = Summary { host_peak_bytes: self.peak, ..summary.clone() };
+                Event::Finished(&whole)
+            }
+            other => other,
+        };
         self.recorder.record(&event)?;
         *self.saved += u64::from(matches!(event, Event::Checkpoint { .. }));
         self.progress.show(&event);
