@@ -142,7 +142,7 @@ fn sharing_memory_changes_nothing() {
     for (name, model, settings) in cases {
         // Evaluations take 500 images at a time, and then the rest.
         let data = data_with(&model, 501);
-        let result = |trainer: &Trainer<'_>| {
+        let result = |trainer: &Trainer| {
             let poison = || trainer.scratch().poison(&gpu);
             poison();
             trainer.initialise().unwrap();

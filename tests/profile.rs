@@ -23,14 +23,14 @@ fn settings() -> Settings {
 }
 
 /// A trainer of the small dense model on 4 x 4 images.
-fn with_trainer<T>(f: impl FnOnce(&Trainer<'_>) -> T) -> T {
+fn with_trainer<T>(f: impl FnOnce(&Trainer) -> T) -> T {
     let gpu = open();
     let model = models::model(models::DNN, 4, 1);
     let data = models::data_set(&model, 40);
     f(&Trainer::new(&gpu, &model, &settings(), &data).unwrap())
 }
 
-fn measure(trainer: &Trainer<'_>, mode: TimingMode) -> (Samples, Profile) {
+fn measure(trainer: &Trainer, mode: TimingMode) -> (Samples, Profile) {
     let mut timer = Timer::new(trainer.gpu(), mode, trainer.program().dispatches.len()).unwrap();
     let samples = profile::sample(trainer, &mut timer, 1, 3).unwrap();
     let profile = samples.profile(trainer, &timer);

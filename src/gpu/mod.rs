@@ -27,16 +27,28 @@ pub use wgsl::shader_hash;
 use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// An open device with its caches. One thread owns it: submitting and polling from two threads at once
-/// races inside wgpu-core.
+/// An open device with its caches; clones are the same device. One thread owns it: submitting and polling from two
+/// threads at once races inside wgpu-core.
+#[derive(Debug, Clone)]
+pub struct Gpu(Rc<Opened>);
+
+impl Deref for Gpu {
+    type Target = Opened;
+
+    fn deref(&self) -> &Opened {
+        &self.0
+    }
+}
+
+/// What the clones of a [`Gpu`] share.
 #[derive(Debug)]
-pub struct Gpu {
+pub struct Opened {
     device: wgpu::Device,
     queue: wgpu::Queue,
     summary: AdapterSummary,
@@ -143,7 +155,7 @@ impl Gpu {
         });
         // On llvmpipe each workgroup costs some time: noise took 16.8 ms a step in groups of 32, 14.7 in groups of 256.
         let elementwise_group = if summary.is_software() { 256 } else { 64 };
-        Ok(Gpu {
+        Ok(Gpu(Rc::new(Opened {
             compiler: compiler::Compiler::new(&device),
             device,
             queue,
@@ -157,7 +169,7 @@ impl Gpu {
             memory: RefCell::default(),
             exhausted,
             staging: RefCell::default(),
-        })
+        })))
     }
 
     /// The adapter.

@@ -74,8 +74,8 @@ impl Timing {
 
 /// Times programs of up to so many dispatches; its memory is made once.
 #[derive(Debug)]
-pub struct Timer<'g> {
-    gpu: &'g Gpu,
+pub struct Timer {
+    gpu: Gpu,
     mode: TimingMode,
     sets: Vec<wgpu::QuerySet>,
     ticks: Option<(Tensor, Readback)>,
@@ -88,12 +88,12 @@ impl Gpu {
     }
 }
 
-impl<'g> Timer<'g> {
+impl Timer {
     /// A timer for programs of up to `dispatches`.
     ///
     /// # Errors
     /// [`Error::Usage`] for a mode that the adapter does not have; [`Error::Gpu`] if the device failed.
-    pub fn new(gpu: &'g Gpu, mode: TimingMode, dispatches: usize) -> Result<Timer<'g>> {
+    pub fn new(gpu: &Gpu, mode: TimingMode, dispatches: usize) -> Result<Timer> {
         let count = dispatches.div_ceil(BLOCK);
         if !gpu.device.features().contains(mode.needs()) || (mode != TimingMode::Submits && count > SETS) {
             return Err(Error::Usage(format!(
@@ -103,7 +103,7 @@ impl<'g> Timer<'g> {
             )));
         }
         if mode == TimingMode::Submits {
-            return Ok(Timer { gpu, mode, sets: vec![], ticks: None });
+            return Ok(Timer { gpu: gpu.clone(), mode, sets: vec![], ticks: None });
         }
         let sets = (0..count)
             .map(|_| {
@@ -124,7 +124,7 @@ impl<'g> Timer<'g> {
         let ticks = Tensor::of(Block::of(buffer), 1, words);
         let staging = Readback::new(gpu, words as usize);
         gpu.check()?;
-        Ok(Timer { gpu, mode, sets, ticks: Some((ticks, staging)) })
+        Ok(Timer { gpu: gpu.clone(), mode, sets, ticks: Some((ticks, staging)) })
     }
 
     /// How it times.

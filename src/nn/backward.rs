@@ -45,7 +45,7 @@ impl Net {
     /// As [`Program::dispatch`].
     pub fn backward(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         tape: &Tape,
         from: usize,
@@ -87,7 +87,7 @@ impl Net {
                         let below = self.activation_below(i, tape, rows);
                         let label = self.label(i, "data gradient");
                         let dx =
-                            p.scratch(ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
+                            p.scratch(&ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
                         self.product(ops, p, i, &label, (&d, GradientIn::A), &dx, epilogue(below.as_ref()))?;
                         d = dx;
                         applied = below.map(|b| b.layer);
@@ -100,7 +100,7 @@ impl Net {
                 LayerOp::Dropout { .. } if applied.is_some_and(|below| below < i) => {}
                 LayerOp::Dropout { rate } => {
                     if let Some(base) = tape.noise_base.filter(|_| *rate > 0.0) {
-                        let dx = p.scratch(ops.gpu, &label, d.rows, d.cols);
+                        let dx = p.scratch(&ops.gpu, &label, d.rows, d.cols);
                         ops.dropout(p, &label, base + i as u32, *rate, &d, &dx)?;
                         d = dx;
                     }
@@ -110,7 +110,7 @@ impl Net {
                 }
                 LayerOp::RandomShift { pixels } => {
                     if let Some(base) = tape.noise_base.filter(|_| *pixels > 0) {
-                        let dx = p.scratch(ops.gpu, &label, d.rows, d.cols);
+                        let dx = p.scratch(&ops.gpu, &label, d.rows, d.cols);
                         ops.random_shift(
                             p,
                             &label,
@@ -124,7 +124,7 @@ impl Net {
                 }
                 LayerOp::RandomAffine { shift, warp } => {
                     if let Some(base) = tape.noise_base.filter(|_| *shift > 0.0 || *warp > 0.0) {
-                        let dx = p.scratch(ops.gpu, &label, d.rows, d.cols);
+                        let dx = p.scratch(&ops.gpu, &label, d.rows, d.cols);
                         let draw = (base + i as u32, *shift, *warp);
                         ops.random_affine(p, &label, draw, layer.input, true, (&d, &dx))?;
                         d = dx;
@@ -133,7 +133,7 @@ impl Net {
                 LayerOp::MaxPool2d { .. } | LayerOp::AvgPool2d { .. } => {
                     let below = self.activation_below(i, tape, rows);
                     let saved = below.as_ref().map(|b| (&b.y, b.activation));
-                    let dx = p.scratch(ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
+                    let dx = p.scratch(&ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
                     if matches!(layer.op, LayerOp::MaxPool2d { .. }) {
                         let taps = tape.saved[i].as_ref().expect("a training pass keeps the places");
                         ops.max_pool2d_grad(p, &label, &conv(layer), (&d, &taps.head(d.rows)), saved, &dx)?;
@@ -144,14 +144,14 @@ impl Net {
                     d = dx;
                 }
                 LayerOp::GlobalAvgPool {} => {
-                    let dx = p.scratch(ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
+                    let dx = p.scratch(&ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
                     ops.global_avg_pool_grad(p, &label, &d, &dx)?;
                     d = dx;
                 }
                 LayerOp::GaussianNoise { .. } | LayerOp::Flatten {} | LayerOp::Unflatten { .. } => {}
                 op => {
                     if applied != Some(i) {
-                        let dx = p.scratch(ops.gpu, &label, d.rows, d.cols);
+                        let dx = p.scratch(&ops.gpu, &label, d.rows, d.cols);
                         let act = activation(op).unwrap_or_default();
                         ops.activation_grad(p, &label, act, &tape.outputs[i], &d, &dx)?;
                         d = dx;
@@ -184,7 +184,7 @@ impl Net {
 
     fn weight_gradients(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         tape: &Tape,
@@ -199,7 +199,7 @@ impl Net {
         let v = self.stored_weights(i);
         let norm = weight_norm(&layer.op).is_on();
         let dw = if norm {
-            p.scratch(ops.gpu, &label, v.rows, v.cols)
+            p.scratch(&ops.gpu, &label, v.rows, v.cols)
         } else {
             self.grad(grads, i, "weight").expect("plain weights are trained")
         };
@@ -230,7 +230,7 @@ impl Net {
 
     fn data_gradient(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         d: &Tensor,
@@ -239,7 +239,7 @@ impl Net {
     ) -> Result<Tensor> {
         let layer = &self.shape.layers[i];
         let label = self.label(i, "data gradient");
-        let dx = p.scratch(ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
+        let dx = p.scratch(&ops.gpu, &label, rows * layer.input.pixels(), layer.input.channels);
         self.transposed_product(ops, p, i, &label, (d, GradientIn::A), rows, epilogue(below), &dx)?;
         Ok(dx)
     }
@@ -248,7 +248,7 @@ impl Net {
     /// convolution.
     pub(super) fn transposed_product(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         label: &str,
@@ -274,7 +274,7 @@ impl Net {
 
     fn batch_norm_backward(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         tape: &Tape,
@@ -283,7 +283,7 @@ impl Net {
     ) -> Result<Tensor> {
         let label = self.label(i, "backward");
         let bn = self.batch_norm_of(i);
-        let dx = p.scratch(ops.gpu, &label, d.rows, d.cols);
+        let dx = p.scratch(&ops.gpu, &label, d.rows, d.cols);
         let dgamma = grads.and_then(|g| self.grad(g, i, "weight"));
         let dbeta = grads.and_then(|g| self.grad(g, i, "bias"));
         for (at, g) in tape.statistics[i].iter().filter(|g| g.start < d.rows).enumerate() {
@@ -303,7 +303,7 @@ impl Net {
 
     fn minibatch_discrimination_backward(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         tape: &Tape,
@@ -313,7 +313,7 @@ impl Net {
         let label = self.label(i, "backward");
         let at = closeness(&self.shape.layers[i]);
         let m = tape.saved[i].as_ref().expect("the forward pass keeps the product");
-        let dm = p.scratch(ops.gpu, &label, d.rows, m.cols);
+        let dm = p.scratch(&ops.gpu, &label, d.rows, m.cols);
         // Inputs are whole: none has rows with a gradient and rows without.
         for group in tape.groups.iter().filter(|g| g.0 < d.rows) {
             ops.minibatch_discrimination_grad(p, &label, at, *group, (m, d), &dm)?;
@@ -336,7 +336,7 @@ impl Net {
 /// A product with transposed weights where the image has few channels: its column matrix, one product; then the sum over
 /// the windows that hold a pixel. Some images at a time, so that the matrix stays within bounds.
 fn by_windows(
-    ops: &Ops<'_>,
+    ops: &Ops,
     p: &mut Program,
     label: &str,
     conv: &Conv,
@@ -351,7 +351,7 @@ fn by_windows(
     // Parts of tensors begin at multiples of ALIGN values.
     let fits = (MOST_COLUMNS.min(ops.gpu.max_binding()) / bytes) as u32 / ALIGN as u32 * ALIGN as u32;
     let most = fits.max(ALIGN as u32).min(rows);
-    let columns = p.scratch(ops.gpu, label, most * windows, n);
+    let columns = p.scratch(&ops.gpu, label, most * windows, n);
     for start in (0..rows).step_by(most as usize) {
         let count = most.min(rows - start);
         let part = |t: &Tensor, pixels: u32| {

@@ -155,8 +155,8 @@ impl Net {
     }
 
     /// A network over given parameter memory.
-    pub fn new(ops: &Ops<'_>, shape: &NetShape, params: Params) -> Net {
-        let gpu = ops.gpu;
+    pub fn new(ops: &Ops, shape: &NetShape, params: Params) -> Net {
+        let gpu = &ops.gpu;
         let packed = shape.layers.iter().map(|l| {
             let LayerProducts { forward, backward, by_windows, out, .. } =
                 LayerProducts::of(l, gpu.max_binding())?;
@@ -194,11 +194,11 @@ impl Net {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn pack(&self, ops: &Ops<'_>, p: &mut Program) -> Result<()> {
+    pub fn pack(&self, ops: &Ops, p: &mut Program) -> Result<()> {
         (0..self.shape.layers.len()).try_for_each(|i| self.pack_layer(ops, p, i))
     }
 
-    fn pack_layer(&self, ops: &Ops<'_>, p: &mut Program, i: usize) -> Result<()> {
+    fn pack_layer(&self, ops: &Ops, p: &mut Program, i: usize) -> Result<()> {
         let Some(packed) = &self.packed[i] else { return Ok(()) };
         let label = self.label(i, "pack");
         let v = self.stored_weights(i);
@@ -217,14 +217,7 @@ impl Net {
     /// # Errors
     /// [`Error::Adapter`](crate::Error::Adapter) if an activation is larger than the adapter can bind; else as
     /// [`Program::dispatch`].
-    pub fn forward(
-        &self,
-        ops: &Ops<'_>,
-        p: &mut Program,
-        x: &Tensor,
-        mode: &Mode,
-        upto: usize,
-    ) -> Result<Tape> {
+    pub fn forward(&self, ops: &Ops, p: &mut Program, x: &Tensor, mode: &Mode, upto: usize) -> Result<Tape> {
         self.run(ops, p, x, mode, upto, false)
     }
 
@@ -233,13 +226,13 @@ impl Net {
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn data_init(&self, ops: &Ops<'_>, p: &mut Program, x: &Tensor, mode: &Mode) -> Result<()> {
+    pub fn data_init(&self, ops: &Ops, p: &mut Program, x: &Tensor, mode: &Mode) -> Result<()> {
         self.run(ops, p, x, mode, self.shape.layers.len(), true).map(|_| ())
     }
 
     fn run(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         x: &Tensor,
         mode: &Mode,
@@ -295,7 +288,7 @@ impl Net {
 
     fn layer(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         x: &Tensor,
@@ -313,7 +306,7 @@ impl Net {
         let out = || -> Result<Tensor> {
             fits(layer.output.len())?;
             let rows = tape.rows * layer.output.pixels();
-            Ok(p.scratch(ops.gpu, &label, rows, layer.output.channels))
+            Ok(p.scratch(&ops.gpu, &label, rows, layer.output.channels))
         };
         match &layer.op {
             LayerOp::Dense { .. } | LayerOp::Conv2d { .. } => {
@@ -381,7 +374,7 @@ impl Net {
             LayerOp::MinibatchDiscrimination { .. } => {
                 let y = out()?;
                 fits(layer.product_columns())?;
-                let m = p.scratch(ops.gpu, &label, x.rows, layer.product_columns());
+                let m = p.scratch(&ops.gpu, &label, x.rows, layer.product_columns());
                 self.product(ops, p, i, &label, (x, GradientIn::Neither), &m, Epilogue::None)?;
                 let at = closeness(layer);
                 ops.copy_columns(p, &label, false, x, &y)?;
@@ -394,7 +387,7 @@ impl Net {
             LayerOp::MaxPool2d { .. } => {
                 let y = out()?;
                 // Only a backward pass asks where the values came from.
-                let taps = (*mode != Mode::Eval).then(|| p.scratch(ops.gpu, &label, y.rows, y.cols));
+                let taps = (*mode != Mode::Eval).then(|| p.scratch(&ops.gpu, &label, y.rows, y.cols));
                 ops.max_pool2d(p, &label, &conv(layer), x, (&y, taps.as_ref()))?;
                 tape.saved[i] = taps;
                 Ok(y)
@@ -423,7 +416,7 @@ impl Net {
     /// gradient.
     pub(super) fn product(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         label: &str,
@@ -469,7 +462,7 @@ impl Net {
 
     fn batch_norm(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         p: &mut Program,
         i: usize,
         label: &str,
@@ -505,12 +498,12 @@ impl Net {
     }
 
     /// g and b of one layer from the statistics of its product at g = 1, b = 0.
-    fn init_layer(&self, ops: &Ops<'_>, p: &mut Program, i: usize, x: &Tensor) -> Result<()> {
+    fn init_layer(&self, ops: &Ops, p: &mut Program, i: usize, x: &Tensor) -> Result<()> {
         let label = self.label(i, "data init");
         self.pack_layer(ops, p, i)?;
         let layer = &self.shape.layers[i];
         let rows = x.rows / layer.input.pixels();
-        let z = p.scratch(ops.gpu, &label, rows * layer.output.pixels(), layer.output.channels);
+        let z = p.scratch(&ops.gpu, &label, rows * layer.output.pixels(), layer.output.channels);
         self.product(ops, p, i, &label, (x, GradientIn::Neither), &z, Epilogue::None)?;
         let (mean, variance) = ops.batch_norm_statistics(p, &label, &z, 0, z.rows, None)?;
         let g = self.params.get(i, "weight_g").expect("weight norm has a scale");

@@ -9,7 +9,7 @@ use crate::rng;
 /// of what they permute is, so that one in 10^31 needs more than 256 repetitions.
 const PERMUTATION_TURNS: u64 = 256 * 6;
 
-impl Ops<'_> {
+impl Ops {
     /// Image numbers of a minibatch: `indices` `[1, rows]` from the walk `stream` through 0..n; see
     /// `minibatch.wgsl`. `order` is the walk's place in the state (0 labelled, 1 unlabelled D, 2 unlabelled
     /// G, 3 initialisation), `pool` maps to images, `labels` = (all, of the rows).
@@ -44,7 +44,7 @@ impl Ops<'_> {
         // Of the pool and the labels only the chosen ones are read.
         let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());
         let call = call.bytes(chosen * indices.bytes());
-        p.each(self.gpu, call, indices.cols.into())
+        p.each(&self.gpu, call, indices.cols.into())
     }
 
     /// Rows `start..start + rows` of x `[.., pixels]` = images (bytes, `count` of them) / 255; in the order
@@ -77,6 +77,6 @@ impl Ops<'_> {
             Some(i) => call.bind("indices", i),
             None => call.bind("state", &self.state),
         };
-        p.each(self.gpu, call, values / u64::from(v))
+        p.each(&self.gpu, call, values / u64::from(v))
     }
 }

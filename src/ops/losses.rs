@@ -41,7 +41,7 @@ pub struct HeadWeights {
     pub consistency: f32,
 }
 
-impl Ops<'_> {
+impl Ops {
     /// Gradient of L_D by the logits `[rows, k]`; what [`Ops::head_metrics`] sums up goes to the rows of `row_stats`
     /// `[all rows, 4]` from `first` on.
     ///
@@ -82,7 +82,7 @@ impl Ops<'_> {
             .param("first", first)
             .turns(6 * u64::from(logits.cols + 1))
             .flops(8 * logits.len() as u64);
-        p.each(self.gpu, call, logits.rows.into())
+        p.each(&self.gpu, call, logits.rows.into())
     }
 
     /// The losses of `rows` rows into `metrics` `[slots, METRICS]`, from `row_stats` `[rows, 4]`.
@@ -112,7 +112,7 @@ impl Ops<'_> {
             .param("weight", unsupervised)
             .param("entropy", entropy)
             .param("consistency", consistency);
-        p.dispatch(self.gpu, call, [1, 1, 1])
+        p.dispatch(&self.gpu, call, [1, 1, 1])
     }
 
     /// L_G into `metrics`, and df `[df.rows, F]`, the gradient by the features of the first rows of f: the `generated` ones,
@@ -130,12 +130,12 @@ impl Ops<'_> {
         metrics: &Tensor,
     ) -> Result<()> {
         let real = f.rows - generated;
-        let m_generated = p.scratch(self.gpu, "generated feature means", 1, f.cols);
-        let m_real = p.scratch(self.gpu, "real feature means", 1, f.cols);
+        let m_generated = p.scratch(&self.gpu, "generated feature means", 1, f.cols);
+        let m_real = p.scratch(&self.gpu, "real feature means", 1, f.cols);
         let layer = "feature matching";
         self.column_sum(p, layer, f, 0, generated, 1.0 / generated as f32, &m_generated)?;
         self.column_sum(p, layer, f, generated, real, 1.0 / real as f32, &m_real)?;
-        let diff = p.scratch(self.gpu, "feature difference", 1, f.cols);
+        let diff = p.scratch(&self.gpu, "feature difference", 1, f.cols);
         let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
         let call = self
             .reducing(Call::new("feature_matching", layer), f.cols, 1)
@@ -147,7 +147,7 @@ impl Ops<'_> {
             .param("n", f.cols)
             .param("norm", norm)
             .flops(3 * u64::from(f.cols));
-        p.dispatch(self.gpu, call, [1, 1, 1])?;
+        p.dispatch(&self.gpu, call, [1, 1, 1])?;
         let (v, ty) = lanes(f.cols);
         let call = Call::new("feature_matching_grad", layer)
             .define("V", v)
@@ -160,7 +160,7 @@ impl Ops<'_> {
             .param("scale", 2.0 * norm / generated as f32)
             .param("scale_real", -2.0 * norm / real as f32);
         let (rows, folds) = (df.rows.min(MAX_GROUPS), df.rows.div_ceil(MAX_GROUPS));
-        p.dispatch(self.gpu, call, [self.column_groups(f.cols / v), rows, folds])
+        p.dispatch(&self.gpu, call, [self.column_groups(f.cols / v), rows, folds])
     }
 
     /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient.
@@ -175,7 +175,7 @@ impl Ops<'_> {
         metrics: &Tensor,
     ) -> Result<()> {
         let (rows, k) = (logits.rows, logits.cols);
-        let losses = p.scratch(self.gpu, "generator losses", 1, rows);
+        let losses = p.scratch(&self.gpu, "generator losses", 1, rows);
         let pass = |number: u32| {
             let call = Call::new("generator_loss", "losses").define("PASS", number);
             call.bind("losses", &losses).param("rows", rows).param("k", k)
@@ -185,9 +185,9 @@ impl Ops<'_> {
             .bind("dlogits", dlogits)
             .turns(3 * u64::from(k + 1))
             .flops(6 * logits.len() as u64);
-        p.each(self.gpu, gradient, rows.into())?;
+        p.each(&self.gpu, gradient, rows.into())?;
         let mean = self.reducing(pass(1).bind("state", &self.state).bind("metrics", metrics), rows, 1);
-        p.dispatch(self.gpu, mean.flops(rows.into()), [1, 1, 1])
+        p.dispatch(&self.gpu, mean.flops(rows.into()), [1, 1, 1])
     }
 
     /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.
@@ -213,6 +213,6 @@ impl Ops<'_> {
             .param("k", logits.cols)
             .param("images", images)
             .turns(2 * u64::from(logits.cols + 1));
-        p.each(self.gpu, call, logits.rows.into())
+        p.each(&self.gpu, call, logits.rows.into())
     }
 }

@@ -18,7 +18,7 @@ pub struct Closeness {
     pub dims: u32,
 }
 
-impl Ops<'_> {
+impl Ops {
     /// Beside the features in y `[rows, A + B]` the closeness of each row to the rows `start..start + count`, among which it
     /// is; m `[rows, B * C]`.
     ///
@@ -87,7 +87,7 @@ impl Ops<'_> {
             .param("count", count)
             .param("features", at.features)
             .param("kernels", at.kernels);
-        p.dispatch(self.gpu, call, linear_grid(groups))
+        p.dispatch(&self.gpu, call, linear_grid(groups))
     }
 
     /// The first columns of y `[rows, ..]` = those of x `[rows, ..]`, as many as the narrower of the two has; with `add`,
@@ -116,7 +116,7 @@ impl Ops<'_> {
             .param("y_width", y.cols)
             .bytes(4 * values * if add { 3 } else { 2 })
             .flops(if add { values } else { 0 });
-        p.each(self.gpu, call, values)
+        p.each(&self.gpu, call, values)
     }
 }
 

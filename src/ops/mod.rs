@@ -31,9 +31,9 @@ use crate::gpu::{Gpu, Tensor};
 
 /// What every operation needs: the device, the tiling policy, the step's constants.
 #[derive(Debug)]
-pub struct Ops<'g> {
+pub struct Ops {
     /// The device.
-    pub gpu: &'g Gpu,
+    pub gpu: Gpu,
     /// How GEMM tiles are chosen.
     pub tiling: Tiling,
     /// Lanes of a subgroup that pass values among themselves, where kernels other than products can; a shader's text has a
@@ -43,18 +43,19 @@ pub struct Ops<'g> {
     pub state: Tensor,
 }
 
-impl<'g> Ops<'g> {
+impl Ops {
     /// Operations on `gpu` with its default tiling; the step constants start as zeros.
-    pub fn new(gpu: &'g Gpu) -> Ops<'g> {
+    pub fn new(gpu: &Gpu) -> Ops {
         let broadcast = gpu.subgroup_size().filter(|lanes| (4..=32).contains(lanes));
-        Ops { gpu, tiling: Tiling::for_gpu(gpu), broadcast, state: gpu.vector("state", State::WORDS) }
+        let state = gpu.vector("state", State::WORDS);
+        Ops { gpu: gpu.clone(), tiling: Tiling::for_gpu(gpu), broadcast, state }
     }
 
     /// The same; on a device with cooperative matrices, which are experimental, after a [`self_test`].
     ///
     /// # Errors
     /// As there.
-    pub fn checked(gpu: &'g Gpu) -> Result<Ops<'g>> {
+    pub fn checked(gpu: &Gpu) -> Result<Ops> {
         if gpu.cooperative_side().is_some() {
             self_test(gpu)?;
         }

@@ -22,7 +22,7 @@ pub struct BatchNorm {
     pub momentum: f32,
 }
 
-impl Ops<'_> {
+impl Ops {
     /// Column means and biased variances of `count` rows of x from `start`; with `running`, its averages
     /// move too.
     ///
@@ -39,8 +39,8 @@ impl Ops<'_> {
     ) -> Result<(Tensor, Tensor)> {
         let rows = Rows { start, count };
         let partial = self.column_reduce(p, layer, 1, x, rows, None)?;
-        let mean = p.scratch(self.gpu, "mean", 1, x.cols);
-        let variance = p.scratch(self.gpu, "variance", 1, x.cols);
+        let mean = p.scratch(&self.gpu, "mean", 1, x.cols);
+        let variance = p.scratch(&self.gpu, "variance", 1, x.cols);
         let mut call = Call::new("batch_norm_statistics", layer)
             .define("RUNNING", u32::from(running.is_some()))
             .bind("partial", &partial)
@@ -55,7 +55,7 @@ impl Ops<'_> {
         if let Some(r) = running {
             call = call.bind("running_mean", &r.running_mean).bind("running_var", &r.running_var);
         }
-        p.each(self.gpu, call, x.cols.into())?;
+        p.each(&self.gpu, call, x.cols.into())?;
         Ok((mean, variance))
     }
 
@@ -99,7 +99,7 @@ impl Ops<'_> {
         if let Some(b) = &bn.beta {
             call = call.bind("beta", b);
         }
-        p.each(self.gpu, call, values / u64::from(v))
+        p.each(&self.gpu, call, values / u64::from(v))
     }
 
     /// dx of the rows `start..start + count`, over which the statistics were taken; adds to (or sets, for the first group)
@@ -124,7 +124,7 @@ impl Ops<'_> {
             return Err(Error::Gpu(format!("batch norm for {layer}: fewer rows than its statistics are of")));
         }
         let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
-        let moments = p.scratch(self.gpu, "batch norm moments", 3, x.cols);
+        let moments = p.scratch(&self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);
         let base = |pass: u32, scale: bool, shift: bool| {
             Call::new("batch_norm_grad", layer)
@@ -150,7 +150,7 @@ impl Ops<'_> {
         if let Some(b) = dbeta {
             first = first.bind("dbeta", b);
         }
-        p.each(self.gpu, first, x.cols.into())?;
+        p.each(&self.gpu, first, x.cols.into())?;
         let values = u64::from(count) * u64::from(x.cols);
         let mut second = base(1, bn.gamma.is_some(), false)
             .bind("x", x)
@@ -162,7 +162,7 @@ impl Ops<'_> {
         if let Some(g) = &bn.gamma {
             second = second.bind("gamma", g);
         }
-        p.each(self.gpu, second, values / u64::from(v))
+        p.each(&self.gpu, second, values / u64::from(v))
     }
 
     /// g = 1 / std, bias = -mean / std from the statistics of z at g = 1, bias = 0.
@@ -186,6 +186,6 @@ impl Ops<'_> {
         if let Some(b) = bias {
             call = call.bind("bias", b);
         }
-        p.each(self.gpu, call, mean.cols.into())
+        p.each(&self.gpu, call, mean.cols.into())
     }
 }

@@ -45,7 +45,7 @@ pub struct Updated<'a> {
     pub metrics: &'a Tensor,
 }
 
-impl Ops<'_> {
+impl Ops {
     /// One update of all parameters.
     ///
     /// # Errors
@@ -80,6 +80,6 @@ impl Ops<'_> {
             passes += 2;
         }
         let call = call.bytes(passes * weights.bytes());
-        p.each(self.gpu, call, weights.vec4s().into())
+        p.each(&self.gpu, call, weights.vec4s().into())
     }
 }

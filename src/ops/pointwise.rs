@@ -57,7 +57,7 @@ pub enum Fill {
     Bits = 2,
 }
 
-impl Ops<'_> {
+impl Ops {
     /// y = act(x).
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Ops<'_> {
             .param("n4", x.vec4s())
             .param("slope", act.slope())
             .flops(x.len() as u64);
-        p.each(self.gpu, call, x.vec4s().into())
+        p.each(&self.gpu, call, x.vec4s().into())
     }
 
     /// dx = dy * act'(y), y the activation's output.
@@ -104,7 +104,7 @@ impl Ops<'_> {
             .param("n4", dy.vec4s())
             .param("slope", act.slope())
             .flops(2 * dy.len() as u64);
-        p.each(self.gpu, call, dy.vec4s().into())
+        p.each(&self.gpu, call, dy.vec4s().into())
     }
 
     /// y = x + sigma n, n from `stream` at the state's step.
@@ -129,7 +129,7 @@ impl Ops<'_> {
             .param("stream", stream)
             .param("sigma", sigma)
             .flops(2 * x.len() as u64);
-        p.each(self.gpu, call, x.vec4s().into())
+        p.each(&self.gpu, call, x.vec4s().into())
     }
 
     /// Inverted dropout of x, or of its gradient: the same mask for the same stream and step.
@@ -154,7 +154,7 @@ impl Ops<'_> {
             .param("stream", stream)
             .param("rate", rate)
             .flops(x.len() as u64);
-        p.each(self.gpu, call, x.vec4s().into())
+        p.each(&self.gpu, call, x.vec4s().into())
     }
 
     /// Each image of x `[rows * pixels, channels]` moved by up to `most` pixels, drawn from `stream` at the state's step;
@@ -228,7 +228,7 @@ impl Ops<'_> {
             .param("width", image.width)
             .param("channels", image.channels)
             .param("stream", stream);
-        p.each(self.gpu, call, lines * u64::from(parts))
+        p.each(&self.gpu, call, lines * u64::from(parts))
     }
 
     /// Fills y from `stream` at the state's step.
@@ -249,7 +249,7 @@ impl Ops<'_> {
             .bind("y", y)
             .param("n4", y.vec4s())
             .param("stream", stream);
-        p.each(self.gpu, call, y.vec4s().into())
+        p.each(&self.gpu, call, y.vec4s().into())
     }
 
     /// out = x, or x times the state's moving-average correction.
@@ -266,6 +266,6 @@ impl Ops<'_> {
         if correct {
             call = call.bind("state", &self.state);
         }
-        p.each(self.gpu, call, x.vec4s().into())
+        p.each(&self.gpu, call, x.vec4s().into())
     }
 }

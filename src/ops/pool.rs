@@ -73,7 +73,7 @@ fn inputs<'a>(
     ([("dx", dx)].into_iter().chain(below.map(|(x, _)| ("x", x))).collect(), activation)
 }
 
-impl Ops<'_> {
+impl Ops {
     /// y [rows * oh * ow, c] = largest value of each window of x [rows * h * w, c]; the places outside the
     /// image do not count. `tap`, like y but of `u32`, is told which place of the window it was (`ky * kernel +
     /// kx`, the first of equals).
@@ -168,7 +168,7 @@ impl Ops<'_> {
         if let Some(bias) = bias {
             call = call.bind("bias", bias);
         }
-        p.each(self.gpu, call, dx.len() as u64)
+        p.each(&self.gpu, call, dx.len() as u64)
     }
 
     fn pool_grad(
@@ -190,7 +190,7 @@ impl Ops<'_> {
 
     /// One invocation for the lanes of every value of `written`.
     fn each_pooled(&self, p: &mut Program, call: Call<'_>, at: &Conv, written: &Tensor) -> Result<()> {
-        p.each(self.gpu, call, written.len() as u64 / u64::from(lanes(at.c).0))
+        p.each(&self.gpu, call, written.len() as u64 / u64::from(lanes(at.c).0))
     }
 
     /// y [rows, cols] = mean over the pixels of x [rows * pixels, cols].
@@ -211,14 +211,14 @@ impl Ops<'_> {
                 .param("divisor", divisor as f32)
                 .turns(u64::from(chunk + 1))
                 .flops(x.len() as u64);
-            p.each(self.gpu, call, y.len() as u64)
+            p.each(&self.gpu, call, y.len() as u64)
         };
         let most = MAX_TURNS - 1;
         if pixels <= most {
             return pass(p, x, y, (pixels, pixels), pixels);
         }
         let parts = pixels.div_ceil(most);
-        let sums = p.scratch(self.gpu, "sums of pixels", y.rows * parts, y.cols);
+        let sums = p.scratch(&self.gpu, "sums of pixels", y.rows * parts, y.cols);
         pass(p, x, &sums, (pixels, most), 1)?;
         pass(p, &sums, y, (parts, parts), pixels)
     }
@@ -235,6 +235,6 @@ impl Ops<'_> {
             .param("pixels", dx.rows / dy.rows)
             .param("cols", dy.cols)
             .flops(dx.len() as u64);
-        p.each(self.gpu, call, dx.len() as u64)
+        p.each(&self.gpu, call, dx.len() as u64)
     }
 }

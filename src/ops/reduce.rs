@@ -44,7 +44,7 @@ fn reducing_turns(group: u32, n: u32, loops: u32) -> u64 {
     u64::from(loops) * u64::from(n.div_ceil(group) + group.ilog2() + 2)
 }
 
-impl Ops<'_> {
+impl Ops {
     /// First pass: some numbers per chunk and column; see `column_reduce.wgsl`. `grad` = (dy, mean) for batch norm's
     /// gradient.
     pub(super) fn column_reduce(
@@ -58,7 +58,7 @@ impl Ops<'_> {
     ) -> Result<Tensor> {
         debug_assert!(rows.start + rows.count <= x.rows && rows.count > 0);
         let (numbers, operations) = [(1, 1), (2, 5), (4, 5)][mode as usize];
-        let partial = p.scratch(self.gpu, "column partials", rows.chunks(), numbers * x.cols);
+        let partial = p.scratch(&self.gpu, "column partials", rows.chunks(), numbers * x.cols);
         let read = if grad.is_some() { 2 } else { 1 };
         let (v, ty) = lanes(x.cols);
         let mut call = Call::new("column_reduce", layer)
@@ -78,7 +78,7 @@ impl Ops<'_> {
             call = call.bind("dy", dy).bind("mean", mean);
         }
         let group = self.column_groups(x.cols / v);
-        p.dispatch(self.gpu, call, [group, rows.chunks(), 1])?;
+        p.dispatch(&self.gpu, call, [group, rows.chunks(), 1])?;
         Ok(partial)
     }
 
@@ -121,6 +121,6 @@ impl Ops<'_> {
             .param("scale", scale)
             .turns(u64::from(rows.chunks() + 1))
             .flops(u64::from(rows.chunks()) * u64::from(x.cols));
-        p.each(self.gpu, call, x.cols.into())
+        p.each(&self.gpu, call, x.cols.into())
     }
 }

@@ -7,7 +7,7 @@ use crate::gpu::{Call, Program, Tensor};
 /// Multiply-adds of a chain in one round of `roof_fma.wgsl`.
 const STEPS: u64 = 8;
 
-impl Ops<'_> {
+impl Ops {
     /// y = x, `per` vec4 an invocation.
     ///
     /// # Errors
@@ -19,7 +19,7 @@ impl Ops<'_> {
             .bind("x", x)
             .bind("y", y)
             .param("n4", x.vec4s());
-        p.each(self.gpu, call, u64::from(x.vec4s().div_ceil(per)))
+        p.each(&self.gpu, call, u64::from(x.vec4s().div_ceil(per)))
     }
 
     /// `chains` chains of `8 rounds` multiply-adds v <- v a + b per row of y [n, 4].
@@ -43,6 +43,6 @@ impl Ops<'_> {
             .param("b", b)
             .turns(u64::from(rounds) + 1)
             .flops(2 * 4 * STEPS * u64::from(rounds) * u64::from(chains) * u64::from(y.rows));
-        p.each(self.gpu, call, y.rows.into())
+        p.each(&self.gpu, call, y.rows.into())
     }
 }

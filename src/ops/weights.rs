@@ -4,7 +4,7 @@ use super::{Ops, RightOperand, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor, linear_grid};
 
-impl Ops<'_> {
+impl Ops {
     /// v `[out, taps * in]` (times `scale` `[out]`) as `forward`, the right operand `[taps * in, out]`, and, where
     /// given, `backward`, `[taps * out, in]`.
     ///
@@ -43,7 +43,7 @@ impl Ops<'_> {
         if let Some(b) = backward {
             call = call.bind("backward", &b.tensor);
         }
-        p.each(self.gpu, call, blocks)
+        p.each(&self.gpu, call, blocks)
     }
 
     /// scale = g / ||v||, inverse = 1 / ||v|| per output; v `[out, k]`, vectors `[out]`.
@@ -71,7 +71,7 @@ impl Ops<'_> {
             .param("out", v.rows)
             .param("k", v.cols / lanes)
             .flops(2 * v.len() as u64);
-        p.dispatch(self.gpu, call, linear_grid(v.rows.into()))
+        p.dispatch(&self.gpu, call, linear_grid(v.rows.into()))
     }
 
     /// dv and (where trained) dg from dw, the gradient of the effective weights; all `[out, k]` or `[out]`.
@@ -104,6 +104,6 @@ impl Ops<'_> {
         if let Some(dg) = dg {
             call = call.bind("dg", dg);
         }
-        p.dispatch(self.gpu, call, linear_grid(v.rows.into()))
+        p.dispatch(&self.gpu, call, linear_grid(v.rows.into()))
     }
 }

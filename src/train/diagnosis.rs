@@ -61,7 +61,7 @@ impl std::fmt::Display for NotFinite {
     }
 }
 
-impl Trainer<'_> {
+impl Trainer {
     /// Repeats the steps from `done` on, to which this trainer was set, unless `stop` asks to end, and says what went wrong
     /// first in step `diverged` (counted from 1) or the one before it, whose update its own losses have not seen; `None`
     /// if nothing did. The trainer must be one with [`super::Scratch::Kept`].

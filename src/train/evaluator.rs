@@ -66,7 +66,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn new(ops: &Ops<'_>, shape: &NetShape, params: &Params, average: &Tensor) -> Result<Evaluator> {
+    pub fn new(ops: &Ops, shape: &NetShape, params: &Params, average: &Tensor) -> Result<Evaluator> {
         let layout = Layout::new(shape);
         let own = ops.gpu.vector("evaluated parameters", layout.trained as u32);
         let copy = Params { layout, trained: own, stored: params.stored.clone() };
@@ -84,8 +84,8 @@ impl Evaluator {
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn split(&self, ops: &Ops<'_>, data: &DeviceData, scratch: &mut Pool) -> Result<SplitEvaluator> {
-        let gpu = ops.gpu;
+    pub fn split(&self, ops: &Ops, data: &DeviceData, scratch: &mut Pool) -> Result<SplitEvaluator> {
+        let gpu = &ops.gpu;
         let losses = gpu.vector("evaluation losses", data.count);
         let confusion = gpu.tensor("confusion", self.classes, self.classes);
         let mut record = |rows: u32| -> Result<Program> {
@@ -110,13 +110,13 @@ impl Evaluator {
     /// [`crate::error::Error::Gpu`] if the device failed.
     pub fn run(
         &self,
-        ops: &Ops<'_>,
+        ops: &Ops,
         split: &SplitEvaluator,
         state: State,
         weights: Weights,
         stop: &Stop,
     ) -> Result<Option<Evaluation>> {
-        let gpu: &Gpu = ops.gpu;
+        let gpu: &Gpu = &ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);
         gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[])?;

@@ -29,7 +29,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    fn new(ops: &Ops<'_>, net: Net) -> Trained {
+    fn new(ops: &Ops, net: Net) -> Trained {
         let n = net.params.layout.trained as u32;
         Trained {
             moment1: ops.gpu.vector("first moments", n),
@@ -181,8 +181,8 @@ pub struct Pools<'a> {
     pub unlabelled: Option<&'a [u32]>,
 }
 
-struct Recorder<'a, 'g> {
-    ops: &'a Ops<'g>,
+struct Recorder<'a> {
+    ops: &'a Ops,
     model: &'a ModelShape,
     settings: &'a Settings,
     pools: &'a Pools<'a>,
@@ -204,13 +204,13 @@ impl Gan {
     /// # Errors
     /// As [`Params::new`] and [`Net::forward`].
     pub fn new(
-        ops: &Ops<'_>,
+        ops: &Ops,
         model: &ModelShape,
         settings: &Settings,
         pools: &Pools<'_>,
         scratch: Option<&mut Pool>,
     ) -> Result<Gan> {
-        let gpu = ops.gpu;
+        let gpu = &ops.gpu;
         let make = |shape, stream| -> Result<Trained> {
             let net = Net::new(ops, shape, Params::new(gpu, shape)?);
             upload_initial(gpu, &net, settings.seed, stream);
@@ -263,7 +263,7 @@ fn upload_initial(gpu: &Gpu, net: &Net, seed: u64, stream: u32) {
     }
 }
 
-impl Recorder<'_, '_> {
+impl Recorder<'_> {
     fn adam(&self) -> Adam {
         let s = self.settings;
         Adam {
@@ -278,7 +278,7 @@ impl Recorder<'_, '_> {
     /// A minibatch of the labelled images as rows `start..` of x; returns (numbers, labels).
     fn labelled(&self, p: &mut Program, x: &Tensor, start: u32, rows: u32) -> Result<(Tensor, Tensor)> {
         let (indices, labels) =
-            (p.scratch(self.ops.gpu, "labelled", 1, rows), p.scratch(self.ops.gpu, "labels", 1, rows));
+            (p.scratch(&self.ops.gpu, "labelled", 1, rows), p.scratch(&self.ops.gpu, "labels", 1, rows));
         let train = self.pools.train;
         let walk = (0, streams::ORDER_LABELLED, self.pools.labelled.len() as u32);
         self.ops.minibatch(p, walk, Some(&self.labelled_pool), Some((&train.labels, &labels)), &indices)?;
@@ -290,12 +290,12 @@ impl Recorder<'_, '_> {
     fn images(&self, p: &mut Program, rows: u32) -> Result<Tensor> {
         let len = self.model.data.image.len();
         self.ops.gpu.binds("images", u64::from(rows) * u64::from(len) * 4, "use a smaller batch size")?;
-        Ok(p.scratch(self.ops.gpu, "images", rows, len))
+        Ok(p.scratch(&self.ops.gpu, "images", rows, len))
     }
 
     /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
     fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
-        let indices = p.scratch(self.ops.gpu, "unlabelled", 1, rows);
+        let indices = p.scratch(&self.ops.gpu, "unlabelled", 1, rows);
         let train = self.pools.train;
         let stream = streams::ORDER_LABELLED + order;
         let walk = (order, stream, self.pools.unlabelled_count());
@@ -305,7 +305,7 @@ impl Recorder<'_, '_> {
     }
 
     fn latent(&self, p: &mut Program, stream: u32, rows: u32) -> Result<Tensor> {
-        let z = p.scratch(self.ops.gpu, "z", rows, self.model.generator.input.channels);
+        let z = p.scratch(&self.ops.gpu, "z", rows, self.model.generator.input.channels);
         let fill = match self.model.prior {
             Prior::Uniform => Fill::Uniform,
             Prior::Normal => Fill::Normal,
@@ -339,10 +339,10 @@ impl Recorder<'_, '_> {
             Method::Ssl => (self.unlabelled_pool.as_ref(), self.pools.unlabelled_count()),
             Method::Supervised => (Some(&self.labelled_pool), self.pools.labelled.len() as u32),
         };
-        let rows = g.rows_that_fit(ops.gpu, d.rows_that_fit(ops.gpu, INIT_ROWS.min(count)));
+        let rows = g.rows_that_fit(&ops.gpu, d.rows_that_fit(&ops.gpu, INIT_ROWS.min(count)));
         let train = self.pools.train;
-        let x = p.scratch(ops.gpu, "initialisation images", rows, pixels);
-        let indices = p.scratch(ops.gpu, "initialisation", 1, rows);
+        let x = p.scratch(&ops.gpu, "initialisation images", rows, pixels);
+        let indices = p.scratch(&ops.gpu, "initialisation", 1, rows);
         ops.minibatch(p, (3, streams::ORDER_INIT, count), pool, None, &indices)?;
         ops.gather_images(p, (&train.images, train.count), Some(&indices), &x, (0, rows))?;
         let groups = vec![Group { rows, update_running: false }];
@@ -381,7 +381,7 @@ impl Recorder<'_, '_> {
             entropy: s.entropy_weight,
             consistency: s.consistency_weight,
         };
-        let row_stats = p.scratch(ops.gpu, "row statistics", rows.total(), 4);
+        let row_stats = p.scratch(&ops.gpu, "row statistics", rows.total(), 4);
         let (mut z, mut generator, mut labelled, mut unlabelled) = (None, None, None, None);
         let mut updates: Vec<DUpdate> = vec![];
         let all = UpdateRows::of(s.discriminator_updates, rows);
@@ -415,7 +415,7 @@ impl Recorder<'_, '_> {
             let layers = d.net.shape.layers.len();
             let tape = d.net.forward(ops, p, &x, &mode, layers)?;
             let logits = tape.outputs.last().expect("a checked network has layers").clone();
-            let dlogits = p.scratch(ops.gpu, "logits gradient", logits.rows, logits.cols);
+            let dlogits = p.scratch(&ops.gpu, "logits gradient", logits.rows, logits.cols);
             let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
             ops.head(p, &logits, labels, r, weights, &dlogits, (&row_stats, of.first))?;
             let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
@@ -454,7 +454,7 @@ impl Recorder<'_, '_> {
         let f = d_tape.outputs[last].reshape(all, width);
         // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
         let reached = if d.joins_rows() { all } else { rows };
-        let df = p.scratch(ops.gpu, "feature gradient", reached, width);
+        let df = p.scratch(&ops.gpu, "feature gradient", reached, width);
         if matching {
             let mean = s.feature_matching == FeatureMatching::Mean;
             ops.feature_matching(p, &f, rows, mean, &df, metrics)?;

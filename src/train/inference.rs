@@ -80,7 +80,7 @@ fn finite(checkpoint: &Checkpoint, network: &str) -> Result<()> {
 
 /// A network with a checkpoint's parameters. The model may be the text in the same file: nothing is allocated for more
 /// parameters than the file has values.
-fn saved_net(ops: &Ops<'_>, shape: &NetShape, checkpoint: &Checkpoint) -> Result<Net> {
+fn saved_net(ops: &Ops, shape: &NetShape, checkpoint: &Checkpoint) -> Result<Net> {
     finite(checkpoint, shape.name)?;
     let held: usize = checkpoint.tensors.iter().map(|t| t.values.len()).sum();
     let wanted = shape.parameters();
@@ -92,7 +92,7 @@ fn saved_net(ops: &Ops<'_>, shape: &NetShape, checkpoint: &Checkpoint) -> Result
             ),
         });
     }
-    let net = Net::new(ops, shape, Params::new(ops.gpu, shape)?);
-    import_net(ops.gpu, &net, checkpoint)?;
+    let net = Net::new(ops, shape, Params::new(&ops.gpu, shape)?);
+    import_net(&ops.gpu, &net, checkpoint)?;
     Ok(net)
 }

@@ -20,7 +20,7 @@ impl Sampler {
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn new(ops: &Ops<'_>, g: &Net, model: &ModelShape, count: u32) -> Result<Sampler> {
+    pub fn new(ops: &Ops, g: &Net, model: &ModelShape, count: u32) -> Result<Sampler> {
         let mut program = Program::new();
         let z = ops.gpu.tensor("sample z", count, g.shape.input.channels);
         let fill = if model.prior == Prior::Uniform { Fill::Uniform } else { Fill::Normal };
@@ -34,7 +34,7 @@ impl Sampler {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn run(&self, ops: &Ops<'_>, seed: u64) -> Result<Vec<f32>> {
+    pub fn run(&self, ops: &Ops, seed: u64) -> Result<Vec<f32>> {
         let state = State { seed_lo: seed as u32, seed_hi: (seed >> 32) as u32, ..State::default() };
         ops.gpu.write(&ops.state, &[state]);
         ops.gpu.submit(&self.program, &[])?;

@@ -7,13 +7,13 @@ use super::gan::ema_scale;
 use crate::error::{Error, Result};
 use crate::gpu::shader_hash;
 
-impl Trainer<'_> {
+impl Trainer {
     /// Everything needed to evaluate, sample or go on: parameters, statistics, averages, Adam's moments.
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
     pub fn checkpoint(&self, epoch: u32, step: u32) -> Result<Checkpoint> {
-        let gpu = self.ops.gpu;
+        let gpu = &self.ops.gpu;
         let mut tensors = Vec::new();
         for t in [&self.gan.d, &self.gan.g] {
             let layout = &t.net.params.layout;
@@ -70,7 +70,7 @@ impl Trainer<'_> {
         }
         let step = from.meta("step")?;
         let step = step.parse().map_err(|_| bad(format!("step {step:?} is no number")))?;
-        let gpu = self.ops.gpu;
+        let gpu = &self.ops.gpu;
         for t in [&self.gan.d, &self.gan.g] {
             let layout = &t.net.params.layout;
             let moments = format!("optimizer.{}", t.net.shape.name);

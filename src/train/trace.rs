@@ -57,13 +57,13 @@ pub fn trace_step(
     Ok(Checkpoint { tensors, metadata: metadata.map(|(k, v)| (k.to_string(), v)).into() })
 }
 
-impl Trainer<'_> {
+impl Trainer {
     /// Runs step `step` (from 0) and reads back everything that it read and made.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
     pub(super) fn traced_step(&self, step: u32) -> Result<Vec<TensorData>> {
-        let gpu = self.ops.gpu;
+        let gpu = &self.ops.gpu;
         let mut tensors = Vec::new();
         parameters(&mut tensors, self, "before")?;
         self.untimed_step(step)?;
@@ -104,8 +104,8 @@ impl Trainer<'_> {
 }
 
 /// Parameters, statistics and moments of both networks under `prefix`, and the moving average of D's parameters.
-fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer<'_>, prefix: &str) -> Result<()> {
-    let gpu = trainer.ops.gpu;
+fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer, prefix: &str) -> Result<()> {
+    let gpu = &trainer.ops.gpu;
     for t in [&trainer.gan.d, &trainer.gan.g] {
         let layout = &t.net.params.layout;
         let name = format!("{prefix}.{}", t.net.shape.name);
@@ -137,8 +137,8 @@ fn gives_images(net: &NetShape, i: usize) -> bool {
     below.unwrap_or(net.name == "discriminator")
 }
 
-struct Writer<'a, 'g> {
-    ops: &'a Ops<'g>,
+struct Writer<'a> {
+    ops: &'a Ops,
     model: &'a ModelShape,
     tensors: &'a mut Vec<TensorData>,
     /// Numbers of the training images that are on the device, where they are not all.
@@ -147,7 +147,7 @@ struct Writer<'a, 'g> {
     step: u32,
 }
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     fn push(&mut self, name: String, t: &Tensor, shape: Vec<usize>) -> Result<()> {
         let values = self.ops.gpu.read(t)?;
         self.tensors.push(TensorData { name, shape, values });

@@ -36,8 +36,8 @@ pub enum Scratch {
 
 /// A run: the model, its data on the GPU, the recorded step.
 #[derive(Debug)]
-pub struct Trainer<'g> {
-    pub(super) ops: Ops<'g>,
+pub struct Trainer {
+    pub(super) ops: Ops,
     pub(super) model: ModelShape,
     pub(super) settings: Settings,
     pub(super) gan: Gan,
@@ -87,13 +87,13 @@ impl MetricSums {
     }
 }
 
-impl<'g> Trainer<'g> {
+impl Trainer {
     /// Checks the settings against the data, uploads the data, records the step.
     ///
     /// # Errors
     /// [`Error::Usage`] for settings that do not fit the data; [`Error::Adapter`] and [`Error::Gpu`] from
     /// the device.
-    pub fn new(gpu: &'g Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer<'g>> {
+    pub fn new(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer> {
         Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, || Ok(Tiles::tables()))
     }
 
@@ -102,13 +102,13 @@ impl<'g> Trainer<'g> {
     /// # Errors
     /// As there; those of `tiles`.
     pub fn with_tiles(
-        gpu: &'g Gpu,
+        gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
         data: &Dataset,
         scratch: Scratch,
         tiles: impl FnOnce() -> Result<Tiles>,
-    ) -> Result<Trainer<'g>> {
+    ) -> Result<Trainer> {
         settings.validate()?;
         let unlabelled = match settings.unlabelled {
             Some(n) if settings.method == Method::Ssl => {
@@ -249,7 +249,7 @@ impl<'g> Trainer<'g> {
 
     /// The device.
     pub fn gpu(&self) -> &Gpu {
-        self.ops.gpu
+        &self.ops.gpu
     }
 
     /// The model.
@@ -276,7 +276,7 @@ impl<'g> Trainer<'g> {
     ///
     /// # Errors
     /// As [`Timer::run`].
-    pub fn timed_step(&self, t: u32, timer: &mut Timer<'_>) -> Result<Timing> {
+    pub fn timed_step(&self, t: u32, timer: &mut Timer) -> Result<Timing> {
         self.ops.gpu.write(&self.ops.state, &[self.state(t)]);
         timer.run(&self.gan.step)
     }
@@ -286,7 +286,7 @@ impl<'g> Trainer<'g> {
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
     pub fn untimed_step(&self, t: u32) -> Result<Duration> {
-        let gpu = self.ops.gpu;
+        let gpu = &self.ops.gpu;
         gpu.write(&self.ops.state, &[self.state(t)]);
         let begun = Instant::now();
         let index = gpu.submit(&self.gan.step, &[])?;
@@ -391,7 +391,7 @@ impl<'g> Trainer<'g> {
         end: u32,
         sums: &mut MetricSums,
     ) -> Result<u32> {
-        let gpu = self.ops.gpu;
+        let gpu = &self.ops.gpu;
         let ring = (SLOTS * METRICS) as usize;
         let mut flight = VecDeque::new();
         let mut pending: VecDeque<(u32, u32, Readback)> = VecDeque::new();

@@ -111,8 +111,8 @@ enum B<'a> {
 }
 
 /// Runs one product and compares; returns whether it was split along K.
-fn check(ops: &Ops<'_>, case: &Case, mut pass: Pass<'_>) -> bool {
-    let gpu = ops.gpu;
+fn check(ops: &Ops, case: &Case, mut pass: Pass<'_>) -> bool {
+    let gpu = &ops.gpu;
     let (m, n, k) = pass.size;
     let name = format!("{} {:?} {case:?} {:?}", pass.name, ops.tiling, pass.end);
     let extra = EndTensors::new(gpu, pass.end, m, n, &mut pass.want);
@@ -153,7 +153,7 @@ fn packed(w: &[f32], out: usize, taps: usize, c: usize) -> (Vec<f32>, Vec<f32>) 
 }
 
 /// All products of a convolution, or without the weight gradient; returns whether that was split along K.
-fn passes(ops: &Ops<'_>, case: &Case, ends: (End, End), weights: bool) -> bool {
+fn passes(ops: &Ops, case: &Case, ends: (End, End), weights: bool) -> bool {
     let s = case.shape();
     let taps = case.kernel * case.kernel;
     let (c, oc) = (s.input.channels, s.output.channels);

@@ -101,12 +101,12 @@ type Size = (u32, u32, u32);
 
 /// One product as the layers make it: weights packed, other right operands by rows. Returns whether it was split
 /// along K.
-fn product(ops: &Ops<'_>, operand: Operand, size: Size, end: End) -> bool {
+fn product(ops: &Ops, operand: Operand, size: Size, end: End) -> bool {
     product_with(ops, operand, size, end, operand != Operand::Columns)
 }
 
-fn product_with(ops: &Ops<'_>, operand: Operand, (m, n, k): Size, end: End, pack: bool) -> bool {
-    let gpu = ops.gpu;
+fn product_with(ops: &Ops, operand: Operand, (m, n, k): Size, end: End, pack: bool) -> bool {
+    let gpu = &ops.gpu;
     let name = format!("{:?} {operand:?} {m} x {n} x {k} {end:?}", ops.tiling);
     let (a, b) = (exact(&ops.tiling, numbers(1, m * k)), exact(&ops.tiling, numbers(2, k * n)));
     let (mu, nu, ku) = (m as usize, n as usize, k as usize);

@@ -120,10 +120,10 @@ impl Output {
 }
 
 /// The right operand `[k, n]` of products with A read as `a`, packed by the tile's wish.
-pub fn packed(ops: &Ops<'_>, a: Operand, k: u32, n: u32, values: &[f32]) -> RightOperand {
+pub fn packed(ops: &Ops, a: Operand, k: u32, n: u32, values: &[f32]) -> RightOperand {
     assert_eq!(values.len(), (k * n) as usize);
     let stored = transpose(values, k as usize, n as usize);
-    let (v, right) = (input(ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
+    let (v, right) = (input(&ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
     let mut p = Program::new();
     ops.pack_weights(&mut p, "test", &v, 1, None, &right, None).unwrap_or_else(|e| panic!("{e}"));
     ops.gpu.submit(&p, &[]).unwrap_or_else(|e| panic!("{e}"));
@@ -154,20 +154,16 @@ fn surrounded<T: bytemuck::Pod>(
 
 /// Records with the default tiling, runs, waits; every variant must be in the table that `tests/shaders.rs`
 /// validates.
-pub fn run(
-    gpu: &Gpu,
-    state: State,
-    record: impl FnOnce(&Ops<'_>, &mut Program) -> ssgan::Result<()>,
-) -> Program {
+pub fn run(gpu: &Gpu, state: State, record: impl FnOnce(&Ops, &mut Program) -> ssgan::Result<()>) -> Program {
     let ops = Ops::new(gpu);
     run_with(&ops, state, record)
 }
 
 /// As [`run`] with operations that are set up already.
 pub fn run_with(
-    ops: &Ops<'_>,
+    ops: &Ops,
     state: State,
-    record: impl FnOnce(&Ops<'_>, &mut Program) -> ssgan::Result<()>,
+    record: impl FnOnce(&Ops, &mut Program) -> ssgan::Result<()>,
 ) -> Program {
     let mut program = Program::new();
     record(ops, &mut program).unwrap_or_else(|e| panic!("{e}"));

@@ -25,9 +25,9 @@ fn minibatch_discrimination() {
     });
 }
 
-fn check(ops: &Ops<'_>, counts: &[u32], at: Closeness) {
+fn check(ops: &Ops, counts: &[u32], at: Closeness) {
     let name = format!("minibatch discrimination {counts:?} {at:?}, lanes {:?}", ops.broadcast);
-    let gpu = ops.gpu;
+    let gpu = &ops.gpu;
     let rows: u32 = counts.iter().sum();
     let x = numbers(151, rows * at.features);
     let columns = at.kernels * at.dims;

@@ -317,7 +317,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
 }
 
 /// A step for every line on standard input, so that another program can take turns with it.
-fn paced(trainer: &Trainer<'_>) -> Result<()> {
+fn paced(trainer: &Trainer) -> Result<()> {
     trainer.initialise()?;
     let summary = trainer.gpu().summary();
     output::print(&format!(

@@ -168,7 +168,7 @@ fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
 ///
 /// # Errors
 /// [`Error::Gpu`] if the device failed.
-pub fn steps(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
+pub fn steps(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
     Ok(turns(trainers, warmup, runs)?.iter().filter_map(|t| Spread::of(t)).collect())
 }
 
@@ -176,7 +176,7 @@ pub fn steps(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Sp
 ///
 /// # Errors
 /// As there.
-pub fn turns(trainers: &[&Trainer<'_>], warmup: u32, runs: u32) -> Result<Vec<Vec<f64>>> {
+pub fn turns(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Vec<f64>>> {
     let mut times = vec![vec![]; trainers.len()];
     for t in trainers {
         t.initialise()?;

@@ -149,7 +149,7 @@ fn cost(
     spec: &ModelSpec,
     tune: Option<Tune>,
     size: Size,
-    base: &Trainer<'_>,
+    base: &Trainer,
     runs: u32,
 ) -> Result<Cost> {
     let (trainer, bytes) = trainer(gpu, spec, tune, size)?;
@@ -161,7 +161,7 @@ fn cost(
 }
 
 /// A trainer of that size, and the bytes of its tensors.
-fn trainer<'g>(gpu: &'g Gpu, spec: &ModelSpec, tune: Option<Tune>, size: Size) -> Result<(Trainer<'g>, u64)> {
+fn trainer(gpu: &Gpu, spec: &ModelSpec, tune: Option<Tune>, size: Size) -> Result<(Trainer, u64)> {
     let set = images(size)?;
     let spec = widened(spec, size.width);
     let model = parse::check(&spec, "", &spec.name, set.shape)?;

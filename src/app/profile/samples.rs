@@ -21,7 +21,7 @@ pub struct Samples {
 ///
 /// # Errors
 /// [`crate::error::Error::Gpu`] if the device failed.
-pub fn sample(trainer: &Trainer<'_>, timer: &mut Timer<'_>, warmup: u32, steps: u32) -> Result<Samples> {
+pub fn sample(trainer: &Trainer, timer: &mut Timer, warmup: u32, steps: u32) -> Result<Samples> {
     trainer.initialise()?;
     let mut t = 0;
     for _ in 0..warmup {
@@ -44,7 +44,7 @@ impl Samples {
     ///
     /// # Panics
     /// Without a single sample.
-    pub fn profile(&self, trainer: &Trainer<'_>, timer: &Timer<'_>) -> Profile {
+    pub fn profile(&self, trainer: &Trainer, timer: &Timer) -> Profile {
         let dispatches = &trainer.program().dispatches;
         let timings: Vec<&Timing> = self.steps.iter().map(|(_, _, t)| t).collect();
         let of = |f: &dyn Fn(&Timing) -> f64| {

@@ -343,7 +343,7 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
 /// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
 /// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
 fn restore(
-    trainer: &Trainer<'_>,
+    trainer: &Trainer,
     (from, folder): (&Path, &Path),
     [config_toml, model_toml]: [&str; 2],
     progress: &Progress,
@@ -391,7 +391,7 @@ fn restore(
 }
 
 /// Bits are promised on the same adapter, driver and program alone.
-fn warn_of_changes(trainer: &Trainer<'_>, from: &Checkpoint, progress: &Progress) {
+fn warn_of_changes(trainer: &Trainer, from: &Checkpoint, progress: &Progress) {
     for (key, now) in trainer.identity() {
         if let Some(then) = from.metadata.get(key).filter(|then| **then != now) {
             progress.note(&format!(

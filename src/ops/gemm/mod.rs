@@ -216,7 +216,7 @@ impl Gemm<'_> {
     }
 }
 
-impl Ops<'_> {
+impl Ops {
     /// Memory for the right operand `[k, n]` of products whose left operand is read as `a`, in the layout that
     /// their tile reads best.
     pub fn right_operand(&self, label: &str, a: Operand, k: u32, n: u32) -> RightOperand {
@@ -244,7 +244,7 @@ impl Ops<'_> {
             bytes,
             "use a smaller batch size",
         )?;
-        let parts = program.scratch(self.gpu, "split-k parts", split.chunks, g.m * g.n);
+        let parts = program.scratch(&self.gpu, "split-k parts", split.chunks, g.m * g.n);
         self.gemm_pass(program, layer, &Gemm { out: &parts, epilogue: Epilogue::None, ..g }, tile, split)?;
         let call = Call::new("split_k_sum", layer)
             .bind("parts", &parts)
@@ -254,7 +254,7 @@ impl Ops<'_> {
             .param("splits", split.chunks)
             .turns(u64::from(split.chunks) + 1)
             .flops(parts.len() as u64);
-        program.each(self.gpu, g.epilogue.of(call), u64::from(g.m) * u64::from(g.n))
+        program.each(&self.gpu, g.epilogue.of(call), u64::from(g.m) * u64::from(g.n))
     }
 
     fn gemm_pass(
@@ -364,7 +364,7 @@ impl Ops<'_> {
             }
         }
         .define("VC", by4(g.n));
-        program.dispatch(self.gpu, call, grid)
+        program.dispatch(&self.gpu, call, grid)
     }
 
     fn check_gemm(&self, layer: &str, g: &Gemm<'_>) -> Result<()> {
