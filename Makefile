@@ -47,6 +47,7 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
+	sh assets/setup/wasm.sh cargo check --locked --lib --no-default-features
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 # The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,

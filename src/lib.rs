@@ -9,7 +9,11 @@
 //! reference         the float64 CPU twin that the kernels are tested against
 //! ```
 //!
-//! The program around it, in `app` (with the feature of that name, which is on by default):
+//! It asks the program around it for the time, for waiting and for threads, through [`gpu::Host`]. `native`, a feature, is
+//! that of an operating system: [`native::open`] gives a device, and what the engine computes is waited for with
+//! [`native::BlockOn`].
+//!
+//! The program, in `app` (with the feature of that name, which is on by default):
 //!
 //! ```text
 //! cli -> { experiment, profile } -> run -> { report, and the engine }, source
@@ -26,6 +30,8 @@ pub mod data;
 pub mod error;
 pub mod gpu;
 pub mod model;
+#[cfg(feature = "native")]
+pub mod native;
 pub mod nn;
 pub mod numerics;
 pub mod ops;

@@ -686,7 +686,7 @@ fn parameters_that_are_not_finite_are_noticed_behind_relu() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
     stdout(&b.run("train --quiet --batch-size 32 --epochs 1 --model m.toml --out run --max-steps 3"));
-    let path = b.path("run/checkpoints/epoch-00-interrupted.safetensors");
+    let path = b.path("run/checkpoints/epoch-00-step-3.safetensors");
     let mut checkpoint = checkpoint::load(&path).unwrap();
     let bias = checkpoint.tensors.iter_mut().find(|t| t.name == "discriminator.1.bias").unwrap();
     bias.values[3] = f32::NEG_INFINITY;

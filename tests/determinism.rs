@@ -7,10 +7,11 @@ use ssgan::data::{Dataset, Split};
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims, ModelShape};
+use ssgan::native::{self, BlockOn};
 use ssgan::rng::{self, Counter};
 use ssgan::train::event::{Event, Observer};
 use ssgan::train::settings::{DiscriminatorUpdates, GeneratorLoss, Method, Settings};
-use ssgan::train::{Scratch, Stop, Tiles, Trainer, Weights};
+use ssgan::train::{Scratch, Stop, Tiles, Trainer, Weights, run};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -76,10 +77,10 @@ impl Observer for Deaf {
 /// SHA-256 of the checkpoint after a short run.
 fn trained(gpu: &Gpu, settings: &Settings, dir: &Path) -> String {
     let model = model(Dims { height: 9, width: 7, channels: 1 });
-    let mut trainer = Trainer::new(gpu, &model, settings, &data(&model)).unwrap();
-    trainer.run(&mut Deaf, &Stop::new(), Some(12), None).unwrap();
+    let mut trainer = Trainer::new(gpu, &model, settings, &data(&model)).block_on().unwrap();
+    run(&mut trainer, &mut Deaf, &Stop::new(), Some(12), None).block_on().unwrap();
     let file = dir.join("checkpoint.safetensors");
-    save(&trainer.checkpoint(2, 12).unwrap(), &file).unwrap();
+    save(&trainer.snapshot(2).block_on().unwrap(), &file).unwrap();
     sha256(&file)
 }
 
@@ -88,10 +89,10 @@ fn the_seed_decides_every_byte() {
     let dir = tempfile::tempdir().unwrap();
     for method in [Method::Ssl, Method::Supervised] {
         let settings = Settings { labels: 60, batch_size: 20, epochs: 8, ..Settings::defaults(method, true) };
-        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let gpu = native::open(&AdapterChoice::default()).unwrap();
         let first = trained(&gpu, &settings, dir.path());
         assert_eq!(first, trained(&gpu, &settings, dir.path()), "{method:?}: again on the same device");
-        let other = Gpu::open(&AdapterChoice::default()).unwrap();
+        let other = native::open(&AdapterChoice::default()).unwrap();
         assert_eq!(first, trained(&other, &settings, dir.path()), "{method:?}: on a device of its own");
         let changes = [
             Settings { seed: settings.seed + 1, ..settings.clone() },
@@ -111,7 +112,7 @@ fn the_seed_decides_every_byte() {
 /// the last vector, tile and chunk ragged.
 #[test]
 fn sharing_memory_changes_nothing() {
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = native::open(&AdapterChoice::default()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let data_shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
     let load = |name: &str, generator: Option<&str>| {
@@ -142,36 +143,37 @@ fn sharing_memory_changes_nothing() {
     for (name, model, settings) in cases {
         // Evaluations take 500 images at a time, and then the rest.
         let data = data_with(&model, 501);
-        let result = |trainer: &Trainer| {
-            let poison = || trainer.scratch().poison(&gpu);
-            poison();
-            trainer.initialise().unwrap();
-            for t in 0..3 {
-                poison();
-                trainer.untimed_step(t).unwrap();
+        let result = |trainer: &mut Trainer| {
+            trainer.scratch().poison(&gpu);
+            trainer.initialise().block_on().unwrap();
+            for _ in 0..3 {
+                trainer.scratch().poison(&gpu);
+                trainer.step().block_on().unwrap();
             }
-            poison();
-            let evaluation = trainer.evaluate(3, Weights::Averaged).unwrap();
+            trainer.scratch().poison(&gpu);
+            let evaluation = trainer.evaluate(Weights::Averaged).block_on().unwrap();
             let file = dir.path().join("checkpoint.safetensors");
-            save(&trainer.checkpoint(1, 3).unwrap(), &file).unwrap();
+            save(&trainer.snapshot(1).block_on().unwrap(), &file).unwrap();
             (sha256(&file), evaluation)
         };
-        let table = || Ok(Tiles::tables());
-        let made = |scratch| Trainer::with_tiles(&gpu, &model, settings, &data, scratch, table).unwrap();
+        let made = |scratch| {
+            Trainer::with_tiles(&gpu, &model, settings, &data, scratch, &Tiles::tables()).block_on().unwrap()
+        };
         let asked = || gpu.memory().asked;
         let before = asked();
-        let keeping = made(Scratch::Kept);
+        let mut keeping = made(Scratch::Kept);
         let between = asked();
         let mut sharing = made(Scratch::Shared);
         let (kept, shared) = (between - before, asked() - between);
         // Most of a small supervised run is the initialisation, on 150 images.
         assert!(shared < kept - kept / 20, "{name}: {shared} bytes, and {kept} without sharing");
-        let (kept_result, shared_result) = (result(&keeping), result(&sharing));
+        let (kept_result, shared_result) = (result(&mut keeping), result(&mut sharing));
         assert!(kept_result.1.loss.is_finite(), "{name}");
         assert_eq!(kept_result, shared_result, "{name}");
         // Nor does what lies between the tensors of an arena become a NaN, which the optimizer would take for a parameter's.
-        sharing.scratch().poison(&gpu);
-        let run = sharing.run(&mut Deaf, &Stop::new(), Some(3), None);
+        let mut again = made(Scratch::Shared);
+        again.scratch().poison(&gpu);
+        let run = run(&mut again, &mut Deaf, &Stop::new(), Some(3), None).block_on();
         assert!(run.is_ok(), "{name}: {run:?}");
     }
 }
@@ -188,13 +190,13 @@ fn training_allocates_nothing_after_the_first_epoch() {
             Ok(())
         }
     }
-    let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+    let gpu = native::open(&AdapterChoice::default()).unwrap();
     let model = model(Dims { height: 9, width: 7, channels: 1 });
     let settings =
         Settings { labels: 60, batch_size: 20, epochs: 4, ..Settings::defaults(Method::Ssl, true) };
-    let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).unwrap();
+    let mut trainer = Trainer::new(&gpu, &model, &settings, &data(&model)).block_on().unwrap();
     let mut watch = Watch(&gpu, vec![]);
-    trainer.run(&mut watch, &Stop::new(), None, None).unwrap();
+    run(&mut trainer, &mut watch, &Stop::new(), None, None).block_on().unwrap();
     assert_eq!(watch.1.len(), 4);
     assert!(watch.1.iter().all(|n| *n == watch.1[0]), "{:?}", watch.1);
 }

@@ -7,6 +7,7 @@ mod models;
 
 use ssgan::app::profile::{self, Profile, Samples};
 use ssgan::gpu::{AdapterChoice, Gpu, Timer, TimingMode};
+use ssgan::native::{self, BlockOn};
 use ssgan::train::Trainer;
 use ssgan::train::settings::{Method, Settings};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ const BATCH: u64 = 8;
 const LABELLED: u64 = 6;
 
 fn open() -> Gpu {
-    Gpu::open(&AdapterChoice::default()).unwrap_or_else(|e| panic!("these tests need an adapter: {e}"))
+    native::open(&AdapterChoice::default()).unwrap_or_else(|e| panic!("these tests need an adapter: {e}"))
 }
 
 fn settings() -> Settings {
@@ -27,7 +28,7 @@ fn with_trainer<T>(f: impl FnOnce(&Trainer) -> T) -> T {
     let gpu = open();
     let model = models::model(models::DNN, 4, 1);
     let data = models::data_set(&model, 40);
-    f(&Trainer::new(&gpu, &model, &settings(), &data).unwrap())
+    f(&Trainer::new(&gpu, &model, &settings(), &data).block_on().unwrap())
 }
 
 fn measure(trainer: &Trainer, mode: TimingMode) -> (Samples, Profile) {
@@ -144,14 +145,14 @@ fn profiling_changes_no_result() {
         with_trainer(|trainer| {
             let n = trainer.program().dispatches.len();
             let mut timer = timed.map(|mode| Timer::new(trainer.gpu(), mode, n).unwrap());
-            trainer.initialise().unwrap();
+            trainer.initialise().block_on().unwrap();
             for t in 0..5 {
                 match &mut timer {
-                    Some(timer) => drop(trainer.timed_step(t, timer).unwrap()),
-                    None => drop(trainer.untimed_step(t).unwrap()),
+                    Some(timer) => drop(trainer.timed_step(t, timer).block_on().unwrap()),
+                    None => drop(trainer.untimed_step(t).block_on().unwrap()),
                 }
             }
-            trainer.checkpoint(1, 5).unwrap().tensors
+            trainer.snapshot(1).block_on().unwrap().tensors
         })
     };
     let plain = after(None);

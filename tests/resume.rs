@@ -90,7 +90,7 @@ impl Bench {
             let entries = fs::read_dir(self.path(run).join(folder)).into_iter().flatten();
             let mut names: Vec<String> =
                 entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-            names.retain(|n| !n.contains("interrupted"));
+            names.retain(|n| !n.contains("-step-"));
             names.sort();
             names
         };
@@ -167,7 +167,7 @@ fn on_another_adapter_or_driver() {
         let note = "was another, now it is";
         assert!(said.contains(note) && said.contains("differ in their last bits"), "{key}: {said}");
         assert!(said.contains(&format!("going on after step {EPOCH}")), "{key}: {said}");
-        fs::remove_file(b.path("run/checkpoints/epoch-01-interrupted.safetensors")).unwrap();
+        fs::remove_file(b.path(&format!("run/checkpoints/epoch-01-step-{}.safetensors", EPOCH + 1))).unwrap();
     }
     checkpoint::save(&whole, &path).unwrap();
     let said = b.good("train --resume run");
@@ -189,7 +189,7 @@ fn many_starts_at_once() {
     let runs: Vec<PathBuf> = fs::read_dir(b.path("runs")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(runs.len(), starts, "{runs:?}");
     for run in &runs {
-        let saved = run.join("checkpoints/epoch-00-interrupted.safetensors");
+        let saved = run.join("checkpoints/epoch-00-step-1.safetensors");
         assert!(checkpoint::load(&saved).is_ok() && run.join("summary.json").is_file(), "{run:?}");
     }
     println!("{starts} processes, {} folders", runs.len());

@@ -3,7 +3,7 @@
 //! An image is a pure function of (seed, split, index): a style of its digit is chosen, its points are
 //! jittered, the curves through them are bent by a smooth random displacement field and an affine map, and a
 //! pen of random width, softness and ink draws them. Only IEEE arithmetic, square roots and `libm` are used
-//! and all randomness is Philox, so the bytes are the same on every platform and for any number of threads.
+//! and all randomness is Philox, so the bytes are the same on every platform, in whatever order images are drawn.
 
 use super::Split;
 use super::raster::{self, PIXELS, Pen, SIDE};
@@ -44,36 +44,73 @@ const SHIFT: f64 = 0.6;
 /// Half the width of the line in pixels: least and most; and its relative change along a stroke.
 const RADIUS: (f64, f64, f64) = (0.8, 1.9, 0.25);
 
-/// Training and test set, each with equally many of each digit in random order.
-///
-/// # Errors
-/// [`crate::error::Error::Data`] if the embedded skeletons have a mistake, which a test excludes.
-pub fn generate() -> Result<(Split, Split)> {
-    const SEED: u64 = 0;
-    let skeletons = Skeletons::embedded()?;
-    Ok((split(SEED, 0, TRAIN, TRAIN, &skeletons), split(SEED, 1, TEST, TEST, &skeletons)))
+const SEED: u64 = 0;
+
+/// A part of the data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// To train on.
+    Train,
+    /// To test on.
+    Test,
 }
 
-/// The first `count` images of split `which` (0 training, 1 test), which has `total`.
-fn split(seed: u64, which: usize, count: u32, total: u32, skeletons: &Skeletons) -> Split {
-    let order = Counter { stream: ORDER[which], step: 0 };
-    let labels: Vec<u8> = (0..count).map(|i| (permute(seed, order, i, total) % 10) as u8).collect();
-    let mut images = vec![0; count as usize * PIXELS];
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = (count as usize).div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        for (t, chunk) in images.chunks_mut(share * PIXELS).enumerate() {
-            let labels = &labels;
-            scope.spawn(move || {
-                for (k, image) in chunk.chunks_exact_mut(PIXELS).enumerate() {
-                    let index = t * share + k;
-                    let mut draws = Draws::new(seed, DRAWING[which], index as u32);
-                    image_of(&skeletons.styles[labels[index] as usize], &mut draws, image);
-                }
-            });
+impl Part {
+    /// Its images.
+    pub fn count(self) -> u32 {
+        [TRAIN, TEST][self as usize]
+    }
+
+    /// The digits of its images: equally many of each, in random order.
+    pub fn labels(self) -> Vec<u8> {
+        labels(SEED, self, self.count(), self.count())
+    }
+}
+
+/// The digits of the first `count` images of a part that has `total`.
+fn labels(seed: u64, part: Part, count: u32, total: u32) -> Vec<u8> {
+    let order = Counter { stream: ORDER[part as usize], step: 0 };
+    (0..count).map(|i| (permute(seed, order, i, total) % 10) as u8).collect()
+}
+
+/// What draws the images.
+#[derive(Debug)]
+pub struct Digits {
+    skeletons: Skeletons,
+}
+
+impl Digits {
+    /// With the embedded skeletons.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] if they have a mistake, which a test excludes.
+    pub fn embedded() -> Result<Digits> {
+        Ok(Digits { skeletons: Skeletons::embedded()? })
+    }
+
+    /// Draws images of a part, one after another from number `first` on, into their bytes; `labels` are the digits of the
+    /// whole part. Images do not depend on one another: threads may share the work.
+    pub fn draw(&self, part: Part, labels: &[u8], first: usize, images: &mut [u8]) {
+        self.draw_with(SEED, part, labels, first, images);
+    }
+
+    fn draw_with(&self, seed: u64, part: Part, labels: &[u8], first: usize, images: &mut [u8]) {
+        for (image, index) in images.chunks_exact_mut(PIXELS).zip(first..) {
+            let mut draws = Draws::new(seed, DRAWING[part as usize], index as u32);
+            image_of(&self.skeletons.styles[usize::from(labels[index])], &mut draws, image);
         }
-    });
-    Split { images, labels }
+    }
+}
+
+/// A whole part, drawn on this thread.
+///
+/// # Errors
+/// As [`Digits::embedded`].
+pub fn generate(part: Part) -> Result<Split> {
+    let labels = part.labels();
+    let mut images = vec![0; labels.len() * PIXELS];
+    Digits::embedded()?.draw(part, &labels, 0, &mut images);
+    Ok(Split { images, labels })
 }
 
 /// Random numbers of one image, one after another.
@@ -234,7 +271,14 @@ mod tests {
     use sha2::Digest;
 
     fn some(seed: u64, which: usize, count: u32) -> Split {
-        split(seed, which, count, 60_000, &Skeletons::embedded().unwrap())
+        of(seed, [Part::Train, Part::Test][which], count, 60_000)
+    }
+
+    fn of(seed: u64, part: Part, count: u32, total: u32) -> Split {
+        let labels = labels(seed, part, count, total);
+        let mut images = vec![0; labels.len() * PIXELS];
+        Digits::embedded().unwrap().draw_with(seed, part, &labels, 0, &mut images);
+        Split { images, labels }
     }
 
     /// Any change to the skeletons, the constants or the order of draws shows here; it makes another data
@@ -261,8 +305,7 @@ mod tests {
 
     #[test]
     fn classes_are_balanced_and_shuffled() {
-        let skeletons = Skeletons::embedded().unwrap();
-        let s = split(3, 1, 1000, 1000, &skeletons);
+        let s = of(3, Part::Test, 1000, 1000);
         for digit in 0..10 {
             assert_eq!(s.labels.iter().filter(|l| **l == digit).count(), 100);
         }

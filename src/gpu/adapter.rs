@@ -216,15 +216,15 @@ fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String> {
     problem
 }
 
-fn enumerate() -> Vec<(AdapterSummary, wgpu::Adapter)> {
+async fn enumerate() -> Vec<(AdapterSummary, wgpu::Adapter)> {
     let all = wgpu::Backends::PRIMARY;
-    let list = pollster::block_on(instance(all).enumerate_adapters(all));
+    let list = instance(all).enumerate_adapters(all).await;
     list.into_iter().enumerate().map(|(i, a)| (summarise(i, &a), a)).collect()
 }
 
 /// All adapters of all backends, in the order that `--adapter INDEX` counts.
-pub fn list_adapters() -> Vec<AdapterSummary> {
-    enumerate().into_iter().map(|(s, _)| s).collect()
+pub async fn list_adapters() -> Vec<AdapterSummary> {
+    enumerate().await.into_iter().map(|(s, _)| s).collect()
 }
 
 /// The adapter that `was` described: the same card behind the same driver interface. Of several of one name it is told by
@@ -232,8 +232,8 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
 ///
 /// # Errors
 /// [`Error::Adapter`] saying what there is instead.
-pub fn find(was: &AdapterSummary) -> Result<(AdapterSummary, wgpu::Adapter)> {
-    let mut list = enumerate();
+pub async fn find(was: &AdapterSummary) -> Result<(AdapterSummary, wgpu::Adapter)> {
+    let mut list = enumerate().await;
     let summaries: Vec<_> = list.iter().map(|(s, _)| s.clone()).collect();
     match same_card(&summaries, was) {
         Some(at) => Ok(list.swap_remove(at)),
@@ -257,9 +257,9 @@ fn same_card(list: &[AdapterSummary], was: &AdapterSummary) -> Option<usize> {
 ///
 /// # Errors
 /// [`Error::Adapter`] listing what there is, or what to install; [`Error::Usage`] for an unknown backend.
-pub fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)> {
+pub async fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Adapter)> {
     let allowed = backends(choice.backend.as_deref())?;
-    let mut list = enumerate();
+    let mut list = enumerate().await;
     list.retain(|(_, a)| allowed.contains(a.get_info().backend.into()));
     let summaries: Vec<_> = list.iter().map(|(s, _)| s.clone()).collect();
     let at = pick(&summaries, choice)?;
@@ -331,7 +331,7 @@ mod tests {
             pci_bus,
             problem: None,
             usable: true,
-            ..list_adapters().remove(0)
+            ..crate::native::list_adapters().remove(0)
         }
     }
 
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn an_older_llvmpipe_is_told_of_newer_ones() {
-        let mut a = list_adapters().remove(0);
+        let mut a = crate::native::list_adapters().remove(0);
         for (driver, info, told) in [
             ("llvmpipe", "Mesa 22.3.6 (LLVM 15.0.6)", true),
             ("llvmpipe", "Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)", false),

@@ -1,7 +1,7 @@
 //! A kernel variant.
 
 use super::Gpu;
-use super::compiler::{Job, Pending};
+use super::compiler::{Compilation, Pending};
 use super::reflect::{BindingKind, Reflection, reflect};
 use super::wgsl::{self, Defines};
 use crate::error::Result;
@@ -28,12 +28,20 @@ impl Kernel {
         told.map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ")
     }
 
-    /// The pipeline; waits until it is compiled.
+    /// The pipeline, when it is compiled.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the shader is not valid or the driver rejects it.
+    pub(super) async fn ready(&self) -> Result<&wgpu::ComputePipeline> {
+        self.pipeline.ready().await
+    }
+
+    /// The pipeline.
+    ///
+    /// # Errors
+    /// As [`Kernel::ready`], and if it is not compiled yet.
     pub(super) fn pipeline(&self) -> Result<&wgpu::ComputePipeline> {
-        self.pipeline.wait()
+        self.pipeline.get()
     }
 
     /// Whether it is known not to compile.
@@ -89,8 +97,9 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let pipeline = Pending::default();
-        self.compiler.compile(Job {
+        let pipeline = Pending::new();
+        self.host.compile(Compilation {
+            device: self.device.clone(),
             name,
             what: format!("{name} {defines:?}"),
             module,

@@ -67,9 +67,9 @@ impl Gpu {
 
     /// Does something whose tensors are gone when it is done, such as a measurement: they do not count, nor do kernels
     /// that it found not to compile.
-    pub fn aside<T>(&self, f: impl FnOnce() -> T) -> T {
+    pub async fn aside<T>(&self, work: impl Future<Output = T>) -> T {
         let before = self.memory();
-        let result = f();
+        let result = work.await;
         *self.memory.borrow_mut() = before;
         self.exhausted.store(false, Ordering::SeqCst);
         // What failed in it is no failure of what comes after.

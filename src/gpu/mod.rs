@@ -2,6 +2,7 @@
 
 mod adapter;
 mod compiler;
+mod host;
 mod kernel;
 mod memory;
 mod program;
@@ -15,6 +16,8 @@ pub mod wgsl;
 pub use adapter::{
     AdapterChoice, AdapterSummary, Power, Precision, backend_name, install_hint, list_adapters,
 };
+pub use compiler::Compilation;
+pub use host::Host;
 pub use kernel::Kernel;
 pub use memory::Memory;
 pub use program::{Call, Dispatch, MAX_GROUPS, MAX_TURNS, Param, Program, linear_grid};
@@ -25,6 +28,7 @@ pub use timing::{Timer, Timing, TimingMode};
 pub use wgsl::shader_hash;
 
 use crate::error::{Error, Result};
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
@@ -52,10 +56,10 @@ pub struct Opened {
     device: wgpu::Device,
     queue: wgpu::Queue,
     summary: AdapterSummary,
+    host: Rc<dyn Host>,
     checked: bool,
     elementwise_group: u32,
     cooperative: Option<u32>,
-    compiler: compiler::Compiler,
     kernels: RefCell<HashMap<String, Rc<Kernel>>>,
     failure: Arc<Mutex<Option<String>>>,
     /// Why the device is gone.
@@ -67,37 +71,31 @@ pub struct Opened {
 }
 
 impl Gpu {
-    /// Opens the adapter that `choice` means.
+    /// Opens the adapter that `choice` means, in a program that is `host`; `checked` keeps the bounds and loop checks that
+    /// WGSL prescribes in every shader.
     ///
     /// # Errors
     /// [`Error::Adapter`] if there is none, it lacks something needed, or its driver refuses a device.
-    pub fn open(choice: &AdapterChoice) -> Result<Gpu> {
-        Gpu::open_with(choice, false)
-    }
-
-    /// As [`Gpu::open`]; `checked` keeps the bounds and loop checks that WGSL prescribes in every shader.
-    ///
-    /// # Errors
-    /// As [`Gpu::open`].
-    pub fn open_with(choice: &AdapterChoice, checked: bool) -> Result<Gpu> {
-        Gpu::with_adapter(adapter::choose(choice)?, choice.precision, checked)
+    pub async fn open(choice: &AdapterChoice, host: Rc<dyn Host>, checked: bool) -> Result<Gpu> {
+        Gpu::with_adapter(adapter::choose(choice).await?, choice.precision, host, checked).await
     }
 
     /// Opens an adapter that was open before, and no other.
     ///
     /// # Errors
     /// [`Error::Adapter`] if it is not there, or its driver refuses a device.
-    pub fn reopen(was: &AdapterSummary, precision: Precision) -> Result<Gpu> {
+    pub async fn reopen(was: &AdapterSummary, precision: Precision, host: Rc<dyn Host>) -> Result<Gpu> {
         #[cfg(test)]
         if fault::refused() {
             return Err(Error::Adapter("not there yet".into()));
         }
-        Gpu::with_adapter(adapter::find(was)?, precision, false)
+        Gpu::with_adapter(adapter::find(was).await?, precision, host, false).await
     }
 
-    fn with_adapter(
+    async fn with_adapter(
         (summary, adapter): (AdapterSummary, wgpu::Adapter),
         precision: Precision,
+        host: Rc<dyn Host>,
         checked: bool,
     ) -> Result<Gpu> {
         let cooperative = match precision {
@@ -124,7 +122,7 @@ impl Gpu {
             let unfinished = unsafe { wgpu::ExperimentalFeatures::enabled() };
             experimental_features = unfinished;
         }
-        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        let described = wgpu::DeviceDescriptor {
             label: Some("ssgan"),
             required_features: adapter.features() & wanted,
             experimental_features,
@@ -132,8 +130,10 @@ impl Gpu {
             // 8 to 64 MiB at a time: most of a larger block would stay unused (docs/performance.md, Memory).
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
-        }))
-        .map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
+        };
+        let opened = adapter.request_device(&described).await;
+        let (device, queue) =
+            opened.map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
         let failure = Arc::new(Mutex::new(None));
         let exhausted = Arc::new(AtomicBool::new(false));
         let (sink, no_more) = (failure.clone(), exhausted.clone());
@@ -156,10 +156,10 @@ impl Gpu {
         // On llvmpipe each workgroup costs some time: noise took 16.8 ms a step in groups of 32, 14.7 in groups of 256.
         let elementwise_group = if summary.is_software() { 256 } else { 64 };
         Ok(Gpu(Rc::new(Opened {
-            compiler: compiler::Compiler::new(&device),
             device,
             queue,
             summary,
+            host,
             checked,
             elementwise_group,
             cooperative,
@@ -253,23 +253,34 @@ impl Gpu {
         b
     }
 
-    /// Submits a program as one compute pass; `copies` (source, destination) follow it.
+    /// The host's time.
+    pub fn now(&self) -> Duration {
+        self.host.now()
+    }
+
+    /// Submits a program as one compute pass when its kernels are compiled; `copies` (source, destination) follow it.
     ///
     /// # Errors
     /// [`Error::Gpu`] with the driver's or wgpu's message if anything failed since the last call.
-    pub fn submit(
-        &self,
-        program: &Program,
-        copies: &[(&Tensor, &Readback)],
-    ) -> Result<wgpu::SubmissionIndex> {
+    pub async fn submit(&self, program: &Program, copies: &[(&Tensor, &Readback)]) -> Result<Submission> {
+        program.ready().await.map_err(|e| self.instead(e))?;
         #[cfg(test)]
         if fault::point() {
             self.device.destroy();
         }
         let commands = self.encode(program, 0..program.dispatches.len(), copies);
-        let index = self.queue.submit([commands.map_err(|e| self.instead(e))?]);
+        let submission = self.hand_over(commands.map_err(|e| self.instead(e))?);
         self.check()?;
-        Ok(index)
+        Ok(submission)
+    }
+
+    fn hand_over(&self, commands: wgpu::CommandBuffer) -> Submission {
+        let index = self.queue.submit([commands]);
+        let (sender, done) = oneshot_channel();
+        self.queue.on_submitted_work_done(move || {
+            let _ = sender.send(());
+        });
+        Submission { index, done }
     }
 
     fn encode(
@@ -286,14 +297,15 @@ impl Gpu {
         Ok(encoder.finish())
     }
 
-    /// Waits for a submission; everything if `None`.
+    /// Waits for a submission.
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
-    pub fn wait(&self, index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        self.device
-            .poll(wgpu::PollType::Wait { submission_index: index, timeout: None })
-            .map_err(|e| self.failed(e.to_string()))?;
+    pub async fn wait(&self, submission: Submission) -> Result<()> {
+        let until = wgpu::PollType::Wait { submission_index: Some(submission.index), timeout: None };
+        self.host.drive(&self.device, until).map_err(|e| self.failed(e.to_string()))?;
+        self.check()?;
+        submission.done.receive().await;
         self.check()
     }
 
@@ -310,9 +322,11 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Gpu`] if one of them is not valid, the driver rejects it, or something else that was recorded is not valid.
-    pub fn compiled(&self) -> Result<()> {
+    pub async fn compiled(&self) -> Result<()> {
         let kernels: Vec<Rc<Kernel>> = self.kernels.borrow().values().cloned().collect();
-        kernels.iter().try_for_each(|k| k.pipeline().map(drop)).map_err(|e| self.instead(e))?;
+        for kernel in kernels {
+            kernel.ready().await.map_err(|e| self.instead(e))?;
+        }
         self.check()
     }
 
@@ -334,7 +348,7 @@ impl Gpu {
         let name = &self.summary.name;
         // The news of a loss comes when the work before it is done.
         let timeout = Some(Duration::from_secs(5));
-        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
+        let _ = self.host.drive(&self.device, wgpu::PollType::Wait { submission_index: None, timeout });
         match self.lost.lock().ok().and_then(|slot| slot.clone()) {
             Some(why) => Error::DeviceLost(format!("{why} (adapter {name})")),
             None => {
@@ -343,6 +357,13 @@ impl Gpu {
             }
         }
     }
+}
+
+/// Work that was handed to the device.
+#[derive(Debug)]
+pub struct Submission {
+    index: wgpu::SubmissionIndex,
+    done: OneshotReceiver<()>,
 }
 
 /// Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, or find

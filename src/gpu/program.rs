@@ -315,10 +315,21 @@ impl Program {
         Ok(())
     }
 
+    /// Waits until the kernels of all dispatches are compiled.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if one of them did not compile.
+    pub async fn ready(&self) -> Result<()> {
+        for d in &self.dispatches {
+            d.kernel.ready().await?;
+        }
+        Ok(())
+    }
+
     /// Records some of the dispatches into a pass, each in a debug group of its name.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a kernel did not compile, or the program's memory was not planned.
+    /// [`Error::Gpu`] if a kernel is not compiled, or the program's memory was not planned.
     pub fn encode_range(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
@@ -351,7 +362,7 @@ mod tests {
     /// Loops that nobody counted might be too long, and what is too long would be wrong on llvmpipe.
     #[test]
     fn loops_are_counted_and_bounded() {
-        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let gpu = crate::native::open(&AdapterChoice::default()).unwrap();
         let said = |turns: Option<u32>| {
             let call = Call::new("column_sum", "test");
             let call = turns.into_iter().fold(call, |call, turns| call.turns(turns.into()));
@@ -367,7 +378,7 @@ mod tests {
     /// A kernel that knows one axis of workgroups computes nothing on two; it is an error.
     #[test]
     fn only_what_unfolds_is_folded() {
-        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let gpu = crate::native::open(&AdapterChoice::default()).unwrap();
         let most = u64::from(MAX_GROUPS) * u64::from(gpu.elementwise_group());
         let said = |n: u64| {
             let call = Call::new("feature_matching", "test");

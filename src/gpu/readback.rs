@@ -49,9 +49,9 @@ impl Readback {
     ///
     /// # Errors
     /// [`Error::Gpu`] if the copy failed or was not requested.
-    pub fn take<T: bytemuck::Pod>(&mut self, len: usize) -> Result<Vec<T>> {
+    pub async fn take<T: bytemuck::Pod>(&mut self, len: usize) -> Result<Vec<T>> {
         let receiver = self.pending.take().ok_or_else(|| Error::Gpu("readback without a request".into()))?;
-        match pollster::block_on(receiver.receive()) {
+        match receiver.receive().await {
             Some(Ok(())) => {}
             Some(Err(e)) => return Err(Error::Gpu(format!("readback: {e}"))),
             None => return Err(Error::Gpu("readback: the device is gone".into())),
@@ -74,7 +74,7 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed, or for such a tensor.
-    pub fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Result<Vec<T>> {
+    pub async fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Result<Vec<T>> {
         if tensor.block.is_shared() {
             return Err(Error::Gpu("a scratch tensor was overwritten when its program ran".into()));
         }
@@ -84,10 +84,10 @@ impl Gpu {
         // One staging buffer serves all reads that wait; it only ever grows.
         let kept = self.staging.take().filter(|s| s.capacity >= tensor.len());
         let mut staging = kept.unwrap_or_else(|| Readback::new(self, tensor.len()));
-        let index = self.submit(&Program::new(), &[(tensor, &staging)])?;
+        let submission = self.submit(&Program::new(), &[(tensor, &staging)]).await?;
         staging.request();
-        self.wait(Some(index))?;
-        let values = staging.take(tensor.len())?;
+        self.wait(submission).await?;
+        let values = staging.take(tensor.len()).await?;
         self.staging.replace(Some(staging));
         Ok(values)
     }

@@ -5,7 +5,6 @@ use super::{Gpu, Program, Readback, Tensor};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::time::Instant;
 
 /// How dispatches are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,19 +135,20 @@ impl Timer {
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed or the program has more dispatches than the timer was made for.
-    pub fn run(&mut self, program: &Program) -> Result<Timing> {
+    pub async fn run(&mut self, program: &Program) -> Result<Timing> {
         match self.mode {
-            TimingMode::Submits => self.by_submits(program),
-            _ => self.by_timestamps(program),
+            TimingMode::Submits => self.by_submits(program).await,
+            _ => self.by_timestamps(program).await,
         }
     }
 
-    fn by_timestamps(&mut self, program: &Program) -> Result<Timing> {
+    async fn by_timestamps(&mut self, program: &Program) -> Result<Timing> {
+        program.ready().await?;
         let n = program.dispatches.len();
         let Some((ticks, staging)) = self.ticks.as_mut().filter(|_| n <= self.sets.len() * BLOCK) else {
             return Err(Error::Gpu(format!("{n} dispatches are too many for this timer")));
         };
-        let begun = Instant::now();
+        let begun = self.gpu.now();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         match self.mode {
             TimingMode::InsidePasses => {
@@ -183,13 +183,13 @@ impl Timer {
         }
         staging.copy_from(&mut encoder, ticks);
         let commands = encoder.finish();
-        let recorded = Instant::now();
-        let index = self.gpu.queue.submit([commands]);
-        let submitted = Instant::now();
+        let recorded = self.gpu.now();
+        let submission = self.gpu.hand_over(commands);
+        let submitted = self.gpu.now();
         staging.request();
-        self.gpu.wait(Some(index))?;
-        let wall = begun.elapsed().as_secs_f64();
-        let ticks: Vec<u64> = staging.take::<u32>(ticks.len())?.chunks_exact(2).map(word64).collect();
+        self.gpu.wait(submission).await?;
+        let wall = (self.gpu.now() - begun).as_secs_f64();
+        let ticks: Vec<u64> = staging.take::<u32>(ticks.len()).await?.chunks_exact(2).map(word64).collect();
         let seconds = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
         Ok(Timing {
             spans: spans(&ticks, n, seconds),
@@ -200,25 +200,27 @@ impl Timer {
         })
     }
 
-    fn by_submits(&self, program: &Program) -> Result<Timing> {
+    async fn by_submits(&self, program: &Program) -> Result<Timing> {
+        program.ready().await?;
         let n = program.dispatches.len();
-        let begun = Instant::now();
+        let begun = self.gpu.now();
         let (mut record, mut submit) = (0.0, 0.0);
         let mut spans = Vec::with_capacity(n);
         let mut first = None;
         for i in 0..n {
-            let start = Instant::now();
+            let start = self.gpu.now();
             let commands = self.gpu.encode(program, i..i + 1, &[])?;
-            let recorded = Instant::now();
-            let index = self.gpu.queue.submit([commands]);
-            let submitted = Instant::now();
-            self.gpu.wait(Some(index))?;
+            let recorded = self.gpu.now();
+            let submission = self.gpu.hand_over(commands);
+            let submitted = self.gpu.now();
+            self.gpu.wait(submission).await?;
+            let ended = self.gpu.now();
             record += (recorded - start).as_secs_f64();
             submit += (submitted - recorded).as_secs_f64();
             let first = *first.get_or_insert(recorded);
-            spans.push(Some(((recorded - first).as_secs_f64(), first.elapsed().as_secs_f64())));
+            spans.push(Some(((recorded - first).as_secs_f64(), (ended - first).as_secs_f64())));
         }
-        let wall = begun.elapsed().as_secs_f64();
+        let wall = (self.gpu.now() - begun).as_secs_f64();
         Ok(Timing { spans, record, submit, wall, submits: n as u32 })
     }
 }

@@ -55,9 +55,9 @@ impl Ops {
     ///
     /// # Errors
     /// As there.
-    pub fn checked(gpu: &Gpu) -> Result<Ops> {
+    pub async fn checked(gpu: &Gpu) -> Result<Ops> {
         if gpu.cooperative_side().is_some() {
-            self_test(gpu)?;
+            self_test(gpu).await?;
         }
         Ok(Ops::new(gpu))
     }

@@ -11,7 +11,7 @@ use crate::rng::{self, Counter};
 ///
 /// # Errors
 /// [`Error::Gpu`] if a kernel fails or a result is wrong.
-pub fn self_test(gpu: &Gpu) -> Result<String> {
+pub async fn self_test(gpu: &Gpu) -> Result<String> {
     let ops = Ops::new(gpu);
     let (m, n, k) = (37u32, 29u32, 53u32);
     let value = |i: u32| ((i * 7 + 3) % 17) as f32 - 8.0;
@@ -40,8 +40,8 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
     let (mean, variance) = ops.batch_norm_statistics(&mut p, "self-test", &column, 0, count, None)?;
     ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;
     gpu.write(&ops.state, &[super::State::default()]);
-    gpu.submit(&p, &[])?;
-    let got: Vec<f32> = gpu.read(&out)?;
+    gpu.submit(&p, &[]).await?;
+    let got: Vec<f32> = gpu.read(&out).await?;
     // Small integers: every order of summation gives the same floats.
     for i in 0..m {
         for j in 0..n {
@@ -56,7 +56,7 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
         }
     }
     for (what, tensor) in [("mean", &mean), ("variance", &variance)] {
-        let got: Vec<f32> = gpu.read(tensor)?;
+        let got: Vec<f32> = gpu.read(tensor).await?;
         // Divisions may be off by some units; a loop that ends early is off by a large part.
         if !got.iter().all(|v| (v - 1.0).abs() <= 1e-5) {
             return Err(Error::Gpu(format!(
@@ -65,7 +65,7 @@ pub fn self_test(gpu: &Gpu) -> Result<String> {
             )));
         }
     }
-    let got: Vec<u32> = gpu.read(&bits)?;
+    let got: Vec<u32> = gpu.read(&bits).await?;
     let want: Vec<u32> = (0..2).flat_map(|b| rng::block(0, Counter { stream: 1, step: 0 }, b)).collect();
     if got != want {
         return Err(Error::Gpu(format!("self-test: Philox gives {got:x?}, should be {want:x?}")));

@@ -68,16 +68,16 @@ impl Trainer {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn first_not_finite(&self, done: u32, diverged: u32, stop: &Stop) -> Result<Option<NotFinite>> {
+    pub async fn first_not_finite(&self, done: u32, diverged: u32, stop: &Stop) -> Result<Option<NotFinite>> {
         for t in done..diverged {
             if stop.is_asked() {
                 return Ok(None);
             }
             if t + 2 < diverged {
-                self.untimed_step(t)?;
+                self.untimed_step(t).await?;
                 continue;
             }
-            let tensors = self.traced_step(t)?;
+            let tensors = self.traced_step(t).await?;
             if let Some((tensor, bad)) = first(&tensors) {
                 return Ok(Some(NotFinite {
                     step: t + 1,

@@ -108,7 +108,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn run(
+    pub async fn run(
         &self,
         ops: &Ops,
         split: &SplitEvaluator,
@@ -119,7 +119,7 @@ impl Evaluator {
         let gpu: &Gpu = &ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);
-        gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[])?;
+        gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[]).await?;
         for first in (0..split.count).step_by(split.rows as usize) {
             if stop.leaves_evaluation() {
                 return Ok(None);
@@ -129,11 +129,11 @@ impl Evaluator {
             gpu.write(&ops.state, &[s]);
             let whole = split.count - first >= split.rows;
             let program = split.rest.as_ref().filter(|_| !whole).unwrap_or(&split.program);
-            let index = gpu.submit(program, &[])?;
-            gpu.wait(Some(index))?;
+            let submission = gpu.submit(program, &[]).await?;
+            gpu.wait(submission).await?;
         }
-        let counts: Vec<u32> = gpu.read(&split.confusion)?;
-        let losses: Vec<f32> = gpu.read(&split.losses)?;
+        let counts: Vec<u32> = gpu.read(&split.confusion).await?;
+        let losses: Vec<f32> = gpu.read(&split.losses).await?;
         let k = self.classes as usize;
         let right: u32 = (0..k).map(|i| counts[i * k + i]).sum();
         Ok(Some(Evaluation {

@@ -115,6 +115,17 @@ pub struct EpochTime {
     pub images_per_second: f64,
 }
 
+/// How long a run has taken at an evaluation, or where it was interrupted.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct TimeAt {
+    /// Epoch, counted from 1.
+    pub epoch: u32,
+    /// Steps done.
+    pub step: u32,
+    /// The time.
+    pub time: EpochTime,
+}
+
 /// Steps and evaluated epochs of a run so far, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
@@ -122,6 +133,8 @@ pub struct History {
     pub steps: Vec<StepMetrics>,
     /// Epochs that were evaluated.
     pub epochs: Vec<EpochMetrics>,
+    /// How long it took.
+    pub times: Vec<TimeAt>,
 }
 
 impl History {
@@ -131,7 +144,10 @@ impl History {
     pub fn until(&self, step: u32, evaluated: impl Fn(u32) -> bool) -> Option<History> {
         let steps = self.steps.get(..step as usize)?.to_vec();
         let of_the_run = |e: &&EpochMetrics| e.step <= step && evaluated(e.step);
-        Some(History { steps, epochs: self.epochs.iter().filter(of_the_run).cloned().collect() })
+        let epochs = self.epochs.iter().filter(of_the_run).cloned().collect();
+        // The time of that one evaluation is that of the steps before it, which stay.
+        let times = self.times.iter().filter(|t| t.step <= step).copied().collect();
+        Some(History { steps, epochs, times })
     }
 }
 
@@ -212,7 +228,12 @@ pub struct Summary {
 pub enum Event<'a> {
     /// Set up; training begins.
     Started(&'a Started),
-    /// Some steps have finished (they arrive in order, a few at a time).
+    /// The device has done so many steps of the run; their numbers come a few at a time.
+    Progress {
+        /// Steps, those before the run went on included.
+        step: u32,
+    },
+    /// Numbers of steps that have finished, in order.
     Steps(&'a [StepMetrics]),
     /// An epoch was finished and evaluated.
     Epoch(&'a EpochMetrics),
@@ -229,6 +250,8 @@ pub enum Event<'a> {
     Checkpoint {
         /// Epochs finished.
         epoch: u32,
+        /// How long it took so far.
+        time: &'a TimeAt,
         /// The tensors.
         checkpoint: &'a crate::train::checkpoint::Checkpoint,
     },

@@ -42,7 +42,7 @@ fn named(prefix: &str, layer: usize, slot: &Slot, suffix: &str, arena: &[f32]) -
 ///
 /// # Errors
 /// [`crate::error::Error::Gpu`] if the device failed.
-pub fn export_arena(
+pub async fn export_arena(
     gpu: &Gpu,
     layout: &Layout,
     arena: &Tensor,
@@ -50,7 +50,7 @@ pub fn export_arena(
     prefix: &str,
     suffix: &str,
 ) -> Result<Vec<TensorData>> {
-    let values: Vec<f32> = gpu.read(arena)?;
+    let values: Vec<f32> = gpu.read(arena).await?;
     let slots = layout.layers.iter().enumerate().flat_map(|(i, l)| l.iter().map(move |s| (i, s)));
     Ok(slots
         .filter(|(_, s)| s.trained == trained)
@@ -85,10 +85,10 @@ pub fn import_arena(
 ///
 /// # Errors
 /// As [`export_arena`].
-pub fn export_net(gpu: &Gpu, net: &Net) -> Result<Vec<TensorData>> {
+pub async fn export_net(gpu: &Gpu, net: &Net) -> Result<Vec<TensorData>> {
     let (p, name) = (&net.params, net.shape.name);
-    let mut tensors = export_arena(gpu, &p.layout, &p.trained, true, name, "")?;
-    tensors.extend(export_arena(gpu, &p.layout, &p.stored, false, name, "")?);
+    let mut tensors = export_arena(gpu, &p.layout, &p.trained, true, name, "").await?;
+    tensors.extend(export_arena(gpu, &p.layout, &p.stored, false, name, "").await?);
     Ok(tensors)
 }
 

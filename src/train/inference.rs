@@ -18,14 +18,14 @@ use crate::ops::{Ops, State};
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if it belongs to another model; errors of the device.
-pub fn evaluate(
+pub async fn evaluate(
     gpu: &Gpu,
     model: &ModelShape,
     checkpoint: &Checkpoint,
     data: &Dataset,
     averaged: bool,
 ) -> Result<Evaluation> {
-    let ops = Ops::checked(gpu)?;
+    let ops = Ops::checked(gpu).await?;
     let d = saved_net(&ops, &model.discriminator, checkpoint)?;
     let layout = &d.params.layout;
     let average = gpu.vector("average", layout.trained as u32);
@@ -43,7 +43,7 @@ pub fn evaluate(
     let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
     let split = evaluator.split(&ops, &test, &mut Pool::default())?;
     let weights = if averaged { Weights::Averaged } else { Weights::Raw };
-    let whole = evaluator.run(&ops, &split, state, weights, &Stop::new())?;
+    let whole = evaluator.run(&ops, &split, state, weights, &Stop::new()).await?;
     Ok(whole.expect("nothing stops it"))
 }
 
@@ -51,19 +51,19 @@ pub fn evaluate(
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn sample(
+pub async fn sample(
     gpu: &Gpu,
     model: &ModelShape,
     checkpoint: &Checkpoint,
     count: u32,
     seed: u64,
 ) -> Result<Vec<f32>> {
-    let ops = Ops::checked(gpu)?;
+    let ops = Ops::checked(gpu).await?;
     let g = saved_net(&ops, &model.generator, checkpoint)?;
     let mut pack = Program::new();
     g.pack(&ops, &mut pack)?;
-    gpu.submit(&pack, &[])?;
-    Sampler::new(&ops, &g, model, count)?.run(&ops, seed)
+    gpu.submit(&pack, &[]).await?;
+    Sampler::new(&ops, &g, model, count)?.run(&ops, seed).await
 }
 
 /// Refuses parameters of which nothing can be computed.

@@ -1,6 +1,6 @@
-//! Training: settings, the recorded step, the loop, checkpoints, and what is done with them.
+//! Training: settings, the recorded step, the run, checkpoints, and what is done with them.
 //!
-//! `settings -> Trainer (gan: the step; evaluator; sampler) -> events -> observers`.
+//! `settings -> Trainer (gan: the step; evaluator; sampler)`, which `run` drives: `events -> observers`.
 
 pub mod checkpoint;
 mod device_data;
@@ -10,6 +10,8 @@ pub mod event;
 mod export;
 mod gan;
 mod inference;
+mod roles;
+mod run;
 mod sampler;
 pub mod settings;
 mod snapshot;
@@ -24,9 +26,11 @@ pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
 pub use gan::{DStep, DUpdate, GStep, Gan, Pass, Pools, SLOTS, Trained, UpdateRows, ema_scale, state_at};
 pub use inference::{evaluate, sample};
+pub use roles::Roles;
+pub use run::run;
 pub use sampler::Sampler;
 pub use settings::Tune;
 pub use stop::{Stop, Urgency};
 pub use tiles::{Known, Measured, Memory, Tiles};
 pub use trace::trace_step;
-pub use trainer::{SAMPLES, Scratch, Trainer};
+pub use trainer::{Evaluated, SAMPLES, Scratch, Trainer};

@@ -34,10 +34,10 @@ impl Sampler {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub fn run(&self, ops: &Ops, seed: u64) -> Result<Vec<f32>> {
+    pub async fn run(&self, ops: &Ops, seed: u64) -> Result<Vec<f32>> {
         let state = State { seed_lo: seed as u32, seed_hi: (seed >> 32) as u32, ..State::default() };
         ops.gpu.write(&ops.state, &[state]);
-        ops.gpu.submit(&self.program, &[])?;
-        ops.gpu.read(&self.images)
+        ops.gpu.submit(&self.program, &[]).await?;
+        ops.gpu.read(&self.images).await
     }
 }

@@ -1,29 +1,31 @@
 //! A run's state as a checkpoint, and back: what makes a run that goes on exact.
 
-use super::Trainer;
 use super::checkpoint::{Checkpoint, FORMAT};
 use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::ema_scale;
+use super::trainer::{Progress, Trainer};
 use crate::error::{Error, Result};
 use crate::gpu::shader_hash;
 
 impl Trainer {
-    /// Everything needed to evaluate, sample or go on: parameters, statistics, averages, Adam's moments.
+    /// Everything needed to evaluate, sample or go on after the steps that were submitted, in the epoch after `epoch` whole
+    /// ones: parameters, statistics, averages, Adam's moments.
     ///
     /// # Errors
     /// [`Error::Gpu`] if the device failed.
-    pub fn checkpoint(&self, epoch: u32, step: u32) -> Result<Checkpoint> {
-        let gpu = &self.ops.gpu;
+    pub async fn snapshot(&self, epoch: u32) -> Result<Checkpoint> {
+        let (gpu, step) = (&self.ops.gpu, self.done());
         let mut tensors = Vec::new();
         for t in [&self.gan.d, &self.gan.g] {
             let layout = &t.net.params.layout;
             let moments = format!("optimizer.{}", t.net.shape.name);
-            tensors.extend(export_net(gpu, &t.net)?);
-            tensors.extend(export_arena(gpu, layout, &t.moment1, true, &moments, ".exp_avg")?);
-            tensors.extend(export_arena(gpu, layout, &t.moment2, true, &moments, ".exp_avg_sq")?);
+            tensors.extend(export_net(gpu, &t.net).await?);
+            tensors.extend(export_arena(gpu, layout, &t.moment1, true, &moments, ".exp_avg").await?);
+            tensors.extend(export_arena(gpu, layout, &t.moment2, true, &moments, ".exp_avg_sq").await?);
         }
         let layout = &self.gan.d.net.params.layout;
-        tensors.extend(export_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "")?);
+        tensors
+            .extend(export_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "").await?);
         let metadata = [
             ("format", FORMAT.to_string()),
             ("model", self.model.name.clone()),
@@ -51,12 +53,13 @@ impl Trainer {
         ]
     }
 
-    /// Sets everything that a step reads to what it was when `from` was saved, and says after which step that was.
+    /// Sets everything that a step reads to what it was when `from` was saved, and says after which step that was: the next
+    /// step is the one after it.
     /// The steps from there on are those of the run that saved it, bit for bit on the same adapter and driver.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if it belongs to another model, other data, another method or another seed, or has no optimiser state.
-    pub fn restore(&self, from: &Checkpoint) -> Result<u32> {
+    pub async fn restore(&mut self, from: &Checkpoint) -> Result<u32> {
         let bad = |reason: String| Error::Checkpoint { path: Default::default(), reason };
         for (key, mine) in [
             ("data_sha256", self.fingerprint.clone()),
@@ -80,7 +83,8 @@ impl Trainer {
         }
         let layout = &self.gan.d.net.params.layout;
         import_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "", from)?;
-        gpu.submit(&self.gan.repack, &[])?;
+        gpu.submit(&self.gan.repack, &[]).await?;
+        self.progress = Progress::at(step);
         Ok(step)
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
-use crate::ops::{Product, ProductKind, Tile, Tiling, tune};
+use crate::ops::{Product, Tile, Tiling, tune};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +98,7 @@ impl Tiles {
     ///
     /// # Errors
     /// [`Error::DeviceLost`]; those of `before`; [`Error::Gpu`] if cooperative matrices compute something else than products.
-    pub fn measure(
+    pub async fn measure(
         gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
@@ -107,85 +107,55 @@ impl Tiles {
     ) -> Result<(Tiles, Measured)> {
         let mut measured = Measured { products: 0, changed: 0 };
         let table = Tiling::for_gpu(gpu);
+        let mut tiles = BTreeMap::new();
         if tune == Tune::Off {
             // A run says where it rounds.
-            let tiles = match gpu.cooperative_side() {
-                Some(_) => {
-                    let rows = FEWEST_ROWS.min(settings.batch_size);
-                    Tiles::of(gpu, model, settings, rows, |p| compared(gpu, p, table.tile(p.kind())))?.tiles
+            if gpu.cooperative_side().is_some() {
+                for product in sized_products(gpu, model, settings, FEWEST_ROWS.min(settings.batch_size)) {
+                    let kind = product.kind();
+                    let tile = compared(gpu, &product, table.tile(kind)).await?;
+                    tiles.insert(kind.to_string(), tile.to_string());
                 }
-                None => BTreeMap::new(),
-            };
+            }
             return Ok((Tiles { tune, tiles }, measured));
         }
-        let software = gpu.summary().is_software();
-        let rows = match settings.batch_size {
-            n if software && tune == Tune::Fast => n.min(FEW_ROWS),
-            n => n,
-        };
-        let known = |kind: ProductKind| named(gpu, memory.recall().tiles.get(&kind.to_string())?);
-        let tiles = Tiles::of(gpu, model, settings, rows, |product| {
+        let few = gpu.summary().is_software() && tune == Tune::Fast;
+        let rows = if few { settings.batch_size.min(FEW_ROWS) } else { settings.batch_size };
+        for product in sized_products(gpu, model, settings, rows) {
             let kind = product.kind();
-            if let Some(tile) = known(kind) {
-                return Ok(tile);
-            }
-            before(measured.products)?;
-            let mut tiles = candidates(gpu, table.tile(kind), tune);
-            let lost = memory.recall().lost;
-            tiles.retain(|t| !lost.contains(&t.to_string()));
-            let default = tiles.first().copied().unwrap_or_else(|| table.tile(kind));
-            let rounds = if tune == Tune::Fast { 3 } else { 9 };
-            let trying = Cell::new(None);
-            let tile = match gpu.aside(|| tune::trials(gpu, product, &tiles, rounds, &trying)) {
-                Ok(trials) => tune::winner(&trials).unwrap_or(default),
-                Err(Error::DeviceLost(why)) => {
-                    let Some(tile) = trying.get() else { return Err(Error::DeviceLost(why)) };
+            let known = memory.recall().tiles.get(&kind.to_string()).and_then(|name| named(gpu, name));
+            let tile = match known {
+                Some(tile) => tile,
+                None => {
+                    before(measured.products)?;
+                    let default = table.tile(kind);
+                    let tile = fastest(gpu, &product, default, (tune, memory)).await?;
+                    measured.products += 1;
+                    measured.changed += u32::from(tile != default);
+                    // Another process may have been faster: the first choice holds.
+                    let mut first = String::new();
                     memory.change(&mut |known| {
-                        known.lost.insert(tile.to_string());
+                        first =
+                            known.tiles.entry(kind.to_string()).or_insert_with(|| tile.to_string()).clone();
                     });
-                    return Err(Error::DeviceLost(format!(
-                        "{why}, while the tile {tile} was tried; --tune off tries none"
-                    )));
+                    named(gpu, &first).unwrap_or(tile)
                 }
-                // Training will tell whether that is the end; what rounds must have been compared.
-                Err(_) if matches!(default, Tile::Cooperative { .. }) => Tile::portable()[0],
-                Err(_) => default,
             };
-            measured.products += 1;
-            measured.changed += u32::from(tile != default);
-            // Another process may have been faster: the first choice holds.
-            let mut first = String::new();
-            memory.change(&mut |known| {
-                first = known.tiles.entry(kind.to_string()).or_insert_with(|| tile.to_string()).clone();
-            });
-            Ok(named(gpu, &first).unwrap_or(tile))
-        })?;
-        Ok((Tiles { tune, ..tiles }, measured))
+            tiles.insert(kind.to_string(), tile.to_string());
+        }
+        Ok((Tiles { tune, tiles }, measured))
     }
 
-    /// A tile for each product of the training step with minibatches of so many rows.
-    ///
-    /// # Errors
-    /// Those of `choose`.
-    pub fn of(
+    /// A tile for each product of the training step.
+    pub fn by(
         gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
-        rows: u32,
-        mut choose: impl FnMut(&Product) -> Result<Tile>,
-    ) -> Result<Tiles> {
-        let mut tiles = BTreeMap::new();
-        let at = |rows| step_products(gpu, model, settings, rows);
-        for (i, mut product) in at(rows).into_iter().enumerate() {
-            // Training takes large ones in parts, or refuses them.
-            let mut rows = rows;
-            while product.largest() > LARGEST.min(gpu.max_binding()) && rows > 1 {
-                rows /= 2;
-                product = at(rows)[i];
-            }
-            tiles.insert(product.kind().to_string(), choose(&product)?.to_string());
-        }
-        Ok(Tiles { tune: Tune::Full, tiles })
+        choose: impl Fn(&Product) -> Tile,
+    ) -> Tiles {
+        let products = step_products(gpu, model, settings, 1);
+        let tiles = products.iter().map(|p| (p.kind().to_string(), choose(p).to_string()));
+        Tiles { tune: Tune::Full, tiles: tiles.collect() }
     }
 
     /// Without products that the step does not have, and tiles that the adapter does not have: those get the table's.
@@ -211,9 +181,38 @@ impl Tiles {
     }
 }
 
+/// The tile that is fastest on a product, of those that no device was lost with; one that this device is lost with is kept in
+/// `memory`.
+async fn fastest(
+    gpu: &Gpu,
+    product: &Product,
+    default: Tile,
+    (tune, memory): (Tune, &dyn Memory),
+) -> Result<Tile> {
+    let mut tiles = candidates(gpu, default, tune);
+    let lost = memory.recall().lost;
+    tiles.retain(|t| !lost.contains(&t.to_string()));
+    let default = tiles.first().copied().unwrap_or(default);
+    let rounds = if tune == Tune::Fast { 3 } else { 9 };
+    let trying = Cell::new(None);
+    match gpu.aside(tune::trials(gpu, product, &tiles, rounds, &trying)).await {
+        Ok(trials) => Ok(tune::winner(&trials).unwrap_or(default)),
+        Err(Error::DeviceLost(why)) => {
+            let Some(tile) = trying.get() else { return Err(Error::DeviceLost(why)) };
+            memory.change(&mut |known| {
+                known.lost.insert(tile.to_string());
+            });
+            Err(Error::DeviceLost(format!("{why}, while the tile {tile} was tried; --tune off tries none")))
+        }
+        // Training will tell whether that is the end; what rounds must have been compared.
+        Err(_) if matches!(default, Tile::Cooperative { .. }) => Ok(Tile::portable()[0]),
+        Err(_) => Ok(default),
+    }
+}
+
 /// A tile that rounds, if on this product it computes what one that does not computes.
-fn compared(gpu: &Gpu, product: &Product, tile: Tile) -> Result<Tile> {
-    let trials = gpu.aside(|| tune::trials(gpu, product, &[tile], 1, &Cell::default()))?;
+async fn compared(gpu: &Gpu, product: &Product, tile: Tile) -> Result<Tile> {
+    let trials = gpu.aside(tune::trials(gpu, product, &[tile], 1, &Cell::default())).await?;
     match trials.iter().all(|t| t.agrees) && !trials.is_empty() {
         true => Ok(tile),
         false => Err(Error::Gpu(format!(
@@ -222,6 +221,21 @@ fn compared(gpu: &Gpu, product: &Product, tile: Tile) -> Result<Tile> {
             gpu.summary().name
         ))),
     }
+}
+
+/// The distinct products of the step, with as many of `rows` rows as can be measured: training takes large products in
+/// parts, or refuses them.
+fn sized_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) -> Vec<Product> {
+    let at = |rows| step_products(gpu, model, settings, rows);
+    let sized = |(i, mut product): (usize, Product)| {
+        let mut rows = rows;
+        while product.largest() > LARGEST.min(gpu.max_binding()) && rows > 1 {
+            rows /= 2;
+            product = at(rows)[i];
+        }
+        product
+    };
+    at(rows).into_iter().enumerate().map(sized).collect()
 }
 
 /// The distinct products of the step with minibatches of so many rows.
@@ -263,6 +277,7 @@ mod tests {
     use crate::gpu::fault;
     use crate::model::parse;
     use crate::model::shape::{DataShape, Dims};
+    use crate::native::BlockOn;
 
     const MODEL: &str = r#"
 name = "m"
@@ -285,8 +300,11 @@ layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
         let model = parse::check(&parse::parse(MODEL, "m").unwrap(), MODEL, "m", shape).unwrap();
         let settings = Settings { batch_size: 16, ..Settings::defaults(Method::Ssl, false) };
         let memory = RefCell::new(Known::default());
-        let open = || Gpu::open(&Default::default()).unwrap();
-        let measure = || Tiles::measure(&open(), &model, &settings, (Tune::Fast, &memory), |_| Ok(()));
+        let open = || crate::native::open(&Default::default()).unwrap();
+        let measure = || {
+            let tune = (Tune::Fast, &memory as &dyn Memory);
+            Tiles::measure(&open(), &model, &settings, tune, |_| Ok(())).block_on()
+        };
         // Numbers, weights, the product.
         fault::at([2]);
         let said = measure().unwrap_err().to_string();

@@ -19,19 +19,20 @@ use crate::rng::{self, Counter, streams};
 ///
 /// # Errors
 /// As [`Trainer::new`] and the device's.
-pub fn trace_step(
+pub async fn trace_step(
     gpu: &Gpu,
     model: &ModelShape,
     settings: &Settings,
     data: &Dataset,
     step: u32,
 ) -> Result<Checkpoint> {
-    let trainer = Trainer::with_tiles(gpu, model, settings, data, Scratch::Kept, || Ok(Tiles::tables()))?;
-    trainer.initialise()?;
+    let tables = Tiles::tables();
+    let trainer = Trainer::with_tiles(gpu, model, settings, data, Scratch::Kept, &tables).await?;
+    trainer.initialise().await?;
     for t in 0..step {
-        trainer.untimed_step(t)?;
+        trainer.untimed_step(t).await?;
     }
-    let tensors = trainer.traced_step(step)?;
+    let tensors = trainer.traced_step(step).await?;
     let state = trainer.state(step);
     let s = settings;
     let metadata = [
@@ -62,12 +63,12 @@ impl Trainer {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub(super) fn traced_step(&self, step: u32) -> Result<Vec<TensorData>> {
+    pub(super) async fn traced_step(&self, step: u32) -> Result<Vec<TensorData>> {
         let gpu = &self.ops.gpu;
         let mut tensors = Vec::new();
-        parameters(&mut tensors, self, "before")?;
-        self.untimed_step(step)?;
-        parameters(&mut tensors, self, "after")?;
+        parameters(&mut tensors, self, "before").await?;
+        self.untimed_step(step).await?;
+        parameters(&mut tensors, self, "after").await?;
         let generator = self.gan.g_step.as_ref().map(|s| (&self.gan.g, &s.grads, "grad".to_string()));
         let updates = self.gan.d_step.updates.iter().map(|u| {
             // One update's gradients are the step's.
@@ -77,9 +78,9 @@ impl Trainer {
         });
         for (t, grads, prefix) in updates.chain(generator) {
             let prefix = format!("{prefix}.{}", t.net.shape.name);
-            tensors.extend(export_arena(gpu, &t.net.params.layout, grads, true, &prefix, "")?);
+            tensors.extend(export_arena(gpu, &t.net.params.layout, grads, true, &prefix, "").await?);
         }
-        let metrics: Vec<f32> = gpu.read(&self.gan.metrics)?;
+        let metrics: Vec<f32> = gpu.read(&self.gan.metrics).await?;
         let row = &metrics[(self.state(step).slot * crate::ops::METRICS) as usize..];
         for (i, name) in
             [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")]
@@ -95,30 +96,30 @@ impl Trainer {
         let (ops, model) = (&self.ops, &self.model);
         let used = self.used.as_ref().map(|used| &used.numbers[..]);
         let mut w = Writer { ops, model, tensors: &mut tensors, used, seed: self.settings.seed, step };
-        w.d_step(&self.gan.d, &self.gan.d_step)?;
+        w.d_step(&self.gan.d, &self.gan.d_step).await?;
         if let Some(g_step) = &self.gan.g_step {
-            w.g_step(g_step)?;
+            w.g_step(g_step).await?;
         }
         Ok(tensors)
     }
 }
 
 /// Parameters, statistics and moments of both networks under `prefix`, and the moving average of D's parameters.
-fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer, prefix: &str) -> Result<()> {
+async fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer, prefix: &str) -> Result<()> {
     let gpu = &trainer.ops.gpu;
     for t in [&trainer.gan.d, &trainer.gan.g] {
         let layout = &t.net.params.layout;
         let name = format!("{prefix}.{}", t.net.shape.name);
-        for mut tensor in export_net(gpu, &t.net)? {
+        for mut tensor in export_net(gpu, &t.net).await? {
             tensor.name = format!("{prefix}.{}", tensor.name);
             out.push(tensor);
         }
-        out.extend(export_arena(gpu, layout, &t.moment1, true, &name, ".exp_avg")?);
-        out.extend(export_arena(gpu, layout, &t.moment2, true, &name, ".exp_avg_sq")?);
+        out.extend(export_arena(gpu, layout, &t.moment1, true, &name, ".exp_avg").await?);
+        out.extend(export_arena(gpu, layout, &t.moment2, true, &name, ".exp_avg_sq").await?);
     }
     let gan = &trainer.gan;
     let name = format!("{prefix}.average.discriminator");
-    out.extend(export_arena(gpu, &gan.d.net.params.layout, &gan.average, true, &name, "")?);
+    out.extend(export_arena(gpu, &gan.d.net.params.layout, &gan.average, true, &name, "").await?);
     Ok(())
 }
 
@@ -148,57 +149,58 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn push(&mut self, name: String, t: &Tensor, shape: Vec<usize>) -> Result<()> {
-        let values = self.ops.gpu.read(t)?;
+    async fn push(&mut self, name: String, t: &Tensor, shape: Vec<usize>) -> Result<()> {
+        let values = self.ops.gpu.read(t).await?;
         self.tensors.push(TensorData { name, shape, values });
         Ok(())
     }
 
     /// Integers as floats: image numbers and labels are far below 2^24.
-    fn push_integers(&mut self, name: String, t: &Tensor, of: impl Fn(u32) -> u32) -> Result<()> {
-        let values: Vec<u32> = self.ops.gpu.read(t)?;
+    async fn push_integers(&mut self, name: String, t: &Tensor, of: impl Fn(u32) -> u32) -> Result<()> {
+        let values: Vec<u32> = self.ops.gpu.read(t).await?;
         let values = values.into_iter().map(|v| of(v) as f32).collect();
         self.tensors.push(TensorData { name, shape: vec![t.len()], values });
         Ok(())
     }
 
     /// Which training images those are that the device knows by these numbers.
-    fn push_image_numbers(&mut self, name: String, t: &Tensor) -> Result<()> {
+    async fn push_image_numbers(&mut self, name: String, t: &Tensor) -> Result<()> {
         let used = self.used;
-        self.push_integers(name, t, |place| used.map_or(place, |used| used[place as usize]))
+        self.push_integers(name, t, |place| used.map_or(place, |used| used[place as usize])).await
     }
 
     /// `[rows, n]`.
-    fn push_rows(&mut self, name: String, t: &Tensor, n: u32) -> Result<()> {
-        self.push(name, t, vec![t.len() / n as usize, n as usize])
+    async fn push_rows(&mut self, name: String, t: &Tensor, n: u32) -> Result<()> {
+        self.push(name, t, vec![t.len() / n as usize, n as usize]).await
     }
 
     /// `[rows, h, w, c]`.
-    fn push_images(&mut self, name: String, t: &Tensor, dims: Dims) -> Result<()> {
+    async fn push_images(&mut self, name: String, t: &Tensor, dims: Dims) -> Result<()> {
         let rows = t.len() / dims.len() as usize;
         self.push(name, t, vec![rows, dims.height as usize, dims.width as usize, dims.channels as usize])
+            .await
     }
 
     /// What has the shape of layer `i`'s output.
-    fn push_output(&mut self, name: String, t: &Tensor, net: &NetShape, i: usize) -> Result<()> {
+    async fn push_output(&mut self, name: String, t: &Tensor, net: &NetShape, i: usize) -> Result<()> {
         let dims = net.layers[i].output;
         if gives_images(net, i) {
-            self.push_images(name, t, dims)
+            self.push_images(name, t, dims).await
         } else {
-            self.push_rows(name, t, dims.len())
+            self.push_rows(name, t, dims.len()).await
         }
     }
 
-    fn activations(&mut self, step: &str, net: &NetShape, tape: &Tape) -> Result<()> {
+    async fn activations(&mut self, step: &str, net: &NetShape, tape: &Tape) -> Result<()> {
         for (i, out) in tape.outputs.iter().enumerate() {
-            self.push_output(format!("{step}.{}.{i}.output", net.name), out, net, i)?;
+            self.push_output(format!("{step}.{}.{i}.output", net.name), out, net, i).await?;
         }
         Ok(())
     }
 
     /// The numbers that noise and dropout layers drew, made again by the same kernels: normals, and the
     /// factor (0 or 1 / (1 - rate)) of dropout. Of shifts the rows and columns of each image.
-    fn draws(&mut self, step: &str, net: &NetShape, tape: &Tape, base: u32) -> Result<()> {
+    async fn draws(&mut self, step: &str, net: &NetShape, tape: &Tape, base: u32) -> Result<()> {
         for (i, x) in tape.inputs.iter().enumerate() {
             let stream = base + i as u32;
             if let LayerOp::RandomShift { pixels } = net.layers[i].op {
@@ -232,54 +234,54 @@ impl Writer<'_> {
                 }
                 _ => continue,
             };
-            self.ops.gpu.submit(&p, &[])?;
-            self.push_output(format!("{step}.{}.{i}.{what}", net.name), &y, net, i)?;
+            self.ops.gpu.submit(&p, &[]).await?;
+            self.push_output(format!("{step}.{}.{i}.{what}", net.name), &y, net, i).await?;
         }
         Ok(())
     }
 
-    fn pass(&mut self, step: &str, net: &NetShape, pass: &Pass, base: u32) -> Result<()> {
-        self.activations(step, net, &pass.tape)?;
-        self.draws(step, net, &pass.tape, base)?;
+    async fn pass(&mut self, step: &str, net: &NetShape, pass: &Pass, base: u32) -> Result<()> {
+        self.activations(step, net, &pass.tape).await?;
+        self.draws(step, net, &pass.tape, base).await?;
         for (i, d) in &pass.gradients.outputs {
-            self.push_output(format!("{step}.grad.{}.{i}.product", net.name), d, net, *i)?;
+            self.push_output(format!("{step}.grad.{}.{i}.product", net.name), d, net, *i).await?;
         }
         Ok(())
     }
 
-    fn d_step(&mut self, d: &Trained, s: &DStep) -> Result<()> {
+    async fn d_step(&mut self, d: &Trained, s: &DStep) -> Result<()> {
         let model = self.model;
         let r = s.rows;
         let rows = [r.generated, r.labelled, r.unlabelled, r.second].map(|r| r as f32);
         self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![4], values: rows.into() });
-        self.push_image_numbers("d_step.labelled.index".into(), &s.labelled.0)?;
-        self.push_integers("d_step.labelled.label".into(), &s.labelled.1, |label| label)?;
+        self.push_image_numbers("d_step.labelled.index".into(), &s.labelled.0).await?;
+        self.push_integers("d_step.labelled.label".into(), &s.labelled.1, |label| label).await?;
         if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {
-            self.push_image_numbers("d_step.unlabelled.index".into(), index)?;
-            self.push_rows("d_step.z".into(), z, model.generator.input.len())?;
-            self.activations("d_step", &model.generator, tape)?;
-            self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP)?;
+            self.push_image_numbers("d_step.unlabelled.index".into(), index).await?;
+            self.push_rows("d_step.z".into(), z, model.generator.input.len()).await?;
+            self.activations("d_step", &model.generator, tape).await?;
+            self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP).await?;
         }
         for u in &s.updates {
             let step = u.of.step_name();
-            self.push_images(format!("{step}.images"), &u.images, model.data.image)?;
-            self.pass(&step, &d.net.shape, &u.pass, u.of.noise_base)?;
-            self.push_rows(format!("{step}.grad.logits"), &u.dlogits, model.data.classes)?;
+            self.push_images(format!("{step}.images"), &u.images, model.data.image).await?;
+            self.pass(&step, &d.net.shape, &u.pass, u.of.noise_base).await?;
+            self.push_rows(format!("{step}.grad.logits"), &u.dlogits, model.data.classes).await?;
         }
         Ok(())
     }
 
-    fn g_step(&mut self, s: &GStep) -> Result<()> {
+    async fn g_step(&mut self, s: &GStep) -> Result<()> {
         let model = self.model;
-        self.push_images("g_step.images".into(), &s.images, model.data.image)?;
+        self.push_images("g_step.images".into(), &s.images, model.data.image).await?;
         if let Some(index) = &s.unlabelled {
-            self.push_image_numbers("g_step.unlabelled.index".into(), index)?;
+            self.push_image_numbers("g_step.unlabelled.index".into(), index).await?;
         }
-        self.push_rows("g_step.z".into(), &s.z, model.generator.input.len())?;
-        self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP)?;
+        self.push_rows("g_step.z".into(), &s.z, model.generator.input.len()).await?;
+        self.pass("g_step", &model.discriminator, &s.d, streams::NOISE_G_STEP).await?;
         let last = s.d.tape.outputs.len() - 1;
         let name = if s.unlabelled.is_some() { "features" } else { "logits" };
-        self.push_output(format!("g_step.grad.{name}"), &s.df, &model.discriminator, last)?;
-        self.pass("g_step", &model.generator, &s.g, streams::NOISE_G_IN_G_STEP)
+        self.push_output(format!("g_step.grad.{name}"), &s.df, &model.discriminator, last).await?;
+        self.pass("g_step", &model.generator, &s.g, streams::NOISE_G_IN_G_STEP).await
     }
 }

@@ -1,20 +1,21 @@
-//! The training loop: submits recorded steps, collects metrics, evaluates, snapshots, tells observers.
+//! A run's model, data and recorded step on a device, driven by its owner: steps, evaluations, snapshots.
 
 use super::device_data::{DeviceData, Used};
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
-use super::event::{EpochMetrics, EpochTime, Event, History, Observer, Started, StepMetrics, Summary};
+use super::event::{Started, StepMetrics};
 use super::gan::{Gan, Pools, SLOTS, state_at};
+use super::roles::Roles;
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
 use super::stop::Stop;
 use super::tiles::Tiles;
-use crate::data::{self, Dataset};
-use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Pool, Program, Readback, Timer, Timing};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::gpu::{Gpu, Pool, Program, Readback, Submission, Timer, Timing};
 use crate::model::shape::ModelShape;
 use crate::ops::{METRICS, Ops, State};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Submits in flight: the GPU always has the next step, and Ctrl-C waits for two at most.
 const IN_FLIGHT: usize = 2;
@@ -34,7 +35,7 @@ pub enum Scratch {
     Kept,
 }
 
-/// A run: the model, its data on the GPU, the recorded step.
+/// A model in training: its parameters and its data on the device, and the recorded step. [`super::run`] is a whole run of it.
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) ops: Ops,
@@ -43,141 +44,123 @@ pub struct Trainer {
     pub(super) gan: Gan,
     pub(super) dataset: String,
     pub(super) fingerprint: String,
-    labelled: Vec<u32>,
+    roles: Roles,
     /// The training images that are on the device, where they are not all.
     pub(super) used: Option<Used>,
-    unlabelled_count: u32,
-    validation: Vec<u32>,
     evaluator: Evaluator,
     test: SplitEvaluator,
     held_out: Option<SplitEvaluator>,
-    sampler: Sampler,
+    sampler: Option<Sampler>,
     scratch: Pool,
-    steps_per_epoch: u32,
-    /// Staging buffers of the metrics ring that are not in use.
-    rings: Vec<Readback>,
     pub(super) tiles: Tiles,
+    steps_per_epoch: u32,
+    pub(super) progress: Progress,
 }
 
-/// Time and steps of a run so far.
-struct Progress {
-    step: u32,
-    /// The last step that was evaluated.
-    evaluated: u32,
-    trained: Duration,
-    /// Steps that took that long; of a run that goes on, those up to its last evaluation.
-    timed_steps: u32,
-    epoch_trained: Duration,
-    epoch_steps: u32,
-    sums: MetricSums,
-    /// Time and number of this process's checkpoints.
-    saved: (Duration, u32),
+/// How far the steps are.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Steps that were submitted, and so the number of the next one, from 0.
+    pub submitted: u32,
+    /// Steps whose numbers were read back, or are about to be.
+    read: u32,
+    flight: VecDeque<(u32, Submission)>,
+    /// Readbacks under way of the numbers of the steps `from..to`.
+    readbacks: VecDeque<(u32, u32, Readback)>,
+    /// Staging buffers of the metrics ring that are not in use.
+    spare: Vec<Readback>,
+    /// When the steps began that were not waited for.
+    begun: Option<(Duration, u32)>,
+    /// Time of the steps that were, and their number.
+    time: (Duration, u32),
 }
 
-#[derive(Default)]
-struct MetricSums {
-    sum: [f64; METRICS as usize],
-    count: u32,
-}
-
-impl MetricSums {
-    fn add(&mut self, m: &StepMetrics) {
-        self.sum.iter_mut().zip(m.values()).for_each(|(s, v)| *s += f64::from(v));
-        self.count += 1;
+impl Progress {
+    /// After `step` steps.
+    pub fn at(step: u32) -> Progress {
+        Progress { submitted: step, read: step, ..Progress::default() }
     }
+}
+
+/// An evaluation of everything that there is to evaluate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluated {
+    /// The test images, with D's parameters as they are.
+    pub test: Evaluation,
+    /// The test images, with their moving average.
+    pub averaged: Evaluation,
+    /// The labelled images that are held out, if some are, with the parameters as they are.
+    pub held_out: Option<Evaluation>,
 }
 
 impl Trainer {
-    /// Checks the settings against the data, uploads the data, records the step.
+    /// Checks the settings against the model and the data, uploads the images that are used, and records the step. The
+    /// parameters are not initialised.
     ///
     /// # Errors
-    /// [`Error::Usage`] for settings that do not fit the data; [`Error::Adapter`] and [`Error::Gpu`] from
+    /// [`crate::Error::Usage`] for settings that do not fit the data; [`crate::Error::Adapter`] and [`crate::Error::Gpu`] from
     /// the device.
-    pub fn new(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer> {
-        Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, || Ok(Tiles::tables()))
+    pub async fn new(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer> {
+        Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, &Tiles::tables()).await
     }
 
-    /// As [`Trainer::new`], with tiles that are asked for when the settings have been checked.
+    /// As [`Trainer::new`], with tiles and with memory of its own for what a step makes.
     ///
     /// # Errors
-    /// As there; those of `tiles`.
-    pub fn with_tiles(
+    /// As there.
+    pub async fn with_tiles(
         gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
         data: &Dataset,
         scratch: Scratch,
-        tiles: impl FnOnce() -> Result<Tiles>,
+        tiles: &Tiles,
     ) -> Result<Trainer> {
-        settings.validate()?;
-        let unlabelled = match settings.unlabelled {
-            Some(n) if settings.method == Method::Ssl => {
-                Some(data::choose_unlabelled(data.train.len() as u32, n, settings.label_seed)?)
-            }
-            _ => None,
-        };
-        let ssl = settings.method == Method::Ssl;
-        let nets = [Some(&model.discriminator), ssl.then_some(&model.generator)];
-        let alone = nets.into_iter().flatten().find(|net| settings.batch_size == 1 && net.normalises_rows());
-        if let Some(net) = alone {
-            return Err(Error::Usage(format!(
-                "batch_size = 1: the {}'s batch norm would see one value of each channel; use at least 2",
-                net.name
-            )));
-        }
-        let n = unlabelled.as_ref().map_or(data.train.len(), Vec::len);
-        if settings.method == Method::Ssl && settings.batch_size as usize > n {
-            return Err(Error::Usage(format!(
-                "batch_size = {}: larger than the {n} unlabelled images of {}; use at most {n}",
-                settings.batch_size, data.name
-            )));
-        }
-        let chosen = data::choose(
-            &data.train.labels,
-            model.data.classes,
-            settings.labels as usize,
-            settings.label_seed,
-        )?;
-        let split = settings.method == Method::Supervised && settings.validation_split > 0.0;
-        let (labelled, validation) = if split {
-            data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
-        } else {
-            (chosen, vec![])
-        };
-        // Before tiles are tried on it.
-        let ops = Ops::checked(gpu)?;
-        let tiles = tiles()?.known_to(gpu, model, settings);
-        let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..ops };
-        let pixels = model.data.image.len();
+        let roles = Roles::new(model, settings, data)?;
+        let tiles = tiles.known_to(gpu, model, settings);
+        let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..Ops::checked(gpu).await? };
+        let trainer = Trainer::record(ops, (model, settings), data, roles, scratch, tiles)?;
+        // Not in the first step's time.
+        gpu.compiled().await?;
+        Ok(trainer)
+    }
+
+    /// Uploads the images, and records what is done with them.
+    fn record(
+        ops: Ops,
+        (model, settings): (&ModelShape, &Settings),
+        data: &Dataset,
+        roles: Roles,
+        scratch: Scratch,
+        tiles: Tiles,
+    ) -> Result<Trainer> {
+        let (gpu, pixels) = (&ops.gpu, model.data.image.len());
         // What no step looks at is not uploaded.
-        let used = match (settings.method, &unlabelled) {
-            (Method::Ssl, None) => None,
-            (Method::Ssl, Some(unlabelled)) => Some(Used::of([&labelled[..], unlabelled])),
-            (Method::Supervised, _) => Some(Used::of([&labelled[..]])),
-        };
+        let used = roles.used(settings.method);
         let places = |numbers: &[u32]| used.as_ref().map_or(numbers.to_vec(), |used| used.places(numbers));
         let train = DeviceData::upload(gpu, &data.train, pixels, used.as_ref().map(|u| &u.numbers[..]))?;
         let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
-        let (at_labelled, at_unlabelled) = (places(&labelled), unlabelled.as_deref().map(places));
-        let pools = Pools { train: &train, labelled: &at_labelled, unlabelled: at_unlabelled.as_deref() };
+        let (labelled, unlabelled) = (places(&roles.labelled), roles.unlabelled.as_deref().map(places));
+        let pools = Pools { train: &train, labelled: &labelled, unlabelled: unlabelled.as_deref() };
         let shares = scratch == Scratch::Shared;
         let mut scratch = Pool::default();
         let gan = Gan::new(&ops, model, settings, &pools, shares.then_some(&mut scratch))?;
         let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
         let test = evaluator.split(&ops, &test, &mut scratch)?;
-        let held_out = if validation.is_empty() {
+        let held_out = if roles.validation.is_empty() {
             None
         } else {
-            let held_out = DeviceData::upload(gpu, &data.train, pixels, Some(&validation))?;
+            let held_out = DeviceData::upload(gpu, &data.train, pixels, Some(&roles.validation))?;
             Some(evaluator.split(&ops, &held_out, &mut scratch)?)
         };
-        let sampler = Sampler::new(&ops, &gan.g.net, model, SAMPLES)?;
+        let sampler = match settings.method {
+            Method::Ssl => Some(Sampler::new(&ops, &gan.g.net, model, SAMPLES)?),
+            Method::Supervised => None,
+        };
         // Noticed in the end, when it is known how much was wanted.
         let hidden = gan.init.scratch_bytes() + test.scratch_bytes();
         gpu.fits(settings.batch_size, gan.grown, hidden)?;
-        // Not in the first step's time.
-        gpu.compiled()?;
-        let steps_per_epoch = settings.steps_per_epoch(labelled.len() as u32, n as u32);
+        let steps_per_epoch = settings.steps_per_epoch(roles.labelled.len() as u32, roles.unlabelled_count);
         Ok(Trainer {
             ops,
             model: model.clone(),
@@ -185,29 +168,123 @@ impl Trainer {
             gan,
             dataset: data.name.clone(),
             fingerprint: data.fingerprint.clone(),
-            labelled,
+            roles,
             used,
-            unlabelled_count: n as u32,
-            validation,
             evaluator,
             test,
             held_out,
             sampler,
             scratch,
-            steps_per_epoch,
-            rings: vec![],
             tiles,
+            steps_per_epoch,
+            progress: Progress::default(),
         })
     }
 
-    /// Numbers of the labelled training images.
-    pub fn labelled(&self) -> &[u32] {
-        &self.labelled
+    /// Initialises the parameters from the data; before the first step.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn initialise(&self) -> Result<()> {
+        let gpu = &self.ops.gpu;
+        gpu.write(&self.ops.state, &[self.state(0)]);
+        gpu.wait(gpu.submit(&self.gan.init, &[]).await?).await
     }
 
-    /// Numbers of the labelled images held out for validation.
-    pub fn validation(&self) -> &[u32] {
-        &self.validation
+    /// Submits the next step. Returns the numbers of steps that are finished by now, in order, a few at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn step(&mut self) -> Result<Vec<StepMetrics>> {
+        let gpu = self.ops.gpu.clone();
+        let t = self.progress.submitted;
+        self.progress.begun.get_or_insert_with(|| (gpu.now(), t));
+        let mut finished = vec![];
+        if self.progress.flight.len() >= IN_FLIGHT {
+            let (done, submission) = self.progress.flight.pop_front().expect("not empty");
+            gpu.wait(submission).await?;
+            finished = self.read_back(done + 1).await?;
+        }
+        gpu.write(&self.ops.state, &[self.state(t)]);
+        let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);
+        let submission = if flush {
+            let ring = self.gan.metrics.len();
+            let mut staging = self.progress.spare.pop().unwrap_or_else(|| Readback::new(&gpu, ring));
+            let submission = gpu.submit(&self.gan.step, &[(&self.gan.metrics, &staging)]).await?;
+            staging.request();
+            self.progress.readbacks.push_back((self.progress.read, t + 1, staging));
+            self.progress.read = t + 1;
+            submission
+        } else {
+            gpu.submit(&self.gan.step, &[]).await?
+        };
+        self.progress.flight.push_back((t, submission));
+        self.progress.submitted = t + 1;
+        Ok(finished)
+    }
+
+    /// Waits for the steps that were submitted, and returns the numbers that [`Trainer::step`] has not.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn finish_steps(&mut self) -> Result<Vec<StepMetrics>> {
+        let gpu = self.ops.gpu.clone();
+        while let Some((_, submission)) = self.progress.flight.pop_front() {
+            gpu.wait(submission).await?;
+        }
+        let end = self.progress.submitted;
+        let mut finished = self.read_back(end).await?;
+        if self.progress.read < end {
+            let values: Vec<f32> = gpu.read(&self.gan.metrics).await?;
+            finished.extend(self.metrics(self.progress.read..end, &values));
+            self.progress.read = end;
+        }
+        if let Some((begun, first)) = self.progress.begun.take() {
+            self.progress.time.0 += gpu.now() - begun;
+            self.progress.time.1 += end - first;
+        }
+        Ok(finished)
+    }
+
+    /// The numbers whose readback was finished when `done` steps were.
+    async fn read_back(&mut self, done: u32) -> Result<Vec<StepMetrics>> {
+        let mut finished = vec![];
+        while self.progress.readbacks.front().is_some_and(|(_, to, _)| *to <= done) {
+            let (from, to, mut staging) = self.progress.readbacks.pop_front().expect("not empty");
+            let values: Vec<f32> = staging.take(self.gan.metrics.len()).await?;
+            finished.extend(self.metrics(from..to, &values));
+            self.progress.spare.push(staging);
+        }
+        Ok(finished)
+    }
+
+    /// The numbers of these steps in the ring.
+    fn metrics(&self, steps: std::ops::Range<u32>, ring: &[f32]) -> Vec<StepMetrics> {
+        let of = |t: u32| {
+            let row = &ring[(t % SLOTS * METRICS) as usize..];
+            self.metrics_of(t + 1, |i| row[i])
+        };
+        steps.map(of).collect()
+    }
+
+    /// Steps that were submitted in this process and before it.
+    pub fn done(&self) -> u32 {
+        self.progress.submitted
+    }
+
+    /// Steps that the device has done for certain.
+    pub fn computed(&self) -> u32 {
+        self.progress.flight.front().map_or(self.progress.submitted, |(t, _)| *t)
+    }
+
+    /// The time that steps took up to the last [`Trainer::finish_steps`], and how many these were; of this process.
+    pub fn time(&self) -> (Duration, u32) {
+        self.progress.time
+    }
+
+    /// Steps of the whole run.
+    pub fn steps(&self) -> u32 {
+        self.steps_per_epoch.saturating_mul(self.settings.epochs)
     }
 
     /// Steps of an epoch.
@@ -219,22 +296,91 @@ impl Trainer {
     pub fn evaluates_after(&self, step: u32) -> bool {
         let whole = step.is_multiple_of(self.steps_per_epoch)
             && (step / self.steps_per_epoch).is_multiple_of(self.settings.evaluate_every);
-        whole || step == self.steps_per_epoch.saturating_mul(self.settings.epochs)
+        whole || step == self.steps()
+    }
+
+    /// Evaluates D on the test images, after the steps that were submitted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn evaluate(&self, weights: Weights) -> Result<Evaluation> {
+        let whole = self.evaluate_split(&self.test, weights, &Stop::new()).await?;
+        Ok(whole.expect("nothing stops it"))
+    }
+
+    /// Evaluates D on everything; `None` if `stop` asks to leave before that is done.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn evaluate_all(&self, stop: &Stop) -> Result<Option<Evaluated>> {
+        let Some(test) = self.evaluate_split(&self.test, Weights::Raw, stop).await? else { return Ok(None) };
+        let averaged = self.evaluate_split(&self.test, Weights::Averaged, stop).await?;
+        let Some(averaged) = averaged else { return Ok(None) };
+        let held_out = match &self.held_out {
+            None => None,
+            Some(split) => match self.evaluate_split(split, Weights::Raw, stop).await? {
+                None => return Ok(None),
+                evaluated => evaluated,
+            },
+        };
+        Ok(Some(Evaluated { test, averaged, held_out }))
+    }
+
+    async fn evaluate_split(
+        &self,
+        split: &SplitEvaluator,
+        weights: Weights,
+        stop: &Stop,
+    ) -> Result<Option<Evaluation>> {
+        let state = self.state(self.done().saturating_sub(1));
+        self.evaluator.run(&self.ops, split, state, weights, stop).await
+    }
+
+    /// Images that G makes of the latent vectors of the settings' seed, always the same ones: `SAMPLES x dims` values in 0..1;
+    /// `None` for a method without G.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn samples(&self) -> Result<Option<Vec<f32>>> {
+        match &self.sampler {
+            Some(sampler) => Ok(Some(sampler.run(&self.ops, self.settings.seed).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The step constants of step `t`.
     pub(super) fn state(&self, t: u32) -> State {
-        state_at(&self.settings, t, self.labelled.len() as u32, self.unlabelled_count)
+        state_at(&self.settings, t, self.roles.labelled.len() as u32, self.roles.unlabelled_count)
     }
 
-    /// Initialises the parameters from the data; before the first step.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] if the device failed.
-    pub fn initialise(&self) -> Result<()> {
-        self.ops.gpu.write(&self.ops.state, &[self.state(0)]);
-        let index = self.ops.gpu.submit(&self.gan.init, &[])?;
-        self.ops.gpu.wait(Some(index))
+    /// What a run that ends after so many steps is told to begin with.
+    pub fn started(&self, steps: u32) -> Started {
+        let s = self.ops.gpu.summary();
+        Started {
+            steps,
+            done: self.done(),
+            steps_per_epoch: self.steps_per_epoch,
+            epochs: self.settings.epochs,
+            images_per_step: self.images_per_step(),
+            adapter: s.name.clone(),
+            driver: s.driver_text(),
+            backend: s.backend.clone(),
+        }
+    }
+
+    /// Numbers of the labelled training images.
+    pub fn labelled(&self) -> &[u32] {
+        &self.roles.labelled
+    }
+
+    /// Numbers of the labelled images held out for validation.
+    pub fn validation(&self) -> &[u32] {
+        &self.roles.validation
+    }
+
+    /// Images through D's losses in a step.
+    pub fn images_per_step(&self) -> u32 {
+        self.gan.d_step.rows.total()
     }
 
     /// What a step runs.
@@ -272,334 +418,31 @@ impl Trainer {
         (u64::from(State::WORDS) * 4, self.gan.metrics.bytes() / u64::from(FLUSH))
     }
 
-    /// Step `t` (from 0), each dispatch timed; waits for it. The same results as a step of [`Trainer::run`].
+    /// Step `t` (from 0), each dispatch timed; waits for it. The same results as [`Trainer::step`].
     ///
     /// # Errors
     /// As [`Timer::run`].
-    pub fn timed_step(&self, t: u32, timer: &mut Timer) -> Result<Timing> {
+    pub async fn timed_step(&self, t: u32, timer: &mut Timer) -> Result<Timing> {
         self.ops.gpu.write(&self.ops.state, &[self.state(t)]);
-        timer.run(&self.gan.step)
+        timer.run(&self.gan.step).await
     }
 
     /// Wall time of step `t`, from recording to the end of the work, nothing else measured.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed.
-    pub fn untimed_step(&self, t: u32) -> Result<Duration> {
+    /// [`crate::Error::Gpu`] if the device failed.
+    pub async fn untimed_step(&self, t: u32) -> Result<Duration> {
         let gpu = &self.ops.gpu;
         gpu.write(&self.ops.state, &[self.state(t)]);
-        let begun = Instant::now();
-        let index = gpu.submit(&self.gan.step, &[])?;
-        gpu.wait(Some(index))?;
-        Ok(begun.elapsed())
+        let begun = gpu.now();
+        gpu.wait(gpu.submit(&self.gan.step, &[]).await?).await?;
+        Ok(gpu.now() - begun)
     }
 
-    /// Trains to the end, or until `stop` asks to end or `max_steps` are done; from the first step, or, after
-    /// [`Trainer::restore`], from where `done` ends.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] after a last snapshot if stopped; [`Error::Diverged`] if a loss is not finite;
-    /// errors of the device and of the observer.
-    pub fn run(
-        &mut self,
-        observer: &mut dyn Observer,
-        stop: &Stop,
-        max_steps: Option<u32>,
-        done: Option<&History>,
-    ) -> Result<Summary> {
-        let all = self.steps_per_epoch.saturating_mul(self.settings.epochs);
-        let steps = max_steps.map_or(all, |m| m.min(all));
-        let mut progress = Progress {
-            step: 0,
-            evaluated: 0,
-            trained: Duration::ZERO,
-            timed_steps: 0,
-            epoch_trained: Duration::ZERO,
-            epoch_steps: 0,
-            sums: MetricSums::default(),
-            saved: (Duration::ZERO, 0),
-        };
-        let mut last = None;
-        match done {
-            None => self.initialise()?,
-            Some(done) => {
-                progress.step = done.steps.len() as u32;
-                if let Some(e) = done.epochs.last() {
-                    progress.evaluated = e.step;
-                    progress.trained = Duration::try_from_secs_f64(e.time.seconds).unwrap_or_default();
-                    progress.timed_steps = if progress.trained.is_zero() { 0 } else { e.step };
-                    last = Some((e.clone(), None));
-                }
-                done.steps[progress.evaluated as usize..].iter().for_each(|m| progress.sums.add(m));
-            }
-        }
-        observer.on(Event::Started(&self.started(progress.step, steps)))?;
-        loop {
-            // A run that was stopped at an epoch's last step has this still to do.
-            let due = self.evaluates_after(progress.step) || progress.step >= steps;
-            if progress.step > progress.evaluated && due {
-                let epoch = progress.step.div_ceil(self.steps_per_epoch);
-                let Some((metrics, test)) = self.evaluate_epoch(observer, epoch, &mut progress, stop)? else {
-                    // What was evaluated already is evaluated again when the run goes on.
-                    return Err(self.interrupted(observer, epoch - 1, &mut progress, steps)?);
-                };
-                last = Some((metrics, Some(test)));
-            }
-            if progress.step >= steps {
-                break;
-            }
-            let epoch = progress.step / self.steps_per_epoch + 1;
-            let end = (epoch * self.steps_per_epoch).min(steps);
-            let begun = Instant::now();
-            let first = progress.step;
-            progress.step = self.epoch(observer, stop, first, end, &mut progress.sums)?;
-            let took = begun.elapsed();
-            progress.trained = progress.trained.saturating_add(took);
-            progress.epoch_trained += took;
-            progress.timed_steps += progress.step - first;
-            progress.epoch_steps += progress.step - first;
-            if stop.is_asked() && progress.step < steps {
-                return Err(self.interrupted(observer, epoch - 1, &mut progress, steps)?);
-            }
-        }
-        let (metrics, test) = last.ok_or_else(|| Error::Usage("no steps to train".into()))?;
-        let test = test.map_or_else(|| self.evaluate(progress.step, Weights::Raw), Ok)?;
-        let summary = self.summary(&progress, &metrics, test);
-        observer.on(Event::Finished(&summary))?;
-        Ok(summary)
+    /// The numbers of step `step` (from 1) from those of its row in the ring; of those that the method does not have, NaN.
+    pub(super) fn metrics_of(&self, step: u32, value: impl Fn(usize) -> f32) -> StepMetrics {
+        step_metrics(step, value, &self.settings)
     }
-
-    /// Saves in the middle of `epoch + 1`; the error of a run that was stopped.
-    fn interrupted(
-        &self,
-        observer: &mut dyn Observer,
-        epoch: u32,
-        progress: &mut Progress,
-        steps: u32,
-    ) -> Result<Error> {
-        self.snapshot(observer, epoch, progress)?;
-        let step = progress.step;
-        Ok(Error::Interrupted(format!("stopped after step {step} of {steps}; the parameters are saved")))
-    }
-
-    /// Steps `first..end`, or until stopped; returns the next step.
-    fn epoch(
-        &mut self,
-        observer: &mut dyn Observer,
-        stop: &Stop,
-        first: u32,
-        end: u32,
-        sums: &mut MetricSums,
-    ) -> Result<u32> {
-        let gpu = &self.ops.gpu;
-        let ring = (SLOTS * METRICS) as usize;
-        let mut flight = VecDeque::new();
-        let mut pending: VecDeque<(u32, u32, Readback)> = VecDeque::new();
-        let mut flushed = first;
-        let mut t = first;
-        while t < end && !stop.is_asked() {
-            if flight.len() >= IN_FLIGHT {
-                let (done, index): (u32, _) = flight.pop_front().expect("not empty");
-                gpu.wait(Some(index))?;
-                while pending.front().is_some_and(|(_, to, _)| *to <= done + 1) {
-                    let (from, to, mut staging) = pending.pop_front().expect("not empty");
-                    self.deliver(observer, from, to, &staging.take(ring)?, sums)?;
-                    self.rings.push(staging);
-                }
-            }
-            gpu.write(&self.ops.state, &[self.state(t)]);
-            let flush = t + 1 - flushed == FLUSH || t + 1 == end;
-            let index = if flush {
-                let mut staging = self.rings.pop().unwrap_or_else(|| Readback::new(gpu, ring));
-                let index = gpu.submit(&self.gan.step, &[(&self.gan.metrics, &staging)])?;
-                staging.request();
-                pending.push_back((flushed, t + 1, staging));
-                flushed = t + 1;
-                index
-            } else {
-                gpu.submit(&self.gan.step, &[])?
-            };
-            flight.push_back((t, index));
-            t += 1;
-        }
-        gpu.wait(None)?;
-        for (from, to, mut staging) in pending {
-            self.deliver(observer, from, to, &staging.take(ring)?, sums)?;
-            self.rings.push(staging);
-        }
-        if flushed < t {
-            let values: Vec<f32> = gpu.read(&self.gan.metrics)?;
-            self.deliver(observer, flushed, t, &values, sums)?;
-        }
-        Ok(t)
-    }
-
-    fn deliver(
-        &self,
-        observer: &mut dyn Observer,
-        from: u32,
-        to: u32,
-        ring: &[f32],
-        sums: &mut MetricSums,
-    ) -> Result<()> {
-        let ssl = self.settings.method == Method::Ssl;
-        let mut steps = Vec::with_capacity((to - from) as usize);
-        for t in from..to {
-            let at = (t % SLOTS * METRICS) as usize;
-            let row = &ring[at..at + METRICS as usize];
-            let step = step_metrics(t + 1, |i| row[i], &self.settings);
-            sums.add(&step);
-            steps.push(step);
-        }
-        let failed = steps.iter().find(|m| !m.is_finite(ssl)).map(|m| {
-            let (d, g) = (m.loss_discriminator, m.loss_generator);
-            diverged(m.step, &format!("a loss or a parameter is not finite (L_D = {d}, L_G = {g})"))
-        });
-        observer.on(Event::Steps(&steps))?;
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Evaluates D on the test images.
-    ///
-    /// # Errors
-    /// [`Error::Gpu`] if the device failed.
-    pub fn evaluate(&self, step: u32, weights: Weights) -> Result<Evaluation> {
-        let whole = self.evaluate_split(&self.test, step, weights, &Stop::new())?;
-        Ok(whole.expect("nothing stops it"))
-    }
-
-    fn evaluate_split(
-        &self,
-        split: &SplitEvaluator,
-        step: u32,
-        weights: Weights,
-        stop: &Stop,
-    ) -> Result<Option<Evaluation>> {
-        self.evaluator.run(&self.ops, split, self.state(step.saturating_sub(1)), weights, stop)
-    }
-
-    /// Evaluates, draws and saves after an epoch; `None` and none of it if `stop` asks to leave the evaluation.
-    fn evaluate_epoch(
-        &self,
-        observer: &mut dyn Observer,
-        epoch: u32,
-        progress: &mut Progress,
-        stop: &Stop,
-    ) -> Result<Option<(EpochMetrics, Evaluation)>> {
-        let step = progress.step;
-        let evaluate = |split, weights| self.evaluate_split(split, step, weights, stop);
-        let Some(raw) = evaluate(&self.test, Weights::Raw)? else { return Ok(None) };
-        let Some(averaged) = evaluate(&self.test, Weights::Averaged)? else { return Ok(None) };
-        let held_out = self.held_out.as_ref().map(|split| evaluate(split, Weights::Raw)).transpose()?;
-        if held_out == Some(None) {
-            return Ok(None);
-        }
-        let held_out = held_out.flatten();
-        let seconds = progress.epoch_trained.as_secs_f64();
-        let rate = per_step(seconds, progress.epoch_steps);
-        let sums = std::mem::take(&mut progress.sums);
-        let mean = |i: usize| (sums.sum[i] / f64::from(sums.count.max(1))) as f32;
-        let metrics = EpochMetrics {
-            epoch,
-            step,
-            mean: step_metrics(step, mean, &self.settings),
-            test_accuracy: raw.accuracy,
-            test_accuracy_ema: averaged.accuracy,
-            test_loss: raw.loss,
-            validation_accuracy: held_out.as_ref().map(|h| h.accuracy),
-            validation_loss: held_out.as_ref().map(|h| h.loss),
-            time: EpochTime {
-                seconds: progress.trained.as_secs_f64(),
-                ms_per_step: rate.0,
-                images_per_second: rate.1 * f64::from(self.images_per_step()),
-            },
-        };
-        progress.evaluated = step;
-        progress.epoch_trained = Duration::ZERO;
-        progress.epoch_steps = 0;
-        observer.on(Event::Epoch(&metrics))?;
-        if self.settings.method == Method::Ssl {
-            let images = self.sampler.run(&self.ops, self.settings.seed)?;
-            observer.on(Event::Samples { epoch, dims: self.model.data.image, images: &images })?;
-        }
-        self.snapshot(observer, step / self.steps_per_epoch, progress)?;
-        Ok(Some((metrics, raw)))
-    }
-
-    fn snapshot(&self, observer: &mut dyn Observer, epoch: u32, progress: &mut Progress) -> Result<()> {
-        let (begun, step) = (Instant::now(), progress.step);
-        let checkpoint = self.checkpoint(epoch, step)?;
-        // The last update may have broken what no loss has seen yet; the checkpoint before it stays the newest.
-        if let Some(t) = checkpoint.tensors.iter().find(|t| !t.is_finite()) {
-            return Err(diverged(step, &format!("{} is not finite", t.name)));
-        }
-        observer.on(Event::Checkpoint { epoch, checkpoint: &checkpoint })?;
-        progress.saved.0 += begun.elapsed();
-        progress.saved.1 += 1;
-        Ok(())
-    }
-
-    fn images_per_step(&self) -> u32 {
-        self.gan.d_step.rows.total()
-    }
-
-    fn started(&self, done: u32, steps: u32) -> Started {
-        let s = self.ops.gpu.summary();
-        Started {
-            steps,
-            done,
-            steps_per_epoch: self.steps_per_epoch,
-            epochs: self.settings.epochs,
-            images_per_step: self.images_per_step(),
-            adapter: s.name.clone(),
-            driver: s.driver_text(),
-            backend: s.backend.clone(),
-        }
-    }
-
-    fn summary(&self, progress: &Progress, last: &EpochMetrics, test: Evaluation) -> Summary {
-        let started = self.started(0, progress.step);
-        let seconds = progress.trained.as_secs_f64();
-        let rate = per_step(seconds, progress.timed_steps);
-        Summary {
-            method: self.settings.method.name().into(),
-            model: self.model.name.clone(),
-            dataset: self.dataset.clone(),
-            labels: self.settings.labels,
-            seed: self.settings.seed,
-            label_seed: self.settings.label_seed,
-            epochs: progress.step / self.steps_per_epoch,
-            steps: progress.step,
-            batch_size: self.settings.batch_size,
-            test_accuracy: last.test_accuracy,
-            test_accuracy_ema: last.test_accuracy_ema,
-            seconds,
-            ms_per_step: rate.0,
-            ms_per_save: (progress.saved.1 > 0)
-                .then(|| per_step(progress.saved.0.as_secs_f64(), progress.saved.1).0),
-            images_per_second: rate.1 * f64::from(self.images_per_step()),
-            adapter: started.adapter,
-            driver: started.driver,
-            backend: started.backend,
-            gpu_bytes: Some(self.ops.gpu.reserved()),
-            host_peak_bytes: None,
-            confusion: test.confusion,
-        }
-    }
-}
-
-fn diverged(step: u32, what: &str) -> Error {
-    Error::Diverged(format!(
-        "step {step}: {what}: training has diverged; use a smaller --learning-rate or another --seed"
-    ))
-}
-
-/// Milliseconds per step and steps per second; zeros where nothing was timed.
-fn per_step(seconds: f64, steps: u32) -> (f64, f64) {
-    if steps == 0 || seconds <= 0.0 {
-        return (0.0, 0.0);
-    }
-    (1e3 * seconds / f64::from(steps), f64::from(steps) / seconds)
 }
 
 fn step_metrics(step: u32, value: impl Fn(usize) -> f32, settings: &Settings) -> StepMetrics {

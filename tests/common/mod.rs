@@ -4,11 +4,12 @@
 
 use ssgan::gpu::wgsl::Defines;
 use ssgan::gpu::{AdapterChoice, Gpu, Precision};
+use ssgan::native;
 
 /// The default adapter with cooperative matrices, for tests that are ignored where there may be none.
 pub fn open_mixed(checked: bool) -> Gpu {
     let choice = AdapterChoice { precision: Precision::Mixed, ..AdapterChoice::default() };
-    Gpu::open_with(&choice, checked).unwrap_or_else(|e| panic!("{e}"))
+    native::open_with(&choice, checked).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// One shader file with the definitions that select its variants.

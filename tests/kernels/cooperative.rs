@@ -4,6 +4,7 @@ use crate::common::open_mixed;
 use crate::harness::{Output, Slack, input, numbers, run_with, wide};
 use crate::{conv, gemm};
 use ssgan::gpu::Gpu;
+use ssgan::native::BlockOn;
 use ssgan::ops::{Gemm, GradientIn, Operand, Ops, Product, Right, State, Tile, Tiling, tune};
 use ssgan::reference::dense::{matmul, transpose};
 use ssgan::reference::nmse;
@@ -144,7 +145,8 @@ fn tuning() {
     let mut tiles = Tile::cooperative(side(&gpu), lanes(&gpu));
     tiles.push(Tile::portable()[4]);
     for _ in 0..2 {
-        let trials = gpu.aside(|| tune::trials(&gpu, &product, &tiles, 2, &Default::default())).unwrap();
+        let trials =
+            gpu.aside(tune::trials(&gpu, &product, &tiles, 2, &Default::default())).block_on().unwrap();
         assert_eq!(trials.len(), tiles.len());
         assert!(trials.iter().all(|t| t.agrees && t.seconds > 0.0), "{trials:?}");
         tiles.reverse();

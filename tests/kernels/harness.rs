@@ -2,6 +2,7 @@
 
 use crate::common::TABLE;
 use ssgan::gpu::{ALIGN, AdapterChoice, Gpu, Program, Tensor};
+use ssgan::native::{self, BlockOn};
 use ssgan::ops::{Operand, Ops, RightOperand, State, Tile, Tiling};
 use ssgan::reference::dense::transpose;
 use ssgan::reference::{assert_close, assert_nmse};
@@ -17,7 +18,7 @@ pub const RTOL: f64 = 1e-5;
 
 /// The default adapter. `checked` keeps the bounds checks of WGSL.
 pub fn open(checked: bool) -> Gpu {
-    Gpu::open_with(&AdapterChoice::default(), checked)
+    native::open_with(&AdapterChoice::default(), checked)
         .unwrap_or_else(|e| panic!("these tests need an adapter: {e}"))
 }
 
@@ -102,7 +103,7 @@ impl Output {
 
     /// The values, the guards having been checked.
     pub fn read<T: bytemuck::Pod>(&self, gpu: &Gpu, name: &str) -> Vec<T> {
-        let bits: Vec<u32> = gpu.read(&self.all).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let bits: Vec<u32> = gpu.read(&self.all).block_on().unwrap_or_else(|e| panic!("{name}: {e}"));
         let end = ALIGN + self.tensor.len();
         let free = if self.slack == Slack::Vec4 { ALIGN + 4 * self.tensor.vec4s() as usize } else { end };
         for (i, b) in bits.iter().enumerate().filter(|(i, _)| *i < ALIGN || *i >= free) {
@@ -126,7 +127,7 @@ pub fn packed(ops: &Ops, a: Operand, k: u32, n: u32, values: &[f32]) -> RightOpe
     let (v, right) = (input(&ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
     let mut p = Program::new();
     ops.pack_weights(&mut p, "test", &v, 1, None, &right, None).unwrap_or_else(|e| panic!("{e}"));
-    ops.gpu.submit(&p, &[]).unwrap_or_else(|e| panic!("{e}"));
+    ops.gpu.submit(&p, &[]).block_on().unwrap_or_else(|e| panic!("{e}"));
     right
 }
 
@@ -172,8 +173,8 @@ pub fn run_with(
         assert!(known, "{} {:?} is not in the table of kernels", d.kernel.name, d.kernel.defines);
     }
     ops.gpu.write(&ops.state, &[state]);
-    let index = ops.gpu.submit(&program, &[]).unwrap_or_else(|e| panic!("{e}"));
-    ops.gpu.wait(Some(index)).unwrap_or_else(|e| panic!("{e}"));
+    let index = ops.gpu.submit(&program, &[]).block_on().unwrap_or_else(|e| panic!("{e}"));
+    ops.gpu.wait(index).block_on().unwrap_or_else(|e| panic!("{e}"));
     program
 }
 

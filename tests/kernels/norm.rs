@@ -3,6 +3,7 @@
 use crate::gemm::{ACTIVATIONS, activate};
 use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
 use ssgan::gpu::Gpu;
+use ssgan::native::BlockOn;
 use ssgan::ops::{Activation, BatchNorm, State};
 use ssgan::reference::assert_nmse;
 use ssgan::reference::batch_norm::{ChannelStats, batch_norm_backward, batch_norm_forward};
@@ -95,9 +96,9 @@ fn statistics(gpu: &Gpu, (before, count, after, cols): (u32, u32, u32, u32)) {
     });
     let stats = ChannelStats::of(&wide(part(&x, before, count, cols)), cols as usize);
     for (mean, variance) in &kept {
-        values(&name, &stats.mean, &gpu.read::<f32>(mean).expect("mean"), 0.0);
+        values(&name, &stats.mean, &gpu.read::<f32>(mean).block_on().expect("mean"), 0.0);
         // The inputs are spaced by 4e-6 and exact; deviations from a rounded mean are not.
-        values(&name, &stats.var, &gpu.read::<f32>(variance).expect("variance"), 1e-9);
+        values(&name, &stats.var, &gpu.read::<f32>(variance).block_on().expect("variance"), 1e-9);
     }
     // Moved once, by the call that was given the averages.
     let (mut mean, mut var) = (wide(&numbers(74, cols)), vec![0.75; cols as usize]);

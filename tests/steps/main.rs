@@ -12,13 +12,14 @@ use ssgan::error::Result;
 use ssgan::gpu::{AdapterChoice, Gpu, Precision};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
+use ssgan::native::{self, BlockOn};
 use ssgan::ops::{Product, Tile};
 use ssgan::reference::affine::{Affine, warp};
 use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
-use ssgan::train::{Scratch, Stop, Tiles, Trainer, permute_weights, trace_step};
+use ssgan::train::{Scratch, Stop, Tiles, Trainer, permute_weights, run, trace_step};
 use twin::{Pass, Twin, prefixes};
 
 /// Steps of a whole run.
@@ -36,7 +37,7 @@ const SEED: u64 = (7 << 32) + 5;
 const RUN_TOLERANCE: f64 = 2e-4;
 
 fn gpu() -> Gpu {
-    Gpu::open(&AdapterChoice::default()).unwrap()
+    native::open(&AdapterChoice::default()).unwrap()
 }
 
 fn ssl() -> Settings {
@@ -91,12 +92,13 @@ impl Recorder {
     fn run(model: &ModelShape, settings: &Settings, data: &Dataset, tiles: Choice) -> Recorder {
         let gpu = gpu();
         let mut recorder = Recorder::default();
-        let tiles = || match tiles {
-            Some(choose) => Tiles::of(&gpu, model, settings, 1, |p| Ok(choose(&gpu, p))),
-            None => Ok(Tiles::tables()),
+        let tiles = match tiles {
+            Some(choose) => Tiles::by(&gpu, model, settings, |p| choose(&gpu, p)),
+            None => Tiles::tables(),
         };
-        let mut trainer = Trainer::with_tiles(&gpu, model, settings, data, Scratch::Shared, tiles).unwrap();
-        trainer.run(&mut recorder, &Stop::new(), None, None).unwrap();
+        let mut trainer =
+            Trainer::with_tiles(&gpu, model, settings, data, Scratch::Shared, &tiles).block_on().unwrap();
+        run(&mut trainer, &mut recorder, &Stop::new(), None, None).block_on().unwrap();
         recorder
     }
 }
@@ -405,7 +407,7 @@ fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], 
 /// One step on the GPU, with everything it made, and the twin's from the same state.
 fn both(gpu: &Gpu, model: &ModelShape, settings: &Settings, step: u32) -> (Checkpoint, Twin, Pass) {
     let data = data_set(model, IMAGES);
-    let trace = trace_step(gpu, model, settings, &data, step).unwrap();
+    let trace = trace_step(gpu, model, settings, &data, step).block_on().unwrap();
     let mut twin = Twin::new(model, settings, &data);
     twin.state.step = step;
     load_state(&mut twin, &trace);
@@ -534,9 +536,10 @@ fn every_product_has_its_tile() {
     for model in [model(DNN, 6, 1), model(CNN_SEPARATE, 8, 1), model(CNN_JOINED, 8, 3)] {
         let data = data_set(&model, IMAGES);
         for settings in [ssl(), supervised()] {
-            let tiles = || Tiles::of(&gpu, &model, &settings, 1, |p| Ok(smallest_workgroup_tile(&gpu, p)));
-            let trainer =
-                Trainer::with_tiles(&gpu, &model, &settings, &data, Scratch::Shared, tiles).unwrap();
+            let tiles = Tiles::by(&gpu, &model, &settings, |p| smallest_workgroup_tile(&gpu, p));
+            let trainer = Trainer::with_tiles(&gpu, &model, &settings, &data, Scratch::Shared, &tiles)
+                .block_on()
+                .unwrap();
             for d in &trainer.program().dispatches {
                 let other = d.kernel.name == "gemm_subgroup"
                     || d.kernel.defines.get("TM").is_some_and(|rows| rows != "32");

@@ -3,6 +3,7 @@
 use super::models::{CNN_JOINED, CNN_SEPARATE, DNN, data_set, model};
 use super::{Comparison, gpu, ssl, supervised, values};
 use ssgan::app::run::checkpoint::{self, save_with};
+use ssgan::native::BlockOn;
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, Settings};
 use ssgan::train::trace_step;
@@ -40,7 +41,7 @@ const STEP: u32 = 3;
 
 fn trace(toml: &str, (side, channels): (u32, u32), settings: &Settings) -> Checkpoint {
     let model = model(toml, side, channels);
-    trace_step(&gpu(), &model, settings, &data_set(&model, 40), STEP).unwrap()
+    trace_step(&gpu(), &model, settings, &data_set(&model, 40), STEP).block_on().unwrap()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::output;
 use crate::app::report::table::{Align, Table};
 use crate::error::{Error, Result};
 use crate::gpu::{self, AdapterSummary};
+use crate::native;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -13,7 +14,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let adapters = gpu::list_adapters();
+    let adapters = native::list_adapters();
     if args.json {
         output::print_json(&adapters)?;
     } else if !adapters.is_empty() {

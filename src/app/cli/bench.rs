@@ -11,8 +11,8 @@ use crate::app::report::plot;
 use crate::app::report::table::{Align, Table};
 use crate::app::run::tiles;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
 use crate::model::parse;
+use crate::native::{self, BlockOn};
 use crate::ops::Tile;
 use crate::text;
 use crate::train::settings::{Method, Settings};
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn kernel(args: &KernelArgs) -> Result<()> {
     let KernelArg::Gemm = args.kernel;
     let product = product(&args.shape, args.columns)?;
-    let gpu = Gpu::open(&args.adapter.choice())?;
+    let gpu = native::open(&args.adapter.choice())?;
     let mut tiles = Tile::of(&gpu);
     if args.variant != "all" {
         let names: Vec<String> = tiles.iter().map(ToString::to_string).collect();
@@ -205,13 +205,14 @@ fn step(args: &StepArgs) -> Result<()> {
         ..Settings::defaults(Method::Ssl, false)
     };
     let set = load::dataset(&settings, &mut progress)?;
-    let gpu = Gpu::open(&args.adapter.choice())?;
+    let gpu = native::open(&args.adapter.choice())?;
     let mut trainers = vec![];
     for name in &args.model {
         let (spec, source) = model_file::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
-        let chosen = || Ok(tiles::measure(&gpu, &model, &settings, |_| Ok(()))?.0);
-        trainers.push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, chosen)?);
+        let (chosen, _) = tiles::measure(&gpu, &model, &settings, |_| Ok(()))?;
+        trainers
+            .push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, &chosen).block_on()?);
     }
     if args.paced {
         return match trainers.as_slice() {
@@ -260,7 +261,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     if let Some(file) = &args.plot {
         output::check_file(file, Kind::Picture)?;
     }
-    let gpu = Gpu::open(&args.adapter.choice())?;
+    let gpu = native::open(&args.adapter.choice())?;
     let mut models = vec![];
     for model in &args.model {
         let mut points = vec![];
@@ -318,7 +319,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
 
 /// A step for every line on standard input, so that another program can take turns with it.
 fn paced(trainer: &Trainer) -> Result<()> {
-    trainer.initialise()?;
+    trainer.initialise().block_on()?;
     let summary = trainer.gpu().summary();
     output::print(&format!(
         "{}\n",
@@ -331,7 +332,7 @@ fn paced(trainer: &Trainer) -> Result<()> {
     ))?;
     for (t, line) in std::io::stdin().lines().enumerate() {
         line.map_err(Error::io("read", "standard input"))?;
-        let ms = 1e3 * trainer.untimed_step(t as u32)?.as_secs_f64();
+        let ms = 1e3 * trainer.untimed_step(t as u32).block_on()?.as_secs_f64();
         output::print(&format!("{}\n", json!({ "ms": ms })))?;
     }
     Ok(())

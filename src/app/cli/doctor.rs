@@ -5,7 +5,8 @@ use super::{load, output};
 use crate::app::cache;
 use crate::app::source::{self, DIGITS, NAMES};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Gpu};
+use crate::gpu;
+use crate::native::{self, BlockOn};
 use serde::Serialize;
 use std::path::Path;
 
@@ -82,7 +83,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
-    let gpu = match Gpu::open(&args.adapter.choice()) {
+    let gpu = match native::open(&args.adapter.choice()) {
         Ok(gpu) => gpu,
         Err(e) => {
             checks.push(Check { what: "adapter", ok: false, needed: true, detail: e.to_string() });
@@ -96,7 +97,7 @@ fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
     let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };
     let features = format!("{features}; subgroups of {} to {}", a.subgroup_min, a.subgroup_max);
     checks.push(Check::new("features", false, Ok(features)));
-    let test = crate::ops::self_test(&gpu);
+    let test = crate::ops::self_test(&gpu).block_on();
     let failed = test.as_ref().err().map(ToString::to_string);
     checks.push(Check::new("self-test", true, test));
     failed.map_or(Ok(()), |reason| Err(Error::Gpu(format!("the self-test failed: {reason}"))))

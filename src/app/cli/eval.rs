@@ -6,7 +6,7 @@ use super::output::{self, Kind};
 use crate::app::report::confusion;
 use crate::app::run::checkpoint::in_file;
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::native::{self, BlockOn};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -43,8 +43,9 @@ pub fn run(args: &Args) -> Result<()> {
         };
         progress.note(&format!("trained on {own}, testing on {}", set.name));
     }
-    let gpu = Gpu::open(&args.adapter.choice())?;
+    let gpu = native::open(&args.adapter.choice())?;
     let result = crate::train::evaluate(&gpu, &trained.model, &trained.checkpoint, &set, args.averaged)
+        .block_on()
         .map_err(in_file(&trained.path))?;
     let picture = || match &args.confusion {
         Some(path) => confusion::picture(&result.confusion).save(path),

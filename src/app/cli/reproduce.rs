@@ -14,9 +14,9 @@ use crate::app::run::interrupt;
 use crate::app::run::{Options, Run, begun, go_on};
 use crate::app::source;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::model::spec::ModelSpec;
+use crate::native;
 use crate::train::settings::Settings;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -119,7 +119,7 @@ pub fn run(args: &Args) -> Result<()> {
     let set = source::load(&request, &mut progress)?;
     let info = out.claim(&set)?;
     go_on(stop)?;
-    let mut gpu = Gpu::open(&args.adapter.choice())?;
+    let mut gpu = native::open(&args.adapter.choice())?;
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {

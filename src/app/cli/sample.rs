@@ -6,7 +6,7 @@ use super::output::{self, Kind};
 use crate::app::report::grid;
 use crate::app::run::checkpoint::in_file;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::native::{self, BlockOn};
 use crate::train::settings::Method;
 use std::path::PathBuf;
 
@@ -38,8 +38,9 @@ pub fn run(args: &Args) -> Result<()> {
         let path = trained.path.display();
         return Err(Error::Usage(format!("{path} is of a supervised run, which trains no generator")));
     }
-    let gpu = Gpu::open(&args.adapter.choice())?;
+    let gpu = native::open(&args.adapter.choice())?;
     let images = crate::train::sample(&gpu, &trained.model, &trained.checkpoint, args.count, args.seed)
+        .block_on()
         .map_err(in_file(&trained.path))?;
     grid::grid(&images, trained.model.data.image).save(&args.out)?;
     if args.json {

@@ -6,8 +6,8 @@ use super::output::{self, Kind};
 use crate::app::run::adapter::asked;
 use crate::app::run::checkpoint::save_with;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
 use crate::model::parse;
+use crate::native::{self, BlockOn};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -34,8 +34,8 @@ pub fn run(args: &Args) -> Result<()> {
     let s = &resolved.settings;
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = Gpu::open(&asked(s.adapter_choice()))?;
-    let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step - 1)?;
+    let gpu = native::open(&asked(s.adapter_choice()))?;
+    let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step - 1).block_on()?;
     let texts = BTreeMap::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),
         ("config_toml".to_string(), resolved.config_toml()?),

@@ -9,7 +9,7 @@ use crate::app::run::interrupt;
 use crate::app::run::{Options, Run, go_on};
 use crate::app::text::count;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::native;
 use crate::train::event::Summary;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let set = load::dataset(&run.resolved.settings, &mut progress)?;
     go_on(stop)?;
-    let mut gpu = Gpu::open(&asked(run.resolved.settings.adapter_choice()))?;
+    let mut gpu = native::open(&asked(run.resolved.settings.adapter_choice()))?;
     let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
     let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);

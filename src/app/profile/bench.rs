@@ -3,6 +3,7 @@
 use super::Spread;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Timer};
+use crate::native::BlockOn;
 use crate::ops::{Gemm, Operand, Ops, ProductKind, Right, Tile, Tiling};
 use crate::reference::{dense, nmse};
 use crate::rng::{self, Counter};
@@ -100,7 +101,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         if let Some(packed) = &packed {
             let mut pack = Program::new();
             ops.pack_weights(&mut pack, "bench", &weights, 1, None, packed, None)?;
-            gpu.submit(&pack, &[])?;
+            gpu.submit(&pack, &[]).block_on()?;
         }
         let a = (&ta, product.operand());
         let b = packed.as_ref().map_or(Right::Rows(&tb), Right::Packed);
@@ -108,8 +109,8 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue, gradient_in };
         ops.gemm(&mut p, "bench", g)?;
         gpu.write(&out, &vec![f32::NAN; out.len()]);
-        gpu.submit(&p, &[])?;
-        let all: Vec<f32> = gpu.read(&out)?;
+        gpu.submit(&p, &[]).block_on()?;
+        let all: Vec<f32> = gpu.read(&out).block_on()?;
         let got: Vec<f32> =
             checked.iter().flat_map(|&r| &all[(r * n) as usize..((r + 1) * n) as usize]).copied().collect();
         let error = nmse(&want, &got).unwrap_or(f64::INFINITY);
@@ -126,7 +127,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
     let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
     for _ in 0..runs {
         for (_, p, _, times) in &mut programs {
-            let timing = timer.run(p)?;
+            let timing = timer.run(p).block_on()?;
             // From the first begin to the last end, both passes of a split product.
             let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
             times.push(last.unwrap_or(timing.wall));
@@ -179,11 +180,11 @@ pub fn steps(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Spread
 pub fn turns(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Vec<f64>>> {
     let mut times = vec![vec![]; trainers.len()];
     for t in trainers {
-        t.initialise()?;
+        t.initialise().block_on()?;
     }
     for step in 0..warmup + runs {
         for (trainer, times) in trainers.iter().zip(&mut times) {
-            let seconds = trainer.untimed_step(step)?.as_secs_f64();
+            let seconds = trainer.untimed_step(step).block_on()?.as_secs_f64();
             if step >= warmup {
                 times.push(seconds);
             }

@@ -10,6 +10,7 @@ use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims};
 use crate::model::spec::{LayerOp, LayerSpec, ModelSpec, Units};
+use crate::native::BlockOn;
 use crate::train::settings::{Method, Settings};
 use crate::train::{Scratch, Trainer, Tune};
 use serde::Serialize;
@@ -130,7 +131,8 @@ pub fn measure(
     let (base, _) = trainer(gpu, &spec, tune, BASE)?;
     let mut points = vec![];
     for &value in axis.values() {
-        let (cost, refused) = match gpu.aside(|| cost(gpu, &spec, tune, Size::with(axis, value), &base, runs))
+        let size = Size::with(axis, value);
+        let (cost, refused) = match gpu.aside(async { cost(gpu, &spec, tune, size, &base, runs) }).block_on()
         {
             Ok(cost) => (Some(cost), None),
             Err(e @ (Error::Gpu(_) | Error::Adapter(_) | Error::Usage(_))) => (None, Some(e.to_string())),
@@ -167,8 +169,8 @@ fn trainer(gpu: &Gpu, spec: &ModelSpec, tune: Option<Tune>, size: Size) -> Resul
     let model = parse::check(&spec, "", &spec.name, set.shape)?;
     let settings = Settings { batch_size: size.batch, tune, ..Settings::defaults(Method::Ssl, false) };
     let before = gpu.memory().asked;
-    let chosen = || Ok(tiles::measure(gpu, &model, &settings, |_| Ok(()))?.0);
-    let trainer = Trainer::with_tiles(gpu, &model, &settings, &set, Scratch::Shared, chosen)?;
+    let (chosen, _) = tiles::measure(gpu, &model, &settings, |_| Ok(()))?;
+    let trainer = Trainer::with_tiles(gpu, &model, &settings, &set, Scratch::Shared, &chosen).block_on()?;
     Ok((trainer, gpu.memory().asked - before))
 }
 
@@ -261,7 +263,7 @@ mod tests {
     /// Of a network small enough for a test: more rows cost at least twice the operations, and more memory.
     #[test]
     fn costs() {
-        let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
+        let gpu = crate::native::open(&AdapterChoice::default()).unwrap();
         let (mut spec, _) = model_file::load("dnn").unwrap();
         for layer in spec.discriminator.layers.iter_mut().chain(&mut spec.generator.layers) {
             if let LayerOp::Dense { units: Units::Count(n), .. } = &mut layer.op {

@@ -4,6 +4,7 @@
 use crate::app::cache;
 use crate::error::Result;
 use crate::gpu::{Gpu, Program, Timer};
+use crate::native::BlockOn;
 use crate::ops::Ops;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +47,7 @@ impl Roofs {
         let mut best = |p: &Program| -> Result<f64> {
             let mut shortest = f64::INFINITY;
             for _ in 0..RUNS {
-                let timing = timer.run(p)?;
+                let timing = timer.run(p).block_on()?;
                 shortest = shortest.min(timing.seconds(0).filter(|s| *s > 0.0).unwrap_or(timing.wall));
             }
             Ok(shortest)

@@ -3,6 +3,7 @@
 use super::{FORMAT, Profile, Row, Spread, Whole};
 use crate::error::Result;
 use crate::gpu::{Dispatch, Timer, Timing, shader_hash};
+use crate::native::BlockOn;
 use crate::train::Trainer;
 use std::time::Instant;
 
@@ -22,18 +23,18 @@ pub struct Samples {
 /// # Errors
 /// [`crate::error::Error::Gpu`] if the device failed.
 pub fn sample(trainer: &Trainer, timer: &mut Timer, warmup: u32, steps: u32) -> Result<Samples> {
-    trainer.initialise()?;
+    trainer.initialise().block_on()?;
     let mut t = 0;
     for _ in 0..warmup {
-        trainer.timed_step(t, timer)?;
+        trainer.timed_step(t, timer).block_on()?;
         t += 1;
     }
     let origin = Instant::now();
     let mut samples = Samples { steps: vec![], untimed: vec![], warmup };
     for _ in 0..steps {
         let begun = origin.elapsed().as_secs_f64();
-        samples.steps.push((t, begun, trainer.timed_step(t, timer)?));
-        samples.untimed.push(trainer.untimed_step(t + 1)?.as_secs_f64());
+        samples.steps.push((t, begun, trainer.timed_step(t, timer).block_on()?));
+        samples.untimed.push(trainer.untimed_step(t + 1).block_on()?.as_secs_f64());
         t += 2;
     }
     Ok(samples)

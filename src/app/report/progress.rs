@@ -114,6 +114,11 @@ impl Progress {
                     ));
                 }
             }
+            Event::Progress { step } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(u64::from(step));
+                }
+            }
             Event::Samples { .. } | Event::Checkpoint { .. } => {}
         }
     }

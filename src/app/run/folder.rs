@@ -252,9 +252,10 @@ pub fn timestamp(time: SystemTime, basic: bool) -> String {
     }
 }
 
-/// File name of a checkpoint after `epoch` whole epochs; `partial` for one that was interrupted in the next.
-pub fn checkpoint_name(epoch: u32, partial: bool) -> String {
-    format!("checkpoints/epoch-{epoch:02}{}.safetensors", if partial { "-interrupted" } else { "" })
+/// File name of a checkpoint after `epoch` whole epochs; in the middle of the next one, after which `step` of the run.
+pub fn checkpoint_name(epoch: u32, step: Option<u32>) -> String {
+    let step = step.map_or(String::new(), |step| format!("-step-{step}"));
+    format!("checkpoints/epoch-{epoch:02}{step}.safetensors")
 }
 
 /// File name of the images generated after an epoch.
@@ -262,12 +263,16 @@ pub fn sample_name(epoch: u32) -> String {
     format!("samples/epoch-{epoch:02}.png")
 }
 
-/// Epochs and whether it is later than a whole epoch: the order of checkpoints.
-fn checkpoint_age(name: &str) -> Option<(u32, bool)> {
+/// Whole epochs and, in the middle of the next one, the step: the order of checkpoints.
+type Age = (u32, Option<u32>);
+
+fn checkpoint_age(name: &str) -> Option<Age> {
     let middle = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?;
-    match middle.strip_suffix("-interrupted") {
-        Some(n) => Some((n.parse().ok()?, true)),
-        None => Some((middle.parse().ok()?, false)),
+    match middle.split_once('-') {
+        // As earlier versions called them; there was one for an epoch.
+        Some((n, "interrupted")) => Some((n.parse().ok()?, Some(0))),
+        Some((n, step)) => Some((n.parse().ok()?, Some(step.strip_prefix("step-")?.parse().ok()?))),
+        None => Some((middle.parse().ok()?, None)),
     }
 }
 
@@ -276,6 +281,19 @@ fn checkpoint_age(name: &str) -> Option<(u32, bool)> {
 /// # Errors
 /// [`Error::Io`] if the folder cannot be read.
 pub fn checkpoints(run: &Path) -> Result<Vec<PathBuf>> {
+    Ok(aged(run)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Those in the middle of the epoch after `epoch` whole ones.
+///
+/// # Errors
+/// As [`checkpoints`].
+pub fn within_epoch(run: &Path, epoch: u32) -> Result<Vec<PathBuf>> {
+    let within = |(age, _): &(Age, PathBuf)| age.0 == epoch && age.1.is_some();
+    Ok(aged(run)?.into_iter().filter(within).map(|(_, path)| path).collect())
+}
+
+fn aged(run: &Path) -> Result<Vec<(Age, PathBuf)>> {
     let sub = run.join("checkpoints");
     let folder = if sub.is_dir() { sub } else { run.to_path_buf() };
     let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
@@ -284,7 +302,7 @@ pub fn checkpoints(run: &Path) -> Result<Vec<PathBuf>> {
         .filter_map(|e| Some((checkpoint_age(e.file_name().to_str()?)?, e.path())))
         .collect();
     found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 /// What a user means by `RUN|CHECKPOINT`: a file itself, or a run folder's newest checkpoint.

@@ -89,11 +89,11 @@ fn the_newest_checkpoint_is_found() {
     let e = resolve_checkpoint(dir.path()).unwrap_err();
     assert!(e.exit_code() == 7 && e.to_string().contains("name a run folder"), "{e}");
     fs::create_dir(dir.path().join("checkpoints")).unwrap();
-    for (epoch, partial) in [(9, false), (100, false), (100, true), (10, false)] {
-        fs::write(dir.path().join(checkpoint_name(epoch, partial)), "").unwrap();
+    for (epoch, step) in [(9, None), (100, None), (100, Some(1000)), (100, Some(998)), (10, None)] {
+        fs::write(dir.path().join(checkpoint_name(epoch, step)), "").unwrap();
         fs::write(dir.path().join("checkpoints/epoch-999.txt"), "").unwrap();
     }
-    let newest = dir.path().join("checkpoints/epoch-100-interrupted.safetensors");
+    let newest = dir.path().join("checkpoints/epoch-100-step-1000.safetensors");
     assert_eq!(resolve_checkpoint(dir.path()).unwrap(), newest);
     assert_eq!(resolve_checkpoint(&dir.path().join("checkpoints")).unwrap(), newest);
     // A clock that stepped backwards between them changes nothing: the name says which is newer.

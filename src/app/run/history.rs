@@ -1,7 +1,7 @@
 //! What a run's metrics files say of the steps so far, for a run that goes on.
 
 use crate::error::{Error, Result};
-use crate::train::event::{EpochMetrics, EpochTime, History, StepMetrics};
+use crate::train::event::{EpochMetrics, EpochTime, History, StepMetrics, TimeAt};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(super) enum JsonRow {
     Epoch(EpochMetrics),
 }
 
-/// Columns of `timing.csv`, a row for every evaluated epoch.
+/// Columns of `timing.csv`, a row for every evaluated epoch, and for each interruption.
 pub const TIMING_COLUMNS: &str = "epoch,step,seconds,ms_per_step,images_per_second";
 
 /// Reads a run folder's `metrics.jsonl` and `timing.csv`. A last line that was not written to its end, and what
@@ -50,21 +50,28 @@ pub fn parse(metrics: &str, timing: &str) -> History {
             _ => break,
         }
     }
-    let mut epochs = history.epochs.iter_mut().peekable();
-    for line in timing.lines().skip(1) {
-        let cells: Vec<&str> = line.split(',').collect();
-        let [_, step, rest @ ..] = cells.as_slice() else { continue };
-        let numbers: Vec<f64> = rest.iter().filter_map(|c| c.parse().ok()).collect();
-        let Ok(step) = step.parse::<u32>() else { continue };
-        while epochs.next_if(|e| e.step < step).is_some() {}
-        let epoch = epochs.next_if(|e| e.step == step);
-        if let (Some(epoch), [seconds, ms_per_step, images_per_second]) = (epoch, numbers.as_slice()) {
-            epoch.time = EpochTime {
-                seconds: *seconds,
-                ms_per_step: *ms_per_step,
-                images_per_second: *images_per_second,
-            };
+    for line in timing.split_inclusive('\n').skip(1) {
+        let Some(at) = line.strip_suffix('\n').and_then(time_at) else { break };
+        if at.step as usize > history.steps.len() || history.times.last().is_some_and(|t| t.step >= at.step) {
+            break;
+        }
+        history.times.push(at);
+        if let Some(epoch) = history.epochs.iter_mut().find(|e| e.step == at.step) {
+            epoch.time = at.time;
         }
     }
     history
+}
+
+/// A row of `timing.csv`.
+fn time_at(line: &str) -> Option<TimeAt> {
+    let cells: Vec<&str> = line.split(',').collect();
+    let [epoch, step, seconds, ms_per_step, images_per_second] = cells[..] else { return None };
+    let number = |cell: &str| cell.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let time = EpochTime {
+        seconds: number(seconds)?,
+        ms_per_step: number(ms_per_step)?,
+        images_per_second: number(images_per_second)?,
+    };
+    Some(TimeAt { epoch: epoch.parse().ok()?, step: step.parse().ok()?, time })
 }

@@ -19,10 +19,11 @@ use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Gpu, Precision, shader_hash};
 use crate::model::parse;
 use crate::model::shape::ModelShape;
+use crate::native::{self, BlockOn};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, History, Observer, Summary};
 use crate::train::settings::{Method, Settings};
-use crate::train::{NotFinite, Scratch, Stop, Tiles, Trainer};
+use crate::train::{NotFinite, Roles, Scratch, Stop, Tiles, Trainer, run};
 use serde::Serialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -150,13 +151,16 @@ impl Run {
             None => settings.model.clone(),
         };
         let model = parse::check(spec, model_toml, &name, set.shape)?;
-        let tiles = || tiles(&mut self.dir, gpu, (&model, settings), progress, stop);
-        let mut trainer = Trainer::with_tiles(gpu, &model, settings, set, Scratch::Shared, tiles)?;
+        // Before tiles are tried.
+        Roles::new(&model, settings, set)?;
+        let tiles = tiles(&mut self.dir, gpu, (&model, settings), progress, stop)?;
+        let mut trainer =
+            Trainer::with_tiles(gpu, &model, settings, set, Scratch::Shared, &tiles).block_on()?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
         let history = match &self.from {
-            Some(from) => restore(&trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
+            Some(from) => restore(&mut trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
             None => None,
         };
         if history.is_none() {
@@ -175,7 +179,7 @@ impl Run {
         self.from = Some(folder);
         options.max_seconds.take().into_iter().for_each(interrupt::stop_after);
         let mut both = Both { recorder, progress, saved: &mut self.saved, peak: None };
-        let result = trainer.run(&mut both, stop, options.max_steps, history.as_ref());
+        let result = run(&mut trainer, &mut both, stop, options.max_steps, history.as_ref()).block_on();
         let result = result.map(|summary| Summary { host_peak_bytes: both.peak, ..summary });
         // Whatever happened, what was measured is written; the first failure is the one to report.
         let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
@@ -184,7 +188,7 @@ impl Run {
             let e = match e {
                 Error::Diverged(what) => {
                     // It keeps every tensor: where that is too much memory, the next run must not suffer.
-                    let culprit = gpu.aside(|| self.culprit((gpu, set, &model), progress, stop));
+                    let culprit = gpu.aside(self.culprit((gpu, set, &model), progress, stop)).block_on();
                     Error::Diverged(match culprit {
                         Some(culprit) => format!("{what}. First not finite: {culprit}"),
                         None => what,
@@ -199,7 +203,7 @@ impl Run {
 
     /// What went wrong first, from a replay of the steps since the last checkpoint; `None` where nothing is found, as
     /// when another failure comes in between.
-    fn culprit(
+    async fn culprit(
         &self,
         (gpu, set, model): (&Gpu, &Dataset, &ModelShape),
         progress: &Progress,
@@ -211,17 +215,20 @@ impl Run {
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, Scratch::Kept, || Ok(tiles));
-        let trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
+        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, Scratch::Kept, &tiles).await;
+        let mut trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
-        let restored = saved.iter().filter_map(|path| trainer.restore(&checkpoint::load(path).ok()?).ok());
-        let done = match restored.into_iter().find(|step| *step < diverged) {
-            Some(step) => step,
-            None => {
-                trainer.initialise().ok()?;
-                0
+        let mut done = None;
+        for saved in saved.iter().filter_map(|path| checkpoint::load(path).ok()) {
+            done = trainer.restore(&saved).await.ok().filter(|step| *step < diverged);
+            if done.is_some() {
+                break;
             }
-        };
+        }
+        if done.is_none() {
+            trainer.initialise().await.ok()?;
+        }
+        let done = done.unwrap_or(0);
         // As long as an epoch of MNIST by the paper's recipe and some more; a search is no second training.
         if diverged - done > 1000 {
             return None;
@@ -230,7 +237,7 @@ impl Run {
             "training has diverged; repeating steps {} to {diverged} to see what broke",
             done + 1
         ));
-        trainer.first_not_finite(done, diverged, stop).ok()?
+        trainer.first_not_finite(done, diverged, stop).await.ok()?
     }
 }
 
@@ -239,7 +246,7 @@ impl Run {
 fn open_again(was: &AdapterSummary, precision: Precision, stop: &Stop) -> Result<Gpu> {
     let mut pauses = REOPENING.iter();
     loop {
-        let opened = Gpu::reopen(was, precision);
+        let opened = native::reopen(was, precision);
         let (Err(Error::Adapter(_)), Some(pause)) = (&opened, pauses.next()) else { return opened };
         let until = Instant::now() + Duration::from_millis(*pause);
         while Instant::now() < until {
@@ -343,7 +350,7 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
 /// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
 /// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
 fn restore(
-    trainer: &Trainer,
+    trainer: &mut Trainer,
     (from, folder): (&Path, &Path),
     [config_toml, model_toml]: [&str; 2],
     progress: &Progress,
@@ -363,7 +370,7 @@ fn restore(
                     return Err(Error::Checkpoint { path: path.clone(), reason });
                 }
             }
-            let step = trainer.restore(&c).map_err(in_file(path))?;
+            let step = trainer.restore(&c).block_on().map_err(in_file(path))?;
             let known =
                 history.until(step, |s| trainer.evaluates_after(s)).ok_or_else(|| Error::Checkpoint {
                     path: path.clone(),

@@ -5,10 +5,10 @@ use super::history::{JsonRow, TIMING_COLUMNS};
 use crate::app::atomic::{self, LogFile, fault};
 use crate::app::report::plot::{Line, Panel, draw};
 use crate::app::report::{confusion, grid};
-use crate::app::run::folder::{RunDir, checkpoint_name, checkpoints, sample_name};
+use crate::app::run::folder::{RunDir, checkpoint_name, checkpoints, sample_name, within_epoch};
 use crate::error::{Error, Result};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary};
+use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary, TimeAt};
 use std::collections::BTreeMap;
 
 /// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
@@ -52,7 +52,8 @@ impl<'a> Recorder<'a> {
         let steps_per_epoch = steps_per_epoch.max(1);
         let mut csv = vec![CSV_COLUMNS.to_string()];
         let mut jsonl = vec![];
-        let mut timing = vec![TIMING_COLUMNS.to_string()];
+        let timing: Vec<String> =
+            std::iter::once(TIMING_COLUMNS.to_string()).chain(history.times.iter().map(timing_row)).collect();
         let mut waiting = None;
         let mut epochs = history.epochs.iter().peekable();
         for step in &history.steps {
@@ -65,7 +66,6 @@ impl<'a> Recorder<'a> {
             jsonl.push(json(&JsonRow::Step(*step))?);
             if let Some(e) = epoch {
                 jsonl.push(json(&JsonRow::Epoch(e.clone()))?);
-                timing.push(timing_row(e));
             }
         }
         Ok(Recorder {
@@ -94,14 +94,17 @@ impl<'a> Recorder<'a> {
     /// [`Error::Io`] naming the file that cannot be written.
     pub fn record(&mut self, event: &Event<'_>) -> Result<()> {
         match *event {
-            Event::Started(_) => Ok(()),
+            Event::Started(_) | Event::Progress { .. } => Ok(()),
             Event::Steps(steps) => self.on_steps(steps),
             Event::Epoch(epoch) => self.on_epoch(epoch),
             Event::Samples { epoch, dims, images } => {
                 let path = self.run.file(&sample_name(epoch))?;
                 grid::grid(images, dims).save(&path)
             }
-            Event::Checkpoint { epoch, checkpoint } => self.on_checkpoint(epoch, checkpoint),
+            Event::Checkpoint { epoch, time, checkpoint } => {
+                self.on_time(time)?;
+                self.on_checkpoint((epoch, time.step), checkpoint)
+            }
             Event::Finished(summary) => self.on_finished(summary),
         }
     }
@@ -134,12 +137,21 @@ impl<'a> Recorder<'a> {
         self.write_waiting(ended.then_some(epoch))?;
         let row = json(&JsonRow::Epoch(epoch.clone()))?;
         self.jsonl.line(&row)?;
-        self.timing.line(&timing_row(epoch))?;
-        self.timing.flush()?;
+        self.on_time(&TimeAt { epoch: epoch.epoch, step: epoch.step, time: epoch.time })?;
         self.history.epochs.push(epoch.clone());
         self.csv.flush()?;
         self.jsonl.flush()?;
         self.write_plots()
+    }
+
+    /// One row for a step: where the run was evaluated it has been written.
+    fn on_time(&mut self, at: &TimeAt) -> Result<()> {
+        if self.history.times.last().is_some_and(|t| t.step >= at.step) {
+            return Ok(());
+        }
+        self.history.times.push(*at);
+        self.timing.line(&timing_row(at))?;
+        self.timing.flush()
     }
 
     fn write_waiting(&mut self, epoch: Option<&EpochMetrics>) -> Result<()> {
@@ -149,19 +161,24 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    fn on_checkpoint(&mut self, epoch: u32, checkpoint: &Checkpoint) -> Result<()> {
+    fn on_checkpoint(&mut self, (epoch, step): (u32, u32), checkpoint: &Checkpoint) -> Result<()> {
         self.write_waiting(None)?;
         self.csv.sync()?;
         self.jsonl.sync()?;
         self.timing.sync()?;
-        let step: Option<u64> = checkpoint.metadata.get("step").and_then(|s| s.parse().ok());
-        let partial = step.is_some_and(|s| s != u64::from(epoch) * u64::from(self.steps_per_epoch));
-        let path = self.run.file(&checkpoint_name(epoch, partial))?;
+        let within = (step != epoch.saturating_mul(self.steps_per_epoch)).then_some(step);
+        let path = self.run.file(&checkpoint_name(epoch, within))?;
         save_with(checkpoint, &self.texts, &path)?;
+        // Of an epoch under way one is enough.
+        if within.is_some() {
+            for old in within_epoch(self.run.path(), epoch)?.into_iter().filter(|c| *c != path) {
+                fault::attempt(|| std::fs::remove_file(&old)).map_err(Error::io("remove", old))?;
+            }
+        }
         let Some(keep) = self.keep else { return Ok(()) };
         // Later ones, of a run that goes on from before them, are written over one by one.
         let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
-        let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, false)));
+        let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, None)));
         for old in earlier.skip(keep).filter(|c| Some(c) != best.as_ref()) {
             fault::attempt(|| std::fs::remove_file(&old)).map_err(Error::io("remove", old))?;
         }
@@ -198,7 +215,7 @@ fn json(row: &JsonRow) -> Result<String> {
     serde_json::to_string(row).map_err(|e| Error::Output(format!("metrics.jsonl: {e}")))
 }
 
-fn timing_row(e: &EpochMetrics) -> String {
+fn timing_row(e: &TimeAt) -> String {
     let t = e.time;
     format!("{},{},{},{},{}", e.epoch, e.step, t.seconds, t.ms_per_step, t.images_per_second)
 }

@@ -79,6 +79,11 @@ fn checkpoint(at: u32) -> Checkpoint {
     Checkpoint { tensors: vec![], metadata: BTreeMap::from([("step".to_string(), at.to_string())]) }
 }
 
+fn saved(epoch: u32, step: u32, checkpoint: &Checkpoint) -> Event<'_> {
+    let time = Box::leak(Box::new(TimeAt { epoch: epoch + 1, step, time: EpochTime::default() }));
+    Event::Checkpoint { epoch, time, checkpoint }
+}
+
 #[test]
 fn a_run_leaves_every_file_and_the_metrics_read_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -92,7 +97,7 @@ fn a_run_leaves_every_file_and_the_metrics_read_back() {
         r.on(Event::Epoch(&epoch(e, 2 * e))).unwrap();
         let dims = Dims { height: 2, width: 2, channels: 1 };
         r.on(Event::Samples { epoch: e, dims, images: &[0.5; 16] }).unwrap();
-        r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint(2 * e) }).unwrap();
+        r.on(saved(e, 2 * e, &checkpoint(2 * e))).unwrap();
     }
     r.on(Event::Finished(&summary())).unwrap();
 
@@ -133,14 +138,14 @@ fn an_interrupted_run_keeps_its_last_step_and_does_not_replace_the_epochs_checkp
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     r.on(Event::Started(&started())).unwrap();
     r.on(Event::Steps(&[step(1), step(2)])).unwrap();
-    r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap();
+    r.on(saved(1, 2, &checkpoint(2))).unwrap();
     r.on(Event::Steps(&[step(3)])).unwrap();
-    r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(3) }).unwrap();
+    r.on(saved(1, 3, &checkpoint(3))).unwrap();
     r.finish().unwrap();
     assert_eq!(std::fs::read_to_string(out.join("metrics.csv")).unwrap().lines().count(), 4);
     let load = |name: &str| checkpoint::load(&out.join("checkpoints").join(name)).unwrap();
     assert_eq!(load("epoch-01.safetensors").meta("step").unwrap(), "2");
-    assert_eq!(load("epoch-01-interrupted.safetensors").meta("step").unwrap(), "3");
+    assert_eq!(load("epoch-01-step-3.safetensors").meta("step").unwrap(), "3");
 }
 
 #[test]
@@ -153,7 +158,7 @@ fn the_newest_checkpoints_and_the_best_stay() {
         r.keep(Some(2));
         for (e, validation_accuracy) in (1..).zip(accuracies) {
             r.on(Event::Epoch(&EpochMetrics { validation_accuracy, ..epoch(e, e) })).unwrap();
-            r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint(e) }).unwrap();
+            r.on(saved(e, e, &checkpoint(e))).unwrap();
         }
         let stem = |path: &std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
         crate::app::run::folder::checkpoints(&out).unwrap().iter().map(stem).collect::<Vec<_>>()
@@ -176,7 +181,7 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     std::fs::remove_dir_all(&out).unwrap();
-    let e = r.on(Event::Checkpoint { epoch: 1, checkpoint: &checkpoint(2) }).unwrap_err();
+    let e = r.on(saved(1, 2, &checkpoint(2))).unwrap_err();
     assert!(e.exit_code() == 6 && e.to_string().contains("run"), "{e}");
     assert!(!out.exists(), "half a run was made");
 }
@@ -209,7 +214,7 @@ fn write_epochs(r: &mut Recorder<'_>, first: u32) -> Result<()> {
         let values: Vec<f32> = (0..20_000).map(|i| (i * e) as f32).collect();
         let tensors = vec![TensorData { name: "w".into(), shape: vec![values.len()], values }];
         let checkpoint = Checkpoint { tensors, ..checkpoint(2 * e) };
-        r.on(Event::Checkpoint { epoch: e, checkpoint: &checkpoint })?;
+        r.on(saved(e, 2 * e, &checkpoint))?;
     }
     r.on(Event::Finished(&summary()))
 }
@@ -300,7 +305,7 @@ fn the_last_row_waits_for_its_evaluation() {
     let mut run = RunDir::create(Some(&stopped), "m", "d", "x = 1\n").unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     r.on(Event::Steps(&[step(1), step(2)])).unwrap();
-    r.on(Event::Checkpoint { epoch: 0, checkpoint: &checkpoint(2) }).unwrap();
+    r.on(saved(0, 2, &checkpoint(2))).unwrap();
     r.finish().unwrap();
     drop(r);
     drop(run);

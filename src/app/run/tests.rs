@@ -3,6 +3,7 @@ use crate::app::report::progress::Mode;
 use crate::data::Split;
 use crate::gpu::fault;
 use crate::model::shape::{DataShape, Dims};
+use crate::native::{self, BlockOn};
 use crate::train::Urgency;
 use std::collections::BTreeMap;
 
@@ -48,7 +49,7 @@ fn begin(folder: &Path) -> Result<(Run, Gpu)> {
         s.model = model.display().to_string();
         (s.labels, s.batch_size, s.epochs) = (9, 16, 3);
     })?;
-    let gpu = Gpu::open(&resolved.settings.adapter_choice())?;
+    let gpu = native::open(&resolved.settings.adapter_choice())?;
     Ok((Run::create(resolved, Some(folder))?, gpu))
 }
 
@@ -65,7 +66,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         for entry in entries.map(|e| e.unwrap()) {
             let file = entry.file_name().into_string().unwrap();
             let times = ["timing.csv", "summary.json", "env.json"].contains(&file.as_str());
-            if entry.path().is_file() && !times && !file.contains("interrupted") {
+            if entry.path().is_file() && !times && !file.contains("-step-") {
                 files.insert(file, std::fs::read(entry.path()).unwrap());
             }
         }
@@ -79,8 +80,6 @@ fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
     fault::at(lost_at.iter().copied());
     go(&mut run, &mut gpu, &data(), &Stop::new())?;
     assert_eq!(fault::left(), 0, "{lost_at:?}: the run was over before");
-    // What comes next has a device.
-    gpu.wait(None)?;
     Ok(files(folder))
 }
 
@@ -197,7 +196,7 @@ fn only_what_is_used_must_fit() {
             (s.labels, s.batch_size, s.epochs) = (9, 16, 3);
         })
         .unwrap();
-        let mut gpu = Gpu::open(&resolved.settings.adapter_choice()).unwrap();
+        let mut gpu = native::open(&resolved.settings.adapter_choice()).unwrap();
         let mut run = Run::create(resolved, Some(&folder)).unwrap();
         fault::bind(bytes);
         let result = go(&mut run, &mut gpu, &set, &Stop::new());
@@ -228,17 +227,17 @@ fn a_device_that_is_always_lost_is_an_error() {
 /// What was open before is opened, or nothing.
 #[test]
 fn another_adapter_takes_no_lost_ones_place() {
-    let gpu = Gpu::open(&Default::default()).unwrap();
+    let gpu = native::open(&Default::default()).unwrap();
     let was = gpu.summary().clone();
     // Where it stands in the list may have changed.
     let moved = AdapterSummary { index: was.index + 7, ..was.clone() };
-    assert_eq!(Gpu::reopen(&moved, Precision::F32).unwrap().summary(), &was);
+    assert_eq!(native::reopen(&moved, Precision::F32).unwrap().summary(), &was);
     for gone in [
         AdapterSummary { name: "another".into(), ..was.clone() },
         AdapterSummary { backend: "another".into(), ..was.clone() },
         AdapterSummary { device: was.device + 1, ..was.clone() },
     ] {
-        let said = Gpu::reopen(&gone, Precision::F32).map(drop).unwrap_err().to_string();
+        let said = native::reopen(&gone, Precision::F32).map(drop).unwrap_err().to_string();
         assert!(said.contains(&gone.name) && said.contains("is not there"), "{said}");
     }
 }
@@ -246,7 +245,7 @@ fn another_adapter_takes_no_lost_ones_place() {
 /// While a lost device is waited for, a wish to end is heeded.
 #[test]
 fn nobody_waits_for_a_device_who_wants_to_end() {
-    let gpu = Gpu::open(&Default::default()).unwrap();
+    let gpu = native::open(&Default::default()).unwrap();
     let gone = AdapterSummary { name: "another".into(), ..gpu.summary().clone() };
     let stop = Stop::new();
     assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Adapter(_))));
@@ -274,8 +273,8 @@ fn too_little_memory(set: &Dataset, rows: u32) {
         let Resolved { settings, spec, model_toml } = resolved.unwrap();
         let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
         fault::memory(bytes);
-        let gpu = Gpu::open(&settings.adapter_choice()).unwrap();
-        let made = Trainer::new(&gpu, &shape, &settings, set).map(drop);
+        let gpu = native::open(&settings.adapter_choice()).unwrap();
+        let made = Trainer::new(&gpu, &shape, &settings, set).block_on().map(drop);
         fault::memory(u64::MAX);
         made.map(|()| gpu.memory())
     };

@@ -4,6 +4,7 @@ use crate::app::cache;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
+use crate::native::BlockOn;
 use crate::ops::Tile;
 use crate::train::settings::Settings;
 use crate::train::{Known, Measured, Memory, Tiles, Tune};
@@ -23,8 +24,10 @@ pub fn measure(
 ) -> Result<(Tiles, Measured)> {
     let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
     match file_of(gpu, tune) {
-        Some(file) => Tiles::measure(gpu, model, settings, (tune, &Kept(file)), before),
-        None => Tiles::measure(gpu, model, settings, (tune, &RefCell::new(Known::default())), before),
+        Some(file) => Tiles::measure(gpu, model, settings, (tune, &Kept(file)), before).block_on(),
+        None => {
+            Tiles::measure(gpu, model, settings, (tune, &RefCell::new(Known::default())), before).block_on()
+        }
     }
 }
 

@@ -8,7 +8,8 @@ mod summary;
 pub use catalog::{DIGITS, NAMES, check_name};
 pub use summary::{Counts, FileStatus, Info, info, status};
 
-use crate::data::{Dataset, Split, digits};
+use crate::data::digits::{self, Digits, Part};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::shape::{DataShape, Dims};
 use crate::text::hex;
@@ -61,15 +62,31 @@ impl Progress for Silent {
 pub fn load(request: &Request, progress: &mut dyn Progress) -> Result<Dataset> {
     let Some(source) = catalog::find(&request.dataset)? else {
         progress.start("drawing the digits", None);
-        let drawn = digits::generate();
+        let drawn = Digits::embedded().map(|digits| [Part::Train, Part::Test].map(|p| draw(&digits, p)));
         progress.finish();
-        let (train, test) = drawn?;
+        let [train, test] = drawn?;
         return Dataset::new(DIGITS, digits::SHAPE, train, test);
     };
     match &request.data_dir {
         Some(dir) => read_idx(source, dir),
         None => read_idx(source, &fetch::ensure(source, request.offline, progress)?),
     }
+}
+
+/// A part of the digits, drawn by as many threads as there are cores.
+fn draw(digits: &Digits, part: Part) -> Split {
+    let labels = part.labels();
+    let size = digits::SHAPE.image.len() as usize;
+    let mut images = vec![0; labels.len() * size];
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = labels.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        for (t, chunk) in images.chunks_mut(share * size).enumerate() {
+            let labels = &labels;
+            scope.spawn(move || digits.draw(part, labels, t * share, chunk));
+        }
+    });
+    Split { images, labels }
 }
 
 /// Downloads what is missing of a data set into the cache folder and returns that folder; `None` for

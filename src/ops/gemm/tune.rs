@@ -2,7 +2,7 @@
 
 use super::{Conv, Epilogue, Gemm, GradientIn, Operand, ProductKind, Right, Tile, Tiling};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program, Timer};
+use crate::gpu::{Gpu, Program, Tensor, Timer};
 use crate::numerics::nmse;
 use crate::ops::{Fill, Ops, State};
 use std::cell::Cell;
@@ -31,6 +31,11 @@ impl Product {
         ProductKind::new(self.a, self.size)
     }
 
+    /// Whether B is made of weights, packed for the tile.
+    fn is_packed(&self) -> bool {
+        self.a != Operand::Columns
+    }
+
     /// Values of images whose windows, or of gradients whose scattered places, are `rows` rows.
     fn images(&self, rows: u32) -> u32 {
         let c = &self.conv;
@@ -40,7 +45,7 @@ impl Product {
     /// Bytes of its largest operand or result.
     pub fn largest(&self) -> u64 {
         let ((m, n, k), (a, b)) = (self.size, self.operands());
-        let b = if self.a == Operand::Columns { b } else { (k, n) };
+        let b = if self.is_packed() { (k, n) } else { b };
         [a, b, (m, n)].iter().map(|s| u64::from(s.0) * u64::from(s.1) * 4).max().unwrap_or(0)
     }
 
@@ -68,96 +73,130 @@ pub struct Trial {
     pub agrees: bool,
 }
 
+/// A product in memory: its operands, of random numbers, and its result.
+struct Bench<'a> {
+    gpu: &'a Gpu,
+    product: &'a Product,
+    a: Tensor,
+    /// B as it is, or the weights that it is packed from.
+    b: Tensor,
+    out: Tensor,
+    timer: Timer,
+}
+
+impl Bench<'_> {
+    async fn new<'a>(gpu: &'a Gpu, product: &'a Product) -> Result<Bench<'a>> {
+        let (m, n, k) = product.size;
+        let ((a_rows, a_cols), (b_rows, b_cols)) = product.operands();
+        let a = gpu.tensor("tune a", a_rows, a_cols);
+        let b = match product.is_packed() {
+            true => gpu.tensor("tune weights", n, k),
+            false => gpu.tensor("tune b", b_rows, b_cols),
+        };
+        let out = gpu.tensor("tune c", m, n);
+        let mut numbers = Program::new();
+        let ops = Ops::new(gpu);
+        gpu.write(&ops.state, &[State::default()]);
+        for (stream, t) in [(1, &a), (2, &b)] {
+            ops.random_fill(&mut numbers, "tune", stream, Fill::Normal, t)?;
+        }
+        gpu.submit(&numbers, &[]).await?;
+        let timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
+        Ok(Bench { gpu, product, a, b, out, timer })
+    }
+
+    /// The product with `tile` as a program, its result, and how long it took once.
+    async fn run(&mut self, tile: Tile) -> Result<(Program, Vec<f32>, f64)> {
+        let (gpu, product) = (self.gpu, self.product);
+        let (m, n, k) = product.size;
+        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
+        let packed = product.is_packed().then(|| ops.right_operand("tune packed", product.a, k, n));
+        if let Some(packed) = &packed {
+            let mut pack = Program::new();
+            ops.pack_weights(&mut pack, "tune", &self.b, 1, None, packed, None)?;
+            gpu.submit(&pack, &[]).await?;
+        }
+        let b = match &packed {
+            Some(packed) => Right::Packed(packed),
+            None if product.b_window => Right::Window(&self.b),
+            None => Right::Rows(&self.b),
+        };
+        let (a, conv, out) = ((&self.a, product.a), product.conv, &self.out);
+        let (epilogue, gradient_in) = (Epilogue::None, GradientIn::Neither);
+        let mut p = Program::new();
+        ops.gemm(&mut p, "tune", Gemm { m, n, k, a, b, conv, out, epilogue, gradient_in })?;
+        gpu.write(out, &vec![f32::NAN; out.len()]);
+        gpu.submit(&p, &[]).await?;
+        let got = gpu.read(out).await?;
+        let seconds = self.time(&p).await?;
+        Ok((p, got, seconds))
+    }
+
+    async fn time(&mut self, p: &Program) -> Result<f64> {
+        let timing = self.timer.run(p).await?;
+        let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
+        Ok(last.unwrap_or(timing.wall))
+    }
+}
+
 /// Runs `product` with each of `tiles` in turns, `rounds` times, and says how they did. What they are compared with is the
 /// result of the first one, of a workgroup tile if that rounds; of the second, where none of several agrees with the first.
 /// Tiles that the driver refuses, or that fail, are left out. `trying` is the tile that is being tried.
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if the device failed, or refuses the tile to compare with.
-pub fn trials(
+pub async fn trials(
     gpu: &Gpu,
     product: &Product,
     tiles: &[Tile],
     rounds: u32,
     trying: &Cell<Option<Tile>>,
 ) -> Result<Vec<Trial>> {
-    let (m, n, k) = product.size;
-    let ((a_rows, a_cols), (b_rows, b_cols)) = product.operands();
-    let packs = product.a != Operand::Columns;
-    let a = gpu.tensor("tune a", a_rows, a_cols);
-    // B as it is, or the weights that it is packed from.
-    let b = if packs { gpu.tensor("tune weights", n, k) } else { gpu.tensor("tune b", b_rows, b_cols) };
-    let out = gpu.tensor("tune c", m, n);
-    let mut numbers = Program::new();
-    let ops = Ops::new(gpu);
-    gpu.write(&ops.state, &[State::default()]);
-    for (stream, t) in [(1, &a), (2, &b)] {
-        ops.random_fill(&mut numbers, "tune", stream, Fill::Normal, t)?;
+    let to_portable = tiles.first().is_some_and(|t| matches!(t, Tile::Cooperative { .. }));
+    let mut wrong = vec![];
+    loop {
+        let left = (&tiles[wrong.len()..], to_portable);
+        let all = compared(gpu, product, left, rounds, trying).await?;
+        if to_portable || !odd_one_out(all.iter()) {
+            return Ok(wrong.into_iter().chain(all).collect());
+        }
+        wrong.push(Trial { agrees: false, ..all[0] });
     }
-    gpu.submit(&numbers, &[])?;
-    let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
-    let mut time = |p: &Program| -> Result<f64> {
-        let timing = timer.run(p)?;
-        let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
-        Ok(last.unwrap_or(timing.wall))
-    };
+}
+
+/// The trials of `tiles`, compared with a portable one if `to_portable`, else with the first.
+async fn compared(
+    gpu: &Gpu,
+    product: &Product,
+    (tiles, to_portable): (&[Tile], bool),
+    rounds: u32,
+    trying: &Cell<Option<Tile>>,
+) -> Result<Vec<Trial>> {
+    let mut bench = Bench::new(gpu, product).await?;
     let mut all: Vec<(Trial, Program)> = vec![];
     let mut want: Option<Vec<f64>> = None;
-    let rounds_first = tiles.first().is_some_and(|t| matches!(t, Tile::Cooperative { .. }));
-    let reference = rounds_first.then(|| Tile::portable()[0]);
+    let reference = to_portable.then(|| Tile::portable()[0]);
     for (i, &tile) in reference.iter().chain(tiles).enumerate() {
         trying.set(Some(tile));
-        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
-        // Records, runs and times it once.
-        let mut attempt = || -> Result<(Program, Vec<f32>, f64)> {
-            let mut p = Program::new();
-            let packed = packs.then(|| ops.right_operand("tune packed", product.a, k, n));
-            if let Some(packed) = &packed {
-                let mut pack = Program::new();
-                ops.pack_weights(&mut pack, "tune", &b, 1, None, packed, None)?;
-                gpu.submit(&pack, &[])?;
-            }
-            let right = match &packed {
-                Some(packed) => Right::Packed(packed),
-                None if product.b_window => Right::Window(&b),
-                None => Right::Rows(&b),
-            };
-            let (a, conv) = ((&a, product.a), product.conv);
-            let epilogue = Epilogue::None;
-            ops.gemm(
-                &mut p,
-                "tune",
-                Gemm { m, n, k, a, b: right, conv, out: &out, epilogue, gradient_in: GradientIn::Neither },
-            )?;
-            gpu.write(&out, &vec![f32::NAN; out.len()]);
-            gpu.submit(&p, &[])?;
-            let got = gpu.read(&out)?;
-            let seconds = time(&p)?;
-            Ok((p, got, seconds))
-        };
-        let (p, got, seconds) = match attempt() {
+        let (p, got, seconds) = match bench.run(tile).await {
             Ok(done) => done,
             Err(e) if want.is_none() || matches!(e, Error::DeviceLost(_)) => return Err(e),
             Err(_) => continue,
         };
         let want = want.get_or_insert_with(|| got.iter().map(|&v| f64::from(v)).collect());
-        if rounds_first && i == 0 {
+        if to_portable && i == 0 {
             continue;
         }
         let agrees = nmse(want, &got).is_ok_and(|e| e <= tile.nmse());
         all.push((Trial { tile, seconds, agrees }, p));
     }
-    if !rounds_first && odd_one_out(all.iter().map(|(t, _)| t)) {
-        let first = Trial { agrees: false, ..all[0].0 };
-        drop(all);
-        let others = trials(gpu, product, &tiles[1..], rounds, trying)?;
-        return Ok(std::iter::once(first).chain(others).collect());
-    }
-    for _ in 1..rounds {
+    // Where the first is wrong, the others are compared anew, without it.
+    let wrong = !to_portable && odd_one_out(all.iter().map(|(t, _)| t));
+    for _ in 1..if wrong { 1 } else { rounds } {
         let best = all.iter().map(|(t, _)| t.seconds).fold(f64::INFINITY, f64::min);
         for (trial, p) in all.iter_mut().filter(|(t, _)| t.seconds <= HOPELESS * best) {
             trying.set(Some(trial.tile));
-            trial.seconds = trial.seconds.min(time(p)?);
+            trial.seconds = trial.seconds.min(bench.time(p).await?);
         }
     }
     Ok(all.into_iter().map(|(trial, _)| trial).collect())
@@ -183,6 +222,7 @@ pub fn winner(trials: &[Trial]) -> Option<Tile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native::BlockOn;
 
     #[test]
     fn only_what_is_right_and_clearly_faster_wins() {
@@ -207,7 +247,7 @@ mod tests {
     /// Every tile agrees with the first on a product of each kind, and nothing of it counts as the run's memory.
     #[test]
     fn every_tile_can_be_tried() {
-        let gpu = Gpu::open(&Default::default()).unwrap();
+        let gpu = crate::native::open(&Default::default()).unwrap();
         let conv =
             Conv { h: 5, w: 4, c: 3, oh: 3, ow: 2, oc: 8, kernel: 3, stride: 2, pad_top: 1, pad_left: 1 };
         let rows = 7;
@@ -224,7 +264,7 @@ mod tests {
             // The large ones are slow to compile.
             tiles.retain(|t| t.size().0 * t.size().1 <= 64 * 64);
             let before = gpu.memory();
-            let trials = gpu.aside(|| trials(&gpu, &p, &tiles, 2, &Cell::default())).unwrap();
+            let trials = gpu.aside(trials(&gpu, &p, &tiles, 2, &Cell::default())).block_on().unwrap();
             assert_eq!(trials.len(), tiles.len(), "{p:?}");
             assert!(trials.iter().all(|t| t.agrees && t.seconds > 0.0), "{p:?}: {trials:?}");
             assert_eq!(gpu.memory(), before);

@@ -1,0 +1,73 @@
+//! Which images of a data set a run uses for what.
+
+use super::device_data::Used;
+use super::settings::{Method, Settings};
+use crate::data::{self, Dataset};
+use crate::error::{Error, Result};
+use crate::model::shape::ModelShape;
+
+/// Numbers of training images, by what they are used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles {
+    /// Those whose labels D sees.
+    pub labelled: Vec<u32>,
+    /// Labelled ones that `supervised` holds out.
+    pub validation: Vec<u32>,
+    /// The unlabelled ones of `ssl`; all training images if `None`.
+    pub unlabelled: Option<Vec<u32>>,
+    /// How many unlabelled ones that are.
+    pub unlabelled_count: u32,
+}
+
+impl Roles {
+    /// Checks the settings, also against the model and the data, and chooses the images.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for settings that do not fit.
+    pub fn new(model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Roles> {
+        settings.validate()?;
+        let ssl = settings.method == Method::Ssl;
+        let all = data.train.len() as u32;
+        let unlabelled = match settings.unlabelled.filter(|_| ssl) {
+            Some(n) => Some(data::choose_unlabelled(all, n, settings.label_seed)?),
+            None => None,
+        };
+        let unlabelled_count = unlabelled.as_ref().map_or(all, |list| list.len() as u32);
+        fits(model, settings, (unlabelled_count, &data.name))?;
+        let (classes, labels) = (model.data.classes, settings.labels as usize);
+        let chosen = data::choose(&data.train.labels, classes, labels, settings.label_seed)?;
+        let (labelled, validation) = if !ssl && settings.validation_split > 0.0 {
+            data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
+        } else {
+            (chosen, vec![])
+        };
+        Ok(Roles { labelled, validation, unlabelled, unlabelled_count })
+    }
+
+    /// The images that some step looks at, where that is not all of them.
+    pub(super) fn used(&self, method: Method) -> Option<Used> {
+        match (method, &self.unlabelled) {
+            (Method::Ssl, None) => None,
+            (Method::Ssl, Some(unlabelled)) => Some(Used::of([&self.labelled[..], unlabelled])),
+            (Method::Supervised, _) => Some(Used::of([&self.labelled[..]])),
+        }
+    }
+}
+
+/// Whether minibatches of the size that was set are possible.
+fn fits(model: &ModelShape, settings: &Settings, (unlabelled, name): (u32, &str)) -> Result<()> {
+    let (rows, ssl) = (settings.batch_size, settings.method == Method::Ssl);
+    let nets = [Some(&model.discriminator), ssl.then_some(&model.generator)];
+    if let Some(net) = nets.into_iter().flatten().find(|net| rows == 1 && net.normalises_rows()) {
+        return Err(Error::Usage(format!(
+            "batch_size = 1: the {}'s batch norm would see one value of each channel; use at least 2",
+            net.name
+        )));
+    }
+    if ssl && rows > unlabelled {
+        return Err(Error::Usage(format!(
+            "batch_size = {rows}: larger than the {unlabelled} unlabelled images of {name}; use at most {unlabelled}"
+        )));
+    }
+    Ok(())
+}
