@@ -11,6 +11,7 @@ mod export;
 mod gan;
 mod inference;
 mod sampler;
+mod setting;
 pub mod settings;
 mod snapshot;
 mod stop;

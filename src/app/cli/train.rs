@@ -20,12 +20,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with a run from its newest checkpoint, or from the checkpoint named; its settings hold
-    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = [
-        "out", "recipe", "config", "model", "generator", "dataset", "method", "labels", "unlabelled", "label_seed", "validation_split", "seed", "epochs",
-        "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
-        "unsupervised_weight", "discriminator_updates", "label_smoothing", "entropy_weight", "consistency_weight", "ramp_epochs", "lr_decay",
-        "generator_loss", "feature_matching", "ema_rate", "evaluate_every", "tune", "precision",
-    ])]
+    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = ["out", "recipe", "config"])]
     resume: Option<PathBuf>,
     /// End after so many steps of the whole run, for quick checks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     let stop = interrupt::install()?;
     let mut run = match &args.resume {
-        Some(from) => Run::reopen(from, |s| args.settings.apply(s))?,
+        Some(from) => Run::reopen(from, &args.settings.given_anew()?)?,
         None => Run::create(args.settings.resolve()?, args.out.as_deref())?,
     };
     let set = load::dataset(&run.resolved.settings, &mut progress)?;

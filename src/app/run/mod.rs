@@ -7,12 +7,14 @@ pub mod folder;
 pub mod history;
 pub mod interrupt;
 pub mod recorder;
+pub mod settings;
 pub mod tiles;
 
 use self::checkpoint::in_file;
 use self::config::Resolved;
 use self::folder::{RunDir, checkpoints, timestamp};
 use self::recorder::{Recorder, Texts};
+use self::settings::RunSettings;
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -21,12 +23,13 @@ use crate::model::parse;
 use crate::model::shape::ModelShape;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, History, Observer, Summary};
-use crate::train::settings::{Method, Settings};
+use crate::train::settings::Method;
 use crate::train::{NotFinite, Scratch, Stop, Tiles, Trainer};
 use serde::Serialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+use toml::Table;
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
 const MOST_LOSSES: u32 = 3;
@@ -71,12 +74,12 @@ impl Run {
         Ok(Run { resolved, dir, config_toml, from: None, saved: 0 })
     }
 
-    /// A run that was begun earlier, by its folder or one of its checkpoints. Where the data are and what computes may
-    /// be said anew by `over`.
+    /// A run that was begun earlier, by its folder or one of its checkpoints. What may change ([`RunSettings::changes`])
+    /// is said anew by `flags`, values by key.
     ///
     /// # Errors
     /// As [`RunDir::reopen`] and [`config::of_run`].
-    pub fn reopen(from: &Path, over: impl Fn(&mut Settings)) -> Result<Run> {
+    pub fn reopen(from: &Path, flags: &Table) -> Result<Run> {
         let folder = &run_folder(from)?;
         let dir = RunDir::reopen(folder)?;
         let read = |name: &str| crate::app::text::read(&folder.join(name));
@@ -87,7 +90,7 @@ impl Run {
                 folder.display()
             )));
         }
-        let resolved = config::of_run(&config_toml, read("model.toml")?, folder, over)?;
+        let resolved = config::of_run(&config_toml, read("model.toml")?, folder, flags)?;
         Ok(Run { resolved, dir, config_toml, from: Some(from.into()), saved: 0 })
     }
 
@@ -151,7 +154,7 @@ impl Run {
         };
         let model = parse::check(spec, model_toml, &name, set.shape)?;
         let tiles = || tiles(&mut self.dir, gpu, (&model, settings), progress, stop);
-        let mut trainer = Trainer::with_tiles(gpu, &model, settings, set, Scratch::Shared, tiles)?;
+        let mut trainer = Trainer::with_tiles(gpu, &model, &settings.train, set, Scratch::Shared, tiles)?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
@@ -207,11 +210,12 @@ impl Run {
     ) -> Option<NotFinite> {
         let folder = self.dir.path();
         let steps = history::load(folder).ok()?.steps;
-        let ssl = self.resolved.settings.method == Method::Ssl;
+        let ssl = self.resolved.settings.train.method == Method::Ssl;
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, Scratch::Kept, || Ok(tiles));
+        let settings = &self.resolved.settings.train;
+        let made = Trainer::with_tiles(gpu, model, settings, set, Scratch::Kept, || Ok(tiles));
         let trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let restored = saved.iter().filter_map(|path| trainer.restore(&checkpoint::load(path).ok()?).ok());
@@ -287,7 +291,7 @@ pub fn go_on(stop: &Stop) -> Result<()> {
 fn tiles(
     dir: &mut RunDir,
     gpu: &Gpu,
-    (model, settings): (&ModelShape, &Settings),
+    (model, settings): (&ModelShape, &RunSettings),
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Tiles> {
@@ -295,7 +299,7 @@ fn tiles(
         return Ok(tiles);
     }
     let begun = Instant::now();
-    let (tiles, measured) = tiles::measure(gpu, model, settings, |done| {
+    let (tiles, measured) = tiles::measure(gpu, model, &settings.train, settings.tune, |done| {
         if done == 0 {
             progress.note("trying the tiles of the matrix products, once for this adapter and driver");
         }
@@ -486,7 +490,7 @@ struct Labelled<'a> {
 
 impl<'a> Labelled<'a> {
     fn new(resolved: &Resolved, train: &'a [u32], validation: &'a [u32]) -> Labelled<'a> {
-        let s = &resolved.settings;
+        let s = &resolved.settings.train;
         Labelled { labels: s.labels, label_seed: s.label_seed, train, validation }
     }
 }
