@@ -2,6 +2,7 @@
 
 use super::settings::RunSettings;
 use crate::app::{model_file, source, text as text_file};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::spec::{LayerOp, ModelSpec};
@@ -29,6 +30,28 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Checks what can be checked before the data are there: labels and model, where the data set's shape is known.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for labels that the data set does not have; [`Error::Text`] for a model that does not fit it.
+    pub fn check_before_data(&self) -> Result<()> {
+        let RunSettings { dataset, data_dir, train, .. } = &self.settings;
+        let Some((shape, images)) = source::known(dataset, data_dir.as_deref())? else { return Ok(()) };
+        data::check_balance(train.labels as usize, shape.classes)?;
+        for (name, n) in [("labels", Some(train.labels)), ("unlabelled", train.unlabelled)] {
+            if let Some(n) = n.filter(|n| *n > images) {
+                return Err(Error::Usage(format!(
+                    "{name} = {n}: {dataset} has {images} training images; use at most {images}"
+                )));
+            }
+        }
+        let name = match &self.settings.generator {
+            Some(generator) => format!("{} with the generator {generator}", self.settings.model),
+            None => self.settings.model.clone(),
+        };
+        parse::check(&self.spec, &self.model_toml, &name, shape).map(drop)
+    }
+
     /// The settings as the text of a configuration file.
     ///
     /// # Errors

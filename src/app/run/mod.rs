@@ -3,12 +3,14 @@
 pub mod adapter;
 pub mod checkpoint;
 pub mod config;
+mod extend;
 pub mod folder;
 pub mod history;
 pub mod interrupt;
 pub mod recorder;
 pub mod settings;
 pub mod tiles;
+mod weights;
 
 use self::checkpoint::in_file;
 use self::config::Resolved;
@@ -45,6 +47,8 @@ pub struct Run {
     config_toml: String,
     /// A run folder or one of its checkpoints, where the run was begun earlier.
     from: Option<PathBuf>,
+    /// What is to be said of its settings before it trains.
+    note: Option<String>,
     /// Checkpoints that this process has written.
     saved: u64,
 }
@@ -71,7 +75,7 @@ impl Run {
         let dataset = &resolved.settings.dataset;
         let mut dir = RunDir::create(out, &resolved.spec.name, dataset, &config_toml)?;
         dir.write("model.toml", resolved.model_toml.as_bytes())?;
-        Ok(Run { resolved, dir, config_toml, from: None, saved: 0 })
+        Ok(Run { resolved, dir, config_toml, from: None, note: None, saved: 0 })
     }
 
     /// A run that was begun earlier, by its folder or one of its checkpoints. What may change ([`RunSettings::changes`])
@@ -81,9 +85,9 @@ impl Run {
     /// As [`RunDir::reopen`] and [`config::of_run`].
     pub fn reopen(from: &Path, flags: &Table) -> Result<Run> {
         let folder = &run_folder(from)?;
-        let dir = RunDir::reopen(folder)?;
+        let mut dir = RunDir::reopen(folder)?;
         let read = |name: &str| crate::app::text::read(&folder.join(name));
-        let config_toml = read("config.toml")?;
+        let mut config_toml = read("config.toml")?;
         if !begun(folder)? {
             return Err(Error::Output(format!(
                 "{}: the run ended before its settings were written; remove the folder and train anew",
@@ -91,7 +95,20 @@ impl Run {
             )));
         }
         let resolved = config::of_run(&config_toml, read("model.toml")?, folder, flags)?;
-        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), saved: 0 })
+        let extended = extend::extend(&mut dir, from, &config_toml, resolved.settings.train.epochs)?;
+        let note = extended.map(|(text, note)| {
+            config_toml = text;
+            note
+        });
+        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), note, saved: 0 })
+    }
+
+    /// Lets a new run begin with the weights of a checkpoint, which lies at `path`, in place of random ones.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if they cannot be kept in its folder.
+    pub fn begin_from(&mut self, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
+        weights::keep(&mut self.dir, path, checkpoint)
     }
 
     /// The run's folder.
@@ -118,6 +135,9 @@ impl Run {
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
+        if let Some(note) = self.note.take() {
+            progress.note(&note);
+        }
         let mut losses = 0;
         loop {
             let before = self.saved;
@@ -158,14 +178,20 @@ impl Run {
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
-        let history = match &self.from {
+        let mut history = match &self.from {
             Some(from) => restore(&trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
             None => None,
         };
         if history.is_none() {
-            self.dir.write_json("env.json", &Environment::new(gpu.summary(), set))?;
+            let origin = weights::begin(&trainer, &folder)?;
+            if let Some(origin) = &origin {
+                progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
+            }
+            self.dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
             let labelled = Labelled::new(&self.resolved, trainer.labelled(), trainer.validation());
             self.dir.write_json("labelled.json", &labelled)?;
+            // A trainer that goes on after no step leaves the weights as they are.
+            history = origin.map(|_| History::default());
         }
         let texts = Texts::from([
             ("model_toml".to_string(), model_toml.clone()),
@@ -222,7 +248,9 @@ impl Run {
         let done = match restored.into_iter().find(|step| *step < diverged) {
             Some(step) => step,
             None => {
-                trainer.initialise().ok()?;
+                if weights::begin(&trainer, folder).ok()?.is_none() {
+                    trainer.initialise().ok()?;
+                }
                 0
             }
         };
@@ -362,7 +390,8 @@ fn restore(
     for path in &candidates {
         let tried = checkpoint::load(path).and_then(|c| {
             for (key, text) in [("config_toml", config_toml), ("model_toml", model_toml)] {
-                if c.meta(key).map_err(in_file(path))? != text {
+                let theirs = c.meta(key).map_err(in_file(path))?;
+                if theirs != text && !(key == "config_toml" && extend::same_run(theirs, text)) {
                     let reason = format!("its {key} is not that of the folder: it belongs to another run");
                     return Err(Error::Checkpoint { path: path.clone(), reason });
                 }
@@ -453,10 +482,17 @@ struct Environment<'a> {
     adapter: &'a AdapterSummary,
     dataset: &'a str,
     dataset_fingerprint: &'a str,
+    /// The checkpoint that the run began with the weights of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a weights::Origin>,
 }
 
 impl<'a> Environment<'a> {
-    fn new(adapter: &'a AdapterSummary, set: &'a Dataset) -> Environment<'a> {
+    fn new(
+        adapter: &'a AdapterSummary,
+        set: &'a Dataset,
+        from: Option<&'a weights::Origin>,
+    ) -> Environment<'a> {
         Environment {
             program: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
@@ -468,6 +504,7 @@ impl<'a> Environment<'a> {
             adapter,
             dataset: &set.name,
             dataset_fingerprint: &set.fingerprint,
+            from,
         }
     }
 }
