@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// What matrix products may round their inputs to. Accumulation, parameters and everything else are 32-bit floats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "app", derive(clap::ValueEnum))]
 pub enum Precision {
     /// Nothing: 32-bit floats throughout.
     #[default]

@@ -77,7 +77,6 @@ names! {
 /// How the tiles of matrix products are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "app", derive(clap::ValueEnum))]
 pub enum Tune {
     /// By tables.
     Off,

@@ -11,8 +11,9 @@ use crate::gpu::{AdapterChoice, Precision};
 use crate::train::Tune;
 use crate::train::settings::{GeneratorLoss, Method, Settings};
 use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use toml::Table;
 
@@ -24,6 +25,13 @@ pub fn seconds(text: &str) -> std::result::Result<f64, String> {
         Ok(s) if s > 0.0 => Ok(s),
         _ => Err("write a number of seconds above 0".into()),
     }
+}
+
+/// A value by its name in configuration files.
+fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    words: impl IntoIterator<Item = &'static str>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(|word| toml::Value::String(word).try_into())
 }
 
 /// Which adapter.
@@ -39,7 +47,7 @@ pub struct AdapterArgs {
     pub backend: Option<String>,
     /// f32, or mixed: matrix products on cooperative matrices (tensor cores), f16 inputs, f32 accumulation; refused if the
     /// adapter has none (experimental) [default: f32]
-    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Adapter")]
+    #[arg(long, value_parser = word::<Precision>(["f32", "mixed"]), value_name = "WHICH", help_heading = "Adapter")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
 }
@@ -76,7 +84,7 @@ impl SpeechArgs {
 pub struct TuneArgs {
     /// Choose the tiles of matrix products by tables, by trying likely ones once per adapter and driver, or by trying all
     /// [default: fast; off on software adapters, of which the tables are]
-    #[arg(long, value_enum, value_name = "HOW")]
+    #[arg(long, value_parser = word::<Tune>(["off", "fast", "full"]), value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<Tune>,
 }

@@ -58,10 +58,7 @@ fn flag(setting: &'static Setting) -> Arg {
     if let Some(heading) = setting.heading {
         arg = arg.help_heading(heading);
     }
-    match setting.placeholder {
-        Some(placeholder) => arg.value_name(placeholder),
-        None => arg,
-    }
+    arg.value_name(setting.placeholder.map_or(setting.key.to_uppercase(), String::from))
 }
 
 /// `10; supervised: 50, or 100 for convolutional models`.
