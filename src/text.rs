@@ -31,7 +31,8 @@ pub fn unknown<'a>(kind: &str, word: &str, known: impl IntoIterator<Item = &'a s
     }
 }
 
-fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The one of `known` that is nearest to `word`, if any is near.
+pub fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let score = |k: &str| strsim::jaro_winkler(&word.to_lowercase().replace('-', "_"), &k.replace('-', "_"));
     let best = known.iter().map(|&k| (score(k), k)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)

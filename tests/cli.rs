@@ -151,8 +151,8 @@ fn unknown_commands_flags_and_values_are_usage_errors() {
     let b = Bench::new();
     b.fails("tarin", 2, &["train"]);
     b.fails("train --epoch 3", 2, &["--epochs"]);
-    b.fails("train --epochs ten", 2, &["ten"]);
-    b.fails("train --epochs -1", 2, &[]);
+    b.fails("train --epochs ten", 2, &["ten", "a whole number from 1"]);
+    b.fails("train --epochs -1", 2, &["a whole number from 1"]);
     b.fails("train --dataset minst", 2, &["mnist"]);
     b.fails("train --backend opengl", 2, &["vulkan"]);
     b.fails("train --ramp-epochs 3", 2, &["--ramp-epochs would do nothing", "--entropy-weight"]);
@@ -179,13 +179,13 @@ fn unknown_commands_flags_and_values_are_usage_errors() {
 fn settings_that_make_no_sense() {
     let b = Bench::new();
     for lr in ["nan", "0", "-0.1", "inf"] {
-        b.fails(&format!("train --lr {lr}"), 2, &["learning_rate", "positive"]);
-        b.fails(&format!("train --generator-lr {lr}"), 2, &["generator_learning_rate"]);
+        b.fails(&format!("train --lr {lr}"), 2, &["--learning-rate", "a number above 0, such as 0.001"]);
+        b.fails(&format!("train --generator-lr {lr}"), 2, &["--generator-learning-rate"]);
     }
     b.fails("train --beta1 1", 2, &["beta1"]);
     b.fails("train --epsilon 0", 2, &["epsilon"]);
-    b.fails("train --ema-rate 2", 2, &["ema_rate"]);
-    b.fails("train --batch-size 0", 2, &["batch_size"]);
+    b.fails("train --ema-rate 2", 2, &["--ema-rate", "at most 1"]);
+    b.fails("train --batch-size 0", 2, &["--batch-size", "from 1 to 65536"]);
     b.fails("train --batch-size 1 --out run", 2, &["batch_size", "generator's batch norm", "at least 2"]);
     b.fails("train --labels 0", 2, &["labels"]);
     b.fails("train --epochs 0", 2, &["epochs"]);
@@ -198,13 +198,13 @@ fn configuration_files_with_mistakes() {
     b.file("c.toml", "seed = 1\nlearnig_rate = 0.1\n");
     b.fails("train --config c.toml", 3, &["c.toml:2", "did you mean \"learning_rate\""]);
     b.file("c.toml", "seed = 1\nepochs = \"ten\"\n");
-    b.fails("train --config c.toml", 3, &["c.toml:2", "epochs"]);
+    b.fails("train --config c.toml", 3, &["c.toml:2", "epochs", "a whole number from 1"]);
     b.file("c.toml", "seed = \n");
     b.fails("train --config c.toml", 3, &["c.toml:1"]);
     b.file("c.toml", b"\xff\xfe");
     b.fails("train --config c.toml", 3, &["c.toml:1", "UTF-8"]);
     b.file("c.toml", "learning_rate = nan\n");
-    b.fails("train --config c.toml", 2, &["learning_rate"]);
+    b.fails("train --config c.toml", 3, &["c.toml:1", "learning_rate", "such as 0.001"]);
     b.file("c.toml", "dataset = \"../mnist\"\n");
     b.fails("train --config c.toml", 2, &["unknown data set", "did you mean \"mnist\"?"]);
     b.fails("train --config none.toml", 6, &["none.toml"]);
@@ -308,6 +308,25 @@ fn labels_that_do_not_work_out() {
     let line = QUICK.replace("--batch-size 32", "--batch-size 65000");
     b.fails(&format!("{line} --tune full --out run"), 2, &["batch_size", "65000"]);
     assert_eq!(b.content(), ["m.toml"]);
+}
+
+/// What needs no data is refused before there are any (here the data are missing), and nothing is left, not even `runs`.
+#[test]
+fn what_needs_no_data_is_refused_first() {
+    let b = Bench::new();
+    let line = "train --quiet --dataset mnist --offline";
+    b.fails(line, 4, &["mnist"]);
+    b.fails(&format!("{line} --labels 95"), 2, &["90 or 100"]);
+    b.fails(&format!("{line} --unlabelled 70000"), 2, &["60000 training images"]);
+    b.fails(&format!("{line} --adapter no-such-adapter"), 5, &["no-such-adapter"]);
+    b.fails(&format!("{line} --from none"), 6, &["none"]);
+    b.file(
+        "m.toml",
+        MODEL.replace("{ op = \"flatten\" },", "{ op = \"conv2d\", channels = 2, kernel = 99 },"),
+    );
+    b.fails(&format!("{line} --model m.toml"), 3, &["m.toml:4"]);
+    b.fails(&format!("{line} --out new/folders/run"), 4, &["mnist"]);
+    assert_eq!(b.content().iter().filter(|n| *n != "cache").collect::<Vec<_>>(), ["m.toml"]);
 }
 
 #[test]

@@ -237,6 +237,84 @@ fn from_the_middle_of_an_epoch() {
     assert!(!b.good("eval full --dataset mnist --data-dir d").contains("other files"));
 }
 
+/// More epochs: a run that was told so later ends as one that was told so at first, where no schedule depends on it.
+#[test]
+fn more_epochs() {
+    let b = Bench::new();
+    let line = SSL.replace("--lr-decay 0.5", "");
+    b.good(&format!("train {line} --out full"));
+    let config = |run: &str| fs::read_to_string(b.path(run).join("config.toml")).unwrap();
+    let short = line.replace("--epochs 10", "--epochs 4");
+    for (run, stop) in [("finished", String::new()), ("unfinished", format!("--max-steps {}", EPOCH + 3))] {
+        b.good(&format!("train {short} --out {run} {stop}"));
+        let said = b.good(&format!("train --resume {run} --epochs 10 --max-steps {}", 5 * EPOCH + 1));
+        assert!(said.contains("10 epochs instead of 4: the learning rates stay"), "{said}");
+        assert!(said.contains("rise over the run's first 2 epochs"), "{said}");
+        // The run knows it by now.
+        b.good(&format!("train --resume {run}"));
+        assert_eq!(config(run), config("full"));
+        for name in ["metrics.csv", "metrics.jsonl", "checkpoints/epoch-10.safetensors", "plots/losses.png"] {
+            let read = |run: &str| fs::read(b.path(run).join(name)).unwrap();
+            assert!(read("full") == read(run), "{run}/{name}");
+        }
+        // Fewer than there are.
+        let out = b.run(&format!("train --resume {run} --epochs 9"));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(2) && said.contains("use 10 or more"), "{said}");
+        assert_eq!(config(run), config("full"));
+    }
+    b.good(&format!("train {SSL} --out falling --max-steps {EPOCH}"));
+    let said = b.good(&format!("train --resume falling --epochs 20 --max-steps {}", EPOCH + 1));
+    assert!(said.contains("schedule of 20 epochs, falling to 0 over the last 50 %"), "{said}");
+}
+
+/// A new run from the weights of another: they are what it begins with, also when it is begun again after the other is gone.
+#[test]
+fn a_run_from_weights() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out a --max-steps {EPOCH}"));
+    let trained = |file: &str| {
+        let mut all = checkpoint::load(&b.path(file)).unwrap().tensors;
+        all.retain(|t| t.name.starts_with("discriminator.") || t.name.starts_with("generator."));
+        all.retain(|t| !t.name.contains("running"));
+        all
+    };
+    // A step of next to no length.
+    let still = "--lr 1e-12 --generator-lr 1e-12 --seed 5 --out still --max-steps 1";
+    let said = b.good(&format!("train {} --from a {still}", SSL.replace("--lr-decay 0.5", "")));
+    assert!(
+        said.contains("beginning with the weights of") && said.contains("epoch-01.safetensors"),
+        "{said}"
+    );
+    let (was, is) = (
+        trained("a/checkpoints/epoch-01.safetensors"),
+        trained("still/checkpoints/epoch-00-step-1.safetensors"),
+    );
+    assert!(!was.is_empty() && was.len() == is.len());
+    for (was, is) in was.iter().zip(&is) {
+        let far = was.values.iter().zip(&is.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(was.name == is.name && far < 1e-6, "{}: {far}", was.name);
+    }
+    let environment = fs::read_to_string(b.path("still/env.json")).unwrap();
+    assert!(environment.contains("a/checkpoints/epoch-01.safetensors"), "{environment}");
+    let few = SSL.replace("--epochs 10", "--epochs 2");
+    b.good(&format!("train {few} --from a --out full"));
+    b.good(&format!("train {few} --from a --out stopped --max-steps 3"));
+    // The one who killed it was quicker than its first checkpoint.
+    fs::remove_file(b.path("stopped/checkpoints/epoch-00-step-3.safetensors")).unwrap();
+    let dnn = few.replace("m.toml", "dnn");
+    let other = b.run(&format!("train {dnn} --from a --out other"));
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(
+        other.status.code() == Some(7) && said.contains("--model") && !b.path("other").exists(),
+        "{said}"
+    );
+    fs::remove_dir_all(b.path("a")).unwrap();
+    let said = b.good("train --resume stopped");
+    assert!(said.contains("beginning with the weights of"), "{said}");
+    b.same("full", "stopped");
+}
+
 #[test]
 fn the_supervised_baseline() {
     let b = Bench::new();
@@ -479,7 +557,9 @@ fn what_cannot_go_on_is_refused() {
     for (line, code, word) in [
         ("train --resume nowhere", 6, "no run folder"),
         ("train --resume m.toml", 6, "no run folder"),
-        ("train --resume run --epochs 5", 2, "--epochs"),
+        ("train --resume run --lr 0.1", 2, "--learning-rate cannot be used with --resume"),
+        ("train --resume run --epochs 0", 2, "a whole number from 1"),
+        ("train --resume run --from run", 2, "--from"),
         ("train --resume run --out other", 2, "--out"),
     ] {
         let out = b.run(line);

@@ -3,6 +3,25 @@
 use crate::error::{Error, Result};
 use crate::rng::{Counter, permute, streams};
 
+/// Whether `n` labelled images can be the same number of each class.
+///
+/// # Errors
+/// [`Error::Usage`] with the nearest numbers that can, if it cannot.
+pub fn check_balance(n: usize, classes: u32) -> Result<()> {
+    let k = classes as usize;
+    if k == 0 || n == 0 {
+        return Err(Error::Usage("at least one labelled image per class is needed".into()));
+    }
+    if !n.is_multiple_of(k) {
+        let below = n / k * k;
+        let near = if below == 0 { k.to_string() } else { format!("{below} or {}", below + k) };
+        return Err(Error::Usage(format!(
+            "{n} labels cannot be balanced over {classes} classes: use {near}"
+        )));
+    }
+    Ok(())
+}
+
 /// Chooses `n` labelled images, `n / classes` of each class: the first ones met on a pseudo-random walk
 /// over the whole training set. A pure function of its arguments; returns indices in the order of the walk.
 ///
@@ -13,15 +32,8 @@ pub fn choose(labels: &[u8], classes: u32, n: usize, label_seed: u64) -> Result<
     let fail = |reason: String| Err(Error::Usage(reason));
     let total = u32::try_from(labels.len())
         .map_err(|_| Error::Data(format!("{} images are more than can be indexed", labels.len())))?;
-    if classes == 0 || n == 0 {
-        return fail("at least one labelled image per class is needed".into());
-    }
+    check_balance(n, classes)?;
     let k = classes as usize;
-    if !n.is_multiple_of(k) {
-        let below = n / k * k;
-        let near = if below == 0 { k.to_string() } else { format!("{below} or {}", below + k) };
-        return fail(format!("{n} labels cannot be balanced over {classes} classes: use {near}"));
-    }
     let mut available = vec![0usize; k];
     for &label in labels {
         match available.get_mut(label as usize) {

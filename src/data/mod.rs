@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::shape::DataShape;
 use crate::text::hex;
 
-pub use labels::{choose, choose_unlabelled, split_validation};
+pub use labels::{check_balance, choose, choose_unlabelled, split_validation};
 
 /// Images and their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]

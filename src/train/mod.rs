@@ -13,6 +13,7 @@ mod inference;
 mod roles;
 mod run;
 mod sampler;
+mod setting;
 pub mod settings;
 mod snapshot;
 mod stop;

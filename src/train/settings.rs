@@ -1,30 +1,76 @@
-//! All settings of a training run, resolved: what `config.toml` in a run folder holds.
+//! The settings of training, each declared once: its field with documentation, its default, the values it may have.
 //!
-//! Defaults are written once, here. The command line and configuration files only override them.
+//! Configuration files, flags, help, and which settings a run may change that goes on are made of [`Settings::ALL`].
 
+pub use super::setting::{Setting, Values, shown};
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, Precision};
+use crate::text;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use toml::{Table, Value};
 
-/// What is trained on what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// The GAN: labelled, unlabelled and generated images.
-    #[default]
-    Ssl,
-    /// The same discriminator network as a plain classifier on the labelled images alone.
-    Supervised,
+/// Declares an enum whose variants have names in settings.
+macro_rules! names {
+    ($(#[$doc:meta])+ $type:ident { $($(#[$variant_doc:meta])+ $variant:ident = $name:literal,)+ }) => {
+        $(#[$doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        pub enum $type { $($(#[$variant_doc])+ #[serde(rename = $name)] $variant,)+ }
+
+        impl $type {
+            /// The name of each.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// As in settings and summaries.
+            pub fn name(self) -> &'static str {
+                match self { $($type::$variant => $name,)+ }
+            }
+        }
+    };
 }
 
-impl Method {
-    /// As in settings, summaries and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Ssl => "ssl",
-            Method::Supervised => "supervised",
-        }
+names! {
+    /// What is trained on what.
+    Method {
+        /// The GAN: labelled, unlabelled and generated images.
+        #[default]
+        Ssl = "ssl",
+        /// The same discriminator network as a plain classifier on the labelled images alone.
+        Supervised = "supervised",
+    }
+}
+
+names! {
+    /// Reduction of the feature-matching loss over the F features.
+    FeatureMatching {
+        /// (1/F) sum of squares: the paper's code.
+        #[default]
+        Mean = "mean",
+        /// Sum of squares: the paper's formula. F times the gradient of `Mean`; Adam's step is invariant to
+        /// that factor but for epsilon.
+        Sum = "sum",
+    }
+}
+
+names! {
+    /// How D's losses make updates.
+    DiscriminatorUpdates {
+        /// One a step, by their sum (the paper's code).
+        #[default]
+        Joint = "joint",
+        /// Three a step: by the loss of the labelled images, then of the unlabelled ones, then of the generated ones, each
+        /// of its own forward pass (a Keras model's `train_on_batch`, called for each of them).
+        Separate = "separate",
+    }
+}
+
+names! {
+    /// What the generator is trained on.
+    GeneratorLoss {
+        /// The features of its images should have the mean of real images' (Salimans et al. 2016, section 3.1).
+        #[default]
+        FeatureMatching = "feature_matching",
+        /// -log D(G(z)) (Goodfellow et al. 2014).
+        NonSaturating = "non_saturating",
     }
 }
 
@@ -40,184 +86,171 @@ pub enum Tune {
     Full,
 }
 
-/// Reduction of the feature-matching loss over the F features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FeatureMatching {
-    /// (1/F) sum of squares: the paper's code.
-    #[default]
-    Mean,
-    /// Sum of squares: the paper's formula. F times the gradient of `Mean`; Adam's step is invariant to
-    /// that factor but for epsilon.
-    Sum,
+const DATA: Option<&str> = Some("Data");
+const TRAINING: Option<&str> = Some("Training");
+
+const fn whole(heading: Option<&'static str>, from: u64, to: u64) -> Setting {
+    Setting::new(heading, Values::Whole(from, to)).placeholder("N")
 }
 
-/// How D's losses make updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DiscriminatorUpdates {
-    /// One a step, by their sum (the paper's code).
-    #[default]
-    Joint,
-    /// Three a step: by the loss of the labelled images, then of the unlabelled ones, then of the generated ones, each
-    /// of its own forward pass (a Keras model's `train_on_batch`, called for each of them).
-    Separate,
+/// A number of things of which there must be one.
+const fn count(heading: Option<&'static str>) -> Setting {
+    whole(heading, 1, u32::MAX as u64)
 }
 
-/// What the generator is trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GeneratorLoss {
-    /// The features of its images should have the mean of real images' (Salimans et al. 2016, section 3.1).
-    #[default]
-    FeatureMatching,
-    /// -log D(G(z)) (Goodfellow et al. 2014).
-    NonSaturating,
+/// A configuration file has no larger numbers than this.
+const SEED: Values = Values::Whole(0, i64::MAX as u64);
+const STEP_SIZE: Setting =
+    Setting::new(TRAINING, Values::Number(Excluded(0.0), Unbounded, "0.001")).placeholder("RATE");
+const DECAY: Setting =
+    Setting::new(TRAINING, Values::Number(Included(0.0), Excluded(1.0), "0.9")).placeholder("RATE");
+const WEIGHT: Setting = Setting::new(TRAINING, Values::Number(Included(0.0), Unbounded, "1"))
+    .placeholder("WEIGHT")
+    .only(Method::Ssl);
+
+const fn share(heading: Option<&'static str>, to: std::ops::Bound<f32>, example: &'static str) -> Setting {
+    Setting::new(heading, Values::Number(Included(0.0), to, example)).placeholder("SHARE")
 }
 
-/// Settings of one run. Sizes are counts, rates are per step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// `dnn`, `cnn` or the path of a model file.
-    pub model: String,
-    /// Generator in place of the model's own: `conv`, or that of another model by name or path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generator: Option<String>,
-    /// `digits`, `mnist` or `fashion-mnist`.
-    pub dataset: String,
-    /// Folder of IDX files; the cache directory, then a download, where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_dir: Option<PathBuf>,
-    /// Never use the network.
-    pub offline: bool,
-    /// GAN or plain classifier.
-    pub method: Method,
-    /// Number of labelled images, the same number of each class.
-    pub labels: u32,
-    /// Unlabelled images of `ssl`, chosen by the label seed; all training images, the labelled ones included, where
-    /// absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unlabelled: Option<u32>,
+const fn word(names: &'static [&'static str]) -> Setting {
+    Setting::new(TRAINING, Values::Names(names))
+}
+
+/// Declares [`Settings`]: `field: type = default, what is known of it;`. Defaults may look at the two names between bars.
+macro_rules! settings {
+    (|$method:ident, $convolutional:ident| $(
+        $(#[doc = $doc:literal])+
+        $(#[serde($($serde:tt)+)])?
+        $key:ident: $type:ty = $default:expr, $facts:expr;
+    )+) => {
+        /// Settings of one run. Sizes are counts, rates are per step.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Settings {
+            $($(#[doc = $doc])+ $(#[serde($($serde)+)])? pub $key: $type,)+
+        }
+
+        impl Settings {
+            /// What is known of each setting, in the order of the fields.
+            pub const ALL: &'static [Setting] =
+                &[$(Setting { key: stringify!($key), doc: concat!($($doc, "\n"),+), ..$facts }),+];
+
+            /// The report's settings for a method. `convolutional` tells which of its two networks is meant: its
+            /// supervised baselines run 100 epochs (CNN) and 50 (DNN).
+            pub fn defaults($method: Method, $convolutional: bool) -> Settings {
+                Settings { $($key: $default,)+ }
+            }
+
+            /// Sets the field `key`.
+            ///
+            /// # Errors
+            /// [`Error::Usage`] for a key that no field has, and for a value that it must not have, saying which it may.
+            pub fn set(&mut self, key: &str, value: Value) -> Result<()> {
+                let Some(setting) = Settings::named(key) else {
+                    let keys = Settings::ALL.iter().map(|s| s.key);
+                    return Err(Error::Usage(text::unknown("setting", key, keys)));
+                };
+                let refusal = || Error::Usage(setting.refusal(&value));
+                if !setting.values.admits(&value) {
+                    return Err(refusal());
+                }
+                match key {
+                    $(stringify!($key) => {
+                        self.$key = Deserialize::deserialize(value.clone()).map_err(|_| refusal())?;
+                    })+
+                    _ => {}
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+settings! { |method, convolutional|
+    /// ssl: the GAN; supervised: the same network on the labelled images alone.
+    method: Method = method, Setting::new(None, Values::Names(Method::NAMES));
+    /// Labelled images, the same number of each class.
+    labels: u32 = 100, count(DATA);
+    /// Unlabelled images of `ssl`, chosen by the label seed, the labelled ones included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unlabelled: Option<u32> = None, Setting { absent: Some("all training images"), ..count(DATA).only(Method::Ssl) };
     /// Which images are labelled.
-    pub label_seed: u64,
-    /// Initial weights, noise, z and data order.
-    pub seed: u64,
-    /// Passes over the unlabelled images (`ssl`) or the labelled training images (`supervised`).
-    pub epochs: u32,
+    label_seed: u64 = 1, Setting::new(DATA, SEED).placeholder("SEED");
+    /// Initial weights, noise, latent vectors, order of the data.
+    seed: u64 = 1, Setting::new(TRAINING, SEED).placeholder("SEED");
+    /// Passes over the unlabelled images (ssl) or the labelled training images (supervised).
+    epochs: u32 = match (method, convolutional) {
+        (Method::Ssl, _) => 10,
+        (Method::Supervised, true) => 100,
+        (Method::Supervised, false) => 50,
+    }, Setting { changes: true, ..count(TRAINING) };
     /// Rows of a minibatch.
-    pub batch_size: u32,
-    /// Adam's step size, D.
-    pub learning_rate: f32,
-    /// Adam's step size, G.
-    pub generator_learning_rate: f32,
+    batch_size: u32 = if method == Method::Supervised { 32 } else { 512 }, whole(TRAINING, 1, 1 << 16);
+    /// Adam's step size, discriminator.
+    learning_rate: f32 = 1e-3, STEP_SIZE.short("lr");
+    /// Adam's step size, generator.
+    generator_learning_rate: f32 = 1e-3, STEP_SIZE.short("generator_lr").only(Method::Ssl);
     /// Adam's first decay rate.
-    pub beta1: f32,
+    beta1: f32 = if method == Method::Supervised { 0.9 } else { 0.5 }, DECAY;
     /// Adam's second decay rate.
-    pub beta2: f32,
+    beta2: f32 = 0.999, DECAY;
     /// Adam's epsilon.
-    pub epsilon: f32,
+    ///
+    /// No subnormal number, which a device may take for 0.
+    epsilon: f32 = 1e-8,
+        Setting::new(TRAINING, Values::Number(Included(f32::MIN_POSITIVE), Unbounded, "1e-8")).placeholder("EPS");
     /// m / sqrt(v + eps) instead of m / (sqrt(v) + eps).
-    pub epsilon_inside_root: bool,
-    /// w in L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
-    pub unsupervised_weight: f32,
-    /// Whether D's losses are one update of a step or three.
+    epsilon_inside_root: bool = false, Setting::new(TRAINING, Values::Switch).placeholder("BOOL");
+    /// Weight of the unlabelled and generated losses.
+    ///
+    /// The w of L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
+    unsupervised_weight: f32 = 1.0, WEIGHT;
+    /// One update of D a step by the sum of its losses, or one by each of them in turn.
     #[serde(default)]
-    pub discriminator_updates: DiscriminatorUpdates,
-    /// One-sided label smoothing (Salimans et al. 2016, section 3.4): D(x) of unlabelled images is trained towards
-    /// 1 minus this.
-    pub label_smoothing: f32,
-    /// Weight of the mean entropy of D's predictions for unlabelled images in L_D (Springenberg 2016, "CatGAN").
-    pub entropy_weight: f32,
-    /// Weight of the consistency of D's predictions in L_D: where not 0, D sees each unlabelled image twice, under other
-    /// noise, dropout and moves of the image, and pays the squared distance of the two predictions (Laine & Aila 2017, the
-    /// pi-model).
-    pub consistency_weight: f32,
-    /// Epochs over which both weights rise linearly from 0.
-    pub ramp_epochs: u32,
-    /// G's loss.
-    pub generator_loss: GeneratorLoss,
-    /// Reduction of feature matching.
-    pub feature_matching: FeatureMatching,
-    /// Share of the run, its end, over which both learning rates fall linearly to 0.
-    pub learning_rate_decay: f32,
-    /// Rate of the exponential moving average of D's parameters.
-    pub ema_rate: f32,
-    /// Share of the labelled images held out by `supervised`.
-    pub validation_split: f32,
-    /// Evaluate, save and draw samples every so many epochs (always after the last).
-    pub evaluate_every: u32,
-    /// Adapter by name, index, `software` or `gpu`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<String>,
-    /// `vulkan`, `metal` or `dx12`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backend: Option<String>,
-    /// What products may round their inputs to.
-    #[serde(default)]
-    pub precision: Precision,
-    /// How the tiles of products are chosen; where absent, by tables on software adapters, else `fast`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tune: Option<Tune>,
+    discriminator_updates: DiscriminatorUpdates = DiscriminatorUpdates::Joint,
+        word(DiscriminatorUpdates::NAMES).only(Method::Ssl);
+    /// One-sided label smoothing: D(x) of unlabelled images is trained towards 1 minus this.
+    ///
+    /// Salimans et al. 2016, section 3.4.
+    label_smoothing: f32 = 0.0, share(TRAINING, Excluded(1.0), "0.1").only(Method::Ssl);
+    /// Weight of the entropy of predictions for unlabelled images.
+    ///
+    /// The mean entropy is a term of L_D (Springenberg 2016, "CatGAN").
+    entropy_weight: f32 = 0.0, WEIGHT;
+    /// Weight of the consistency of predictions: each unlabelled image is seen under two random draws.
+    ///
+    /// Where not 0, D sees each unlabelled image twice, under other noise, dropout and moves of the image, and pays the
+    /// squared distance of the two predictions (Laine & Aila 2017, the pi-model).
+    consistency_weight: f32 = 0.0, WEIGHT;
+    /// Epochs over which the entropy and consistency weights rise from 0.
+    ramp_epochs: u32 = 2, whole(TRAINING, 0, u32::MAX as u64).only(Method::Ssl);
+    /// The generator's loss.
+    generator_loss: GeneratorLoss = GeneratorLoss::FeatureMatching, word(GeneratorLoss::NAMES).only(Method::Ssl);
+    /// Reduction of feature matching over the features.
+    feature_matching: FeatureMatching = FeatureMatching::Mean, word(FeatureMatching::NAMES).only(Method::Ssl);
+    /// Share of the run, its end, over which the learning rates fall to 0.
+    learning_rate_decay: f32 = 0.0, share(TRAINING, Included(1.0), "0.5").short("lr_decay");
+    /// Rate of the moving average of the discriminator's parameters.
+    ema_rate: f32 = 1e-3,
+        Setting::new(TRAINING, Values::Number(Excluded(0.0), Included(1.0), "0.01")).placeholder("RATE");
+    /// Share of the labelled images that `supervised` holds out.
+    validation_split: f32 = 0.3, share(DATA, Excluded(1.0), "0.3").only(Method::Supervised);
+    /// Evaluate, save and draw every so many epochs, and after the last.
+    evaluate_every: u32 = if method == Method::Supervised { 10 } else { 1 }, count(TRAINING);
 }
 
 impl Settings {
-    /// Without what says where the data are and what computes: what is left is the same on every machine.
-    pub fn anywhere(&self) -> Settings {
-        let here = Settings { data_dir: None, adapter: None, backend: None, tune: None, ..self.clone() };
-        Settings { offline: false, ..here }
+    /// What is known of the setting `key`.
+    pub fn named(key: &str) -> Option<&'static Setting> {
+        Settings::ALL.iter().find(|s| s.key == key)
     }
 
-    /// The adapter that was asked for.
-    pub fn adapter_choice(&self) -> AdapterChoice {
-        let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
-        AdapterChoice { adapter, backend, precision: self.precision, ..AdapterChoice::default() }
-    }
-
-    /// The report's settings for a method. `convolutional` tells which of its two networks is meant: its
-    /// supervised baselines run 100 epochs (CNN) and 50 (DNN).
-    pub fn defaults(method: Method, convolutional: bool) -> Settings {
-        let supervised = method == Method::Supervised;
-        Settings {
-            model: "dnn".into(),
-            generator: None,
-            dataset: "digits".into(),
-            data_dir: None,
-            offline: false,
-            method,
-            labels: 100,
-            unlabelled: None,
-            label_seed: 1,
-            seed: 1,
-            epochs: match (supervised, convolutional) {
-                (false, _) => 10,
-                (true, true) => 100,
-                (true, false) => 50,
-            },
-            batch_size: if supervised { 32 } else { 512 },
-            learning_rate: 1e-3,
-            generator_learning_rate: 1e-3,
-            beta1: if supervised { 0.9 } else { 0.5 },
-            beta2: 0.999,
-            epsilon: 1e-8,
-            epsilon_inside_root: false,
-            unsupervised_weight: 1.0,
-            discriminator_updates: DiscriminatorUpdates::Joint,
-            label_smoothing: 0.0,
-            entropy_weight: 0.0,
-            consistency_weight: 0.0,
-            ramp_epochs: 2,
-            generator_loss: GeneratorLoss::FeatureMatching,
-            feature_matching: FeatureMatching::Mean,
-            learning_rate_decay: 0.0,
-            ema_rate: 1e-3,
-            validation_split: 0.3,
-            evaluate_every: if supervised { 10 } else { 1 },
-            adapter: None,
-            backend: None,
-            precision: Precision::F32,
-            tune: None,
-        }
+    /// The values by key; a setting without one is not among them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a seed that a configuration file cannot hold.
+    pub fn values(&self) -> Result<Table> {
+        Table::try_from(self).map_err(|e| Error::Usage(format!("settings: {e}; seeds are {SEED}")))
     }
 
     /// Steps of an epoch with so many labelled and unlabelled images.
@@ -243,33 +276,12 @@ impl Settings {
     /// Checks every value alone; sizes against the data are checked when training starts.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the setting, its value and what it must be.
+    /// [`Error::Usage`] naming the setting, its value and what it may be.
     pub fn validate(&self) -> Result<()> {
-        let bad =
-            |name: &str, value: String, want: &str| Err(Error::Usage(format!("{name} = {value}: {want}")));
-        for (name, v) in
-            [("learning_rate", self.learning_rate), ("generator_learning_rate", self.generator_learning_rate)]
-        {
-            if !(v.is_finite() && v > 0.0) {
-                return bad(name, v.to_string(), "must be a positive number, such as 0.001");
-            }
-        }
-        for (name, v) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&v) {
-                return bad(name, v.to_string(), "must be at least 0 and below 1");
-            }
-        }
-        // A device may take a subnormal number for 0.
-        if !(self.epsilon.is_normal() && self.epsilon > 0.0) {
-            return bad("epsilon", self.epsilon.to_string(), "must be positive, such as 1e-8");
-        }
-        for (name, v) in [
-            ("unsupervised_weight", self.unsupervised_weight),
-            ("entropy_weight", self.entropy_weight),
-            ("consistency_weight", self.consistency_weight),
-        ] {
-            if !(v.is_finite() && v >= 0.0) {
-                return bad(name, v.to_string(), "must not be negative");
+        let values = self.values()?;
+        for setting in Settings::ALL {
+            if let Some(value) = values.get(setting.key).filter(|value| !setting.values.admits(value)) {
+                return Err(Error::Usage(setting.refusal(value)));
             }
         }
         if self.method == Method::Supervised {
@@ -285,37 +297,6 @@ impl Settings {
                     "{name}: `supervised` sees neither unlabelled nor generated images; leave it out"
                 )));
             }
-        }
-        if !(0.0..=1.0).contains(&self.learning_rate_decay) {
-            let v = self.learning_rate_decay.to_string();
-            return bad("learning_rate_decay", v, "must be at least 0 and at most 1, such as 0.5");
-        }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            let v = self.label_smoothing.to_string();
-            return bad("label_smoothing", v, "must be at least 0 and below 1, such as 0.1");
-        }
-        if !(self.ema_rate > 0.0 && self.ema_rate <= 1.0) {
-            return bad("ema_rate", self.ema_rate.to_string(), "must be above 0 and at most 1");
-        }
-        if !(0.0..1.0).contains(&self.validation_split) {
-            return bad(
-                "validation_split",
-                self.validation_split.to_string(),
-                "must be at least 0 and below 1",
-            );
-        }
-        for (name, v) in [
-            ("labels", self.labels),
-            ("epochs", self.epochs),
-            ("batch_size", self.batch_size),
-            ("evaluate_every", self.evaluate_every),
-        ] {
-            if v == 0 {
-                return bad(name, "0".into(), "must be at least 1");
-            }
-        }
-        if self.batch_size > 1 << 16 {
-            return bad("batch_size", self.batch_size.to_string(), "must be at most 65536");
         }
         Ok(())
     }
@@ -350,5 +331,32 @@ mod tests {
         assert!(with(|s| (s.method, s.unlabelled) = (Method::Supervised, Some(5))).is_err());
         assert!(with(|s| s.learning_rate_decay = 1.5).is_err());
         assert!(with(|s| (s.consistency_weight, s.learning_rate_decay) = (10.0, 1.0)).is_ok());
+    }
+
+    /// A value that the declaration admits can be set, one that it does not is refused, and what was set is there.
+    #[test]
+    fn every_setting_is_set_by_its_key() {
+        let mut s = Settings::defaults(Method::Ssl, false);
+        for setting in Settings::ALL {
+            let good = match setting.values {
+                Values::Whole(_, to) => Value::Integer(to.min(7) as i64),
+                Values::Number(..) => Value::Float(0.25),
+                Values::Switch => Value::Boolean(true),
+                Values::Names(names) => Value::String(names[names.len() - 1].into()),
+            };
+            s.set(setting.key, good.clone()).unwrap();
+            assert_eq!(s.values().unwrap().get(setting.key), Some(&good), "{}", setting.key);
+            let said = s.set(setting.key, Value::String("?".into())).unwrap_err().to_string();
+            assert!(said.contains(setting.key) && said.contains(&setting.values.to_string()), "{said}");
+        }
+        assert_eq!(s.values().unwrap().len(), Settings::ALL.len());
+        assert!(s.set("epoch", Value::Integer(1)).unwrap_err().to_string().contains("\"epochs\""));
+    }
+
+    #[test]
+    fn seeds_have_an_end() {
+        let s = Settings { seed: u64::MAX, ..Settings::defaults(Method::Ssl, false) };
+        let said = s.validate().unwrap_err().to_string();
+        assert!(said.contains("to 9223372036854775807"), "{said}");
     }
 }

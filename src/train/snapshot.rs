@@ -53,6 +53,22 @@ impl Trainer {
         ]
     }
 
+    /// Begins a new run with the parameters and running statistics of `from`, in place of [`Trainer::initialise`]; all else,
+    /// such as Adam's moments and the averages, begins as in any run.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if it lacks a tensor of this model or has it in another shape; [`Error::Gpu`] if the device
+    /// failed.
+    pub async fn begin_from(&self, from: &Checkpoint) -> Result<()> {
+        self.initialise().await?;
+        let gpu = &self.ops.gpu;
+        for t in [&self.gan.d, &self.gan.g] {
+            import_net(gpu, &t.net, from)?;
+        }
+        gpu.submit(&self.gan.repack, &[]).await?;
+        Ok(())
+    }
+
     /// Sets everything that a step reads to what it was when `from` was saved, and says after which step that was: the next
     /// step is the one after it.
     /// The steps from there on are those of the run that saved it, bit for bit on the same adapter and driver.

@@ -9,7 +9,7 @@ mod twin;
 use models::{CNN_JOINED, CNN_SEPARATE, DNN, data_set, model};
 use ssgan::data::Dataset;
 use ssgan::error::Result;
-use ssgan::gpu::{AdapterChoice, Gpu, Precision};
+use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
 use ssgan::native::{self, BlockOn};
@@ -491,7 +491,7 @@ const MIXED_TOLERANCE: f64 = 0.1;
 #[ignore = "needs cooperative matrices"]
 fn mixed_precision_comes_near_the_twin() {
     let gpu = common::open_mixed(false);
-    let settings = Settings { precision: Precision::Mixed, learning_rate: 1e-12, seed: 1, ..ssl() };
+    let settings = Settings { learning_rate: 1e-12, seed: 1, ..ssl() };
     for (name, model) in [
         ("dnn", model(DNN, 6, 1)),
         ("cnn", model(CNN_SEPARATE, 8, 3)),

@@ -1,7 +1,6 @@
 //! `ssgan bench`.
 
 use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
-use super::load;
 use super::output::{self, Kind};
 use crate::app::model_file;
 use crate::app::profile::bench::{self, Product, Timed};
@@ -10,6 +9,7 @@ use crate::app::profile::{Roofs, Spread};
 use crate::app::report::plot;
 use crate::app::report::table::{Align, Table};
 use crate::app::run::tiles;
+use crate::app::source::{self, Request};
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::native::{self, BlockOn};
@@ -199,18 +199,14 @@ fn product(shape: &str, columns: bool) -> Result<Product> {
 
 fn step(args: &StepArgs) -> Result<()> {
     let mut progress = args.speech.progress();
-    let settings = Settings {
-        batch_size: args.batch_size,
-        tune: args.tune.choice(),
-        ..Settings::defaults(Method::Ssl, false)
-    };
-    let set = load::dataset(&settings, &mut progress)?;
+    let settings = Settings { batch_size: args.batch_size, ..Settings::defaults(Method::Ssl, false) };
+    let set = source::load(&Request::default(), &mut progress)?;
     let gpu = native::open(&args.adapter.choice())?;
     let mut trainers = vec![];
     for name in &args.model {
         let (spec, source) = model_file::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
-        let (chosen, _) = tiles::measure(&gpu, &model, &settings, |_| Ok(()))?;
+        let (chosen, _) = tiles::measure(&gpu, &model, &settings, args.tune.tune, |_| Ok(()))?;
         trainers
             .push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, &chosen).block_on()?);
     }
@@ -267,7 +263,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         let mut points = vec![];
         for axis in Axis::ALL {
             let tell = |p: &Point| progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
-            points.extend(growth::measure(&gpu, model, args.tune.choice(), axis, args.runs, tell)?);
+            points.extend(growth::measure(&gpu, model, args.tune.tune, axis, args.runs, tell)?);
         }
         models.push((model.clone(), points));
     }

@@ -4,20 +4,20 @@ use super::args::DataArgs;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::{self, in_file};
 use crate::app::run::folder;
+use crate::app::run::settings::RunSettings;
 use crate::app::source::{self, DIGITS, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::train::checkpoint::{Checkpoint, FORMAT};
-use crate::train::settings::Settings;
 use std::path::{Path, PathBuf};
 
 /// The data set that the settings name.
 ///
 /// # Errors
 /// As [`source::load`].
-pub fn dataset(settings: &Settings, progress: &mut Progress) -> Result<Dataset> {
+pub fn dataset(settings: &RunSettings, progress: &mut Progress) -> Result<Dataset> {
     source::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline)?, progress)
 }
 

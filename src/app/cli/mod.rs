@@ -8,6 +8,7 @@ mod completions;
 mod data;
 mod doctor;
 mod eval;
+mod flags;
 mod load;
 mod model;
 pub mod output;
@@ -101,23 +102,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
-    }
-
-    /// A run's own settings hold when it goes on: each flag is refused there, but for where the data are and what computes.
-    #[test]
-    fn a_run_that_goes_on_keeps_its_settings() {
-        let mut command = super::Cli::command();
-        command.build();
-        let train = command.find_subcommand("train").unwrap();
-        let resume = train.get_arguments().find(|a| a.get_id() == "resume").unwrap();
-        let refused: Vec<_> =
-            train.get_arg_conflicts_with(resume).iter().map(|a| a.get_id().clone()).collect();
-        let settings =
-            <super::args::SettingsArgs as clap::Args>::augment_args(clap::Command::new("settings"));
-        for flag in settings.get_arguments().map(clap::Arg::get_id) {
-            let anew = ["data_dir", "offline", "adapter", "backend"].contains(&flag.as_str());
-            assert_eq!(refused.contains(flag), !anew, "--resume and {flag}");
-        }
     }
 
     #[test]

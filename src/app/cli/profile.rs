@@ -100,8 +100,8 @@ pub fn run(args: &Args) -> Result<()> {
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = native::open(&asked(s.adapter_choice()))?;
-    let (chosen, _) = tiles::measure(&gpu, &model, s, |_| Ok(()))?;
-    let trainer = Trainer::with_tiles(&gpu, &model, s, &set, Scratch::Shared, &chosen).block_on()?;
+    let (chosen, _) = tiles::measure(&gpu, &model, &s.train, s.tune, |_| Ok(()))?;
+    let trainer = Trainer::with_tiles(&gpu, &model, &s.train, &set, Scratch::Shared, &chosen).block_on()?;
     let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
     let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
     let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };

@@ -11,13 +11,13 @@ use crate::app::report::table::{Align, Table};
 use crate::app::run::config::{self, Resolved};
 use crate::app::run::folder::RunDir;
 use crate::app::run::interrupt;
+use crate::app::run::settings::RunSettings;
 use crate::app::run::{Options, Run, begun, go_on};
 use crate::app::source;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::spec::ModelSpec;
 use crate::native;
-use crate::train::settings::Settings;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ pub fn run(args: &Args) -> Result<()> {
         progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
         progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
         let mut run = match begun(&folder)? {
-            true => Run::reopen(&folder, |s| args.of_begun().apply(s))?,
+            true => Run::reopen(&folder, &args.of_begun().given()?)?,
             false => {
                 abandon(&folder)?;
                 Run::create(resolved, Some(&folder))?
@@ -213,9 +213,8 @@ impl Args {
                     continue;
                 }
                 let read = |name: &str| crate::app::text::read(&folder.join(name));
-                let args = self.of_begun();
-                let theirs =
-                    config::of_run(&read("config.toml")?, read("model.toml")?, &folder, |s| args.apply(s))?;
+                let flags = self.of_begun().given()?;
+                let theirs = config::of_run(&read("config.toml")?, read("model.toml")?, &folder, &flags)?;
                 same_run(&folder, &theirs.settings, &theirs.spec, &wanted)?;
             }
             // Where the whole run is, its summary is made anew.
@@ -235,7 +234,7 @@ impl Args {
 }
 
 /// Refuses a run of other settings or another model than `wanted`; where its data were and what computed it may differ.
-fn same_run(name: &Path, settings: &Settings, spec: &ModelSpec, wanted: &Resolved) -> Result<()> {
+fn same_run(name: &Path, settings: &RunSettings, spec: &ModelSpec, wanted: &Resolved) -> Result<()> {
     let what = if settings.anywhere() != wanted.settings.anywhere() {
         "other settings than this plan's"
     } else if *spec != wanted.spec {

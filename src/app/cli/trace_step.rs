@@ -26,7 +26,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    if args.settings.tune.choice().is_some() {
+    if args.settings.tune.tune.is_some() {
         return Err(Error::Usage("--tune: a traced step takes the table's tiles; leave it out".into()));
     }
     output::check_file(&args.out, Kind::Trace)?;
@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<()> {
     let set = load::dataset(s, &mut args.speech.progress())?;
     let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
     let gpu = native::open(&asked(s.adapter_choice()))?;
-    let trace = crate::train::trace_step(&gpu, &model, s, &set, args.step - 1).block_on()?;
+    let trace = crate::train::trace_step(&gpu, &model, &s.train, &set, args.step - 1).block_on()?;
     let texts = BTreeMap::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),
         ("config_toml".to_string(), resolved.config_toml()?),

@@ -1,14 +1,19 @@
 //! `ssgan train`.
 
 use super::args::{SettingsArgs, SpeechArgs, seconds};
-use super::{load, output};
+use super::load::{self, Trained};
+use super::output;
 use crate::app::report::confusion;
 use crate::app::run::adapter::asked;
+use crate::app::run::config::Resolved;
 use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
 use crate::app::run::{Options, Run, go_on};
 use crate::app::text::count;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::model::parse;
+use crate::model::shape::ModelShape;
 use crate::native;
 use crate::train::event::Summary;
 use serde::Serialize;
@@ -19,14 +24,14 @@ pub struct Args {
     /// Run folder to make: must not exist, or be empty [default: runs/TIME-MODEL-DATASET]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with a run from its newest checkpoint, or from the checkpoint named; its settings hold
-    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = [
-        "out", "recipe", "config", "model", "generator", "dataset", "method", "labels", "unlabelled", "label_seed", "validation_split", "seed", "epochs",
-        "batch_size", "lr", "generator_lr", "beta1", "beta2", "epsilon", "epsilon_inside_root",
-        "unsupervised_weight", "discriminator_updates", "label_smoothing", "entropy_weight", "consistency_weight", "ramp_epochs", "lr_decay",
-        "generator_loss", "feature_matching", "ema_rate", "evaluate_every", "tune", "precision",
-    ])]
+    /// Go on with a run from its newest checkpoint, or from the checkpoint named; its settings hold, but --epochs N extends it:
+    /// the learning rates follow the schedule of N epochs from there on
+    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with_all = ["out", "recipe", "config"])]
     resume: Option<PathBuf>,
+    /// Begin a new run with the weights of a checkpoint, or of a run's newest, and with settings of its own; --model must name
+    /// the model that they are of
+    #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with = "resume")]
+    from: Option<PathBuf>,
     /// End after so many steps of the whole run, for quick checks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_steps: Option<u32>,
@@ -52,13 +57,9 @@ fn keep(text: &str) -> std::result::Result<usize, String> {
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     let stop = interrupt::install()?;
-    let mut run = match &args.resume {
-        Some(from) => Run::reopen(from, |s| args.settings.apply(s))?,
-        None => Run::create(args.settings.resolve()?, args.out.as_deref())?,
-    };
+    let (mut run, mut gpu) = begin(args)?;
     let set = load::dataset(&run.resolved.settings, &mut progress)?;
     go_on(stop)?;
-    let mut gpu = native::open(&asked(run.resolved.settings.adapter_choice()))?;
     let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
     let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);
@@ -73,6 +74,46 @@ pub fn run(args: &Args) -> Result<()> {
         },
         Err(e) => Err(e),
     }
+}
+
+/// The run and its device. What can be refused without the data is, and of a new run before it has a folder.
+fn begin(args: &Args) -> Result<(Run, Gpu)> {
+    let open = |resolved: &Resolved| native::open(&asked(resolved.settings.adapter_choice()));
+    if let Some(from) = &args.resume {
+        let run = Run::reopen(from, &args.settings.given_anew()?)?;
+        let gpu = open(&run.resolved)?;
+        return Ok((run, gpu));
+    }
+    let resolved = args.settings.resolve()?;
+    resolved.check_before_data()?;
+    let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
+    let gpu = open(&resolved)?;
+    let mut run = Run::create(resolved, args.out.as_deref())?;
+    if let Some(from) = from {
+        run.begin_from(&from.path, &from.checkpoint)?;
+    }
+    Ok((run, gpu))
+}
+
+/// The checkpoint to begin from, whose model must have the parameters that the run's has.
+fn weights(from: &Path, resolved: &Resolved) -> Result<Trained> {
+    let theirs = Trained::load(from)?;
+    let name = &resolved.settings.model;
+    let own = parse::check(&resolved.spec, &resolved.model_toml, name, theirs.model.data)?;
+    let params = |model: &ModelShape| {
+        let nets = [&model.discriminator, &model.generator];
+        nets.map(|net| net.layers.iter().map(|layer| layer.params()).collect::<Vec<_>>())
+    };
+    if params(&own) == params(&theirs.model) {
+        return Ok(theirs);
+    }
+    Err(Error::Checkpoint {
+        path: theirs.path,
+        reason: format!(
+            "has the weights of the model {:?}, whose parameters {:?} does not have: name that model with --model",
+            theirs.model.name, own.name
+        ),
+    })
 }
 
 /// Tells where the saved state is.

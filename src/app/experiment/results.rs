@@ -5,12 +5,13 @@ use crate::app::report::grid::first_row;
 use crate::app::report::png::Picture;
 use crate::app::run::folder;
 use crate::app::run::history;
+use crate::app::run::settings::RunSettings;
 use crate::app::source::Info;
 use crate::error::{Error, Result};
 use crate::gpu::Precision;
 use crate::model::shape::Dims;
 use crate::train::event::{EpochMetrics, EpochTime, Summary};
-use crate::train::settings::{Method, Settings};
+use crate::train::settings::Method;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ pub struct Record {
     pub summary: Summary,
     /// The settings, resolved, without those of the machine. Those that it does not have are younger than it.
     #[serde(deserialize_with = "over_defaults")]
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// The text of its model file.
     pub model_toml: String,
     /// Its evaluated epochs, where they are known.
@@ -107,10 +108,13 @@ impl Samples {
 }
 
 /// Settings, as far as they are given; else the defaults.
-fn over_defaults<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<Settings, D::Error> {
+fn over_defaults<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<RunSettings, D::Error> {
     let given = serde_json::Map::deserialize(d)?;
-    let mut all =
-        serde_json::to_value(Settings::defaults(Method::default(), false)).map_err(D::Error::custom)?;
+    if let Some(key) = given.keys().find(|key| !RunSettings::keys().any(|known| known == *key)) {
+        return Err(D::Error::custom(format!("unknown setting {key:?}")));
+    }
+    let defaults = RunSettings::defaults(Method::default(), false);
+    let mut all = serde_json::to_value(defaults).map_err(D::Error::custom)?;
     if let Some(all) = all.as_object_mut() {
         all.extend(given);
     }
@@ -138,7 +142,7 @@ impl Record {
         let wanted = command(planned, &record.settings);
         let is = if record.command != wanted {
             format!("is of `{}`, and this plan has `{wanted}`", record.command)
-        } else if record.settings.label_seed != planned.seed || !record.is_whole() {
+        } else if record.settings.train.label_seed != planned.seed || !record.is_whole() {
             "is not of the whole run".into()
         } else {
             return Ok(record);
@@ -148,7 +152,7 @@ impl Record {
 
     /// Whether the run was trained to its end: one that `ssgan train` was told to end early has a summary as well.
     fn is_whole(&self) -> bool {
-        self.summary.epochs == self.settings.epochs
+        self.summary.epochs == self.settings.train.epochs
     }
 
     /// The record of `planned` from its `folder`; `None` if it is not there or not finished. The epochs of a long run are in
@@ -168,7 +172,7 @@ impl Record {
         let summary: Summary =
             serde_json::from_str(&text("summary.json")?).map_err(|e| broken(&path, e.to_string()))?;
         let config = folder.join("config.toml");
-        let settings: Settings =
+        let settings: RunSettings =
             toml::from_str(&text("config.toml")?).map_err(|e| broken(&config, e.message().into()))?;
         let epoch = |metrics: EpochMetrics| {
             let EpochTime { seconds, .. } = metrics.time;
@@ -191,7 +195,7 @@ impl Record {
 }
 
 /// A plan does not say whether its products round to 16 bits; a run's settings do.
-fn command(planned: &Planned, settings: &Settings) -> String {
+fn command(planned: &Planned, settings: &RunSettings) -> String {
     let precision = if settings.precision == Precision::Mixed { " --precision mixed" } else { "" };
     format!("ssgan train {}{precision}", planned.flags.join(" "))
 }
@@ -232,7 +236,7 @@ impl RunResult {
 
     /// Seed of labels and, in every plan, of the run.
     pub fn label_seed(&self) -> u64 {
-        self.record.settings.label_seed
+        self.record.settings.train.label_seed
     }
 
     /// Test accuracy of the parameters as they are.

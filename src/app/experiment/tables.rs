@@ -68,7 +68,7 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
     let row = |g: &'static Group| {
         let runs = results.of(g);
         let mut cells = vec![g.label.to_string()];
-        let Some(s) = runs.first().map(|r| &r.record.settings) else {
+        let Some(s) = runs.first().map(|r| &r.record.settings.train) else {
             cells.resize(heads.len(), "not run".into());
             return cells;
         };

@@ -8,6 +8,7 @@ use crate::app::model_file;
 use crate::app::report::grid::first_row;
 use crate::app::report::png::Picture;
 use crate::app::run::folder;
+use crate::app::run::settings::RunSettings;
 use crate::app::source::{Counts, Info};
 use crate::model::shape::Dims;
 use crate::train::event::{EpochMetrics, StepMetrics, Summary};
@@ -68,9 +69,9 @@ fn results(ablate: bool) -> Results {
             record: Record {
                 command: format!("ssgan train {}", p.flags.join(" ")),
                 program: Some(text("ssgan 9.9")),
-                settings: Settings {
-                    label_seed: p.seed,
-                    ..Settings::defaults(method, !p.group.network.starts_with("dnn"))
+                settings: {
+                    let of = RunSettings::defaults(method, !p.group.network.starts_with("dnn"));
+                    RunSettings { train: Settings { label_seed: p.seed, ..of.train }, ..of }
                 },
                 summary: Summary {
                     gpu_bytes: None,

@@ -167,9 +167,9 @@ fn trainer(gpu: &Gpu, spec: &ModelSpec, tune: Option<Tune>, size: Size) -> Resul
     let set = images(size)?;
     let spec = widened(spec, size.width);
     let model = parse::check(&spec, "", &spec.name, set.shape)?;
-    let settings = Settings { batch_size: size.batch, tune, ..Settings::defaults(Method::Ssl, false) };
+    let settings = Settings { batch_size: size.batch, ..Settings::defaults(Method::Ssl, false) };
     let before = gpu.memory().asked;
-    let (chosen, _) = tiles::measure(gpu, &model, &settings, |_| Ok(()))?;
+    let (chosen, _) = tiles::measure(gpu, &model, &settings, tune, |_| Ok(()))?;
     let trainer = Trainer::with_tiles(gpu, &model, &settings, &set, Scratch::Shared, &chosen).block_on()?;
     Ok((trainer, gpu.memory().asked - before))
 }

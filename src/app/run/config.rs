@@ -1,13 +1,13 @@
 //! Settings from defaults, a recipe, a `--config` file, and flags, each over the one before.
 
+use super::settings::RunSettings;
 use crate::app::{model_file, source, text as text_file};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
 use crate::train::settings::Settings;
-use serde::Deserialize;
-use serde::de::Visitor;
 use std::path::Path;
 use toml::Table;
 use toml::de::DeTable;
@@ -18,18 +18,11 @@ pub const RECIPES: [(&str, &str); 2] = [
     ("best", include_str!("../../../assets/recipes/best.toml")),
 ];
 
-/// What flags are called for short, and the settings that are meant.
-const SHORT: [(&str, &str); 3] = [
-    ("lr", "learning_rate"),
-    ("generator_lr", "generator_learning_rate"),
-    ("lr_decay", "learning_rate_decay"),
-];
-
 /// Settings and the model that they name.
 #[derive(Debug)]
 pub struct Resolved {
     /// Checked one by one.
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// The model file, read.
     pub spec: ModelSpec,
     /// The model file's text.
@@ -37,30 +30,50 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Checks what can be checked before the data are there: labels and model, where the data set's shape is known.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for labels that the data set does not have; [`Error::Text`] for a model that does not fit it.
+    pub fn check_before_data(&self) -> Result<()> {
+        let RunSettings { dataset, data_dir, train, .. } = &self.settings;
+        let Some((shape, images)) = source::known(dataset, data_dir.as_deref())? else { return Ok(()) };
+        data::check_balance(train.labels as usize, shape.classes)?;
+        for (name, n) in [("labels", Some(train.labels)), ("unlabelled", train.unlabelled)] {
+            if let Some(n) = n.filter(|n| *n > images) {
+                return Err(Error::Usage(format!(
+                    "{name} = {n}: {dataset} has {images} training images; use at most {images}"
+                )));
+            }
+        }
+        let name = match &self.settings.generator {
+            Some(generator) => format!("{} with the generator {generator}", self.settings.model),
+            None => self.settings.model.clone(),
+        };
+        parse::check(&self.spec, &self.model_toml, &name, shape).map(drop)
+    }
+
     /// The settings as the text of a configuration file.
     ///
     /// # Errors
     /// [`Error::Usage`] for a value that TOML cannot hold, such as a path that is not Unicode.
     pub fn config_toml(&self) -> Result<String> {
-        toml::to_string(&self.settings)
-            .map_err(|e| Error::Usage(format!("the settings cannot be written as TOML: {e}")))
+        self.settings.to_toml()
     }
 }
 
-/// Layers the settings and reads the model: defaults, the recipe of this name, a configuration file, and what `over` sets.
+/// Layers the settings and reads the model: defaults, the recipe of this name, a configuration file, and `flags`, values
+/// by key.
 ///
 /// # Errors
 /// [`Error::Text`] for a mistake in the configuration or model file, [`Error::Usage`] for a value that makes
 /// no sense, [`Error::Io`] for a file that cannot be read.
-pub fn resolve(recipe: Option<&str>, file: Option<&Path>, over: impl Fn(&mut Settings)) -> Result<Resolved> {
+pub fn resolve(recipe: Option<&str>, file: Option<&Path>, flags: &Table) -> Result<Resolved> {
     let recipe = RECIPES.iter().find(|(name, _)| recipe == Some(name));
     let recipe = recipe.map(|(name, text)| ConfigFile::parse(name, (*text).into())).transpose()?;
     let file = file.map(ConfigFile::read).transpose()?;
-    let layered = |mut settings: Settings| -> Result<Settings> {
-        for file in recipe.iter().chain(&file) {
-            settings = file.over(&settings)?;
-        }
-        over(&mut settings);
+    let layered = |mut settings: RunSettings| -> Result<RunSettings> {
+        recipe.iter().chain(&file).try_for_each(|file| file.over(&mut settings))?;
+        over(&mut settings, flags)?;
         // The run's folder keeps it, and may be gone on with from elsewhere.
         if let Some(dir) = &mut settings.data_dir {
             *dir = std::path::absolute(&*dir).map_err(Error::io("read", dir.as_path()))?;
@@ -68,45 +81,50 @@ pub fn resolve(recipe: Option<&str>, file: Option<&Path>, over: impl Fn(&mut Set
         Ok(settings)
     };
     // Method and model decide the defaults of other settings, so they are resolved first.
-    let first = layered(Settings::defaults(Default::default(), false))?;
+    let first = layered(RunSettings::defaults(Default::default(), false))?;
     let (spec, model_toml) = model_file::load_with(&first.model, first.generator.as_deref())?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d { .. }));
-    let settings = layered(Settings::defaults(first.method, convolutional))?;
+    let settings = layered(RunSettings::defaults(first.train.method, convolutional))?;
     validate(&settings)?;
     Ok(Resolved { settings, spec, model_toml })
 }
 
-fn validate(settings: &Settings) -> Result<()> {
+/// `settings` with these values.
+fn over(settings: &mut RunSettings, values: &Table) -> Result<()> {
+    values.iter().try_for_each(|(key, value)| settings.set(key, value))
+}
+
+fn validate(settings: &RunSettings) -> Result<()> {
     source::check_name(&settings.dataset)?;
-    settings.validate()
+    settings.train.validate()
 }
 
 /// Reads a configuration file's text; `name` is for messages.
 ///
 /// # Errors
-/// [`Error::Text`] with the line of a mistake, [`Error::Usage`] for a value that makes no sense.
-pub fn check(text: &str, name: &str) -> Result<Settings> {
-    let settings =
-        ConfigFile::parse(name, text.into())?.over(&Settings::defaults(Default::default(), false))?;
+/// [`Error::Text`] with the line of a mistake, [`Error::Usage`] for values that do not fit together.
+pub fn check(text: &str, name: &str) -> Result<RunSettings> {
+    let settings = read(text, name)?;
     validate(&settings)?;
     Ok(settings)
 }
 
-/// The settings and the model of a run folder, whose `config.toml` and `model.toml` these are; `over` says anew where the
-/// data are and which adapter computes.
+/// The defaults with the values of a configuration file's text, each of which is checked alone.
+pub(in crate::app) fn read(text: &str, name: &str) -> Result<RunSettings> {
+    let mut settings = RunSettings::defaults(Default::default(), false);
+    ConfigFile::parse(name, text.into())?.over(&mut settings)?;
+    Ok(settings)
+}
+
+/// The settings and the model of a run folder, whose `config.toml` and `model.toml` these are; `flags` say anew what may
+/// change when a run goes on.
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn of_run(
-    config_toml: &str,
-    model_toml: String,
-    folder: &Path,
-    over: impl Fn(&mut Settings),
-) -> Result<Resolved> {
+pub fn of_run(config_toml: &str, model_toml: String, folder: &Path, flags: &Table) -> Result<Resolved> {
     let name = |file: &str| folder.join(file).display().to_string();
-    let file = ConfigFile::parse(&name("config.toml"), config_toml.into())?;
-    let mut settings = file.over(&Settings::defaults(Default::default(), false))?;
-    over(&mut settings);
+    let mut settings = read(config_toml, &name("config.toml"))?;
+    over(&mut settings, flags)?;
     validate(&settings)?;
     let spec = parse::parse(&model_toml, &name("model.toml"))?;
     Ok(Resolved { settings, spec, model_toml })
@@ -131,87 +149,53 @@ impl ConfigFile {
         let mut places: Vec<(String, usize)> =
             document.get_ref().keys().map(|k| (k.get_ref().to_string(), k.span().start)).collect();
         places.sort_by_key(|p| p.1);
-        let known = known_keys();
-        for (key, at) in &places {
-            if !known.contains(&key.as_str()) {
-                let reason = match SHORT.iter().find(|(short, _)| short == key) {
-                    Some((_, name)) => format!("unknown setting \"{key}\"; did you mean \"{name}\"?"),
-                    None => text::unknown("setting", key, known.iter().copied()),
-                };
-                return Err(text::error_at(&text, name, *at, reason));
-            }
+        if let Some((key, at)) = places.iter().find(|(key, _)| !RunSettings::keys().any(|known| known == key))
+        {
+            return Err(text::error_at(&text, name, *at, unknown(key)));
         }
         let values = toml::from_str(&text).map_err(|e| text::toml_error(&text, name, 0, &e))?;
         Ok(ConfigFile { name: name.into(), text, values, places })
     }
 
     /// `settings` with this file's values.
-    fn over(&self, settings: &Settings) -> Result<Settings> {
-        let mut merged = table_of(settings)?;
+    fn over(&self, settings: &mut RunSettings) -> Result<()> {
         for (key, at) in &self.places {
             let Some(value) = self.values.get(key) else { continue };
-            merged.insert(key.clone(), value.clone());
-            // One by one, so that a value of the wrong type is reported with its line.
-            if let Err(e) = Settings::deserialize(merged.clone()) {
-                let reason = format!("{key}: {}", e.message().replace('\n', "; "));
-                return Err(text::error_at(&self.text, &self.name, *at, reason));
-            }
+            settings.set(key, value).map_err(|e| match e {
+                Error::Usage(reason) => text::error_at(&self.text, &self.name, *at, reason),
+                other => other,
+            })?;
         }
-        Settings::deserialize(merged).map_err(|e| text::toml_error(&self.text, &self.name, 0, &e))
+        Ok(())
     }
 }
 
-fn table_of(settings: &Settings) -> Result<Table> {
-    Table::try_from(settings)
-        .map_err(|e| Error::Usage(format!("the settings cannot be written as TOML: {e}")))
-}
-
-/// Names of all settings, as the struct itself asks for them.
-fn known_keys() -> &'static [&'static str] {
-    let mut names: &'static [&'static str] = &[];
-    // It never gives values: what is wanted is told before any.
-    let _ = Settings::deserialize(FieldNames(&mut names));
-    names
-}
-
-/// A source of nothing, which remembers the fields that a struct asks for.
-struct FieldNames<'a>(&'a mut &'static [&'static str]);
-
-impl<'de> serde::Deserializer<'de> for FieldNames<'_> {
-    type Error = serde::de::value::Error;
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> std::result::Result<V::Value, Self::Error> {
-        *self.0 = fields;
-        self.deserialize_any(visitor)
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Self::Error> {
-        Err(serde::de::Error::custom("only the names are wanted"))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
-        seq tuple tuple_struct map enum identifier ignored_any
+/// What to say of a key that no setting has: the setting with that short name, or the one whose name is nearest.
+fn unknown(key: &str) -> String {
+    let short = Settings::ALL.iter().find(|s| s.short == Some(key)).map(|s| s.key);
+    let keys: Vec<&str> = RunSettings::keys().collect();
+    // What a hostile file says is shown shortened, and escaped.
+    let shown: String = key.chars().take(40).collect();
+    match short.or_else(|| text::closest(&shown, &keys)) {
+        Some(known) => format!("unknown setting {shown:?}; did you mean \"{known}\"?"),
+        None => format!("unknown setting {shown:?}; `ssgan train --help` lists the settings"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::Precision;
+    use crate::train::Tune;
     use crate::train::settings::Method;
 
-    fn over(text: &str) -> Result<Settings> {
-        ConfigFile::parse("c.toml", text.into())?.over(&Settings::defaults(Method::Ssl, false))
+    fn read(text: &str) -> Result<RunSettings> {
+        super::read(text, "c.toml")
     }
 
     #[track_caller]
     fn fails(text: &str, line: usize, words: &str) {
-        match over(text) {
+        match read(text) {
             Err(Error::Text { file, line: at, reason }) => {
                 assert!(file == "c.toml" && at == line && reason.contains(words), "line {at}: {reason}");
             }
@@ -222,40 +206,54 @@ mod tests {
     /// Every setting that a run writes down is one that a file may have; those that are not always there, too.
     #[test]
     fn every_setting_is_known() {
-        let written = table_of(&Settings::defaults(Method::Ssl, false)).unwrap();
-        let known = known_keys();
-        assert!(written.keys().all(|key| known.contains(&key.as_str())), "{known:?}");
-        for key in ["generator", "data_dir", "unlabelled", "adapter", "backend", "tune"] {
-            assert!(known.contains(&key) && !written.contains_key(key), "{key}");
-        }
-        assert_eq!(
-            known.len(),
-            written.len() + 6,
-            "a setting that is not always there belongs into this test"
-        );
+        let text = |s: &str| Some(s.to_string());
+        // Written out, so that a new field has to come here.
+        let whole = RunSettings {
+            model: "cnn".into(),
+            generator: text("conv"),
+            dataset: "mnist".into(),
+            data_dir: Some("a b".into()),
+            offline: true,
+            train: Settings { unlabelled: Some(5), ..Settings::defaults(Method::Ssl, false) },
+            adapter: text("software"),
+            backend: text("vulkan"),
+            precision: Precision::Mixed,
+            tune: Some(Tune::Full),
+        };
+        let written = whole.values().unwrap();
+        let mut known: Vec<&str> = RunSettings::keys().collect();
+        known.sort_unstable();
+        assert_eq!(written.keys().map(String::as_str).collect::<Vec<_>>(), known);
+        assert_eq!(read(&whole.to_toml().unwrap()).unwrap(), whole);
+        let mut set = RunSettings::defaults(Method::Ssl, false);
+        over(&mut set, &written).unwrap();
+        assert_eq!(set, whole);
     }
 
     #[test]
     fn mistakes_have_their_line() {
         fails("seed = 1\nlearnig_rate = 0.1\n", 2, "did you mean \"learning_rate\"");
-        fails("seed = 1\n\nepochs = \"ten\"\n", 3, "epochs");
+        fails("seed = 1\n\nepochs = \"ten\"\n", 3, "epochs = \"ten\": use a whole number from 1");
         fails("lr = 0.1\n", 1, "did you mean \"learning_rate\"");
-        fails("labels = -5\n", 1, "labels");
+        fails("zzz = 0.1\n", 1, "`ssgan train --help` lists");
+        fails("labels = -5\n", 1, "labels = -5: use a whole number from 1");
         fails("seed = -1\n", 1, "seed");
-        fails("method = \"magic\"\n", 1, "method");
-        fails("offline = 1\n", 1, "offline");
+        fails("method = \"magic\"\n", 1, "use ssl or supervised");
+        fails("learning_rate = 0.0\n", 1, "such as 0.001");
+        fails("offline = 1\n", 1, "offline = 1: use true or false");
+        fails("precision = \"f16\"\n", 1, "use f32 or mixed");
         fails("[train]\nseed = 1\n", 1, "unknown setting \"train\"");
         fails("seed = \n", 1, "");
         fails("seed = 1\nseed = 2\n", 2, "duplicate");
     }
 
+    /// The bytes of `config.toml` are part of every checkpoint: they stay as they are.
     #[test]
-    fn the_written_config_reads_back() {
-        let mut resolved = resolve(None, None, |_| ()).unwrap();
-        resolved.settings.adapter = Some("software".into());
-        resolved.settings.data_dir = Some("a b".into());
-        let text = resolved.config_toml().unwrap();
-        assert!(text.contains("learning_rate = 0.001\n"), "{text}");
-        assert_eq!(over(&text).unwrap(), resolved.settings);
+    fn the_written_config_keeps_its_order() {
+        let text = resolve(None, None, &Table::new()).unwrap().config_toml().unwrap();
+        let begin =
+            "model = \"dnn\"\ndataset = \"digits\"\noffline = false\nmethod = \"ssl\"\nlabels = 100\n";
+        assert!(text.starts_with(begin) && text.contains("\nlearning_rate = 0.001\n"), "{text}");
+        assert!(text.ends_with("\nevaluate_every = 1\nprecision = \"f32\"\n"), "{text}");
     }
 }

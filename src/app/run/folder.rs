@@ -7,6 +7,7 @@
 //! checkpoints/epoch-NN.safetensors                    samples/epoch-NN.png
 //! tiles.json       tiles of the matrix products
 //! timing.csv       one row per epoch                  .lock            held while a process trains
+//! from.safetensors the weights that it began with, where they are another run's
 //! plots/losses.png, plots/accuracy.png                confusion.png, summary.json
 //! ```
 
@@ -29,6 +30,8 @@ pub struct RunDir {
     path: PathBuf,
     /// Whether the folder itself is new, not just its content.
     new_folder: bool,
+    /// Folders around it that were made for it, the innermost first.
+    around: Vec<PathBuf>,
     files: Vec<PathBuf>,
     keep: bool,
     /// Locked as long as it is open.
@@ -43,6 +46,8 @@ impl RunDir {
     /// # Errors
     /// [`Error::Output`] if `out` is in use, [`Error::Io`] if it cannot be made or written.
     pub fn create(out: Option<&Path>, model: &str, dataset: &str, config: &str) -> Result<RunDir> {
+        let parent = out.map_or(Some(Path::new("runs")), Path::parent);
+        let around = missing(parent.unwrap_or(Path::new("")));
         let (path, new_folder) = match out {
             Some(path) => (path.to_path_buf(), make_given(path)?),
             None => {
@@ -50,7 +55,7 @@ impl RunDir {
                 (make_fresh(Path::new("runs"), &stem)?, true)
             }
         };
-        let mut run = RunDir { path, new_folder, files: vec![], keep: false, _lock: None };
+        let mut run = RunDir { path, new_folder, around, files: vec![], keep: false, _lock: None };
         let claim = run.path.join(CLAIM);
         match fault::attempt(|| fs::OpenOptions::new().write(true).create_new(true).open(&claim)) {
             Ok(_) => run.files.push(claim),
@@ -81,7 +86,14 @@ impl RunDir {
         for folder in ["", "checkpoints", "samples", "plots"] {
             crate::app::atomic::sweep(&path.join(folder), Duration::ZERO);
         }
-        Ok(RunDir { path: path.into(), new_folder: false, files: vec![], keep: true, _lock: Some(lock) })
+        Ok(RunDir {
+            path: path.into(),
+            new_folder: false,
+            around: vec![],
+            files: vec![],
+            keep: true,
+            _lock: Some(lock),
+        })
     }
 
     /// The folder.
@@ -158,8 +170,18 @@ impl Drop for RunDir {
         }
         if self.new_folder {
             let _ = fs::remove_dir(&self.path);
+            // One that another run is in by now stays.
+            for folder in &self.around {
+                let _ = fs::remove_dir(folder);
+            }
         }
     }
+}
+
+/// `folder` and those around it that are not there, the innermost first.
+fn missing(folder: &Path) -> Vec<PathBuf> {
+    let named = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+    named.map(Into::into).collect()
 }
 
 fn lock(folder: &Path) -> Result<fs::File> {
@@ -274,6 +296,12 @@ fn checkpoint_age(name: &str) -> Option<Age> {
         Some((n, step)) => Some((n.parse().ok()?, Some(step.strip_prefix("step-")?.parse().ok()?))),
         None => Some((middle.parse().ok()?, None)),
     }
+}
+
+/// Epochs that a run has begun when it saves under this name; `None` for a name that is no checkpoint's.
+pub fn epochs_begun(checkpoint: &Path) -> Option<u32> {
+    let (whole, partial) = checkpoint_age(checkpoint.file_name()?.to_str()?)?;
+    Some(whole + u32::from(partial.is_some()))
 }
 
 /// The checkpoints of a run folder, the newest first.

@@ -47,9 +47,10 @@ fn a_run_that_never_began_leaves_nothing() {
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
     run.write("env.json", b"{}").unwrap();
     drop(run);
-    assert!(!out.exists());
+    // Nor does the folder around it that was made for it.
+    assert!(!dir.path().join("a").exists() && dir.path().exists());
     // A folder that was there stays, and so do a stranger's files.
-    fs::create_dir(&out).unwrap();
+    fs::create_dir_all(&out).unwrap();
     let run = RunDir::create(Some(&out), "m", "d", "").unwrap();
     fs::write(out.join("other"), "").unwrap();
     drop(run);

@@ -3,16 +3,20 @@
 pub mod adapter;
 pub mod checkpoint;
 pub mod config;
+mod extend;
 pub mod folder;
 pub mod history;
 pub mod interrupt;
 pub mod recorder;
+pub mod settings;
 pub mod tiles;
+mod weights;
 
 use self::checkpoint::in_file;
 use self::config::Resolved;
 use self::folder::{RunDir, checkpoints, timestamp};
 use self::recorder::{Recorder, Texts};
+use self::settings::RunSettings;
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -22,12 +26,13 @@ use crate::model::shape::ModelShape;
 use crate::native::{self, BlockOn};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, History, Observer, Summary};
-use crate::train::settings::{Method, Settings};
+use crate::train::settings::Method;
 use crate::train::{NotFinite, Roles, Scratch, Stop, Tiles, Trainer, run};
 use serde::Serialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+use toml::Table;
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
 const MOST_LOSSES: u32 = 3;
@@ -43,6 +48,8 @@ pub struct Run {
     config_toml: String,
     /// A run folder or one of its checkpoints, where the run was begun earlier.
     from: Option<PathBuf>,
+    /// What is to be said of its settings before it trains.
+    note: Option<String>,
     /// Checkpoints that this process has written.
     saved: u64,
 }
@@ -69,27 +76,40 @@ impl Run {
         let dataset = &resolved.settings.dataset;
         let mut dir = RunDir::create(out, &resolved.spec.name, dataset, &config_toml)?;
         dir.write("model.toml", resolved.model_toml.as_bytes())?;
-        Ok(Run { resolved, dir, config_toml, from: None, saved: 0 })
+        Ok(Run { resolved, dir, config_toml, from: None, note: None, saved: 0 })
     }
 
-    /// A run that was begun earlier, by its folder or one of its checkpoints. Where the data are and what computes may
-    /// be said anew by `over`.
+    /// A run that was begun earlier, by its folder or one of its checkpoints. What may change ([`RunSettings::changes`])
+    /// is said anew by `flags`, values by key.
     ///
     /// # Errors
     /// As [`RunDir::reopen`] and [`config::of_run`].
-    pub fn reopen(from: &Path, over: impl Fn(&mut Settings)) -> Result<Run> {
+    pub fn reopen(from: &Path, flags: &Table) -> Result<Run> {
         let folder = &run_folder(from)?;
-        let dir = RunDir::reopen(folder)?;
+        let mut dir = RunDir::reopen(folder)?;
         let read = |name: &str| crate::app::text::read(&folder.join(name));
-        let config_toml = read("config.toml")?;
+        let mut config_toml = read("config.toml")?;
         if !begun(folder)? {
             return Err(Error::Output(format!(
                 "{}: the run ended before its settings were written; remove the folder and train anew",
                 folder.display()
             )));
         }
-        let resolved = config::of_run(&config_toml, read("model.toml")?, folder, over)?;
-        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), saved: 0 })
+        let resolved = config::of_run(&config_toml, read("model.toml")?, folder, flags)?;
+        let extended = extend::extend(&mut dir, from, &config_toml, resolved.settings.train.epochs)?;
+        let note = extended.map(|(text, note)| {
+            config_toml = text;
+            note
+        });
+        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), note, saved: 0 })
+    }
+
+    /// Lets a new run begin with the weights of a checkpoint, which lies at `path`, in place of random ones.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if they cannot be kept in its folder.
+    pub fn begin_from(&mut self, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
+        weights::keep(&mut self.dir, path, checkpoint)
     }
 
     /// The run's folder.
@@ -116,6 +136,9 @@ impl Run {
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
+        if let Some(note) = self.note.take() {
+            progress.note(&note);
+        }
         let mut losses = 0;
         loop {
             let before = self.saved;
@@ -152,21 +175,27 @@ impl Run {
         };
         let model = parse::check(spec, model_toml, &name, set.shape)?;
         // Before tiles are tried.
-        Roles::new(&model, settings, set)?;
+        Roles::new(&model, &settings.train, set)?;
         let tiles = tiles(&mut self.dir, gpu, (&model, settings), progress, stop)?;
         let mut trainer =
-            Trainer::with_tiles(gpu, &model, settings, set, Scratch::Shared, &tiles).block_on()?;
+            Trainer::with_tiles(gpu, &model, &settings.train, set, Scratch::Shared, &tiles).block_on()?;
         go_on(stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
-        let history = match &self.from {
+        let mut history = match &self.from {
             Some(from) => restore(&mut trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
             None => None,
         };
         if history.is_none() {
-            self.dir.write_json("env.json", &Environment::new(gpu.summary(), set))?;
+            let origin = weights::begin(&trainer, &folder).block_on()?;
+            if let Some(origin) = &origin {
+                progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
+            }
+            self.dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
             let labelled = Labelled::new(&self.resolved, trainer.labelled(), trainer.validation());
             self.dir.write_json("labelled.json", &labelled)?;
+            // A trainer that goes on after no step leaves the weights as they are.
+            history = origin.map(|_| History::default());
         }
         let texts = Texts::from([
             ("model_toml".to_string(), model_toml.clone()),
@@ -211,11 +240,12 @@ impl Run {
     ) -> Option<NotFinite> {
         let folder = self.dir.path();
         let steps = history::load(folder).ok()?.steps;
-        let ssl = self.resolved.settings.method == Method::Ssl;
+        let ssl = self.resolved.settings.train.method == Method::Ssl;
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings, set, Scratch::Kept, &tiles).await;
+        let made =
+            Trainer::with_tiles(gpu, model, &self.resolved.settings.train, set, Scratch::Kept, &tiles).await;
         let mut trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let mut done = None;
@@ -225,7 +255,7 @@ impl Run {
                 break;
             }
         }
-        if done.is_none() {
+        if done.is_none() && weights::begin(&trainer, folder).await.ok()?.is_none() {
             trainer.initialise().await.ok()?;
         }
         let done = done.unwrap_or(0);
@@ -294,7 +324,7 @@ pub fn go_on(stop: &Stop) -> Result<()> {
 fn tiles(
     dir: &mut RunDir,
     gpu: &Gpu,
-    (model, settings): (&ModelShape, &Settings),
+    (model, settings): (&ModelShape, &RunSettings),
     progress: &Progress,
     stop: &Stop,
 ) -> Result<Tiles> {
@@ -302,7 +332,7 @@ fn tiles(
         return Ok(tiles);
     }
     let begun = Instant::now();
-    let (tiles, measured) = tiles::measure(gpu, model, settings, |done| {
+    let (tiles, measured) = tiles::measure(gpu, model, &settings.train, settings.tune, |done| {
         if done == 0 {
             progress.note("trying the tiles of the matrix products, once for this adapter and driver");
         }
@@ -365,7 +395,8 @@ fn restore(
     for path in &candidates {
         let tried = checkpoint::load(path).and_then(|c| {
             for (key, text) in [("config_toml", config_toml), ("model_toml", model_toml)] {
-                if c.meta(key).map_err(in_file(path))? != text {
+                let theirs = c.meta(key).map_err(in_file(path))?;
+                if theirs != text && !(key == "config_toml" && extend::same_run(theirs, text)) {
                     let reason = format!("its {key} is not that of the folder: it belongs to another run");
                     return Err(Error::Checkpoint { path: path.clone(), reason });
                 }
@@ -456,10 +487,17 @@ struct Environment<'a> {
     adapter: &'a AdapterSummary,
     dataset: &'a str,
     dataset_fingerprint: &'a str,
+    /// The checkpoint that the run began with the weights of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a weights::Origin>,
 }
 
 impl<'a> Environment<'a> {
-    fn new(adapter: &'a AdapterSummary, set: &'a Dataset) -> Environment<'a> {
+    fn new(
+        adapter: &'a AdapterSummary,
+        set: &'a Dataset,
+        from: Option<&'a weights::Origin>,
+    ) -> Environment<'a> {
         Environment {
             program: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
@@ -471,6 +509,7 @@ impl<'a> Environment<'a> {
             adapter,
             dataset: &set.name,
             dataset_fingerprint: &set.fingerprint,
+            from,
         }
     }
 }
@@ -493,7 +532,7 @@ struct Labelled<'a> {
 
 impl<'a> Labelled<'a> {
     fn new(resolved: &Resolved, train: &'a [u32], validation: &'a [u32]) -> Labelled<'a> {
-        let s = &resolved.settings;
+        let s = &resolved.settings.train;
         Labelled { labels: s.labels, label_seed: s.label_seed, train, validation }
     }
 }

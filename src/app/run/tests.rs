@@ -41,14 +41,16 @@ fn data_of(train: usize, test: usize) -> Dataset {
     Dataset::new("tiny", shape, split(train), split(test)).unwrap()
 }
 
+/// Settings as flags name them: a model file, and others in TOML.
+fn flags(model: &Path, others: &str) -> Table {
+    toml::from_str(&format!("model = {model:?}\n{others}")).unwrap()
+}
+
 /// A run of three epochs of four steps in `folder`.
 fn begin(folder: &Path) -> Result<(Run, Gpu)> {
     let model = folder.with_file_name("m.toml");
     std::fs::write(&model, MODEL).unwrap();
-    let resolved = config::resolve(None, None, |s| {
-        s.model = model.display().to_string();
-        (s.labels, s.batch_size, s.epochs) = (9, 16, 3);
-    })?;
+    let resolved = config::resolve(None, None, &flags(&model, "labels = 9\nbatch_size = 16\nepochs = 3"))?;
     let gpu = native::open(&resolved.settings.adapter_choice())?;
     Ok((Run::create(resolved, Some(folder))?, gpu))
 }
@@ -108,7 +110,7 @@ fn an_evaluation_that_is_left_comes_later() {
         let done = look / 6;
         assert_eq!((evaluated(&folder), checkpoints(&folder).unwrap().len() as u32), (done, done + 1));
         drop(run);
-        let reopened = || Run::reopen(&folder, |_| ()).unwrap();
+        let reopened = || Run::reopen(&folder, &Table::new()).unwrap();
         // A run that is out of time finishes its evaluation, else one that always is would never get on.
         let result = go(&mut reopened(), &mut gpu, &set, &asks(0, Urgency::AfterEvaluation));
         assert_eq!((evaluated(&folder), result.is_ok()), (done + 1, done == 2), "look {look}");
@@ -190,12 +192,10 @@ fn only_what_is_used_must_fit() {
         let folder = dir.path().join(name);
         let model = folder.with_file_name("m.toml");
         std::fs::write(&model, MODEL).unwrap();
-        let resolved = config::resolve(None, None, |s| {
-            s.model = model.display().to_string();
-            (s.method, s.unlabelled, s.validation_split) = (method, unlabelled, 0.0);
-            (s.labels, s.batch_size, s.epochs) = (9, 16, 3);
-        })
-        .unwrap();
+        let mut given = flags(&model, "validation_split = 0\nlabels = 9\nbatch_size = 16\nepochs = 3");
+        given.insert("method".into(), method.name().into());
+        unlabelled.map(|n| given.insert("unlabelled".into(), n.into()));
+        let resolved = config::resolve(None, None, &given).unwrap();
         let mut gpu = native::open(&resolved.settings.adapter_choice()).unwrap();
         let mut run = Run::create(resolved, Some(&folder)).unwrap();
         fault::bind(bytes);
@@ -266,15 +266,13 @@ fn too_little_memory(set: &Dataset, rows: u32) {
     let model = dir.path().join("m.toml");
     std::fs::write(&model, MODEL).unwrap();
     let with = |batch_size: u32, bytes: u64| {
-        let resolved = config::resolve(None, None, |s| {
-            s.model = model.display().to_string();
-            (s.labels, s.batch_size) = (9, batch_size);
-        });
+        let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}"));
+        let resolved = config::resolve(None, None, &given);
         let Resolved { settings, spec, model_toml } = resolved.unwrap();
         let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
         fault::memory(bytes);
         let gpu = native::open(&settings.adapter_choice()).unwrap();
-        let made = Trainer::new(&gpu, &shape, &settings, set).block_on().map(drop);
+        let made = Trainer::new(&gpu, &shape, &settings.train, set).block_on().map(drop);
         fault::memory(u64::MAX);
         made.map(|()| gpu.memory())
     };

@@ -12,7 +12,8 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
 
-/// The tiles of a run's products: those that the cache knows of this adapter and driver, the others measured now.
+/// The tiles of a run's products: those that the cache knows of this adapter and driver, the others measured now. Where
+/// `tune` does not say how they are chosen, the adapter does.
 ///
 /// # Errors
 /// As [`Tiles::measure`].
@@ -20,9 +21,10 @@ pub fn measure(
     gpu: &Gpu,
     model: &ModelShape,
     settings: &Settings,
+    tune: Option<Tune>,
     before: impl FnMut(u32) -> Result<()>,
 ) -> Result<(Tiles, Measured)> {
-    let tune = settings.tune.unwrap_or_else(|| Tune::default_on(gpu));
+    let tune = tune.unwrap_or_else(|| Tune::default_on(gpu));
     match file_of(gpu, tune) {
         Some(file) => Tiles::measure(gpu, model, settings, (tune, &Kept(file)), before).block_on(),
         None => {

@@ -131,6 +131,20 @@ fn read_idx(source: &catalog::Source, dir: &Path) -> Result<Dataset> {
     Dataset::new(source.name, DataShape { image, classes: source.classes }, train, test)
 }
 
+/// The shape and the number of training images of a data set, where they are known before it is read: the files in a
+/// folder of the user's may be any.
+///
+/// # Errors
+/// [`Error::Usage`] for a name that is not in [`NAMES`].
+pub fn known(dataset: &str, data_dir: Option<&Path>) -> Result<Option<(DataShape, u32)>> {
+    // What is published is in the format of MNIST, whose sizes the digits have.
+    let published = |classes: u32| (DataShape { classes, ..digits::SHAPE }, digits::TRAIN);
+    Ok(match catalog::find(dataset)? {
+        None => Some((digits::SHAPE, digits::TRAIN)),
+        Some(source) => data_dir.is_none().then(|| published(source.classes)),
+    })
+}
+
 /// SHA-256 as 64 lower-case hexadecimal digits.
 fn hex_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))

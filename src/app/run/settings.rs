@@ -1,0 +1,148 @@
+//! The settings of a run: those of training, and around them those of the application: model and data by name, and what
+//! computes. `config.toml` of a run folder holds them.
+
+use crate::error::{Error, Result};
+use crate::gpu::{AdapterChoice, Precision};
+use crate::train::Tune;
+use crate::train::settings::{Method, Settings};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use toml::{Table, Value};
+
+/// Settings of one run, in the order of its `config.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// `dnn`, `cnn`, another built-in model, or the path of a model file.
+    pub model: String,
+    /// Generator in place of the model's own: `conv`, or that of another model by name or path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
+    /// `digits`, `mnist` or `fashion-mnist`.
+    pub dataset: String,
+    /// Folder of IDX files; the cache directory, then a download, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Never use the network.
+    pub offline: bool,
+    /// Those of training.
+    #[serde(flatten)]
+    pub train: Settings,
+    /// Adapter by name, index, `software` or `gpu`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// `vulkan`, `metal` or `dx12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// What products may round their inputs to.
+    #[serde(default)]
+    pub precision: Precision,
+    /// How the tiles of products are chosen; where absent, by tables on software adapters, else `fast`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Tune>,
+}
+
+/// A setting of the application.
+#[derive(Debug)]
+pub struct AppSetting {
+    /// Name of the field, and its key in a configuration file.
+    pub key: &'static str,
+    /// What it may be set to.
+    pub values: &'static str,
+    /// Whether a run that goes on may get another value than it began with.
+    pub changes: bool,
+}
+
+const fn setting(key: &'static str, values: &'static str, changes: bool) -> AppSetting {
+    AppSetting { key, values, changes }
+}
+
+impl RunSettings {
+    /// The settings that are not of training.
+    pub const APPLICATION: [AppSetting; 9] = [
+        setting("model", "a model's name, such as cnn, or the path of a model file", false),
+        setting("generator", "conv, a model's name, or the path of a model file", false),
+        setting("dataset", "digits, mnist or fashion-mnist", false),
+        setting("data_dir", "the path of a folder", true),
+        setting("offline", "true or false", true),
+        setting("adapter", "a text: part of a name, an index, software or gpu", true),
+        setting("backend", "vulkan, metal or dx12", true),
+        setting("precision", "f32 or mixed", false),
+        setting("tune", "off, fast or full", false),
+    ];
+
+    /// The keys of all settings.
+    pub fn keys() -> impl Iterator<Item = &'static str> {
+        let own = RunSettings::APPLICATION.iter().map(|s| s.key);
+        own.chain(Settings::ALL.iter().map(|s| s.key))
+    }
+
+    /// Whether a run that goes on may get another value of this setting than it began with.
+    pub fn changes(key: &str) -> bool {
+        let own = RunSettings::APPLICATION.iter().any(|s| s.key == key && s.changes);
+        own || Settings::named(key).is_some_and(|s| s.changes)
+    }
+
+    /// The defaults, of training as [`Settings::defaults`].
+    pub fn defaults(method: Method, convolutional: bool) -> RunSettings {
+        RunSettings {
+            model: "dnn".into(),
+            generator: None,
+            dataset: "digits".into(),
+            data_dir: None,
+            offline: false,
+            train: Settings::defaults(method, convolutional),
+            adapter: None,
+            backend: None,
+            precision: Precision::F32,
+            tune: None,
+        }
+    }
+
+    /// Sets the setting `key`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a value that it must not have, saying which it may; as [`Settings::set`].
+    pub fn set(&mut self, key: &str, value: &Value) -> Result<()> {
+        let Some(own) = RunSettings::APPLICATION.iter().find(|s| s.key == key) else {
+            return self.train.set(key, value.clone());
+        };
+        let mut values = self.values()?;
+        values.insert(key.into(), value.clone());
+        *self = RunSettings::deserialize(values)
+            .map_err(|_| Error::Usage(format!("{key} = {value}: use {}", own.values)))?;
+        Ok(())
+    }
+
+    /// The values by key; a setting without one is not among them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a value that TOML cannot hold, such as a path that is not Unicode.
+    pub fn values(&self) -> Result<Table> {
+        Table::try_from(self).map_err(not_toml)
+    }
+
+    /// The text of a configuration file.
+    ///
+    /// # Errors
+    /// As [`RunSettings::values`].
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(not_toml)
+    }
+
+    /// Without what says where the data are and what computes: what is left is the same on every machine.
+    pub fn anywhere(&self) -> RunSettings {
+        let here = RunSettings { data_dir: None, adapter: None, backend: None, tune: None, ..self.clone() };
+        RunSettings { offline: false, ..here }
+    }
+
+    /// The adapter that was asked for.
+    pub fn adapter_choice(&self) -> AdapterChoice {
+        let (adapter, backend) = (self.adapter.clone(), self.backend.clone());
+        AdapterChoice { adapter, backend, precision: self.precision, ..AdapterChoice::default() }
+    }
+}
+
+/// [`Error::Usage`] for values that TOML cannot hold.
+pub fn not_toml(e: toml::ser::Error) -> Error {
+    Error::Usage(format!("the settings cannot be written as TOML: {e}"))
+}

@@ -1,0 +1,66 @@
+//! A run that begins with the weights of another: `from.safetensors` in its folder has them.
+
+use super::checkpoint::{self, in_file};
+use super::folder::RunDir;
+use crate::error::{Error, Result};
+use crate::train::Trainer;
+use crate::train::checkpoint::Checkpoint;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const FILE: &str = "from.safetensors";
+
+/// The key under which the file says where the weights come from.
+const PATH: &str = "from";
+
+/// Where a run's first weights come from; a part of `env.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The checkpoint, as an absolute path.
+    pub checkpoint: String,
+    /// Steps that it was trained for, as it says.
+    pub step: Option<String>,
+    /// Name of the data set that it was trained on.
+    pub dataset: Option<String>,
+    /// SHA-256 of those data.
+    pub data_sha256: Option<String>,
+}
+
+/// Copies the parameters and running statistics of a checkpoint, which lies at `path`, into the folder of a run, so that it
+/// can begin again from them wherever `path` is by then.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written.
+pub fn keep(dir: &mut RunDir, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
+    let whole = std::path::absolute(path).map_err(Error::io("read", path))?;
+    let of_nets = |name: &str| ["discriminator.", "generator."].iter().any(|net| name.starts_with(net));
+    let tensors = checkpoint.tensors.iter().filter(|t| of_nets(&t.name)).cloned().collect();
+    let weights = Checkpoint { tensors, metadata: checkpoint.metadata.clone() };
+    let origin = BTreeMap::from([(PATH.to_string(), whole.display().to_string())]);
+    let file = dir.path().join(FILE);
+    let mut bytes = weights.head(&origin).map_err(in_file(&file))?;
+    weights.write_values(&mut bytes).map_err(Error::io("write", &file))?;
+    dir.write(FILE, &bytes)
+}
+
+/// Sets a trainer to the weights that the run in `folder` begins with, and says where they come from; `None`, and nothing is
+/// done, where it begins with new ones.
+///
+/// # Errors
+/// [`Error::Checkpoint`] where the file is damaged or of another model; [`Error::Gpu`] if the device failed.
+pub async fn begin(trainer: &Trainer, folder: &Path) -> Result<Option<Origin>> {
+    let file = folder.join(FILE);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let weights = checkpoint::load(&file)?;
+    trainer.begin_from(&weights).await.map_err(in_file(&file))?;
+    let told = |key: &str| weights.metadata.get(key).cloned();
+    Ok(Some(Origin {
+        checkpoint: told(PATH).unwrap_or_else(|| file.display().to_string()),
+        step: told("step"),
+        dataset: told("dataset"),
+        data_sha256: told("data_sha256"),
+    }))
+}
