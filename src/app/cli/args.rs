@@ -124,7 +124,7 @@ impl TuneArgs {
 /// Which data set, where from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
-    /// Data set [default: digits; eval: the run's; reproduce: mnist, with --quick digits]
+    /// Data set [default: digits]
     #[arg(long, value_parser = PossibleValuesParser::new(NAMES), help_heading = "Data")]
     pub dataset: Option<String>,
     /// Folder of IDX files, plain or gzipped [default: the cache folder, then a download]
@@ -170,7 +170,7 @@ pub struct SettingsArgs {
     /// Initial weights, noise, latent vectors, order of the data [default: 1]
     #[arg(long, value_parser = seed, help_heading = "Training")]
     pub seed: Option<u64>,
-    /// Passes over the data [default: 10; supervised: 50, or 100 for convolutional models]
+    /// Passes over the data, in whole minibatches: three of 32 draw 96 images of 70 [default: 10; supervised: 50, or 100 for convolutional models]
     #[arg(long, value_name = "N", value_parser = count, help_heading = "Training")]
     pub epochs: Option<u32>,
     /// Rows of a minibatch [default: 512; supervised: 32]

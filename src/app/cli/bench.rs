@@ -1,7 +1,7 @@
 //! `ssgan bench`.
 
 use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
-use super::load;
+use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::model_file;
 use crate::app::profile::bench::{self, Product, Timed};
@@ -121,6 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn kernel(args: &KernelArgs) -> Result<()> {
     let KernelArg::Gemm = args.kernel;
+    let mut progress = args.speech.progress();
     let product = product(&args.shape, args.columns)?;
     let gpu = Gpu::open(&args.adapter.choice())?;
     let mut tiles = Tile::of(&gpu);
@@ -133,8 +134,11 @@ fn kernel(args: &KernelArgs) -> Result<()> {
         }
     }
     product.fits(&gpu)?;
-    let roofs = Roofs::cached(&gpu, false)?;
-    let timed = bench::gemm(&gpu, product, &tiles, args.runs)?;
+    let roofs = progress.during("measuring the roofs", || Roofs::cached(&gpu, false))?;
+    // Each tile is verified, then timed.
+    progress.begin("verifying and timing the tiles", tiles.len() as u64 * u64::from(1 + args.runs));
+    let timed = bench::gemm(&gpu, product, &tiles, args.runs, || progress.piece())?;
+    drop(progress);
     let intensity = product.flops() as f64 / product.bytes() as f64;
     if args.speech.json {
         return output::print_json(&json!({
@@ -210,7 +214,7 @@ fn step(args: &StepArgs) -> Result<()> {
     for name in &args.model {
         let (spec, source) = model_file::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
-        let chosen = || Ok(tiles::measure(&gpu, &model, &settings, |_| Ok(()))?.0);
+        let chosen = || tiles::choose(&gpu, &model, &settings, &progress, || Ok(()));
         trainers.push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, chosen)?);
     }
     if args.paced {
@@ -219,8 +223,13 @@ fn step(args: &StepArgs) -> Result<()> {
             _ => Err(Error::Usage("--paced times one model: give --model once".into())),
         };
     }
-    let roofs = Roofs::cached(&gpu, false)?;
-    let spreads = bench::steps(&trainers.iter().collect::<Vec<_>>(), args.warmup, args.runs)?;
+    let roofs = progress.during("measuring the roofs", || Roofs::cached(&gpu, false))?;
+    let steps = u64::from(args.warmup) + u64::from(args.runs);
+    progress.note(&format!("{}; the first steps wait for the compiler", adapter_line(&gpu)));
+    progress.begin("timing steps", trainers.len() as u64 * steps);
+    let all: Vec<&Trainer> = trainers.iter().collect();
+    let spreads = bench::steps(&all, args.warmup, args.runs, || progress.piece())?;
+    drop(progress);
     if args.speech.json {
         let rows: Vec<_> = (trainers.iter().zip(&spreads))
             .map(|(t, s)| json!({ "model": t.model().name, "flop": t.program().flops(), "time": s }))
@@ -255,17 +264,23 @@ fn step(args: &StepArgs) -> Result<()> {
 }
 
 fn growth(args: &GrowthArgs) -> Result<()> {
-    let progress = args.speech.progress();
+    let mut progress = args.speech.progress();
     // What can be refused is refused before minutes of measuring.
     if let Some(file) = &args.plot {
         output::check_file(file, Kind::Picture)?;
     }
     let gpu = Gpu::open(&args.adapter.choice())?;
+    let sizes: usize = Axis::ALL.iter().map(|axis| axis.values().len()).sum();
+    progress.note(&adapter_line(&gpu));
+    progress.begin("timing sizes", (args.model.len() * sizes) as u64);
     let mut models = vec![];
     for model in &args.model {
         let mut points = vec![];
         for axis in Axis::ALL {
-            let tell = |p: &Point| progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
+            let tell = |p: &Point| {
+                progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
+                progress.piece();
+            };
             points.extend(growth::measure(&gpu, model, args.tune.choice(), axis, args.runs, tell)?);
         }
         models.push((model.clone(), points));

@@ -7,6 +7,7 @@ use crate::app::run::folder;
 use crate::app::source::{self, DIGITS, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::train::checkpoint::{Checkpoint, FORMAT};
@@ -19,6 +20,12 @@ use std::path::{Path, PathBuf};
 /// As [`source::load`].
 pub fn dataset(settings: &Settings, progress: &mut Progress) -> Result<Dataset> {
     source::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline)?, progress)
+}
+
+/// What was chosen to compute on, for people: `on llvmpipe (Vulkan, Mesa 22.3.6)`.
+pub fn adapter_line(gpu: &Gpu) -> String {
+    let s = gpu.summary();
+    format!("on {} ({}, {})", s.name, s.backend, s.driver_text())
 }
 
 /// A request to the data layer.

@@ -1,17 +1,17 @@
 //! `ssgan profile`.
 
 use super::args::{SettingsArgs, SpeechArgs};
-use super::load;
+use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::profile::roofline;
 use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
-use crate::app::report::table::{Align, Table};
+use crate::app::report::table::{Align, Table, wrapped};
 use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
+use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Timer, TimingMode};
-use crate::model::parse;
 use crate::train::{Scratch, Trainer};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -96,15 +96,21 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let resolved = args.settings.resolve()?;
     let s = &resolved.settings;
-    let set = load::dataset(s, &mut args.speech.progress())?;
-    let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
+    let mut progress = args.speech.progress();
+    let set = load::dataset(s, &mut progress)?;
+    let model = resolved.shaped(set.shape)?;
     let gpu = Gpu::open(&asked(s.adapter_choice()))?;
-    let chosen = || Ok(tiles::measure(&gpu, &model, s, |_| Ok(()))?.0);
+    progress.note(&format!("profiling {} on {}, {}", model.name, set.name, adapter_line(&gpu)));
+    let chosen = || tiles::choose(&gpu, &model, s, &progress, || Ok(()));
     let trainer = Trainer::with_tiles(&gpu, &model, s, &set, Scratch::Shared, chosen)?;
     let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
     let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
-    let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
-    let samples = profile::sample(&trainer, &mut timer, args.warmup, args.steps)?;
+    let roofs = || Roofs::cached(&gpu, args.fresh_roofs);
+    let roofs = if args.no_roofs { None } else { Some(progress.during("measuring the roofs", roofs)?) };
+    // Between two timed steps is an untimed one.
+    progress.begin("timing steps, after compiling", u64::from(args.warmup) + 2 * u64::from(args.steps));
+    let samples = profile::sample(&trainer, &mut timer, (args.warmup, args.steps), || progress.piece())?;
+    drop(progress);
     let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
 
     let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
@@ -135,7 +141,8 @@ pub fn run(args: &Args) -> Result<()> {
         (true, None) => output::print_json(&profile),
         (false, c) => {
             let width = if args.wide { None } else { output::terminal_width() };
-            output::print(&(report(&profile, args.all, width) + &c.as_ref().map(changes).unwrap_or_default()))
+            let changed = c.as_ref().map(|c| changes(c, width)).unwrap_or_default();
+            output::print(&(report(&profile, args.all, width) + &changed))
         }
     }
 }
@@ -164,15 +171,30 @@ const WORTH_SHOWING: f64 = 0.01;
 /// What a narrow terminal does without: the spread of the calls, the amounts behind the rates, the variants.
 const WIDE: [&str; 9] = ["mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB", "variant"];
 
-/// The whole text, its table no wider than `width` characters where leaving columns out can do that.
+/// What a terminal of 80 characters does without, besides.
+const MIDDLING: [&str; 4] = ["calls", "GB/s", "FLOP/B", "p25 to p75"];
+
+/// The whole text, no wider than `width` characters.
 fn report(p: &Profile, all: bool, width: Option<usize>) -> String {
     let mut t = table(p, all);
-    let mut note = "";
-    if width.is_some_and(|w| t.width() > w) {
-        t.without(&WIDE);
-        note = "columns left out for the width of the terminal: --wide\n";
+    let left_out = width.is_some_and(|w| fit(&mut t, w));
+    let note = if left_out { "columns left out for the width of the terminal: --wide\n" } else { "" };
+    let text = |text: String| width.map_or(text.clone(), |w| wrapped(&text, w));
+    format!("{}\n{t}{note}\n{}", text(headline(p)), text(step_lines(p)))
+}
+
+/// Leaves out columns, then the middle of long names, until the table is no wider than `width` characters; whether it was.
+fn fit(t: &mut Table, width: usize) -> bool {
+    if t.width() <= width {
+        return false;
     }
-    format!("{}\n{t}{note}\n{}", headline(p), step_lines(p))
+    for heads in [&WIDE[..], &MIDDLING[..]] {
+        if t.width() > width {
+            t.without(heads);
+        }
+    }
+    t.shorten(width);
+    true
 }
 
 fn table(p: &Profile, all: bool) -> Table {
@@ -210,12 +232,12 @@ fn table(p: &Profile, all: bool) -> Table {
 
 fn headline(p: &Profile) -> String {
     format!(
-        "{} on {}, {}, batch size {}: {} steps after {} of warm-up\n{} ({}), {}\n",
+        "{} on {}, {}, batch size {}: {} after {} of warm-up\n{} ({}), {}\n",
         p.model,
         p.dataset,
         p.method,
         p.batch_size,
-        p.steps,
+        count(p.steps, "step"),
         p.warmup,
         p.adapter,
         p.driver,
@@ -256,14 +278,14 @@ fn step_lines(p: &Profile) -> String {
     let gpu = or_unknown(w.gpu, |g| format!("{} ms", ms(g.p50)));
     let mut text = format!(
         "step: wall {} ms (median; {} to {}), kernels {gpu}, recording {} ms, submission {} ms\n      {} dispatches in \
-         {} submit(s), {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
+         {}, {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
         ms(w.wall.p50),
         ms(w.wall.min),
         ms(w.wall.max),
         ms(w.record.p50),
         ms(w.submit.p50),
         w.dispatches,
-        w.submits,
+        count(w.submits, "submit"),
         w.bytes_uploaded,
         w.bytes_read_back,
         w.flops as f64 / 1e9,
@@ -295,7 +317,7 @@ fn step_lines(p: &Profile) -> String {
 /// more than they do within one.
 const WORTH_TELLING: f64 = 0.005;
 
-fn changes(c: &Comparison) -> String {
+fn changes(c: &Comparison, width: Option<usize>) -> String {
     let mut t = Table::new(&[
         ("kernel", Align::Left),
         ("layer", Align::Left),
@@ -322,7 +344,11 @@ fn changes(c: &Comparison) -> String {
             format!("{:?}", row.change).to_lowercase(),
         ]);
     }
-    let notes: String = c.differences.iter().map(|d| format!("not the same {d}\n")).collect();
+    width.map(|w| fit(&mut t, w));
+    let notes = c.differences.iter().map(|d| format!("Note: not the same {d}\n"));
+    let few = c.few_steps.iter().map(|few| format!("Note: {few}\n"));
+    let notes: String = notes.chain(few).collect();
+    let notes = width.map_or(notes.clone(), |w| wrapped(&notes, w));
     format!(
         "\n{notes}{t}{} rows did not change beyond their spread, {} by less than {} % of the step\n",
         same.len(),

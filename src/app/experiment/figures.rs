@@ -37,7 +37,7 @@ pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
         results,
         Section::Baselines,
         lines,
-        if losses { ("cross entropy, nats", 0.0) } else { ("share right", 1.0) },
+        if losses { ("loss", 0.0) } else { ("accuracy", 1.0) },
     )
 }
 
@@ -47,7 +47,7 @@ pub fn accuracies(results: &Results) -> Vec<Chart> {
         ("test", |e| e.metrics.test_accuracy),
         ("test, averaged parameters", |e| e.metrics.test_accuracy_ema),
     ];
-    panels(results, Section::SemiSupervised, lines, ("share right", 1.0))
+    panels(results, Section::SemiSupervised, lines, ("accuracy", 1.0))
 }
 
 /// Figure 10: the losses of the semi-supervised models.
@@ -59,7 +59,7 @@ pub fn losses(results: &Results) -> Vec<Chart> {
         ("consistency", |e| e.metrics.mean.loss_consistency),
         ("generator", |e| e.metrics.mean.loss_generator),
     ];
-    panels(results, Section::SemiSupervised, lines, ("nats; features", 0.0))
+    panels(results, Section::SemiSupervised, lines, ("loss", 0.0))
 }
 
 fn panels(

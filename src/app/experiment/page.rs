@@ -6,7 +6,8 @@ use super::results::{Results, RunResult};
 use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::app::report::plot::{Dot, draw_dots_svg, draw_svg};
 use crate::app::report::png::Picture;
-use crate::error::{Error, Result};
+use crate::app::text;
+use crate::error::Result;
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
 use base64::Engine;
@@ -34,7 +35,7 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     let [height, width, channels] = results.data.image;
     let image = Dims { height, width, channels };
     let caption = format!("Figure 1. Images of {}, ten of each class.", escape(&results.data.name));
-    let bytes = std::fs::read(data_picture).map_err(Error::io("read", data_picture))?;
+    let bytes = text::bytes(data_picture, text::MAX_RECORD)?;
     body += &figure(&caption, &png(&bytes, "images of the data set"));
     body += &networks(results, DataShape { image, classes: results.data.classes })?;
     let charts = [
@@ -56,7 +57,7 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     let charts = figures::ablations(results);
     if !charts.is_empty() {
         let draw = |dots: &Vec<Dot>| {
-            let svg = draw_dots_svg(dots, "difference of the share right", CHART.0);
+            let svg = draw_dots_svg(dots, "difference in accuracy", CHART.0);
             format!("<div class=\"chart\">{svg}</div>\n")
         };
         let charts: String = charts.iter().map(draw).collect();

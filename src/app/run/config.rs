@@ -3,6 +3,7 @@
 use crate::app::{model_file, source, text as text_file};
 use crate::error::{Error, Result};
 use crate::model::parse;
+use crate::model::shape::{DataShape, ModelShape};
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
 use crate::train::settings::Settings;
@@ -37,6 +38,21 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// The model's shapes on images of this shape.
+    ///
+    /// # Errors
+    /// As [`parse::check`]; [`Error::Usage`] for a generator that another was put in place of, which has no lines to name.
+    pub fn shaped(&self, data: DataShape) -> Result<ModelShape> {
+        let s = &self.settings;
+        parse::check(&self.spec, &self.model_toml, &s.model, data).map_err(|e| match (e, &s.generator) {
+            (Error::Text { reason, .. }, Some(generator)) => Error::Usage(format!(
+                "--generator {generator} --model {}: {reason}; leave --generator out, or name a model file made for images of {}",
+                s.model, data.image
+            )),
+            (e, _) => e,
+        })
+    }
+
     /// The settings as the text of a configuration file.
     ///
     /// # Errors

@@ -272,7 +272,7 @@ fn too_little_memory(set: &Dataset, rows: u32) {
             (s.labels, s.batch_size) = (9, batch_size);
         });
         let Resolved { settings, spec, model_toml } = resolved.unwrap();
-        let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
+        let shape = crate::model::parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
         fault::memory(bytes);
         let gpu = Gpu::open(&settings.adapter_choice()).unwrap();
         let made = Trainer::new(&gpu, &shape, &settings, set).map(drop);
