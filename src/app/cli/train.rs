@@ -11,6 +11,7 @@ use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::train::event::Summary;
+use crate::train::settings::{Method, Settings};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
     let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);
     match result.map_err(|e| with_folder(e, &run)) {
-        Ok(summary) => report(args, run.folder(), &summary),
+        Ok(summary) => report(args, &run, &summary),
         // Stopping was what was asked for.
         Err(Error::Interrupted(what)) if interrupt::time_is_up() => match args.speech.json {
             true => output::print_json(&serde_json::json!({
@@ -86,7 +87,8 @@ fn with_folder(e: Error, run: &Run) -> Error {
     }
 }
 
-fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
+fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
+    let folder = run.folder();
     if args.speech.json {
         return output::print_json(&Report { run: output::path(folder), summary: s });
     }
@@ -101,7 +103,7 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
         samples.into_iter().chain(pictures).map(|p| format!("  {}\n", p.display())).collect();
     output::print(&format!(
         "{} {} on {}: {}, {}, {}, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
-         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}",
+         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}{}",
         s.method,
         s.model,
         s.dataset,
@@ -116,8 +118,37 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
         memory(s),
         confusion::per_class(&s.confusion),
         folder.display(),
-        pictures.concat()
+        pictures.concat(),
+        next(folder, &run.resolved.settings, s)
     ))
+}
+
+/// What to type next.
+fn next(folder: &Path, settings: &Settings, s: &Summary) -> String {
+    let folder = folder.display();
+    let mut text = String::new();
+    if s.method == Method::Ssl.name() {
+        text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
+    }
+    text += &format!("next:\n  ssgan eval {folder}\n");
+    if s.epochs < settings.epochs {
+        text += &format!("  ssgan train --resume {folder}\n");
+    }
+    if s.method == Method::Ssl.name() {
+        text += &format!("  ssgan sample {folder} --out grid.png\n");
+        let own = [
+            ("--labels", settings.labels.to_string(), "100"),
+            ("--label-seed", settings.label_seed.to_string(), "1"),
+            ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |d| d.display().to_string()), ""),
+        ];
+        let own = own.iter().filter(|(_, value, default)| value != default);
+        let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
+        text += &format!(
+            "  ssgan train --method supervised --model {} --dataset {}{own}    the same labels without the GAN\n",
+            settings.model, settings.dataset
+        );
+    }
+    text
 }
 
 /// `250 MiB on the adapter, 400 MiB of memory at most`, as far as it is known.

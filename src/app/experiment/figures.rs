@@ -20,7 +20,7 @@ pub struct Chart {
     pub runs: usize,
 }
 
-/// Figures 7 and 8: a panel for each baseline.
+/// A panel for each baseline.
 pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
     let lines: &[(&str, Value)] = match losses {
         true => &[
@@ -41,7 +41,7 @@ pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
     )
 }
 
-/// Figure 9: test accuracy over the epochs, a panel for each semi-supervised model.
+/// Test accuracy over the epochs, a panel for each semi-supervised model.
 pub fn accuracies(results: &Results) -> Vec<Chart> {
     let lines: &[(&str, Value)] = &[
         ("test", |e| e.metrics.test_accuracy),
@@ -50,7 +50,7 @@ pub fn accuracies(results: &Results) -> Vec<Chart> {
     panels(results, Section::SemiSupervised, lines, ("accuracy", 1.0))
 }
 
-/// Figure 10: the losses of the semi-supervised models.
+/// The losses of the semi-supervised models.
 pub fn losses(results: &Results) -> Vec<Chart> {
     let lines: &[(&str, Value)] = &[
         ("supervised", |e| e.metrics.mean.loss_supervised),
@@ -103,7 +103,7 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
     Line { name: name.into(), points, members: if runs.len() > 1 { members } else { vec![] } }
 }
 
-/// Figure 13: what each change of D, G or both gave, then what other numbers of labels gave, whose differences are far
+/// What each change of D, G or both gave, then what other numbers of labels gave, whose differences are far
 /// larger; of each the base first.
 pub fn ablations(results: &Results) -> Vec<Vec<Dot>> {
     let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
@@ -132,7 +132,7 @@ pub struct Block {
     pub feature: bool,
 }
 
-/// Figures 2 to 6: a network, layer by layer.
+/// A network, layer by layer.
 pub fn blocks(net: &NetShape) -> Vec<Block> {
     net.layers.iter().map(block).collect()
 }
