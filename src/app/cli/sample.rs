@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     let trained = Trained::load(&args.trained)?;
     if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
         let path = trained.path.display();
-        return Err(Error::Usage(format!("{path} is of a supervised run, which trains no generator")));
+        return Err(Error::Usage(format!("{path} comes from a supervised run, which trains no generator")));
     }
     let gpu = Gpu::open(&args.adapter.choice())?;
     let what = format!("drawing {}, {}", count(args.count, "image"), adapter_line(&gpu));

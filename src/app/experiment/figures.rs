@@ -33,12 +33,7 @@ pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
             ("test", |e| e.metrics.test_accuracy),
         ],
     };
-    panels(
-        results,
-        Section::Baselines,
-        lines,
-        if losses { ("loss", 0.0) } else { ("accuracy", 1.0) },
-    )
+    panels(results, Section::Baselines, lines, if losses { ("loss", 0.0) } else { ("accuracy", 1.0) })
 }
 
 /// Test accuracy over the epochs, a panel for each semi-supervised model.

@@ -105,7 +105,7 @@ impl ReportDir {
             return Ok(());
         }
         let (out, name) = (self.path.display(), &info.name);
-        Err(Error::Output(format!("{out} is of other data than {name}: name another --out")))
+        Err(Error::Output(format!("{out} is a report on other data than {name}: name another --out")))
     }
 
     /// Writes the report of what is finished in it, and what that is.

@@ -347,7 +347,7 @@ fn list(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> String {
 mod tests {
     use super::*;
 
-        #[test]
+    #[test]
     fn columns_without_values_are_left_out() {
         let row = |cells: [&str; 3]| cells.map(String::from).to_vec();
         let mut sheet = Sheet {
@@ -356,7 +356,10 @@ mod tests {
             rows: vec![row(["best", "", "0.9"]), row(["", "", "not run"])],
         };
         sheet.drop_empty_columns();
-        assert_eq!((sheet.heads, sheet.rows[1].clone()), (vec!["recipe", "ours"], vec!["".into(), "not run".into()]));
+        assert_eq!(
+            (sheet.heads, sheet.rows[1].clone()),
+            (vec!["recipe", "ours"], vec!["".into(), "not run".into()])
+        );
     }
 
     #[test]

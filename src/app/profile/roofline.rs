@@ -114,7 +114,10 @@ where
             let covers = |&((x, cy), r, _): &((i32, i32), i32, f64)| {
                 left < x + r && x - r < left + wide && y < cy + r && cy - r < y + LABEL
             };
-            inside && !crosses(&line, (left, y), wide) && !taken.iter().any(clash) && !circles.iter().any(covers)
+            inside
+                && !crosses(&line, (left, y), wide)
+                && !taken.iter().any(clash)
+                && !circles.iter().any(covers)
         };
         let lines = (0..40).flat_map(|k| [k * LABEL, -k * LABEL]).map(|d| at.1 - 9 + d);
         let mut places = lines.flat_map(|y| sides.map(|left| (left, y)));

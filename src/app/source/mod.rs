@@ -122,7 +122,9 @@ fn check_owner(name: &str, paths: &[PathBuf; 4], known: &[catalog::Source]) -> R
         for (path, file) in paths.iter().zip(&other.files).skip(2) {
             if fetch::verify(path, file)?.is_none() {
                 let (path, other) = (path.display(), other.name);
-                return Err(Error::Data(format!("{path} is of {other}, not of {name}: give --dataset {other}")));
+                return Err(Error::Data(format!(
+                    "{path} is a file of {other}, not of {name}: give --dataset {other}"
+                )));
             }
         }
     }
