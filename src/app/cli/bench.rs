@@ -8,6 +8,7 @@ use crate::app::profile::bench::{self, Product, Timed};
 use crate::app::profile::growth::{self, Axis, Point};
 use crate::app::profile::{Roofs, Spread};
 use crate::app::report::plot;
+use crate::app::report::progress::Progress;
 use crate::app::report::table::{Align, Table};
 use crate::app::run::tiles;
 use crate::error::{Error, Result};
@@ -242,11 +243,21 @@ fn step(args: &StepArgs) -> Result<()> {
             "models": rows,
         }));
     }
+    let table = steps_table(&trainers, &spreads, &roofs);
+    output::print(&format!(
+        "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
+        args.batch_size,
+        args.runs,
+        gpu.summary().name
+    ))
+}
+
+fn steps_table(trainers: &[Trainer], spreads: &[Spread], roofs: &Roofs) -> Table {
     let right = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
     let heads: Vec<_> =
         [("model", Align::Left)].into_iter().chain(right.map(|h| (h, Align::Right))).collect();
     let mut table = Table::new(&heads);
-    for (t, s) in trainers.iter().zip(&spreads) {
+    for (t, s) in trainers.iter().zip(spreads) {
         let flops = t.program().flops() as f64;
         let mut cells = vec![t.model().name.clone()];
         cells.extend(times(s));
@@ -255,12 +266,7 @@ fn step(args: &StepArgs) -> Result<()> {
         cells.push(format!("{:.1}", 100.0 * flops / s.p50 / roofs.flops_per_second));
         table.row(cells);
     }
-    output::print(&format!(
-        "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
-        args.batch_size,
-        args.runs,
-        gpu.summary().name
-    ))
+    table
 }
 
 fn growth(args: &GrowthArgs) -> Result<()> {
@@ -270,25 +276,13 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         output::check_file(file, Kind::Picture)?;
     }
     let gpu = Gpu::open(&args.adapter.choice())?;
-    let sizes: usize = Axis::ALL.iter().map(|axis| axis.values().len()).sum();
-    progress.note(&adapter_line(&gpu));
-    progress.begin("timing sizes", (args.model.len() * sizes) as u64);
-    let mut models = vec![];
-    for model in &args.model {
-        let mut points = vec![];
-        for axis in Axis::ALL {
-            let tell = |p: &Point| {
-                progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
-                progress.piece();
-            };
-            points.extend(growth::measure(&gpu, model, args.tune.choice(), axis, args.runs, tell)?);
-        }
-        models.push((model.clone(), points));
-    }
-    // Before what is printed, which nobody may be left to read.
-    if let Some(file) = &args.plot {
-        plot::draw_grid(&growth::panels(&models), 3).save(file)?;
-    }
+    let models = measure(args, &gpu, &mut progress)?;
+    // Neither a reader who went away nor a picture that cannot be written costs the other.
+    let drawn = args.plot.iter().try_for_each(|file| plot::draw_grid(&growth::panels(&models), 3).save(file));
+    show_growth(args, &gpu, &models).and(drawn)
+}
+
+fn show_growth(args: &GrowthArgs, gpu: &Gpu, models: &[(String, Vec<Point>)]) -> Result<()> {
     if args.speech.json {
         let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
         return output::print_json(&json!({
@@ -303,7 +297,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     let heads: Vec<_> = left.into_iter().chain(right.map(|h| (h, Align::Right))).collect();
     let mut table = Table::new(&heads);
     let mut refused = String::new();
-    for (model, points) in &models {
+    for (model, points) in models {
         for p in points {
             let mut cells = vec![model.clone(), p.axis.name().into(), p.value.to_string()];
             match &p.cost {
@@ -329,6 +323,26 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         args.runs,
         gpu.summary().name
     ))
+}
+
+/// Every model at every size.
+fn measure(args: &GrowthArgs, gpu: &Gpu, progress: &mut Progress) -> Result<Vec<(String, Vec<Point>)>> {
+    let sizes: usize = Axis::ALL.iter().map(|axis| axis.values().len()).sum();
+    progress.note(&adapter_line(gpu));
+    progress.begin("timing sizes", (args.model.len() * sizes) as u64);
+    let mut models = vec![];
+    for model in &args.model {
+        let mut points = vec![];
+        for axis in Axis::ALL {
+            let tell = |p: &Point| {
+                progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
+                progress.piece();
+            };
+            points.extend(growth::measure(gpu, model, args.tune.choice(), axis, args.runs, tell)?);
+        }
+        models.push((model.clone(), points));
+    }
+    Ok(models)
 }
 
 /// A step for every line on standard input, so that another program can take turns with it.

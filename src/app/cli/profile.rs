@@ -5,7 +5,7 @@ use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::profile::roofline;
-use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
+use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Samples, Spread};
 use crate::app::report::table::{Align, Table, wrapped};
 use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
@@ -81,19 +81,7 @@ impl From<TimingArg> for TimingMode {
 pub fn run(args: &Args) -> Result<()> {
     // What can be refused is refused before minutes of measuring.
     let before = args.compare.as_deref().map(Profile::load).transpose()?;
-    if let Some(file) = args.plot.as_ref().filter(|f| !is_svg(f) && f.extension().is_none_or(|e| e != "png"))
-    {
-        return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
-    }
-    if let Some(file) = &args.trace {
-        output::check_file(file, Kind::Timeline)?;
-    }
-    if let Some(file) = &args.plot {
-        output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;
-    }
-    if let Some(dir) = &args.out {
-        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    }
+    check_outputs(args)?;
     let resolved = args.settings.resolve()?;
     let s = &resolved.settings;
     let mut progress = args.speech.progress();
@@ -114,37 +102,66 @@ pub fn run(args: &Args) -> Result<()> {
     let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
 
     let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
+    // Neither a reader who went away nor a file that cannot be written costs the other.
+    let written = write_files(args, &samples, &trainer, &profile);
+    show(args, &profile, comparison).and(written)
+}
+
+fn show(args: &Args, profile: &Profile, comparison: Option<Comparison>) -> Result<()> {
+    match (args.speech.json, comparison) {
+        (true, Some(c)) => output::print_json(&c),
+        (true, None) => output::print_json(profile),
+        (false, c) => {
+            let width = if args.wide { None } else { output::terminal_width() };
+            let changed = c.as_ref().map(|c| changes(c, width)).unwrap_or_default();
+            output::print(&(report(profile, args.all, width) + &changed))
+        }
+    }
+}
+
+/// What was asked for as files.
+fn write_files(args: &Args, samples: &Samples, trainer: &Trainer, profile: &Profile) -> Result<()> {
     let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
     let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(within("trace.json")).collect();
     if !traces.is_empty() {
-        let trace = profile::trace::trace(&samples, &trainer.program().dispatches, &profile.adapter);
+        let trace = profile::trace::trace(samples, &trainer.program().dispatches, &profile.adapter);
         traces.iter().try_for_each(|file| atomic::write(file, trace.to_string().as_bytes()))?;
     }
     if let Some(roofs) = &profile.roofs {
         for file in args.plot.iter().cloned().chain(within("roofline.png")) {
             match is_svg(&file) {
-                true => atomic::write(&file, roofline::draw_svg(&profile, roofs).as_bytes())?,
-                false => roofline::draw(&profile, roofs).save(&file)?,
+                true => atomic::write(&file, roofline::draw_svg(profile, roofs).as_bytes())?,
+                false => roofline::draw(profile, roofs).save(&file)?,
             }
         }
     }
     if let Some(file) = within("profile.json") {
-        let bytes = serde_json::to_vec_pretty(&profile)
+        let bytes = serde_json::to_vec_pretty(profile)
             .map_err(|e| Error::Output(format!("the profile cannot be written as JSON: {e}")))?;
         atomic::write(&file, &bytes)?;
     }
     if let Some(file) = within("table.txt") {
-        atomic::write(&file, report(&profile, true, None).as_bytes())?;
+        atomic::write(&file, report(profile, true, None).as_bytes())?;
     }
-    match (args.speech.json, comparison) {
-        (true, Some(c)) => output::print_json(&c),
-        (true, None) => output::print_json(&profile),
-        (false, c) => {
-            let width = if args.wide { None } else { output::terminal_width() };
-            let changed = c.as_ref().map(|c| changes(c, width)).unwrap_or_default();
-            output::print(&(report(&profile, args.all, width) + &changed))
-        }
+    Ok(())
+}
+
+/// Refuses what cannot be written.
+fn check_outputs(args: &Args) -> Result<()> {
+    if let Some(file) = args.plot.as_ref().filter(|f| !is_svg(f) && f.extension().is_none_or(|e| e != "png"))
+    {
+        return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
+    if let Some(file) = &args.trace {
+        output::check_file(file, Kind::Timeline)?;
+    }
+    if let Some(file) = &args.plot {
+        output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;
+    }
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    }
+    Ok(())
 }
 
 fn is_svg(file: &Path) -> bool {
