@@ -625,7 +625,7 @@ fn what_is_done_is_said() {
     let (_, progress) = said(&format!("trace-step {data} --batch-size 8 --out step.safetensors"));
     let about: f64 = progress.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     let size = fs::metadata(b.path("step.safetensors")).unwrap().len() as f64 / 1e6;
-    assert!((size..2.0 * size + 1.0).contains(&about), "about {about} MB, {size} MB");
+    assert!((0.8 * size..2.0 * size + 1.0).contains(&about), "about {about} MB, {size} MB");
     let (_, progress) = said(&format!("profile {data} --batch-size 8 --steps 2 --no-roofs"));
     assert!(progress.contains("profiling m on mnist, on ") && progress.contains("7 in all"), "{progress}");
 }

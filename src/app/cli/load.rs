@@ -52,7 +52,7 @@ pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) ->
     }
     let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
     let dir = args.data_dir.as_deref().or(own.as_deref());
-    let what_to_do = "--dataset and --data-dir name other data to test on";
+    let what_to_do = "name data to test on with --data-dir";
     let set =
         source::load(&request(&trained.dataset, dir, args.offline)?, progress).map_err(|e| match e {
             Error::Data(reason) => {

@@ -233,7 +233,7 @@ fn table(p: &Profile, all: bool) -> Table {
             t.row(cells(p, layer, &format!("  {}", layer.layer.as_deref().unwrap_or_default())));
         }
         if !hidden.is_empty() && !shown.is_empty() {
-            t.row([format!("  and {} layers below 1 %", hidden.len())]);
+            t.row([format!("  and {} below 1 %", count(hidden.len() as u32, "layer"))]);
         }
     }
     t.rule();

@@ -32,10 +32,10 @@ pub(super) fn find(dir: &Path, file: &Published) -> Option<PathBuf> {
 pub fn locate(source: &Source, dir: &Path) -> Result<[PathBuf; 4]> {
     if !dir.is_dir() {
         return Err(Error::Data(format!(
-            "{}: no such folder; {} is read from the files {}, plain or .gz",
+            "{}: no such folder: name the one of {}'s four IDX files, such as {}",
             dir.display(),
             source.name,
-            source.files.map(|f| f.name).join(", ")
+            source.files[0].name
         )));
     }
     let found = source.files.map(|f| find(dir, &f));
