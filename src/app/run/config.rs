@@ -45,8 +45,8 @@ impl Resolved {
     pub fn shaped(&self, data: DataShape) -> Result<ModelShape> {
         let s = &self.settings;
         parse::check(&self.spec, &self.model_toml, &s.model, data).map_err(|e| match (e, &s.generator) {
-            (Error::Text { reason, .. }, Some(generator)) => Error::Usage(format!(
-                "--generator {generator} --model {}: {reason}; leave --generator out, or name a model file made for images of {}",
+            (Error::Text { .. }, Some(generator)) => Error::Usage(format!(
+                "--generator {generator} does not fit {} and images of {}: leave it out, or put a generator for them into a model file",
                 s.model, data.image
             )),
             (e, _) => e,
