@@ -820,7 +820,7 @@ fn a_report_is_gone_on_with() {
     for file in ["report.md", "index.html", "results.json", "summaries/supervised-cnn-seed1.json"] {
         assert_eq!(read(&format!("k/{file}")), read(&format!("m/{file}")), "{file}");
     }
-    assert!(read("k/index.html").contains("Figure 7."));
+    assert!(read("k/index.html").contains("Accuracy of the baselines."));
     let said = b.run("reproduce --quick --label-seeds 1 --out k --only supervised-cnn --adapter software");
     assert!(said.status.success() && !b.path("k/runs").exists(), "{}", String::from_utf8_lossy(&said.stderr));
     let other = "reproduce --dataset digits --label-seeds 1 --merge k --out n";
