@@ -9,8 +9,11 @@ DEMO = --model dnn --epochs 1
 
 .PHONY: demo test test-newer-driver test-bare test-bare-root tools adapter check deny check-trace soak fuzz
 
+# After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
+	@echo; echo "For comparison, the same network on the same labels without the GAN:"
+	@baseline=$$(target/release/ssgan train --method supervised --model dnn --quiet) && echo "$$baseline" | head -n 2
 
 test: adapter
 	cargo test --locked

@@ -20,15 +20,26 @@ pub fn toml_error(text: &str, file: &str, fallback: usize, e: &toml::de::Error) 
     error_at(text, file, e.span().map_or(fallback, |s| s.start), e.message().replace('\n', "; "))
 }
 
-/// `unknown KIND "WORD"` with the nearest of `known`, or all of them where none is near.
+/// `unknown KIND "WORD"` with the nearest of `known`, or, where none is near, as many of them as fit a line.
 pub fn unknown<'a>(kind: &str, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     // What a hostile file says is shown shortened, and escaped.
     let shown: String = word.chars().take(40).collect();
     let known: Vec<&str> = known.into_iter().collect();
     match closest(&shown, &known) {
         Some(best) => format!("unknown {kind} {shown:?}; did you mean \"{best}\"?"),
-        None => format!("unknown {kind} {shown:?}; known: {}", known.join(", ")),
+        None => format!("unknown {kind} {shown:?}; known: {}", listed(&known)),
     }
+}
+
+/// The names, as many as a line of a message has room for.
+fn listed(known: &[&str]) -> String {
+    const ROOM: usize = 110;
+    let all = known.join(", ");
+    if all.len() <= ROOM {
+        return all;
+    }
+    let end = all[..ROOM].rfind(", ").unwrap_or(0);
+    format!("{}, and {} more", &all[..end], known.len() - all[..end].split(", ").count())
 }
 
 /// The one of `known` that is nearest to `word`, if any is near.
@@ -53,6 +64,15 @@ mod tests {
         assert!(unknown("layer", "leakyrelu", known).contains("did you mean \"leaky_relu\""));
         assert!(unknown("layer", "Dense", known).contains("did you mean \"dense\""));
         assert!(unknown("layer", "zzz", known).contains("known: dense, leaky_relu, relu"));
+    }
+
+    #[test]
+    fn a_long_list_stays_a_line() {
+        let names: Vec<String> = (0..40).map(|i| format!("setting_{i:02}")).collect();
+        let text = unknown("setting", "zzz", names.iter().map(String::as_str));
+        assert!(text.len() < 200 && text.ends_with(" more"), "{text}");
+        let shown = text.matches("setting_").count();
+        assert!(text.ends_with(&format!("and {} more", 40 - shown)), "{text}");
     }
 
     #[test]

@@ -82,6 +82,16 @@ fn check(line: &str, out: &Output, code: i32, words: &[&str]) -> String {
     let text = String::from_utf8_lossy(&out.stderr).to_string();
     assert_eq!(out.status.code(), Some(code), "`{line}`: {text}");
     assert!(!text.contains("panicked"), "`{line}`: {text}");
+    // What the command line's parser says has its own lines; ours is one that people read at a glance. The test's folder,
+    // which is long, does not count.
+    // A list of missing files is as long as it is.
+    if !["Usage:", "For more information", "missing "].iter().any(|words| text.contains(words)) {
+        let from = text.find("error: ").unwrap_or_else(|| panic!("`{line}`: no error in {text}"));
+        let folder = std::env::temp_dir().display().to_string();
+        let error = text[from..].trim_end().replace(&folder, "");
+        assert!(!error.contains('\n'), "`{line}`: more than a line: {error}");
+        assert!(error.chars().count() < 200, "`{line}`: {} characters: {error}", error.chars().count());
+    }
     for word in words {
         assert!(text.contains(word), "`{line}` does not say {word:?}: {text}");
     }
@@ -586,6 +596,60 @@ fn outputs_take_nothings_place() {
     assert!(!said.contains(".ssgan-"), "{said}");
 }
 
+/// Each command's help has the defaults of that command alone.
+#[test]
+fn help_is_of_one_command() {
+    let b = Bench::new();
+    for (command, default) in [
+        ("train", "Data set [default: digits]"),
+        ("profile", "Data set [default: digits]"),
+        ("data info", "Data set [default: digits]"),
+        ("eval", "Data set to test on [default: the run's]"),
+        ("reproduce", "Data set [default: mnist; with --quick digits]"),
+    ] {
+        let help = stdout(&b.run(&format!("{command} --help")));
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(default), "{command}: {help}");
+        assert!(!words.contains("reproduce:"), "{command}: {help}");
+    }
+}
+
+/// What is said at the start, on the way and at the end, where standard error is no terminal.
+#[test]
+fn what_is_done_is_said() {
+    let b = Bench::new();
+    b.file("m.toml", MODEL);
+    fs::create_dir_all(b.path("d")).unwrap();
+    small_data::split(&b.path("d"), "train", 60);
+    small_data::split(&b.path("d"), "t10k", 50);
+    let said = |line: &str| {
+        let out = b.run(line);
+        (stdout(&out), String::from_utf8(out.stderr).unwrap())
+    };
+    let data = "--dataset mnist --data-dir d --model m.toml --labels 20";
+    let line = format!("train {data} --batch-size 32 --epochs 1");
+    b.fails(&format!("{line} --generator conv"), 2, &["--generator conv", "leave it out", "1x8x8"]);
+    let (result, progress) = said(&format!("{line} --out run"));
+    assert!(progress.contains("an epoch is a single step"), "{progress}");
+    assert!(!progress.contains("0s left"), "{progress}");
+    let next = "ssgan train --method supervised --model m.toml --dataset mnist --labels 20 --data-dir";
+    for words in ["ssgan eval run", "ssgan sample run --out grid.png", next, "speckle"] {
+        assert!(result.contains(words), "{words:?} is not in {result}");
+    }
+    let (json, progress) = said("eval run --json");
+    assert!(progress.contains("testing m on 50 images, on "), "{progress}");
+    let accuracy = json.lines().find(|l| l.contains("\"accuracy\"")).unwrap();
+    assert!(accuracy.trim().len() <= "\"accuracy\": 0.16666667,".len(), "widened to 64 bits: {accuracy}");
+    let (_, progress) = said("sample run --count 4");
+    assert!(progress.contains("drawing 4 images, on "), "{progress}");
+    let (_, progress) = said(&format!("trace-step {data} --batch-size 8 --out step.safetensors"));
+    let about: f64 = progress.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let size = fs::metadata(b.path("step.safetensors")).unwrap().len() as f64 / 1e6;
+    assert!((0.8 * size..2.0 * size + 1.0).contains(&about), "about {about} MB, {size} MB");
+    let (_, progress) = said(&format!("profile {data} --batch-size 8 --steps 2 --no-roofs"));
+    assert!(progress.contains("profiling m on mnist, on ") && progress.contains("7 in all"), "{progress}");
+}
+
 /// A run is tested on its own data; where they are gone or have changed, on none.
 #[test]
 fn a_run_is_tested_on_its_own_data() {
@@ -775,7 +839,7 @@ fn a_report_is_gone_on_with() {
     for file in ["report.md", "index.html", "results.json", "summaries/supervised-cnn-seed1.json"] {
         assert_eq!(read(&format!("k/{file}")), read(&format!("m/{file}")), "{file}");
     }
-    assert!(read("k/index.html").contains("Figure 7."));
+    assert!(read("k/index.html").contains("Accuracy of the baselines."));
     let said = b.run("reproduce --quick --label-seeds 1 --out k --only supervised-cnn --adapter software");
     assert!(said.status.success() && !b.path("k/runs").exists(), "{}", String::from_utf8_lossy(&said.stderr));
     let other = "reproduce --dataset digits --label-seeds 1 --merge k --out n";

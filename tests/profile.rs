@@ -33,7 +33,7 @@ fn with_trainer<T>(f: impl FnOnce(&Trainer) -> T) -> T {
 
 fn measure(trainer: &Trainer, mode: TimingMode) -> (Samples, Profile) {
     let mut timer = Timer::new(trainer.gpu(), mode, trainer.program().dispatches.len()).unwrap();
-    let samples = profile::sample(trainer, &mut timer, 1, 3).unwrap();
+    let samples = profile::sample(trainer, &mut timer, (1, 3), || ()).unwrap();
     let profile = samples.profile(trainer, &timer);
     (samples, profile)
 }

@@ -1,6 +1,6 @@
 //! What is kept between runs: downloads, and what was measured of an adapter.
 
-use crate::app::atomic;
+use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, shader_hash};
 use crate::text::hex;
@@ -43,7 +43,7 @@ pub fn adapter_file(gpu: &Gpu, what: &str, also: &str) -> Option<PathBuf> {
 
 /// What is kept in `file`; `None` where it cannot be read or makes no sense.
 pub fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    serde_json::from_slice(&text::bytes(file, text::MAX_RECORD).ok()?).ok()
 }
 
 /// Keeps `value` in `file`. A cache that cannot be written is passed over.

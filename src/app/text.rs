@@ -6,27 +6,56 @@ use serde_json::ser::Formatter;
 use std::io::{Read, Write};
 use std::path::Path;
 
+/// Largest metrics file, profile, picture and checkpoint's head that is read, in bytes. A step of `metrics.jsonl` has about
+/// 350: this is enough for 700,000 steps.
+pub const MAX_RECORD: u64 = 256 << 20;
+
 /// Reads a UTF-8 text file of at most [`MAX_BYTES`].
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read, [`Error::Usage`] where it is too large, not UTF-8, or no file: a pipe to which
-/// nobody writes would be waited for without end.
+/// As [`bytes`]; [`Error::Text`] where it is not UTF-8.
 pub fn read(path: &Path) -> Result<String> {
+    utf8(path, bytes(path, MAX_BYTES)?)
+}
+
+/// As [`read`], of what the program wrote itself: at most [`MAX_RECORD`] bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_record(path: &Path) -> Result<String> {
+    utf8(path, bytes(path, MAX_RECORD)?)
+}
+
+/// Reads a file of at most `most` bytes.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read, [`Error::Usage`] where it is larger, or no file: a pipe to which nobody writes
+/// would be waited for without end.
+pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let found = std::fs::metadata(path).map_err(Error::io("read", path))?;
     // What a shell hands over is open already, and has a writer.
     let handed_over = ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|given| path.starts_with(given));
     if !found.is_file() && !found.is_dir() && !handed_over {
         return Err(Error::Usage(format!("{} is a pipe or a device: give a file", path.display())));
     }
+    let too_large = || {
+        let name = path.display();
+        Error::Usage(format!("{name} is larger than {most} bytes, too large for what it should be"))
+    };
+    // What says that it is too large is not read first.
+    if found.is_file() && found.len() > most {
+        return Err(too_large());
+    }
     let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Error::Usage(format!(
-            "{} is larger than {MAX_BYTES} bytes: not a settings file",
-            path.display()
-        )));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > most {
+        return Err(too_large());
     }
+    Ok(bytes)
+}
+
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| Error::Text {
         file: path.display().to_string(),
         line: 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),
@@ -163,6 +192,27 @@ mod tests {
         assert_eq!(text, expected);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         assert_eq!(json("it", &f32::NAN).unwrap(), "null\n");
+    }
+
+    /// Sparse files of a TiB, which nobody could read into memory, in place of each file that the program reads back.
+    #[test]
+    fn huge_files_are_refused_unread() {
+        let dir = tempfile::tempdir().unwrap();
+        let huge = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+            path
+        };
+        assert_eq!(read(&huge("config.toml")).unwrap_err().exit_code(), 2);
+        assert_eq!(read_record(&huge("record")).unwrap_err().exit_code(), 2);
+        huge("metrics.jsonl");
+        assert_eq!(crate::app::run::history::load(dir.path()).unwrap_err().exit_code(), 2);
+        let profile = huge("profile.json");
+        assert_eq!(crate::app::profile::Profile::load(&profile).unwrap_err().exit_code(), 2);
+        assert!(crate::app::cache::read::<Vec<u32>>(&huge("cache.json")).is_none());
+        assert!(crate::app::report::png::Picture::load(&huge("grid.png")).is_err());
+        let checkpoint = crate::app::run::checkpoint::load(&huge("epoch-01.safetensors"));
+        assert_eq!(checkpoint.unwrap_err().exit_code(), 7);
     }
 
     #[test]

@@ -300,7 +300,7 @@ impl Net {
         let label = self.label(i, "forward");
         let fits = |values: u32| {
             let bytes = u64::from(tape.rows) * u64::from(values) * 4;
-            let what = format!("activations of {}", self.label(i, ""));
+            let what = format!("activations of {}", self.label(i, "").trim_end());
             ops.gpu.binds(&what, bytes, "use a smaller batch size")
         };
         let out = || -> Result<Tensor> {

@@ -161,7 +161,10 @@ impl Checkpoint {
             header.metadata().clone().unwrap_or_default().into_iter().collect();
         match metadata.remove(CHECKSUM) {
             Some(said) if said != checksum(&tensors, &metadata) => {
-                return Err("is damaged: its checksum is another; use another checkpoint of the run".into());
+                return Err(
+                    "is damaged: its checksum does not match its contents; use another checkpoint of the run"
+                        .into(),
+                );
             }
             // Files of other programs have none.
             None if metadata.get("format").is_some_and(|f| f == FORMAT) => {

@@ -92,7 +92,7 @@ pub struct TuneArgs {
 /// Which data set, where from.
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct DataArgs {
-    /// Data set [default: digits; eval: the run's; reproduce: mnist, with --quick digits]
+    /// Data set [default: digits]
     #[arg(long, value_parser = PossibleValuesParser::new(NAMES), help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,

@@ -1,16 +1,19 @@
 //! `ssgan bench`.
 
 use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
+use super::load::adapter_line;
 use super::output::{self, Kind};
 use crate::app::model_file;
 use crate::app::profile::bench::{self, Product, Timed};
 use crate::app::profile::growth::{self, Axis, Point};
 use crate::app::profile::{Roofs, Spread};
 use crate::app::report::plot;
+use crate::app::report::progress::Progress;
 use crate::app::report::table::{Align, Table};
 use crate::app::run::tiles;
 use crate::app::source::{self, Request};
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::native::{self, BlockOn};
 use crate::ops::Tile;
@@ -121,6 +124,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn kernel(args: &KernelArgs) -> Result<()> {
     let KernelArg::Gemm = args.kernel;
+    let mut progress = args.speech.progress();
     let product = product(&args.shape, args.columns)?;
     let gpu = native::open(&args.adapter.choice())?;
     let mut tiles = Tile::of(&gpu);
@@ -133,8 +137,11 @@ fn kernel(args: &KernelArgs) -> Result<()> {
         }
     }
     product.fits(&gpu)?;
-    let roofs = Roofs::cached(&gpu, false)?;
-    let timed = bench::gemm(&gpu, product, &tiles, args.runs)?;
+    let roofs = progress.during("measuring the roofs", || Roofs::cached(&gpu, false))?;
+    // Each tile is verified, then timed.
+    progress.begin("verifying and timing the tiles", tiles.len() as u64 * u64::from(1 + args.runs));
+    let timed = bench::gemm(&gpu, product, &tiles, args.runs, || progress.piece())?;
+    drop(progress);
     let intensity = product.flops() as f64 / product.bytes() as f64;
     if args.speech.json {
         return output::print_json(&json!({
@@ -206,7 +213,7 @@ fn step(args: &StepArgs) -> Result<()> {
     for name in &args.model {
         let (spec, source) = model_file::load(name)?;
         let model = parse::check(&spec, &source, name, set.shape)?;
-        let (chosen, _) = tiles::measure(&gpu, &model, &settings, args.tune.tune, |_| Ok(()))?;
+        let chosen = tiles::choose(&gpu, &model, &settings, args.tune.tune, &progress, || Ok(()))?;
         trainers
             .push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, &chosen).block_on()?);
     }
@@ -216,8 +223,13 @@ fn step(args: &StepArgs) -> Result<()> {
             _ => Err(Error::Usage("--paced times one model: give --model once".into())),
         };
     }
-    let roofs = Roofs::cached(&gpu, false)?;
-    let spreads = bench::steps(&trainers.iter().collect::<Vec<_>>(), args.warmup, args.runs)?;
+    let roofs = progress.during("measuring the roofs", || Roofs::cached(&gpu, false))?;
+    let steps = u64::from(args.warmup) + u64::from(args.runs);
+    progress.note(&format!("{}; the first steps wait for the compiler", adapter_line(&gpu)));
+    progress.begin("timing steps", trainers.len() as u64 * steps);
+    let all: Vec<&Trainer> = trainers.iter().collect();
+    let spreads = bench::steps(&all, args.warmup, args.runs, || progress.piece())?;
+    drop(progress);
     if args.speech.json {
         let rows: Vec<_> = (trainers.iter().zip(&spreads))
             .map(|(t, s)| json!({ "model": t.model().name, "flop": t.program().flops(), "time": s }))
@@ -230,19 +242,7 @@ fn step(args: &StepArgs) -> Result<()> {
             "models": rows,
         }));
     }
-    let right = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
-    let heads: Vec<_> =
-        [("model", Align::Left)].into_iter().chain(right.map(|h| (h, Align::Right))).collect();
-    let mut table = Table::new(&heads);
-    for (t, s) in trainers.iter().zip(&spreads) {
-        let flops = t.program().flops() as f64;
-        let mut cells = vec![t.model().name.clone()];
-        cells.extend(times(s));
-        cells.push(format!("{:.2}", flops / 1e9));
-        cells.push(format!("{:.2}", flops / s.p50 / 1e9));
-        cells.push(format!("{:.1}", 100.0 * flops / s.p50 / roofs.flops_per_second));
-        table.row(cells);
-    }
+    let table = steps_table(&trainers, &spreads, &roofs);
     output::print(&format!(
         "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
         args.batch_size,
@@ -251,26 +251,37 @@ fn step(args: &StepArgs) -> Result<()> {
     ))
 }
 
+fn steps_table(trainers: &[Trainer], spreads: &[Spread], roofs: &Roofs) -> Table {
+    let right = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
+    let heads: Vec<_> =
+        [("model", Align::Left)].into_iter().chain(right.map(|h| (h, Align::Right))).collect();
+    let mut table = Table::new(&heads);
+    for (t, s) in trainers.iter().zip(spreads) {
+        let flops = t.program().flops() as f64;
+        let mut cells = vec![t.model().name.clone()];
+        cells.extend(times(s));
+        cells.push(format!("{:.2}", flops / 1e9));
+        cells.push(format!("{:.2}", flops / s.p50 / 1e9));
+        cells.push(format!("{:.1}", 100.0 * flops / s.p50 / roofs.flops_per_second));
+        table.row(cells);
+    }
+    table
+}
+
 fn growth(args: &GrowthArgs) -> Result<()> {
-    let progress = args.speech.progress();
+    let mut progress = args.speech.progress();
     // What can be refused is refused before minutes of measuring.
     if let Some(file) = &args.plot {
         output::check_file(file, Kind::Picture)?;
     }
     let gpu = native::open(&args.adapter.choice())?;
-    let mut models = vec![];
-    for model in &args.model {
-        let mut points = vec![];
-        for axis in Axis::ALL {
-            let tell = |p: &Point| progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
-            points.extend(growth::measure(&gpu, model, args.tune.tune, axis, args.runs, tell)?);
-        }
-        models.push((model.clone(), points));
-    }
-    // Before what is printed, which nobody may be left to read.
-    if let Some(file) = &args.plot {
-        plot::draw_grid(&growth::panels(&models), 3).save(file)?;
-    }
+    let models = measure(args, &gpu, &mut progress)?;
+    // Neither a reader who went away nor a picture that cannot be written costs the other.
+    let drawn = args.plot.iter().try_for_each(|file| plot::draw_grid(&growth::panels(&models), 3).save(file));
+    show_growth(args, &gpu, &models).and(drawn)
+}
+
+fn show_growth(args: &GrowthArgs, gpu: &Gpu, models: &[(String, Vec<Point>)]) -> Result<()> {
     if args.speech.json {
         let of = |(model, points): &(String, Vec<Point>)| json!({ "model": model, "points": points });
         return output::print_json(&json!({
@@ -285,7 +296,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     let heads: Vec<_> = left.into_iter().chain(right.map(|h| (h, Align::Right))).collect();
     let mut table = Table::new(&heads);
     let mut refused = String::new();
-    for (model, points) in &models {
+    for (model, points) in models {
         for p in points {
             let mut cells = vec![model.clone(), p.axis.name().into(), p.value.to_string()];
             match &p.cost {
@@ -311,6 +322,26 @@ fn growth(args: &GrowthArgs) -> Result<()> {
         args.runs,
         gpu.summary().name
     ))
+}
+
+/// Every model at every size.
+fn measure(args: &GrowthArgs, gpu: &Gpu, progress: &mut Progress) -> Result<Vec<(String, Vec<Point>)>> {
+    let sizes: usize = Axis::ALL.iter().map(|axis| axis.values().len()).sum();
+    progress.note(&adapter_line(gpu));
+    progress.begin("timing sizes", (args.model.len() * sizes) as u64);
+    let mut models = vec![];
+    for model in &args.model {
+        let mut points = vec![];
+        for axis in Axis::ALL {
+            let tell = |p: &Point| {
+                progress.note(&format!("{model}, {} {}", p.axis.name(), p.value));
+                progress.piece();
+            };
+            points.extend(growth::measure(gpu, model, args.tune.tune, axis, args.runs, tell)?);
+        }
+        models.push((model.clone(), points));
+    }
+    Ok(models)
 }
 
 /// A step for every line on standard input, so that another program can take turns with it.

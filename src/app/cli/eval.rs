@@ -1,12 +1,14 @@
 //! `ssgan eval`.
 
 use super::args::{AdapterArgs, DataArgs, SpeechArgs};
-use super::load::{self, Trained};
+use super::load::{self, Trained, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
 use crate::app::run::checkpoint::in_file;
 use crate::error::Result;
 use crate::native::{self, BlockOn};
+use crate::train::Evaluation;
+use serde::Serialize;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -41,11 +43,14 @@ pub fn run(args: &Args) -> Result<()> {
             true => format!("other files of {}", set.name),
             false => trained.dataset.clone(),
         };
-        progress.note(&format!("trained on {own}, testing on {}", set.name));
+        progress.note(&format!("Note: trained on {own}, testing on {}.", set.name));
     }
     let gpu = native::open(&args.adapter.choice())?;
-    let result = crate::train::evaluate(&gpu, &trained.model, &trained.checkpoint, &set, args.averaged)
-        .block_on()
+    let what = format!("testing {} on {} images, {}", trained.model.name, set.test.len(), adapter_line(&gpu));
+    let result = progress
+        .during(&what, || {
+            crate::train::evaluate(&gpu, &trained.model, &trained.checkpoint, &set, args.averaged).block_on()
+        })
         .map_err(in_file(&trained.path))?;
     let picture = || match &args.confusion {
         Some(path) => confusion::picture(&result.confusion).save(path),
@@ -53,17 +58,15 @@ pub fn run(args: &Args) -> Result<()> {
     };
     // What took the time first: a picture may fail.
     if args.speech.json {
-        output::print_json(&serde_json::json!({
-            "checkpoint": output::path(&trained.path),
-            "model": trained.model.name,
-            "dataset": set.name,
-            "data_sha256": set.fingerprint,
-            "test_images": set.test.len(),
-            "averaged": args.averaged,
-            "accuracy": result.accuracy,
-            "loss": result.loss,
-            "confusion": result.confusion,
-        }))?;
+        output::print_json(&Report {
+            checkpoint: output::path(&trained.path),
+            model: &trained.model.name,
+            dataset: &set.name,
+            data_sha256: &set.fingerprint,
+            test_images: set.test.len(),
+            averaged: args.averaged,
+            result: &result,
+        })?;
         return picture();
     }
     let what = if args.averaged { " (averaged parameters)" } else { "" };
@@ -79,4 +82,17 @@ pub fn run(args: &Args) -> Result<()> {
         confusion::table(&result.confusion),
     ))?;
     picture()
+}
+
+/// The JSON document. A structure, as `serde_json::Value` would widen 32-bit floats to twice their digits.
+#[derive(Serialize)]
+struct Report<'a> {
+    checkpoint: String,
+    model: &'a str,
+    dataset: &'a str,
+    data_sha256: &'a str,
+    test_images: usize,
+    averaged: bool,
+    #[serde(flatten)]
+    result: &'a Evaluation,
 }

@@ -8,6 +8,7 @@ use crate::app::run::settings::RunSettings;
 use crate::app::source::{self, DIGITS, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::train::checkpoint::{Checkpoint, FORMAT};
@@ -19,6 +20,12 @@ use std::path::{Path, PathBuf};
 /// As [`source::load`].
 pub fn dataset(settings: &RunSettings, progress: &mut Progress) -> Result<Dataset> {
     source::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline)?, progress)
+}
+
+/// What was chosen to compute on, for people: `on llvmpipe (Vulkan, Mesa 22.3.6)`.
+pub fn adapter_line(gpu: &Gpu) -> String {
+    let s = gpu.summary();
+    format!("on {} ({}, {})", s.name, s.backend, s.driver_text())
 }
 
 /// A request to the data layer.
@@ -45,7 +52,7 @@ pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) ->
     }
     let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
     let dir = args.data_dir.as_deref().or(own.as_deref());
-    let what_to_do = "--dataset and --data-dir name other data to test on";
+    let what_to_do = "name data to test on with --data-dir";
     let set =
         source::load(&request(&trained.dataset, dir, args.offline)?, progress).map_err(|e| match e {
             Error::Data(reason) => {

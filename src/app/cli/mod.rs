@@ -55,8 +55,11 @@ enum Command {
     /// Train a model and write a run folder
     Train(train::Args),
     /// Train the report's four models and the recipe `best` over several label seeds, and write a page beside its numbers
+    #[command(mut_arg("dataset", |a| a.help("Data set [default: mnist; with --quick digits]")))]
     Reproduce(reproduce::Args),
     /// Test a trained model: accuracy, classes, confusion matrix
+    #[command(mut_arg("dataset", |a| a.help("Data set to test on [default: the run's]")))]
+    #[command(mut_arg("data_dir", |a| a.help("Folder of IDX files, plain or gzipped [default: the run's]")))]
     Eval(eval::Args),
     /// Draw images with a trained generator
     Sample(sample::Args),

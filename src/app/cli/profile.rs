@@ -1,17 +1,17 @@
 //! `ssgan profile`.
 
 use super::args::{SettingsArgs, SpeechArgs};
-use super::load;
+use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::profile::roofline;
-use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Spread};
-use crate::app::report::table::{Align, Table};
+use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Samples, Spread};
+use crate::app::report::table::{Align, Table, wrapped};
 use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
+use crate::app::text::count;
 use crate::error::{Error, Result};
-use crate::gpu::{Timer, TimingMode};
-use crate::model::parse;
+use crate::gpu::{Gpu, Timer, TimingMode};
 use crate::native::{self, BlockOn};
 use crate::train::{Scratch, Trainer};
 use clap::ValueEnum;
@@ -82,6 +82,73 @@ impl From<TimingArg> for TimingMode {
 pub fn run(args: &Args) -> Result<()> {
     // What can be refused is refused before minutes of measuring.
     let before = args.compare.as_deref().map(Profile::load).transpose()?;
+    check_outputs(args)?;
+    let resolved = args.settings.resolve()?;
+    let s = &resolved.settings;
+    let mut progress = args.speech.progress();
+    let set = load::dataset(s, &mut progress)?;
+    let model = resolved.shaped(set.shape)?;
+    let gpu = native::open(&asked(s.adapter_choice()))?;
+    progress.note(&format!("profiling {} on {}, {}", model.name, set.name, adapter_line(&gpu)));
+    let chosen = tiles::choose(&gpu, &model, &s.train, s.tune, &progress, || Ok(()))?;
+    let trainer = Trainer::with_tiles(&gpu, &model, &s.train, &set, Scratch::Shared, &chosen).block_on()?;
+    let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
+    let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
+    let roofs = || Roofs::cached(&gpu, args.fresh_roofs);
+    let roofs = if args.no_roofs { None } else { Some(progress.during("measuring the roofs", roofs)?) };
+    // Between two timed steps is an untimed one.
+    progress.begin("timing steps, after compiling", u64::from(args.warmup) + 2 * u64::from(args.steps));
+    let samples = profile::sample(&trainer, &mut timer, (args.warmup, args.steps), || progress.piece())?;
+    drop(progress);
+    let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
+
+    let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
+    // Neither a reader who went away nor a file that cannot be written costs the other.
+    let written = write_files(args, &samples, &trainer, &profile);
+    show(args, &profile, comparison).and(written)
+}
+
+fn show(args: &Args, profile: &Profile, comparison: Option<Comparison>) -> Result<()> {
+    match (args.speech.json, comparison) {
+        (true, Some(c)) => output::print_json(&c),
+        (true, None) => output::print_json(profile),
+        (false, c) => {
+            let width = if args.wide { None } else { output::terminal_width() };
+            let changed = c.as_ref().map(|c| changes(c, width)).unwrap_or_default();
+            output::print(&(report(profile, args.all, width) + &changed))
+        }
+    }
+}
+
+/// What was asked for as files.
+fn write_files(args: &Args, samples: &Samples, trainer: &Trainer, profile: &Profile) -> Result<()> {
+    let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
+    let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(within("trace.json")).collect();
+    if !traces.is_empty() {
+        let trace = profile::trace::trace(samples, &trainer.program().dispatches, &profile.adapter);
+        traces.iter().try_for_each(|file| atomic::write(file, trace.to_string().as_bytes()))?;
+    }
+    if let Some(roofs) = &profile.roofs {
+        for file in args.plot.iter().cloned().chain(within("roofline.png")) {
+            match is_svg(&file) {
+                true => atomic::write(&file, roofline::draw_svg(profile, roofs).as_bytes())?,
+                false => roofline::draw(profile, roofs).save(&file)?,
+            }
+        }
+    }
+    if let Some(file) = within("profile.json") {
+        let bytes = serde_json::to_vec_pretty(profile)
+            .map_err(|e| Error::Output(format!("the profile cannot be written as JSON: {e}")))?;
+        atomic::write(&file, &bytes)?;
+    }
+    if let Some(file) = within("table.txt") {
+        atomic::write(&file, report(profile, true, None).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Refuses what cannot be written.
+fn check_outputs(args: &Args) -> Result<()> {
     if let Some(file) = args.plot.as_ref().filter(|f| !is_svg(f) && f.extension().is_none_or(|e| e != "png"))
     {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
@@ -95,50 +162,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     }
-    let resolved = args.settings.resolve()?;
-    let s = &resolved.settings;
-    let set = load::dataset(s, &mut args.speech.progress())?;
-    let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
-    let gpu = native::open(&asked(s.adapter_choice()))?;
-    let (chosen, _) = tiles::measure(&gpu, &model, &s.train, s.tune, |_| Ok(()))?;
-    let trainer = Trainer::with_tiles(&gpu, &model, &s.train, &set, Scratch::Shared, &chosen).block_on()?;
-    let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
-    let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
-    let roofs = if args.no_roofs { None } else { Some(Roofs::cached(&gpu, args.fresh_roofs)?) };
-    let samples = profile::sample(&trainer, &mut timer, args.warmup, args.steps)?;
-    let profile = Profile { roofs, ..samples.profile(&trainer, &timer) };
-
-    let comparison = before.as_ref().map(|b| profile::compare(b, &profile));
-    let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
-    let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(within("trace.json")).collect();
-    if !traces.is_empty() {
-        let trace = profile::trace::trace(&samples, &trainer.program().dispatches, &profile.adapter);
-        traces.iter().try_for_each(|file| atomic::write(file, trace.to_string().as_bytes()))?;
-    }
-    if let Some(roofs) = &profile.roofs {
-        for file in args.plot.iter().cloned().chain(within("roofline.png")) {
-            match is_svg(&file) {
-                true => atomic::write(&file, roofline::draw_svg(&profile, roofs).as_bytes())?,
-                false => roofline::draw(&profile, roofs).save(&file)?,
-            }
-        }
-    }
-    if let Some(file) = within("profile.json") {
-        let bytes = serde_json::to_vec_pretty(&profile)
-            .map_err(|e| Error::Output(format!("the profile cannot be written as JSON: {e}")))?;
-        atomic::write(&file, &bytes)?;
-    }
-    if let Some(file) = within("table.txt") {
-        atomic::write(&file, report(&profile, true, None).as_bytes())?;
-    }
-    match (args.speech.json, comparison) {
-        (true, Some(c)) => output::print_json(&c),
-        (true, None) => output::print_json(&profile),
-        (false, c) => {
-            let width = if args.wide { None } else { output::terminal_width() };
-            output::print(&(report(&profile, args.all, width) + &c.as_ref().map(changes).unwrap_or_default()))
-        }
-    }
+    Ok(())
 }
 
 fn is_svg(file: &Path) -> bool {
@@ -165,15 +189,30 @@ const WORTH_SHOWING: f64 = 0.01;
 /// What a narrow terminal does without: the spread of the calls, the amounts behind the rates, the variants.
 const WIDE: [&str; 9] = ["mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB", "variant"];
 
-/// The whole text, its table no wider than `width` characters where leaving columns out can do that.
+/// What a terminal of 80 characters does without, besides.
+const MIDDLING: [&str; 4] = ["calls", "GB/s", "FLOP/B", "p25 to p75"];
+
+/// The whole text, no wider than `width` characters.
 fn report(p: &Profile, all: bool, width: Option<usize>) -> String {
     let mut t = table(p, all);
-    let mut note = "";
-    if width.is_some_and(|w| t.width() > w) {
-        t.without(&WIDE);
-        note = "columns left out for the width of the terminal: --wide\n";
+    let left_out = width.is_some_and(|w| fit(&mut t, w));
+    let note = if left_out { "columns left out for the width of the terminal: --wide\n" } else { "" };
+    let text = |text: String| width.map_or(text.clone(), |w| wrapped(&text, w));
+    format!("{}\n{t}{note}\n{}", text(headline(p)), text(step_lines(p)))
+}
+
+/// Leaves out columns, then the middle of long names, until the table is no wider than `width` characters; whether it was.
+fn fit(t: &mut Table, width: usize) -> bool {
+    if t.width() <= width {
+        return false;
     }
-    format!("{}\n{t}{note}\n{}", headline(p), step_lines(p))
+    for heads in [&WIDE[..], &MIDDLING[..]] {
+        if t.width() > width {
+            t.without(heads);
+        }
+    }
+    t.shorten(width);
+    true
 }
 
 fn table(p: &Profile, all: bool) -> Table {
@@ -195,7 +234,7 @@ fn table(p: &Profile, all: bool) -> Table {
             t.row(cells(p, layer, &format!("  {}", layer.layer.as_deref().unwrap_or_default())));
         }
         if !hidden.is_empty() && !shown.is_empty() {
-            t.row([format!("  and {} layers below 1 %", hidden.len())]);
+            t.row([format!("  and {} below 1 %", count(hidden.len() as u32, "layer"))]);
         }
     }
     t.rule();
@@ -211,12 +250,12 @@ fn table(p: &Profile, all: bool) -> Table {
 
 fn headline(p: &Profile) -> String {
     format!(
-        "{} on {}, {}, batch size {}: {} steps after {} of warm-up\n{} ({}), {}\n",
+        "{} on {}, {}, batch size {}: {} after {} of warm-up\n{} ({}), {}\n",
         p.model,
         p.dataset,
         p.method,
         p.batch_size,
-        p.steps,
+        count(p.steps, "step"),
         p.warmup,
         p.adapter,
         p.driver,
@@ -257,14 +296,14 @@ fn step_lines(p: &Profile) -> String {
     let gpu = or_unknown(w.gpu, |g| format!("{} ms", ms(g.p50)));
     let mut text = format!(
         "step: wall {} ms (median; {} to {}), kernels {gpu}, recording {} ms, submission {} ms\n      {} dispatches in \
-         {} submit(s), {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
+         {}, {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
         ms(w.wall.p50),
         ms(w.wall.min),
         ms(w.wall.max),
         ms(w.record.p50),
         ms(w.submit.p50),
         w.dispatches,
-        w.submits,
+        count(w.submits, "submit"),
         w.bytes_uploaded,
         w.bytes_read_back,
         w.flops as f64 / 1e9,
@@ -296,7 +335,7 @@ fn step_lines(p: &Profile) -> String {
 /// more than they do within one.
 const WORTH_TELLING: f64 = 0.005;
 
-fn changes(c: &Comparison) -> String {
+fn changes(c: &Comparison, width: Option<usize>) -> String {
     let mut t = Table::new(&[
         ("kernel", Align::Left),
         ("layer", Align::Left),
@@ -323,7 +362,11 @@ fn changes(c: &Comparison) -> String {
             format!("{:?}", row.change).to_lowercase(),
         ]);
     }
-    let notes: String = c.differences.iter().map(|d| format!("not the same {d}\n")).collect();
+    width.map(|w| fit(&mut t, w));
+    let notes = c.differences.iter().map(|d| format!("Note: not the same {d}\n"));
+    let few = c.few_steps.iter().map(|few| format!("Note: {few}\n"));
+    let notes: String = notes.chain(few).collect();
+    let notes = width.map_or(notes.clone(), |w| wrapped(&notes, w));
     format!(
         "\n{notes}{t}{} rows did not change beyond their spread, {} by less than {} % of the step\n",
         same.len(),

@@ -1,10 +1,11 @@
 //! `ssgan sample`.
 
-use super::args::AdapterArgs;
-use super::load::Trained;
+use super::args::{AdapterArgs, SpeechArgs};
+use super::load::{Trained, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::grid;
 use crate::app::run::checkpoint::in_file;
+use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::native::{self, BlockOn};
 use crate::train::settings::Method;
@@ -26,9 +27,8 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     adapter: AdapterArgs,
-    /// Print the result as one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    speech: SpeechArgs,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -36,14 +36,19 @@ pub fn run(args: &Args) -> Result<()> {
     let trained = Trained::load(&args.trained)?;
     if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
         let path = trained.path.display();
-        return Err(Error::Usage(format!("{path} is of a supervised run, which trains no generator")));
+        return Err(Error::Usage(format!("{path} comes from a supervised run, which trains no generator")));
     }
     let gpu = native::open(&args.adapter.choice())?;
-    let images = crate::train::sample(&gpu, &trained.model, &trained.checkpoint, args.count, args.seed)
-        .block_on()
+    let what = format!("drawing {}, {}", count(args.count, "image"), adapter_line(&gpu));
+    let images = args
+        .speech
+        .progress()
+        .during(&what, || {
+            crate::train::sample(&gpu, &trained.model, &trained.checkpoint, args.count, args.seed).block_on()
+        })
         .map_err(in_file(&trained.path))?;
     grid::grid(&images, trained.model.data.image).save(&args.out)?;
-    if args.json {
+    if args.speech.json {
         let result = serde_json::json!({
             "checkpoint": output::path(&trained.path), "picture": output::path(&args.out),
             "count": args.count, "seed": args.seed,

@@ -1,13 +1,15 @@
 //! `ssgan trace-step`.
 
 use super::args::{SettingsArgs, SpeechArgs};
-use super::load;
+use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::run::adapter::asked;
 use crate::app::run::checkpoint::save_with;
+use crate::app::text::count;
 use crate::error::{Error, Result};
-use crate::model::parse;
+use crate::model::shape::{ModelShape, NetShape};
 use crate::native::{self, BlockOn};
+use crate::train::settings::{Method, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -32,10 +34,15 @@ pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.out, Kind::Trace)?;
     let resolved = args.settings.resolve()?;
     let s = &resolved.settings;
-    let set = load::dataset(s, &mut args.speech.progress())?;
-    let model = parse::check(&resolved.spec, &resolved.model_toml, &s.model, set.shape)?;
+    let mut progress = args.speech.progress();
+    let set = load::dataset(s, &mut progress)?;
+    let model = resolved.shaped(set.shape)?;
     let gpu = native::open(&asked(s.adapter_choice()))?;
-    let trace = crate::train::trace_step(&gpu, &model, &s.train, &set, args.step - 1).block_on()?;
+    let file = args.out.display();
+    progress.note(&format!("{file} will have about {} MB", size(&model, &s.train).div_ceil(1_000_000)));
+    let what = format!("training {}, {}", count(args.step, "step"), adapter_line(&gpu));
+    let trace = progress
+        .during(&what, || crate::train::trace_step(&gpu, &model, &s.train, &set, args.step - 1).block_on())?;
     let texts = BTreeMap::from([
         ("model_toml".to_string(), resolved.model_toml.clone()),
         ("config_toml".to_string(), resolved.config_toml()?),
@@ -55,4 +62,26 @@ pub fn run(args: &Args) -> Result<()> {
         );
     }
     output::print(&format!("{}: step {}, {} tensors\n", args.out.display(), args.step, trace.tensors.len()))
+}
+
+/// About how many bytes the file has: parameters, Adam's moments and averages before and after, gradients, and for each image
+/// of each pass the outputs of the layers and what belongs to them (draws, gradients).
+fn size(model: &ModelShape, s: &Settings) -> u64 {
+    let of = |net: &NetShape| -> (u64, u64) {
+        let outputs = net.layers.iter().map(|l| u64::from(l.output.len())).sum::<u64>();
+        (net.parameters() as u64, outputs + u64::from(net.input.len()))
+    };
+    let ((d, d_row), (g, g_row)) = (of(&model.discriminator), of(&model.generator));
+    let rows = u64::from(s.batch_size);
+    let parameters = 2 * (4 * d + 3 * g);
+    let values = match s.method {
+        Method::Supervised => parameters + d + 2 * rows * d_row,
+        // D sees labelled, unlabelled (twice with the consistency term) and generated images, then in G's step generated ones
+        // beside unlabelled ones.
+        Method::Ssl => {
+            let seen = if s.consistency_weight > 0.0 { 6 } else { 5 };
+            parameters + d + g + rows * (seen * 3 / 2 * d_row + 3 * g_row)
+        }
+    };
+    4 * values
 }

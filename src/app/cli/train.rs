@@ -8,6 +8,7 @@ use crate::app::run::adapter::asked;
 use crate::app::run::config::Resolved;
 use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
+use crate::app::run::settings::RunSettings;
 use crate::app::run::{Options, Run, go_on};
 use crate::app::text::count;
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::model::parse;
 use crate::model::shape::ModelShape;
 use crate::native;
 use crate::train::event::Summary;
+use crate::train::settings::Method;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
     let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);
     match result.map_err(|e| with_folder(e, &run)) {
-        Ok(summary) => report(args, run.folder(), &summary),
+        Ok(summary) => report(args, &run, &summary),
         // Stopping was what was asked for.
         Err(Error::Interrupted(what)) if interrupt::time_is_up() => match args.speech.json {
             true => output::print_json(&serde_json::json!({
@@ -127,7 +129,8 @@ fn with_folder(e: Error, run: &Run) -> Error {
     }
 }
 
-fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
+fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
+    let folder = run.folder();
     if args.speech.json {
         return output::print_json(&Report { run: output::path(folder), summary: s });
     }
@@ -140,15 +143,18 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
         .filter(|p| p.is_file());
     let pictures: Vec<String> =
         samples.into_iter().chain(pictures).map(|p| format!("  {}\n", p.display())).collect();
+    let length = match s.epochs {
+        0 => count(s.steps, "step"),
+        n => format!("{}, {}", count(n, "epoch"), count(s.steps, "step")),
+    };
     output::print(&format!(
-        "{} {} on {}: {}, {}, {}, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
-         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}",
+        "{} {} on {}: {}, {}, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
+         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}{}",
         s.method,
         s.model,
         s.dataset,
         count(s.labels, "label"),
-        count(s.epochs, "epoch"),
-        count(s.steps, "step"),
+        length,
         s.seconds,
         s.ms_per_step,
         s.images_per_second,
@@ -157,8 +163,37 @@ fn report(args: &Args, folder: &Path, s: &Summary) -> Result<()> {
         memory(s),
         confusion::per_class(&s.confusion),
         folder.display(),
-        pictures.concat()
+        pictures.concat(),
+        next(folder, &run.resolved.settings, s)
     ))
+}
+
+/// What to type next.
+fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
+    let folder = folder.display();
+    let mut text = String::new();
+    if s.method == Method::Ssl.name() {
+        text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
+    }
+    text += &format!("next:\n  ssgan eval {folder}\n");
+    if s.epochs < settings.train.epochs {
+        text += &format!("  ssgan train --resume {folder}\n");
+    }
+    if s.method == Method::Ssl.name() {
+        text += &format!("  ssgan sample {folder} --out grid.png\n");
+        let own = [
+            ("--labels", settings.train.labels.to_string(), "100"),
+            ("--label-seed", settings.train.label_seed.to_string(), "1"),
+            ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |d| d.display().to_string()), ""),
+        ];
+        let own = own.iter().filter(|(_, value, default)| value != default);
+        let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
+        text += &format!(
+            "  ssgan train --method supervised --model {} --dataset {}{own}    the same labels without the GAN\n",
+            settings.model, settings.dataset
+        );
+    }
+    text
 }
 
 /// `250 MiB on the adapter, 400 MiB of memory at most`, as far as it is known.

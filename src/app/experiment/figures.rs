@@ -20,7 +20,7 @@ pub struct Chart {
     pub runs: usize,
 }
 
-/// Figures 7 and 8: a panel for each baseline.
+/// A panel for each baseline.
 pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
     let lines: &[(&str, Value)] = match losses {
         true => &[
@@ -33,24 +33,19 @@ pub fn baselines(results: &Results, losses: bool) -> Vec<Chart> {
             ("test", |e| e.metrics.test_accuracy),
         ],
     };
-    panels(
-        results,
-        Section::Baselines,
-        lines,
-        if losses { ("cross entropy, nats", 0.0) } else { ("share right", 1.0) },
-    )
+    panels(results, Section::Baselines, lines, if losses { ("loss", 0.0) } else { ("accuracy", 1.0) })
 }
 
-/// Figure 9: test accuracy over the epochs, a panel for each semi-supervised model.
+/// Test accuracy over the epochs, a panel for each semi-supervised model.
 pub fn accuracies(results: &Results) -> Vec<Chart> {
     let lines: &[(&str, Value)] = &[
         ("test", |e| e.metrics.test_accuracy),
         ("test, averaged parameters", |e| e.metrics.test_accuracy_ema),
     ];
-    panels(results, Section::SemiSupervised, lines, ("share right", 1.0))
+    panels(results, Section::SemiSupervised, lines, ("accuracy", 1.0))
 }
 
-/// Figure 10: the losses of the semi-supervised models.
+/// The losses of the semi-supervised models.
 pub fn losses(results: &Results) -> Vec<Chart> {
     let lines: &[(&str, Value)] = &[
         ("supervised", |e| e.metrics.mean.loss_supervised),
@@ -59,7 +54,7 @@ pub fn losses(results: &Results) -> Vec<Chart> {
         ("consistency", |e| e.metrics.mean.loss_consistency),
         ("generator", |e| e.metrics.mean.loss_generator),
     ];
-    panels(results, Section::SemiSupervised, lines, ("nats; features", 0.0))
+    panels(results, Section::SemiSupervised, lines, ("loss", 0.0))
 }
 
 fn panels(
@@ -103,7 +98,7 @@ fn mean_line(name: &str, runs: &[&RunResult], value: Value) -> Line {
     Line { name: name.into(), points, members: if runs.len() > 1 { members } else { vec![] } }
 }
 
-/// Figure 13: what each change of D, G or both gave, then what other numbers of labels gave, whose differences are far
+/// What each change of D, G or both gave, then what other numbers of labels gave, whose differences are far
 /// larger; of each the base first.
 pub fn ablations(results: &Results) -> Vec<Vec<Dot>> {
     let dot = |name: &str, mean, error| Dot { name: name.into(), mean, error };
@@ -132,7 +127,7 @@ pub struct Block {
     pub feature: bool,
 }
 
-/// Figures 2 to 6: a network, layer by layer.
+/// A network, layer by layer.
 pub fn blocks(net: &NetShape) -> Vec<Block> {
     net.layers.iter().map(block).collect()
 }

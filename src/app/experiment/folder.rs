@@ -105,7 +105,7 @@ impl ReportDir {
             return Ok(());
         }
         let (out, name) = (self.path.display(), &info.name);
-        Err(Error::Output(format!("{out} is of other data than {name}: name another --out")))
+        Err(Error::Output(format!("{out} is a report on other data than {name}: name another --out")))
     }
 
     /// Writes the report of what is finished in it, and what that is.
@@ -143,7 +143,7 @@ impl ReportDir {
         }
         std::fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
         let picture = from.path.join("data.png");
-        let picture = std::fs::read(&picture).map_err(Error::io("read", picture))?;
+        let picture = text::bytes(&picture, text::MAX_RECORD)?;
         atomic::write(&self.path.join("data.png"), &picture)?;
         write_json(&self.path.join("data.json"), &results.data)?;
         self.write(&results)?;

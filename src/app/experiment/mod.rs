@@ -50,7 +50,8 @@ fn lead(results: &Results) -> String {
     format!(
         "Supervised baselines and semi-supervised GANs (Salimans et al. 2016) on {}, {} training and {} test images. {} \
          of {} runs are finished{by}. Accuracies are shares of the test images; mean ± standard deviation over \
-         label seeds, each of which is the seed of everything else in its run too.{short}",
+         label seeds, each of which is the seed of everything else in its run too. The report that our numbers stand beside is \
+         a student's: \"Projet Deep Learning: Salimans 16\", January 2021.{short}",
         results.data.name,
         results.data.train.images,
         results.data.test.images,

@@ -6,7 +6,8 @@ use super::results::{Results, RunResult};
 use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::app::report::plot::{Dot, draw_dots_svg, draw_svg};
 use crate::app::report::png::Picture;
-use crate::error::{Error, Result};
+use crate::app::text;
+use crate::error::Result;
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
 use base64::Engine;
@@ -33,34 +34,32 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     body += "<h2>Figures</h2>\n";
     let [height, width, channels] = results.data.image;
     let image = Dims { height, width, channels };
-    let caption = format!("Figure 1. Images of {}, ten of each class.", escape(&results.data.name));
-    let bytes = std::fs::read(data_picture).map_err(Error::io("read", data_picture))?;
+    let caption = format!("Figure #. Images of {}, ten of each class.", escape(&results.data.name));
+    let bytes = text::bytes(data_picture, text::MAX_RECORD)?;
     body += &figure(&caption, &png(&bytes, "images of the data set"));
     body += &networks(results, DataShape { image, classes: results.data.classes })?;
     let charts = [
-        ("Figure 7. Accuracy of the baselines.", figures::baselines(results, false)),
-        ("Figure 8. Losses of the baselines.", figures::baselines(results, true)),
-        ("Figure 9. Test accuracy of the semi-supervised models.", figures::accuracies(results)),
-        ("Figure 10. Losses of the semi-supervised models.", figures::losses(results)),
+        ("Figure #. Accuracy of the baselines.", figures::baselines(results, false)),
+        ("Figure #. Losses of the baselines.", figures::baselines(results, true)),
+        ("Figure #. Test accuracy of the semi-supervised models.", figures::accuracies(results)),
+        ("Figure #. Losses of the semi-supervised models.", figures::losses(results)),
     ];
     for (caption, panels) in charts {
         body += &charts_figure(caption, &panels);
     }
-    for (number, group) in
-        [11, 12].into_iter().zip(GROUPS.iter().filter(|g| g.section == Section::SemiSupervised))
-    {
+    for group in GROUPS.iter().filter(|g| g.section == Section::SemiSupervised) {
         if let Some((run, epochs)) = results.pictured(group)? {
-            body += &samples(number, group.network, run, &epochs)?;
+            body += &samples(group.network, run, &epochs)?;
         }
     }
     let charts = figures::ablations(results);
     if !charts.is_empty() {
         let draw = |dots: &Vec<Dot>| {
-            let svg = draw_dots_svg(dots, "difference of the share right", CHART.0);
+            let svg = draw_dots_svg(dots, "difference in accuracy", CHART.0);
             format!("<div class=\"chart\">{svg}</div>\n")
         };
         let charts: String = charts.iter().map(draw).collect();
-        let caption = "Figure 13. One thing changed in the semi-supervised cnn: mean difference from it, raw parameters, \
+        let caption = "Figure #. One thing changed in the semi-supervised cnn: mean difference from it, raw parameters, \
                        over the label seeds that both have, and its standard error; hollow: of one label seed.";
         body += &figure(caption, &format!("<div class=\"charts\">\n{charts}</div>"));
     }
@@ -73,9 +72,17 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n\
-         </head>\n<body>\n{body}</body>\n</html>\n",
-        escape(&super::title(results))
+         </head>\n<body>\n{}</body>\n</html>\n",
+        escape(&super::title(results)),
+        numbered(&body)
     ))
+}
+
+/// Numbers the figures: of an unfinished experiment some are not there.
+fn numbered(body: &str) -> String {
+    let mut parts = body.split("Figure #.");
+    let first = parts.next().unwrap_or_default().to_string();
+    parts.zip(1..).fold(first, |text, (part, n)| text + &format!("Figure {n}.") + part)
 }
 
 fn escape(text: &str) -> String {
@@ -130,7 +137,7 @@ fn charts_figure(caption: &str, all: &[Chart]) -> String {
     figure(&format!("{}{seeds}", escape(caption)), &format!("<div class=\"charts\">\n{charts}</div>"))
 }
 
-/// Figures 2 to 6.
+/// The networks that were trained, a figure for each.
 fn networks(results: &Results, data: DataShape) -> Result<String> {
     let model = |section: Section, network: &str| -> Result<Option<ModelShape>> {
         let group = GROUPS.iter().find(|g| g.section == section && g.network == network);
@@ -145,14 +152,14 @@ fn networks(results: &Results, data: DataShape) -> Result<String> {
         [softmax.as_str(), "D(x) = Z / (Z + 1), Z the sum of the logits' exponentials", "f(x), marked"];
     let mut html = String::new();
     let drawn = [
-        (2, Section::Baselines, "cnn", "the supervised cnn", &three[..1]),
-        (3, Section::Baselines, "dnn", "the supervised dnn", &three[..1]),
-        (4, Section::SemiSupervised, "cnn", "the cnn discriminator", &three[..]),
-        (5, Section::SemiSupervised, "dnn", "the dnn discriminator", &three[..]),
+        (Section::Baselines, "cnn", "the supervised cnn", &three[..1]),
+        (Section::Baselines, "dnn", "the supervised dnn", &three[..1]),
+        (Section::SemiSupervised, "cnn", "the cnn discriminator", &three[..]),
+        (Section::SemiSupervised, "dnn", "the dnn discriminator", &three[..]),
     ];
-    for (number, section, network, name, outputs) in drawn {
+    for (section, network, name, outputs) in drawn {
         if let Some(m) = model(section, network)? {
-            html += &network_figure(number, name, &m.discriminator, outputs);
+            html += &network_figure(name, &m.discriminator, outputs);
         }
     }
     let generators = (model(Section::SemiSupervised, "cnn")?, model(Section::SemiSupervised, "dnn")?);
@@ -161,12 +168,12 @@ fn networks(results: &Results, data: DataShape) -> Result<String> {
             (Some(a), Some(b)) if a.generator != b.generator => "the generator of the cnn",
             _ => "the generator, the same for both discriminators",
         };
-        html += &network_figure(6, name, &m.generator, &["an image"]);
+        html += &network_figure(name, &m.generator, &["an image"]);
     }
     Ok(html)
 }
 
-fn network_figure(number: u32, name: &str, net: &NetShape, outputs: &[&str]) -> String {
+fn network_figure(name: &str, net: &NetShape, outputs: &[&str]) -> String {
     let block = |b: &Block| {
         let feature = if b.feature { " <b>f(x)</b>" } else { "" };
         let parameters =
@@ -185,18 +192,18 @@ fn network_figure(number: u32, name: &str, net: &NetShape, outputs: &[&str]) -> 
     let list = format!(
         "<ol class=\"net\">\n<li class=\"end\"><span>input</span><span>{input}</span></li>\n{layers}{outputs}</ol>"
     );
-    figure(&format!("Figure {number}. The network of {}.", escape(name)), &list)
+    figure(&format!("Figure #. The network of {}.", escape(name)), &list)
 }
 
-/// Figures 11 and 12: the first images of each epoch's grid.
-fn samples(number: u32, network: &str, run: &RunResult, epochs: &[(u32, Picture)]) -> Result<String> {
+/// The first images of each epoch's grid.
+fn samples(network: &str, run: &RunResult, epochs: &[(u32, Picture)]) -> Result<String> {
     let mut rows = String::new();
     for (epoch, row) in epochs {
         let image = png(&row.encode()?, &format!("generated images after epoch {epoch}"));
         rows += &format!("<tr><th>{epoch}</th><td>{image}</td></tr>\n");
     }
     let caption = format!(
-        "Figure {number}. Images generated beside the {} after each epoch, from the same latent vectors (label seed {}).",
+        "Figure #. Images generated beside the {} after each epoch, from the same latent vectors (label seed {}).",
         escape(network),
         run.label_seed()
     );

@@ -14,17 +14,17 @@ pub struct Sheet {
     pub rows: Vec<Vec<String>>,
 }
 
-/// Tables 1 to 4 of the report.
+/// The tables, numbered through.
 pub fn sheets(results: &Results) -> Vec<Sheet> {
     let mut sheets = vec![
-        settings(results, Section::Baselines, "Table 1. The supervised baselines: settings."),
-        accuracy(results, Section::Baselines, "Table 2. The supervised baselines: test accuracy."),
-        settings(results, Section::SemiSupervised, "Table 3. The semi-supervised models: settings."),
-        accuracy(results, Section::SemiSupervised, "Table 4. The semi-supervised models: test accuracy."),
+        settings(results, Section::Baselines, "The supervised baselines: settings."),
+        accuracy(results, Section::Baselines, "The supervised baselines: test accuracy."),
+        settings(results, Section::SemiSupervised, "The semi-supervised models: settings."),
+        accuracy(results, Section::SemiSupervised, "The semi-supervised models: test accuracy."),
         accuracy(
             results,
             Section::Recipes,
-            "Table 5. Beyond the report: recipes of this program, the one with the paper's settings beside the paper's number.",
+            "Beyond the report: recipes of this program, the one with the paper's settings beside the paper's number.",
         ),
     ];
     if !effects(results).is_empty() {
@@ -32,7 +32,25 @@ pub fn sheets(results: &Results) -> Vec<Sheet> {
     }
     // Nobody asked for what was not run.
     sheets.retain(|s| !s.rows.is_empty());
+    for (sheet, n) in sheets.iter_mut().zip(1..) {
+        sheet.drop_empty_columns();
+        sheet.caption = format!("Table {n}. {}", sheet.caption);
+    }
     sheets
+}
+
+impl Sheet {
+    /// Leaves out columns without a single value, as of an experiment that is not finished.
+    fn drop_empty_columns(&mut self) {
+        let filled: Vec<bool> =
+            (0..self.heads.len()).map(|c| self.rows.iter().any(|row| !row[c].is_empty())).collect();
+        fn keep<T>(cells: &mut Vec<T>, filled: &[bool]) {
+            let mut at = filled.iter();
+            cells.retain(|_| at.next() != Some(&false));
+        }
+        keep(&mut self.heads, &filled);
+        self.rows.iter_mut().for_each(|row| keep(row, &filled));
+    }
 }
 
 /// Every run with the command that repeats it.
@@ -259,7 +277,7 @@ fn ablations(results: &Results) -> Sheet {
     let mut rows = vec![row("", BASE_LABEL, None, &base_runs(results))];
     rows.extend(effects(results).iter().map(|e| row(name(e.part), e.label, Some(e), &e.runs)));
     Sheet {
-        caption: "Table 6. One thing changed in the semi-supervised cnn: difference from it at the same label seeds ± its \
+        caption: "One thing changed in the semi-supervised cnn: difference from it at the same label seeds ± its \
                   standard error, and how often chance alone would make it as large (p, of a paired t-test for each row alone)."
             .into(),
         heads: vec![
@@ -329,7 +347,21 @@ fn list(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> String {
 mod tests {
     use super::*;
 
-    /// Quantiles of Student's t from tables: 2.5 % and 0.5 % on each side.
+    #[test]
+    fn columns_without_values_are_left_out() {
+        let row = |cells: [&str; 3]| cells.map(String::from).to_vec();
+        let mut sheet = Sheet {
+            caption: String::new(),
+            heads: vec!["recipe", "paper", "ours"],
+            rows: vec![row(["best", "", "0.9"]), row(["", "", "not run"])],
+        };
+        sheet.drop_empty_columns();
+        assert_eq!(
+            (sheet.heads, sheet.rows[1].clone()),
+            (vec!["recipe", "ours"], vec!["".into(), "not run".into()])
+        );
+    }
+
     #[test]
     fn students_t() {
         for (freedom, of_5, of_1) in

@@ -138,6 +138,12 @@ fn the_page_has_all_tables_and_figures() {
     let one = page(&r, &picture).unwrap();
     assert!(one.contains("<h3>cnn, 1 of 3 label seeds</h3>") && !one.contains("Thick: mean over"));
     let plain = page(&results(false), &picture).unwrap();
+    // No number is left out where a figure is.
+    let figures = plain.matches("<figcaption>Figure ").count();
+    assert!(
+        (1..=figures).all(|n| plain.contains(&format!("<figcaption>Figure {n}."))),
+        "a gap in {figures} figures"
+    );
     assert!(plain.contains("Table 5.") && !plain.contains("Table 6.") && !plain.contains("Figure 13."));
 }
 

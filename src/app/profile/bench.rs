@@ -73,11 +73,18 @@ pub struct Timed {
     pub dispatches: u32,
 }
 
-/// Verifies every tile in `tiles` on `product` against float64, then times them in turns, `runs` times each.
+/// Verifies every tile in `tiles` on `product` against float64, then times them in turns, `runs` times each; `done` hears of
+/// each tile verified and of each run.
 ///
 /// # Errors
 /// [`Error::Gpu`] if the device failed or a tile's result is wrong.
-pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Vec<Timed>> {
+pub fn gemm(
+    gpu: &Gpu,
+    product: Product,
+    tiles: &[Tile],
+    runs: u32,
+    mut done: impl FnMut(),
+) -> Result<Vec<Timed>> {
     let Product { m, n, k, .. } = product;
     product.fits(gpu)?;
     let numbers = |stream: u32, len: u32| -> Vec<f32> {
@@ -123,6 +130,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
         }
         let times: Vec<f64> = vec![];
         programs.push((tile, p, error, times));
+        done();
     }
     let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
     for _ in 0..runs {
@@ -131,6 +139,7 @@ pub fn gemm(gpu: &Gpu, product: Product, tiles: &[Tile], runs: u32) -> Result<Ve
             // From the first begin to the last end, both passes of a split product.
             let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
             times.push(last.unwrap_or(timing.wall));
+            done();
         }
     }
     let timed = programs.into_iter().map(|(tile, p, nmse, times)| Timed {
@@ -165,19 +174,19 @@ fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
     dense::dense_data_grad(&a, &b, rows.len(), n, k)
 }
 
-/// Wall seconds of whole steps of several trainers, in turns, after `warmup` of each.
+/// Wall seconds of whole steps of several trainers, in turns, after `warmup` of each; `done` hears of each step.
 ///
 /// # Errors
 /// [`Error::Gpu`] if the device failed.
-pub fn steps(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Spread>> {
-    Ok(turns(trainers, warmup, runs)?.iter().filter_map(|t| Spread::of(t)).collect())
+pub fn steps(trainers: &[&Trainer], warmup: u32, runs: u32, done: impl FnMut()) -> Result<Vec<Spread>> {
+    Ok(turns(trainers, warmup, runs, done)?.iter().filter_map(|t| Spread::of(t)).collect())
 }
 
 /// As [`steps`], every time of each trainer.
 ///
 /// # Errors
 /// As there.
-pub fn turns(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Vec<f64>>> {
+pub fn turns(trainers: &[&Trainer], warmup: u32, runs: u32, mut done: impl FnMut()) -> Result<Vec<Vec<f64>>> {
     let mut times = vec![vec![]; trainers.len()];
     for t in trainers {
         t.initialise().block_on()?;
@@ -185,6 +194,7 @@ pub fn turns(trainers: &[&Trainer], warmup: u32, runs: u32) -> Result<Vec<Vec<f6
     for step in 0..warmup + runs {
         for (trainer, times) in trainers.iter().zip(&mut times) {
             let seconds = trainer.untimed_step(step).block_on()?.as_secs_f64();
+            done();
             if step >= warmup {
                 times.push(seconds);
             }

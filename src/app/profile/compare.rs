@@ -17,7 +17,7 @@ pub enum Change {
     New,
     /// Only in the old profile.
     Gone,
-    /// One of them has no time.
+    /// One of them has no time, or too few steps.
     Unknown,
 }
 
@@ -39,6 +39,13 @@ pub struct Compared {
 }
 
 impl Compared {
+    /// Takes back a verdict that rests on too few steps.
+    fn doubt(&mut self) {
+        if matches!(self.change, Change::Faster | Change::Slower | Change::Same) {
+            self.change = Change::Unknown;
+        }
+    }
+
     /// By how many seconds the median moved; all of them where one side has none.
     pub fn moved(&self) -> f64 {
         (self.after.map_or(0.0, |s| s.p50) - self.before.map_or(0.0, |s| s.p50)).abs()
@@ -50,11 +57,16 @@ impl Compared {
 pub struct Comparison {
     /// What makes the profiles incomparable in part: other adapter, batch size, ...
     pub differences: Vec<String>,
+    /// That one of them has too few steps to tell a change from noise.
+    pub few_steps: Option<String>,
     /// The step's wall time.
     pub whole: Compared,
     /// By kernel and layer.
     pub rows: Vec<Compared>,
 }
+
+/// Of fewer steps quartiles say nothing: no change is called one.
+const ENOUGH: u32 = 5;
 
 /// Compares `after` with `before`.
 pub fn compare(before: &Profile, after: &Profile) -> Comparison {
@@ -87,7 +99,16 @@ pub fn compare(before: &Profile, after: &Profile) -> Comparison {
         rows.push(compared(old, Some(old.per_step), None));
     }
     rows.sort_by(|a, b| b.moved().total_cmp(&a.moved()));
-    let whole = Compared {
+    let steps = (before.steps, after.steps);
+    let few = steps.0.min(steps.1) < ENOUGH;
+    let few_steps = few.then(|| {
+        let (a, b) = steps;
+        format!("steps: {a} before, {b} now; a change shows from {ENOUGH} on: profile both with --steps 20")
+    });
+    if few {
+        rows.iter_mut().for_each(Compared::doubt);
+    }
+    let mut whole = Compared {
         kernel: "step".into(),
         layer: None,
         before: Some(before.whole.wall),
@@ -95,7 +116,10 @@ pub fn compare(before: &Profile, after: &Profile) -> Comparison {
         ratio: Some(after.whole.wall.p50 / before.whole.wall.p50),
         change: verdict(before.whole.wall, after.whole.wall),
     };
-    Comparison { differences, whole, rows }
+    if few {
+        whole.doubt();
+    }
+    Comparison { differences, few_steps, whole, rows }
 }
 
 fn compared(row: &Row, before: Option<Option<Spread>>, after: Option<Option<Spread>>) -> Compared {

@@ -156,7 +156,7 @@ fn cost(
 ) -> Result<Cost> {
     let (trainer, bytes) = trainer(gpu, spec, tune, size)?;
     let (flop, base_flop) = (trainer.program().flops(), base.program().flops());
-    let times = bench::turns(&[base, &trainer], 1, runs)?;
+    let times = bench::turns(&[base, &trainer], 1, runs, || ())?;
     let ratios: Vec<f64> = times[1].iter().zip(&times[0]).map(|(time, base)| time / base).collect();
     let spread = |of: &[f64]| Spread::of(of).ok_or_else(|| Error::Usage("--runs: at least one".into()));
     Ok(Cost { time: spread(&times[1])?, ratio: spread(&ratios)?, images: size.batch, flop, base_flop, bytes })

@@ -15,6 +15,7 @@ pub use compare::{Change, Comparison, compare};
 pub use roofs::Roofs;
 pub use samples::{Samples, sample};
 
+use crate::app::text;
 use crate::error::{Error, Result};
 use crate::gpu::TimingMode;
 use serde::{Deserialize, Serialize};
@@ -179,9 +180,9 @@ impl Profile {
     /// Reads a profile that `ssgan profile --out` or `--json` wrote.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Usage`] if it is no profile.
+    /// As [`text::read_record`]; [`Error::Usage`] if it is no profile.
     pub fn load(path: &Path) -> Result<Profile> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = text::read_record(path)?;
         let bad = |why: String| Error::Usage(format!("{}: not a profile: {why}", path.display()));
         let p: Profile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
         if p.format != FORMAT {

@@ -79,7 +79,10 @@ where
     let mut taken: Vec<(i32, i32, i32)> = vec![];
     let pixel = |at: (f64, f64)| chart.backend_coord(&at);
     let flat = pixel((x1, roofs.flops_per_second / 1e9));
-    let ramp = pixel((x0, roofs.at(x0) / 1e9));
+    let bend = roofs.ridge().clamp(x0, x1);
+    let middle = (x0 * bend).sqrt();
+    let ramp = pixel((middle, roofs.at(middle) / 1e9));
+    let line = [x0, bend, x1].map(|i| pixel((i, roofs.at(i) / 1e9)));
     let text = |words: &str, at: (i32, i32), color: RGBColor| {
         area.draw(&Text::new(words.to_string(), at, font::text(17, color)))
     };
@@ -87,7 +90,8 @@ where
     text(&above, (flat.0 - 9 * above.len() as i32, flat.1 - 24), ROOF)?;
     taken.push((flat.0 - 9 * above.len() as i32, flat.0, flat.1 - 24));
     let along = format!("copy: {:.1} GB/s", roofs.bytes_per_second / 1e9);
-    let beside = (ramp.0 + 40, ramp.1 - 8);
+    // Below the line, which rises to the right.
+    let beside = (ramp.0 + 12, ramp.1 + 6);
     text(&along, beside, ROOF)?;
     taken.push((beside.0, beside.0 + 9 * along.len() as i32, beside.1));
     let circle = |(row, intensity, rate): &(&Row, f64, f64)| {
@@ -110,7 +114,10 @@ where
             let covers = |&((x, cy), r, _): &((i32, i32), i32, f64)| {
                 left < x + r && x - r < left + wide && y < cy + r && cy - r < y + LABEL
             };
-            inside && !taken.iter().any(clash) && !circles.iter().any(covers)
+            inside
+                && !crosses(&line, (left, y), wide)
+                && !taken.iter().any(clash)
+                && !circles.iter().any(covers)
         };
         let lines = (0..40).flat_map(|k| [k * LABEL, -k * LABEL]).map(|d| at.1 - 9 + d);
         let mut places = lines.flat_map(|y| sides.map(|left| (left, y)));
@@ -124,7 +131,34 @@ where
     Ok(())
 }
 
+/// Whether a line of text at `at`, `wide` pixels wide, would lie on the roof, a line through these points.
+fn crosses(line: &[(i32, i32)], at: (i32, i32), wide: i32) -> bool {
+    let near = 4;
+    let on = |(x, y): (i32, i32)| {
+        x > at.0 - near && x < at.0 + wide + near && y > at.1 - near && y < at.1 + LABEL + near
+    };
+    line.windows(2).any(|ends| {
+        let [(ax, ay), (bx, by)] = [ends[0], ends[1]];
+        let steps = (bx - ax).abs().max((by - ay).abs()).max(1);
+        (0..=steps).any(|i| on((ax + (bx - ax) * i / steps, ay + (by - ay) * i / steps)))
+    })
+}
+
 /// A power of ten without noise.
 fn short(v: &f64) -> String {
     if *v >= 1.0 { format!("{v:.0}") } else { format!("{v}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_keep_off_the_roof() {
+        let line = [(100, 400), (300, 200), (500, 200)];
+        assert!(crosses(&line, (150, 340), 90), "on the ramp");
+        assert!(crosses(&line, (350, 195), 90), "on the flat part");
+        assert!(!crosses(&line, (250, 300), 90), "below");
+        assert!(!crosses(&line, (120, 250), 60), "above");
+    }
 }

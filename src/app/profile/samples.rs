@@ -18,15 +18,21 @@ pub struct Samples {
     pub warmup: u32,
 }
 
-/// Trains `warmup` steps, then `steps` timed and as many untimed ones, alternately.
+/// Trains `warmup` steps, then `steps` timed and as many untimed ones, alternately; `done` hears of each step.
 ///
 /// # Errors
 /// [`crate::error::Error::Gpu`] if the device failed.
-pub fn sample(trainer: &Trainer, timer: &mut Timer, warmup: u32, steps: u32) -> Result<Samples> {
+pub fn sample(
+    trainer: &Trainer,
+    timer: &mut Timer,
+    (warmup, steps): (u32, u32),
+    mut done: impl FnMut(),
+) -> Result<Samples> {
     trainer.initialise().block_on()?;
     let mut t = 0;
     for _ in 0..warmup {
         trainer.timed_step(t, timer).block_on()?;
+        done();
         t += 1;
     }
     let origin = Instant::now();
@@ -34,7 +40,9 @@ pub fn sample(trainer: &Trainer, timer: &mut Timer, warmup: u32, steps: u32) -> 
     for _ in 0..steps {
         let begun = origin.elapsed().as_secs_f64();
         samples.steps.push((t, begun, trainer.timed_step(t, timer).block_on()?));
+        done();
         samples.untimed.push(trainer.untimed_step(t + 1).block_on()?.as_secs_f64());
+        done();
         t += 2;
     }
     Ok(samples)

@@ -1,6 +1,7 @@
 //! What people look at: pictures, tables, progress, and the files of a run folder. Reads only what the
 //! trainer tells ([`crate::train::event`]) and what [`crate::app::profile`] measured; nothing here knows the GPU.
 
+pub mod advice;
 pub mod confusion;
 pub(in crate::app) mod font;
 pub mod grid;

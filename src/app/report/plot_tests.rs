@@ -10,7 +10,7 @@ fn line(name: &str, f: impl Fn(f64) -> f64, n: u32) -> Line {
 
 fn panel(lines: Vec<Line>) -> Panel {
     let text = |s: &str| s.to_string();
-    Panel { title: text("Losses"), x_label: text("step"), y_label: text("nats"), lines, include: vec![0.0] }
+    Panel { title: text("Losses"), x_label: text("step"), y_label: text("loss"), lines, include: vec![0.0] }
 }
 
 fn has(picture: &Picture, color: RGBColor) -> bool {
@@ -35,7 +35,7 @@ fn lines_axes_and_text_are_drawn() {
         let epochs = Panel {
             title: "Accuracy".into(),
             x_label: "epoch".into(),
-            y_label: "share right".into(),
+            y_label: "accuracy".into(),
             ..panel(lines)
         };
         draw(&[epochs]).save(&dir.join("accuracy.png")).unwrap();

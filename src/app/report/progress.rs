@@ -1,14 +1,16 @@
 //! Progress on standard error: a bar where it is a terminal, a line every quarter of a minute and per epoch where it is not.
 
+use super::advice;
 use crate::app::source;
 use crate::app::text::count;
 use crate::train::event::{EpochMetrics, Event, Started, StepMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Between two lines where there is no bar.
-const LINES_APART: Duration = Duration::from_secs(15);
+pub const LINES_APART: Duration = Duration::from_secs(15);
 
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,27 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Shows training and downloads.
+/// Work of a known number of pieces.
+struct Task {
+    name: String,
+    pieces: u64,
+    done: u64,
+    /// When its first piece was done: before that shaders are compiled.
+    first: Option<Instant>,
+    /// When a line was last written.
+    line: Instant,
+}
+
+impl Task {
+    /// Seconds left, by the pieces after the first; `None` before the second.
+    fn left(&self) -> Option<f64> {
+        let measured = self.done.checked_sub(1).filter(|n| *n > 0)?;
+        let each = self.first?.elapsed().as_secs_f64() / measured as f64;
+        Some(each * self.pieces.saturating_sub(self.done) as f64)
+    }
+}
+
+/// Shows training, downloads, and whatever else takes its time.
 pub struct Progress {
     mode: Mode,
     bar: Option<ProgressBar>,
@@ -55,9 +77,12 @@ pub struct Progress {
     first: Option<(Instant, u32)>,
     /// When a line was last written.
     line: Instant,
-    accuracy: Option<f32>,
-    /// Mean loss of the labelled images in the newest epoch.
-    loss: Option<f32>,
+    /// The newest epoch.
+    epoch: Option<EpochMetrics>,
+    /// That the discriminator has won is said once.
+    won: bool,
+    /// Work that is counted and no training.
+    task: Option<Task>,
     /// Said before everything on the bar.
     context: String,
 }
@@ -75,8 +100,9 @@ impl Progress {
             last: None,
             first: None,
             line: Instant::now(),
-            accuracy: None,
-            loss: None,
+            epoch: None,
+            won: false,
+            task: None,
             context: String::new(),
         }
     }
@@ -85,7 +111,7 @@ impl Progress {
     pub fn set_context(&mut self, context: &str) {
         self.context = format!("{context}  ");
         // Nothing of the run before is true of the next.
-        (self.last, self.accuracy, self.loss) = (None, None, None);
+        (self.last, self.epoch, self.won) = (None, None, false);
     }
 
     /// A line above the bar, or a plain one; nothing if quiet.
@@ -105,13 +131,9 @@ impl Progress {
             Event::Epoch(e) => self.on_epoch(e),
             Event::Finished(s) => {
                 self.clear();
-                // Guessing costs ln K.
-                let guessing = (s.confusion.len().max(2) as f32).ln();
-                if let Some(loss) = self.loss.filter(|loss| *loss > 10.0 * guessing) {
-                    self.note(&format!(
-                        "training got nowhere: at the end the loss of the labelled images is {loss:.3e}, that of \
-                         guessing {guessing:.1}; use a smaller --learning-rate"
-                    ));
+                let loss = self.epoch.as_ref().map(|e| e.mean.loss_supervised);
+                if let Some(note) = loss.and_then(|loss| advice::got_nowhere(loss, s)) {
+                    self.note(&note);
                 }
             }
             Event::Progress { step } => {
@@ -151,6 +173,9 @@ impl Progress {
             count(s.steps_per_epoch, "step"),
             s.images_per_step
         ));
+        if let Some(note) = advice::few_images(s) {
+            self.note(&note);
+        }
         const WAITING: &str = "compiling the shaders; the first steps follow";
         self.bar = self.new_bar(Some(u64::from(s.steps)), "{bar} {pos}/{len} {msg}");
         match &self.bar {
@@ -195,7 +220,7 @@ impl Progress {
         }
         if let Some(bar) = &self.bar {
             let epoch = last.step.saturating_sub(1) / started.steps_per_epoch.max(1) + 1;
-            let test = self.accuracy.map_or(String::new(), |a| format!(" test {a:.4}"));
+            let test = self.epoch.as_ref().map_or(String::new(), |e| format!(" test {:.4}", e.test_accuracy));
             bar.set_message(format!(
                 "{}epoch {epoch}/{}  {}{test}  {:.0} img/s ",
                 self.context,
@@ -208,28 +233,97 @@ impl Progress {
     }
 
     fn on_epoch(&mut self, e: &EpochMetrics) {
-        self.accuracy = Some(e.test_accuracy);
-        self.loss = Some(e.mean.loss_supervised);
         let of = self.started.as_ref().map_or(String::new(), |s| format!("/{}", s.epochs));
-        let left = self.started.as_ref().map_or(0.0, |s| {
-            f64::from(s.steps.saturating_sub(e.step)) * e.time.seconds / f64::from(e.step.max(1))
-        });
+        // The bar has an estimate of the time left already, at every step.
+        let left = match (&self.bar, &self.started) {
+            (None, Some(s)) if e.step < s.steps => {
+                let seconds = f64::from(s.steps - e.step) * e.time.seconds / f64::from(e.step.max(1));
+                format!("  {} left", duration(seconds))
+            }
+            _ => String::new(),
+        };
         let validation = e.validation_accuracy.map_or(String::new(), |v| format!("  validation {v:.4}"));
         self.note(&format!(
             "epoch {}{of}  step {}  {}  test {:.4} (averaged {:.4}){validation}  \
-             {:.1} ms/step  {:.0} img/s  {} left",
+             {:.1} ms/step  {:.0} img/s{left}",
             e.epoch,
             e.step,
             losses(&e.mean),
             e.test_accuracy,
             e.test_accuracy_ema,
             e.time.ms_per_step,
-            e.time.images_per_second,
-            duration(left)
+            e.time.images_per_second
         ));
+        if let Some(note) = advice::discriminator_won(self.epoch.as_ref(), e).filter(|_| !self.won) {
+            self.note(&note);
+            self.won = true;
+        }
+        self.epoch = Some(e.clone());
         self.line = Instant::now();
         // Evaluation is not training: its time is not counted in images per second.
         (self.since, self.steps_since) = (Instant::now(), 0);
+    }
+
+    /// Work of `pieces` pieces begins, each of which [`Progress::piece`] tells.
+    pub fn begin(&mut self, name: &str, pieces: u64) {
+        self.clear();
+        self.bar = self.new_bar(Some(pieces), "{msg} {bar} {pos}/{len}");
+        match &self.bar {
+            Some(bar) => bar.set_message(name.to_string()),
+            None => self.note(&format!("{name}: {pieces} in all")),
+        }
+        self.task = Some(Task { name: name.into(), pieces, done: 0, first: None, line: Instant::now() });
+    }
+
+    /// One more piece of it is done; the last one ends it.
+    pub fn piece(&mut self) {
+        let Some(task) = &mut self.task else { return };
+        task.done += 1;
+        task.first.get_or_insert_with(Instant::now);
+        let left = task.left().map_or(String::new(), |s| format!("  {} left", duration(s)));
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}{left} ", task.name));
+            bar.set_position(task.done);
+        } else if self.mode == Mode::Lines && task.line.elapsed() >= LINES_APART {
+            say(&format!("{} {}/{}{left}", task.name, task.done, task.pieces));
+            task.line = Instant::now();
+        }
+        if task.done >= task.pieces {
+            self.task = None;
+            self.clear();
+        }
+    }
+
+    /// Says what is being done while `work` does it, and every quarter of a minute for how long already: for work that does
+    /// not tell how far it is.
+    pub fn during<T>(&mut self, name: &str, work: impl FnOnce() -> T) -> T {
+        self.clear();
+        self.bar = self.new_bar(None, "{spinner} {msg} ({elapsed})");
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(name.to_string());
+                bar.enable_steady_tick(Duration::from_millis(125));
+            }
+            None => self.note(name),
+        }
+        let (done, waiting) = channel::<()>();
+        let result = std::thread::scope(|scope| {
+            if self.mode == Mode::Lines {
+                scope.spawn(move || {
+                    let begun = Instant::now();
+                    // It ends when the sender is dropped, also by a panic.
+                    while waiting.recv_timeout(LINES_APART) == Err(RecvTimeoutError::Timeout) {
+                        say(&format!("{name}: {} so far", duration(begun.elapsed().as_secs_f64())));
+                    }
+                });
+            }
+            let done = done;
+            let result = work();
+            drop(done);
+            result
+        });
+        self.clear();
+        result
     }
 
     fn clear(&mut self) {
@@ -296,33 +390,5 @@ pub fn duration(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(
-            [0.2, 59.6, 185.0, 7620.0, f64::NAN].map(duration),
-            ["0s", "1m00s", "3m05s", "2h07m", "0s"]
-        );
-    }
-
-    #[test]
-    fn only_losses_that_exist_are_shown() {
-        let nan = f32::NAN;
-        let m = StepMetrics {
-            step: 1,
-            loss_supervised: 0.5,
-            accuracy_labelled: 0.75,
-            loss_discriminator: 0.5,
-            loss_unlabelled: nan,
-            loss_generated: nan,
-            loss_generator: 0.1,
-            d_unlabelled: nan,
-            d_generated: nan,
-            entropy_unlabelled: nan,
-            loss_consistency: nan,
-        };
-        assert_eq!(losses(&m), "loss 0.500 G 0.100 acc 0.750");
-    }
-}
+#[path = "progress_tests.rs"]
+mod tests;

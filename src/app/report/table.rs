@@ -45,6 +45,20 @@ impl Table {
         self.rows.iter_mut().flatten().for_each(|row| kept(row, &keep));
     }
 
+    /// Takes characters from the middle of the longest cells of the left-aligned columns, the widest column first, until the
+    /// table is no wider than `width`, or those columns are [`FEWEST`] characters wide.
+    pub fn shorten(&mut self, width: usize) {
+        while self.width() > width {
+            let widths = self.widths();
+            let words = (0..widths.len()).filter(|&c| self.columns[c] == Align::Left && widths[c] > FEWEST);
+            let Some(widest) = words.max_by_key(|&c| widths[c]) else { return };
+            let most = (widths[widest] - 1).max(FEWEST);
+            for cell in self.rows.iter_mut().flatten().filter_map(|row| row.get_mut(widest)) {
+                *cell = middle_out(cell, most);
+            }
+        }
+    }
+
     /// Characters across.
     pub fn width(&self) -> usize {
         let widths = self.widths();
@@ -65,6 +79,43 @@ impl Table {
     pub fn rule(&mut self) {
         self.rows.push(None);
     }
+}
+
+/// A column of words stays so wide.
+const FEWEST: usize = 16;
+
+/// `text` in at most `most` characters: `discrim..ense forward`. What was shortened before is shortened at the same place.
+fn middle_out(text: &str, most: usize) -> String {
+    let all: Vec<char> = text.chars().collect();
+    if all.len() <= most {
+        return text.into();
+    }
+    let kept = most.saturating_sub(2);
+    let end = kept / 2;
+    let (begin, end) = (&all[..kept - end], &all[all.len() - end..]);
+    format!("{}..{}", begin.iter().collect::<String>(), end.iter().collect::<String>())
+}
+
+/// Breaks the lines of `text` between words so that none is longer than `width` characters, unless a word is; what a line goes
+/// on with is indented.
+pub fn wrapped(text: &str, width: usize) -> String {
+    const INDENT: &str = "      ";
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut length = 0;
+        for word in line.split_inclusive(' ') {
+            let long = word.trim_end().chars().count();
+            if length > INDENT.len() && length + long > width {
+                out.truncate(out.trim_end_matches(' ').len());
+                out += "\n";
+                out += INDENT;
+                length = INDENT.len();
+            }
+            out += word;
+            length += word.chars().count();
+        }
+    }
+    out
 }
 
 impl fmt::Display for Table {
@@ -94,6 +145,31 @@ impl fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_fits_a_terminal() {
+        let mut t = Table::new(&[("name", Align::Left), ("n", Align::Right)]);
+        t.row(["discriminator.2 dense forward".into(), "1.234".into()]);
+        t.row(["short".into(), "2".into()]);
+        t.shorten(30);
+        assert_eq!(t.width(), 30);
+        assert!(t.to_string().contains("short"), "{t}");
+        let row = t.to_string().lines().nth(2).unwrap().to_string();
+        assert!(row.starts_with("discrim") && row.contains("..") && row.ends_with("forward  1.234"), "{row}");
+        // Numbers are never cut, and words not to nothing.
+        t.shorten(3);
+        assert!(t.to_string().contains("1.234") && t.width() == 16 + 2 + 5, "{t}");
+    }
+
+    #[test]
+    fn lines_fit_a_terminal() {
+        let text = "step: wall 1 ms, kernels 2 ms, recording 3 ms\nshort\n";
+        let fit = wrapped(text, 24);
+        assert!(fit.lines().all(|l| l.chars().count() <= 24), "{fit}");
+        let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
+        assert_eq!(words(&fit), words(text));
+        assert_eq!(wrapped(text, 80), text);
+    }
 
     #[test]
     fn columns_line_up() {

@@ -42,7 +42,7 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
     if size.len() > MAX_FILE {
         return Err(bad(format!("{} bytes is more than any checkpoint of this program has", size.len())));
     }
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = crate::app::text::bytes(path, MAX_FILE)?;
     Checkpoint::parse(&bytes).map_err(bad)
 }
 

@@ -5,6 +5,7 @@ use crate::app::{model_file, source, text as text_file};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::model::parse;
+use crate::model::shape::{DataShape, ModelShape};
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
 use crate::train::settings::Settings;
@@ -45,11 +46,22 @@ impl Resolved {
                 )));
             }
         }
-        let name = match &self.settings.generator {
-            Some(generator) => format!("{} with the generator {generator}", self.settings.model),
-            None => self.settings.model.clone(),
-        };
-        parse::check(&self.spec, &self.model_toml, &name, shape).map(drop)
+        self.shaped(shape).map(drop)
+    }
+
+    /// The model's shapes on images of this shape.
+    ///
+    /// # Errors
+    /// As [`parse::check`]; [`Error::Usage`] for a generator that another was put in place of, which has no lines to name.
+    pub fn shaped(&self, data: DataShape) -> Result<ModelShape> {
+        let s = &self.settings;
+        parse::check(&self.spec, &self.model_toml, &s.model, data).map_err(|e| match (e, &s.generator) {
+            (Error::Text { .. }, Some(generator)) => Error::Usage(format!(
+                "--generator {generator} does not fit {} and images of {}: leave it out, or put a generator for them into a model file",
+                s.model, data.image
+            )),
+            (e, _) => e,
+        })
     }
 
     /// The settings as the text of a configuration file.

@@ -119,7 +119,7 @@ impl RunDir {
         if let Some(saved) = checkpoints(&self.path)?.first() {
             let (path, saved) = (self.path.display(), saved.display());
             return Err(Error::Output(format!(
-                "{path}: has {saved}, but not its settings and model: it cannot be gone on with; move it away"
+                "{path}: has {saved}, but not its settings and model: it cannot be resumed: move it away"
             )));
         }
         fs::remove_dir_all(&self.path).map_err(Error::io("remove", &self.path))
@@ -250,7 +250,10 @@ fn make_fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
             Err(e) => return Err(Error::io("create", path)(e)),
         }
     }
-    Err(Error::Output(format!("{} has 10000 runs of this second: use --out", parent.display())))
+    Err(Error::Output(format!(
+        "{} has 10000 runs that began in this second: name a folder with --out",
+        parent.display()
+    )))
 }
 
 /// UTC as ISO 8601: `2024-05-06T07:08:09Z`, or `20240506T070809Z` where `basic`, which file systems like.

@@ -1,8 +1,10 @@
 //! What a run's metrics files say of the steps so far, for a run that goes on.
 
+use crate::app::text;
 use crate::error::{Error, Result};
 use crate::train::event::{EpochMetrics, EpochTime, History, StepMetrics, TimeAt};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// One line of `metrics.jsonl`: `{"kind": "step", ...}` or `{"kind": "epoch", ...}`.
@@ -20,14 +22,14 @@ pub const TIMING_COLUMNS: &str = "epoch,step,seconds,ms_per_step,images_per_seco
 /// follows a gap, does not count.
 ///
 /// # Errors
-/// [`Error::Io`] if a file is there and cannot be read.
+/// As [`text::bytes`], if a file is there and cannot be read or is too large.
 pub fn load(folder: &Path) -> Result<History> {
     let read = |name: &str| -> Result<String> {
         let path = folder.join(name);
-        match std::fs::read(&path) {
+        match text::bytes(&path, text::MAX_RECORD) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            Err(e) => Err(Error::io("read", path)(e)),
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(String::new()),
+            Err(e) => Err(e),
         }
     };
     Ok(parse(&read("metrics.jsonl")?, &read("timing.csv")?))

@@ -66,7 +66,7 @@ fn signalled(status: u8, insists: bool) {
     match SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => {
             STOP.ask(Urgency::AfterStep);
-            say("stopping: finishing the step and saving; Ctrl-C leaves at once");
+            say("stopping: finishing the step and saving; press Ctrl-C again to quit without saving");
         }
         // Service managers hang up after SIGTERM: that is no impatience.
         Err(first) if insists && (status == CTRL_C || status == first) => std::process::exit(status.into()),

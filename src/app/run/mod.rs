@@ -21,7 +21,6 @@ use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, Gpu, Precision, shader_hash};
-use crate::model::parse;
 use crate::model::shape::ModelShape;
 use crate::native::{self, BlockOn};
 use crate::train::checkpoint::Checkpoint;
@@ -167,13 +166,8 @@ impl Run {
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
-        let Resolved { settings, spec, model_toml } = &self.resolved;
-        // The text that was checked lies in the folder.
-        let name = match settings.generator {
-            Some(_) => self.dir.path().join("model.toml").display().to_string(),
-            None => settings.model.clone(),
-        };
-        let model = parse::check(spec, model_toml, &name, set.shape)?;
+        let Resolved { settings, model_toml, .. } = &self.resolved;
+        let model = self.resolved.shaped(set.shape)?;
         // Before tiles are tried.
         Roles::new(&model, &settings.train, set)?;
         let tiles = tiles(&mut self.dir, gpu, (&model, settings), progress, stop)?;
@@ -331,21 +325,7 @@ fn tiles(
     if let Some(tiles) = known_tiles(dir.path())? {
         return Ok(tiles);
     }
-    let begun = Instant::now();
-    let (tiles, measured) = tiles::measure(gpu, model, &settings.train, settings.tune, |done| {
-        if done == 0 {
-            progress.note("trying the tiles of the matrix products, once for this adapter and driver");
-        }
-        go_on(stop)
-    })?;
-    if measured.products > 0 {
-        progress.note(&format!(
-            "tried the tiles of {} products in {:.1} s: for {} another is faster than the table's",
-            measured.products,
-            begun.elapsed().as_secs_f64(),
-            measured.changed
-        ));
-    }
+    let tiles = tiles::choose(gpu, model, &settings.train, settings.tune, progress, || go_on(stop))?;
     dir.write_json("tiles.json", &tiles)?;
     Ok(tiles)
 }

@@ -260,7 +260,7 @@ fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
         ("generated", |m| m.loss_generated),
         ("consistency", |m| m.loss_consistency),
     ];
-    let mut panels = vec![panel("Discriminator losses", "nats", d)];
+    let mut panels = vec![panel("Discriminator losses", "loss", d)];
     let g = panel("Generator loss", "loss", vec![("generator", |m| m.loss_generator)]);
     if !g.lines.is_empty() {
         panels.push(g);
@@ -285,7 +285,7 @@ fn accuracy_panel(epochs: &[EpochMetrics]) -> Panel {
     Panel {
         title: "Accuracy".into(),
         x_label: "epoch".into(),
-        y_label: "share classified rightly".into(),
+        y_label: "accuracy".into(),
         lines: lines.into_iter().map(line).filter(there).collect(),
         include: vec![1.0],
     }

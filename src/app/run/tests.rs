@@ -269,7 +269,7 @@ fn too_little_memory(set: &Dataset, rows: u32) {
         let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}"));
         let resolved = config::resolve(None, None, &given);
         let Resolved { settings, spec, model_toml } = resolved.unwrap();
-        let shape = parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
+        let shape = crate::model::parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
         fault::memory(bytes);
         let gpu = native::open(&settings.adapter_choice()).unwrap();
         let made = Trainer::new(&gpu, &shape, &settings.train, set).block_on().map(drop);

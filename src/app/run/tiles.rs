@@ -1,6 +1,8 @@
 //! What was measured of an adapter's tiles, in the cache folder.
 
 use crate::app::cache;
+use crate::app::report::progress::{LINES_APART, Progress};
+use crate::app::text::count;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
@@ -11,6 +13,7 @@ use crate::train::{Known, Measured, Memory, Tiles, Tune};
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// The tiles of a run's products: those that the cache knows of this adapter and driver, the others measured now. Where
 /// `tune` does not say how they are chosen, the adapter does.
@@ -31,6 +34,40 @@ pub fn measure(
             Tiles::measure(gpu, model, settings, (tune, &RefCell::new(Known::default())), before).block_on()
         }
     }
+}
+
+/// As [`measure`], telling `progress` what is tried; `go_on` may end it before each product.
+///
+/// # Errors
+/// As [`Tiles::measure`].
+pub fn choose(
+    gpu: &Gpu,
+    model: &ModelShape,
+    settings: &Settings,
+    tune: Option<Tune>,
+    progress: &Progress,
+    mut go_on: impl FnMut() -> Result<()>,
+) -> Result<Tiles> {
+    let begun = Instant::now();
+    let mut line = begun;
+    let (tiles, measured) = measure(gpu, model, settings, tune, |done| {
+        if done == 0 {
+            progress.note("trying the tiles of the matrix products, once for this adapter and driver");
+        } else if line.elapsed() >= LINES_APART {
+            line = Instant::now();
+            progress.note(&format!("tried the tiles of {} so far", count(done, "product")));
+        }
+        go_on()
+    })?;
+    if measured.products > 0 {
+        progress.note(&format!(
+            "tried the tiles of {} in {:.1} s: for {} another is faster than the table's",
+            count(measured.products, "product"),
+            begun.elapsed().as_secs_f64(),
+            measured.changed
+        ));
+    }
+    Ok(tiles)
 }
 
 /// Where the winners are kept, which depend on which tiles there were to choose from. `None` without a cache folder.

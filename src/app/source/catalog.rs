@@ -125,6 +125,9 @@ pub const FASHION_MNIST: Source = Source {
     ],
 };
 
+/// Those that are files.
+pub const SOURCES: [Source; 2] = [MNIST, FASHION_MNIST];
+
 /// The data set of that name; `None` stands for the embedded one.
 ///
 /// # Errors

@@ -32,10 +32,10 @@ pub(super) fn find(dir: &Path, file: &Published) -> Option<PathBuf> {
 pub fn locate(source: &Source, dir: &Path) -> Result<[PathBuf; 4]> {
     if !dir.is_dir() {
         return Err(Error::Data(format!(
-            "{}: no such folder; {} is read from the files {}, plain or .gz",
+            "{}: no such folder: name the one of {}'s four IDX files, such as {}",
             dir.display(),
             source.name,
-            source.files.map(|f| f.name).join(", ")
+            source.files[0].name
         )));
     }
     let found = source.files.map(|f| find(dir, &f));
@@ -196,6 +196,10 @@ fn download_from(
 pub(super) fn verify(path: &Path, file: &Published) -> Result<Option<String>> {
     let mut hash = Sha256::new();
     let mut input = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let bytes = input.metadata().map_err(Error::io("read", path))?.len();
+    if bytes > idx::MAX_BYTES {
+        return Ok(Some(format!("{bytes} bytes are more than any published file has")));
+    }
     std::io::copy(&mut input, &mut HashWriter(&mut hash)).map_err(Error::io("read", path))?;
     if hex(&hash.finalize()) == file.gz_sha256 || unpacks_to_published(path, file)? {
         return Ok(None);

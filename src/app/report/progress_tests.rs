@@ -1,0 +1,40 @@
+use super::*;
+
+#[test]
+fn durations() {
+    assert_eq!([0.2, 59.6, 185.0, 7620.0, f64::NAN].map(duration), ["0s", "1m00s", "3m05s", "2h07m", "0s"]);
+}
+
+#[test]
+fn no_time_left_before_one_is_known() {
+    let mut p = Progress::new(Mode::Quiet);
+    p.begin("timing", 3);
+    let left = |p: &Progress| p.task.as_ref().map(|t| t.left().is_some());
+    assert_eq!(left(&p), Some(false));
+    p.piece();
+    assert_eq!(left(&p), Some(false), "the first piece has the compilation in it");
+    p.piece();
+    assert_eq!(left(&p), Some(true));
+    p.piece();
+    assert_eq!(left(&p), None, "it is over");
+    assert_eq!(p.during("working", || 3), 3);
+}
+
+#[test]
+fn only_losses_that_exist_are_shown() {
+    let nan = f32::NAN;
+    let m = StepMetrics {
+        step: 1,
+        loss_supervised: 0.5,
+        accuracy_labelled: 0.75,
+        loss_discriminator: 0.5,
+        loss_unlabelled: nan,
+        loss_generated: nan,
+        loss_generator: 0.1,
+        d_unlabelled: nan,
+        d_generated: nan,
+        entropy_unlabelled: nan,
+        loss_consistency: nan,
+    };
+    assert_eq!(losses(&m), "loss 0.500 G 0.100 acc 0.750");
+}
