@@ -43,8 +43,22 @@ fn unsafe_is_where_it_is_said_to_be() {
 }
 
 /// The modules of the engine, and the application above them, each with what it may use: those before it.
-const FLOORS: [&str; 12] =
-    ["error", "rng", "text", "numerics", "model", "data", "gpu", "ops", "nn", "train", "reference", "app"];
+const FLOORS: [&str; 14] = [
+    "error",
+    "rng",
+    "text",
+    "numerics",
+    "shape",
+    "data",
+    "gpu",
+    "ops",
+    "layers",
+    "model",
+    "nn",
+    "train",
+    "reference",
+    "app",
+];
 
 /// The rooms of the application, likewise.
 const ROOMS: [&str; 10] =

@@ -19,7 +19,7 @@ pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };
 pub use losses::{HeadRows, HeadWeights, METRICS};
-pub use minibatch_discrimination::Closeness;
+pub use minibatch_discrimination::MinibatchSizes;
 pub use norm::BatchNorm;
 pub use optimizer::{Adam, Update, Updated};
 pub use pointwise::{Activation, Fill};
