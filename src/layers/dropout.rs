@@ -25,7 +25,7 @@ impl Layer for Dropout {
     }
 
     fn derivative_with(&self, below: Activation) -> Option<Activation> {
-        (self.rate > 0.0 && below == Activation::Relu).then(|| Activation::ReluDropout(1.0 - self.rate))
+        (self.rate > 0.0 && below == Activation::Relu).then_some(Activation::ReluDropout(1.0 - self.rate))
     }
 
     /// The factor, 0 or 1 / (1 - rate).
