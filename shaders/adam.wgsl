@@ -60,9 +60,9 @@ fn main(
         | (bitcast<vec4<u32>>(g) & exponents) == exponents;
     if (any(broken)) {
 #if ROLE == 3
-        atomicStore(&metrics[state.slot * METRICS + 5u], 0x7fc00000u);
+        atomicStore(&metrics[state.slot * METRICS + LOSS_GENERATOR], 0x7fc00000u);
 #else
-        atomicStore(&metrics[state.slot * METRICS + 2u], 0x7fc00000u);
+        atomicStore(&metrics[state.slot * METRICS + LOSS_DISCRIMINATOR], 0x7fc00000u);
 #endif
     }
 #if EMA

@@ -1,5 +1,5 @@
 // L_G = norm * || mean f(G(z)) - mean f(x) ||^2 (Salimans et al. 2016, section 3.1), norm = 1/F or 1.
-//   generated, real [F] feature means; diff [F] = generated - real; the loss goes to metrics[slot][5]
+//   generated, real [F] feature means; diff [F] = generated - real; the loss goes to metrics[slot][LOSS_GENERATOR]
 
 struct Params { n: u32, norm: f32 }
 
@@ -24,6 +24,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = workgroup_sum(local, sum);
     if (local == 0u) {
-        metrics[state.slot * METRICS + 5u] = p.norm * total.x;
+        metrics[state.slot * METRICS + LOSS_GENERATOR] = p.norm * total.x;
     }
 }

@@ -1,7 +1,7 @@
 // The plain loss of G (Goodfellow et al. 2014, the non-saturating one), everything from s = logsumexp(logits):
 //   L_G = mean softplus(-s) = -mean log D(G(z))     d/dl_j = -sigmoid(-s) p_j / rows
 // PASS 0: dlogits [rows, k] from logits [rows, k], and the loss of each row in losses [rows]; a row an invocation.
-// PASS 1: their mean to metrics[slot][5]; one workgroup.
+// PASS 1: their mean to the loss of G in metrics[slot]; one workgroup.
 
 struct Params { rows: u32, k: u32 }
 
@@ -50,7 +50,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = workgroup_sum(local, sum);
     if (local == 0u) {
-        metrics[state.slot * METRICS + 5u] = total.x / f32(p.rows);
+        metrics[state.slot * METRICS + LOSS_GENERATOR] = total.x / f32(p.rows);
     }
 }
 #endif

@@ -1,6 +1,4 @@
-// The step's row of the metrics ring [slots, 10] from row_stats [rows] of head.wgsl:
-//   0 supervised loss, 1 labelled accuracy, 2 L_D, 3 unlabelled loss, 4 generated loss, (5 L_G),
-//   6 mean D(x), 7 mean D(G(z)), 8 entropy of unlabelled predictions, 9 consistency.
+// The step's row of the metrics ring [slots, METRICS], all but the loss of G, from row_stats [rows] of head.wgsl.
 //   L_D = L_lab + w (L_unl + L_gen) / 2 + ramp (entropy weight x entropy + consistency weight x consistency).
 
 struct Params {
@@ -34,15 +32,15 @@ fn main(@builtin(local_invocation_index) local: u32) {
     let second = mean_rows(local, real + p.unlabelled, p.second);
     if (local == 0u) {
         let at = state.slot * METRICS;
-        metrics[at] = labelled.x;
-        metrics[at + 1u] = labelled.y;
-        metrics[at + 2u] = labelled.x + p.weight * 0.5 * (unlabelled.x + generated.x)
+        metrics[at + LOSS_SUPERVISED] = labelled.x;
+        metrics[at + ACCURACY_LABELLED] = labelled.y;
+        metrics[at + LOSS_DISCRIMINATOR] = labelled.x + p.weight * 0.5 * (unlabelled.x + generated.x)
             + state.ramp * (p.entropy * unlabelled.w + p.consistency * second.x);
-        metrics[at + 3u] = unlabelled.x;
-        metrics[at + 4u] = generated.x;
-        metrics[at + 6u] = unlabelled.z;
-        metrics[at + 7u] = generated.z;
-        metrics[at + 8u] = unlabelled.w;
-        metrics[at + 9u] = second.x;
+        metrics[at + LOSS_UNLABELLED] = unlabelled.x;
+        metrics[at + LOSS_GENERATED] = generated.x;
+        metrics[at + D_UNLABELLED] = unlabelled.z;
+        metrics[at + D_GENERATED] = generated.z;
+        metrics[at + ENTROPY_UNLABELLED] = unlabelled.w;
+        metrics[at + LOSS_CONSISTENCY] = second.x;
     }
 }

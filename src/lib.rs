@@ -4,8 +4,10 @@
 //! The engine works on arrays in memory; it opens no file and no connection:
 //!
 //! ```text
-//! train -> { nn -> ops -> gpu, data }
-//! model             layers and shapes; knows no device
+//! train -> { nn -> model -> layers -> ops -> gpu, data }
+//! nn                walks over a network's layers, which record their passes
+//! model             model files: lists of layers, and their shapes on given data
+//! layers            a layer in each file: settings, shapes, recording
 //! reference         the float64 CPU twin that the kernels are tested against
 //! ```
 //!
@@ -29,6 +31,7 @@ pub mod app;
 pub mod data;
 pub mod error;
 pub mod gpu;
+pub mod layers;
 pub mod model;
 #[cfg(feature = "native")]
 pub mod native;
@@ -37,6 +40,7 @@ pub mod numerics;
 pub mod ops;
 pub mod reference;
 pub mod rng;
+pub mod shape;
 pub mod text;
 pub mod train;
 

@@ -43,15 +43,17 @@ fn unsafe_is_where_it_is_said_to_be() {
 }
 
 /// The modules of the engine, and the application above them, each with what it may use: those before it.
-const FLOORS: [&str; 13] = [
+const FLOORS: [&str; 15] = [
     "error",
     "rng",
     "text",
     "numerics",
-    "model",
+    "shape",
     "data",
     "gpu",
     "ops",
+    "layers",
+    "model",
     "nn",
     "train",
     "reference",

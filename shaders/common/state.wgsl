@@ -16,5 +16,15 @@ struct State {
     correction2: vec4<f32>,   // 1 / (1 - beta2^t)
 }
 
-// Numbers in a row of the metrics ring.
+// Places in a row of the metrics ring, and how many there are: `StepMetrics` of src/ops/metrics.rs; a test compares.
+const LOSS_SUPERVISED = 0u;
+const ACCURACY_LABELLED = 1u;
+const LOSS_DISCRIMINATOR = 2u;
+const LOSS_UNLABELLED = 3u;
+const LOSS_GENERATED = 4u;
+const LOSS_GENERATOR = 5u;
+const D_UNLABELLED = 6u;
+const D_GENERATED = 7u;
+const ENTROPY_UNLABELLED = 8u;
+const LOSS_CONSISTENCY = 9u;
 const METRICS = 10u;

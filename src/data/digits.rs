@@ -9,8 +9,8 @@ use super::Split;
 use super::raster::{self, PIXELS, Pen, SIDE};
 use super::skeleton::{Point, Skeletons, Style, trace};
 use crate::error::Result;
-use crate::model::shape::{DataShape, Dims};
 use crate::rng::{Counter, block, permute, streams, unit};
+use crate::shape::{DataShape, Dims};
 
 /// 28x28 grey, ten classes.
 pub const SHAPE: DataShape =

@@ -9,7 +9,7 @@ mod skeleton;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::model::shape::DataShape;
+use crate::shape::DataShape;
 use crate::text::hex;
 
 pub use labels::{check_balance, choose, choose_unlabelled, split_validation};
@@ -93,7 +93,7 @@ fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::shape::Dims;
+    use crate::shape::Dims;
 
     fn tiny(label: u8) -> Result<Dataset> {
         let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };

@@ -5,7 +5,7 @@
 
 use super::infer::{ShapeError, infer};
 use super::shape::{DataShape, ModelShape};
-use super::spec::{DiscriminatorSpec, GeneratorSpec, LAYER_NAMES, LayerSpec, ModelSpec};
+use super::spec::{DiscriminatorSpec, GeneratorSpec, LAYER_NAMES, LayerOp, LayerSpec, ModelSpec};
 use crate::error::{Error, Result};
 use crate::text;
 use serde::Deserialize;
@@ -181,7 +181,7 @@ impl Document<'_> {
         if !LAYER_NAMES.contains(&name) {
             return Err(self.fail(&op.span(), text::unknown("layer", name, LAYER_NAMES.iter().copied())));
         }
-        let known: Vec<&str> = ["op", "feature"].iter().chain(keys_of(name)).copied().collect();
+        let known: Vec<&str> = ["op", "feature"].iter().chain(LayerOp::keys_of(name)).copied().collect();
         self.keys(table, &format!("key of {name}"), &known)?;
         self.read(layer)
             .map_err(|(_, reason)| self.fail(&self.blame(table, layer), format!("{name}: {reason}")))
@@ -197,25 +197,6 @@ impl Document<'_> {
         };
         let culprit = table.iter().find(|(key, _)| key.get_ref() != "op" && without(key.get_ref()));
         culprit.map_or(layer.span(), |(_, value)| value.span())
-    }
-}
-
-/// The settings of each operation, as [`super::spec::LayerOp`] has them (a test compares).
-fn keys_of(op: &str) -> &'static [&'static str] {
-    match op {
-        "dense" => &["units", "bias", "weight_norm", "init"],
-        "conv2d" => &["channels", "kernel", "stride", "padding", "bias", "weight_norm", "init"],
-        "conv_transpose2d" => &["channels", "kernel", "stride", "padding", "bias", "init"],
-        "unflatten" => &["height", "width"],
-        "max_pool2d" | "avg_pool2d" => &["kernel", "stride", "padding"],
-        "batch_norm" => &["eps", "momentum", "scale", "bias", "statistics"],
-        "gaussian_noise" => &["sigma"],
-        "dropout" => &["rate"],
-        "random_shift" => &["pixels"],
-        "random_affine" => &["shift", "warp"],
-        "minibatch_discrimination" => &["kernels", "dims", "init"],
-        "leaky_relu" => &["slope"],
-        _ => &[],
     }
 }
 

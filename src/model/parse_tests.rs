@@ -168,7 +168,7 @@ fn known_keys_are_the_structs_fields() {
         let layer: LayerSpec = toml::from_str(&format!("op = \"{name}\"\n{needed}")).unwrap();
         let table = toml::Table::try_from(&layer).unwrap();
         let mut fields: Vec<&str> = table.keys().map(String::as_str).filter(|k| *k != "op").collect();
-        let mut known = keys_of(name).to_vec();
+        let mut known = LayerOp::keys_of(name).to_vec();
         fields.sort_unstable();
         known.sort_unstable();
         assert_eq!(fields, known, "{name}");

@@ -4,9 +4,6 @@ use super::{Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
 
-/// Values per step in the metrics ring, as in `common/state.wgsl`; their order is in `head_metrics.wgsl`.
-pub const METRICS: u32 = 10;
-
 /// Rows of D's stacked batch, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadRows {

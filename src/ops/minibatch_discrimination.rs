@@ -7,9 +7,9 @@ use crate::gpu::{Call, Program, Tensor, linear_grid};
 /// Rows of an invocation on software adapters.
 const ROWS: u32 = 4;
 
-/// Sizes of the layer.
+/// Sizes of minibatch discrimination, under the letters of its paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closeness {
+pub struct MinibatchSizes {
     /// A, features of a row.
     pub features: u32,
     /// B, numbers that are added to them.
@@ -28,7 +28,7 @@ impl Ops {
         &self,
         p: &mut Program,
         layer: &str,
-        at: Closeness,
+        at: MinibatchSizes,
         (start, count): (u32, u32),
         m: &Tensor,
         y: &Tensor,
@@ -49,7 +49,7 @@ impl Ops {
         &self,
         p: &mut Program,
         layer: &str,
-        at: Closeness,
+        at: MinibatchSizes,
         (start, count): (u32, u32),
         (m, dy): (&Tensor, &Tensor),
         dm: &Tensor,
@@ -68,7 +68,7 @@ impl Ops {
         &self,
         p: &mut Program,
         call: Call<'_>,
-        at: Closeness,
+        at: MinibatchSizes,
         (start, count): (u32, u32),
     ) -> Result<()> {
         let subgroup = self.broadcast.unwrap_or(0);
@@ -121,6 +121,6 @@ impl Ops {
 }
 
 /// Distances that a pass makes.
-fn pairs(at: Closeness, count: u32) -> u64 {
+fn pairs(at: MinibatchSizes, count: u32) -> u64 {
     u64::from(count) * u64::from(count) * u64::from(at.kernels)
 }

@@ -4,6 +4,7 @@
 mod batch;
 mod gemm;
 mod losses;
+mod metrics;
 mod minibatch_discrimination;
 mod norm;
 mod optimizer;
@@ -18,8 +19,10 @@ mod weights;
 pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };
-pub use losses::{HeadRows, HeadWeights, METRICS};
-pub use minibatch_discrimination::Closeness;
+pub use losses::{HeadRows, HeadWeights};
+pub(crate) use metrics::null_is_nan;
+pub use metrics::{METRICS, StepMetrics};
+pub use minibatch_discrimination::MinibatchSizes;
 pub use norm::BatchNorm;
 pub use optimizer::{Adam, Update, Updated};
 pub use pointwise::{Activation, Fill};

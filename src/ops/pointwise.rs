@@ -3,7 +3,7 @@
 use super::Ops;
 use crate::error::Result;
 use crate::gpu::{Call, MAX_TURNS, Program, Tensor};
-use crate::model::shape::Dims;
+use crate::shape::Dims;
 
 /// An activation function. The numbers are those of `shaders/common/activation.wgsl`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -1,6 +1,87 @@
 //! Batch normalisation (Ioffe & Szegedy 2015): `y = gamma (x - mean) / sqrt(var + eps) + beta`, one mean
 //! and variance per channel over all rows and pixels of x `[samples, channels]`.
 
+use super::LayerParams;
+use super::twin::{Group, LayerRun, Saved, Twin, param_mut};
+use crate::layers::{BatchNorm, Statistics};
+use std::ops::Range;
+
+/// Rows that are normalised together: their values in the activation, and whether the running statistics follow them.
+struct Part {
+    values: Range<usize>,
+    update_running: bool,
+}
+
+impl BatchNorm {
+    fn parts(&self, at: &LayerRun<'_>) -> Vec<Part> {
+        let update_running = at.groups.iter().any(|g| g.update_running);
+        let joined = [Group { rows: at.rows(), update_running }];
+        let separate = at.draws.is_some() && self.statistics == Statistics::Separate;
+        let mut start = 0;
+        let mut part = |g: &Group| {
+            let values = start..start + g.rows * at.layer.input.len() as usize;
+            start = values.end;
+            Part { values, update_running: g.update_running }
+        };
+        let groups = if separate { at.groups } else { &joined };
+        groups.iter().filter(|g| g.rows > 0).map(&mut part).collect()
+    }
+
+    /// Of the rows themselves in training, else the running statistics.
+    fn statistics_of(&self, at: &LayerRun<'_>, x: &[f64]) -> ChannelStats {
+        if at.draws.is_some() {
+            return ChannelStats::of(x, at.layer.input.channels as usize);
+        }
+        let running = |name| at.param(name).unwrap_or_default().to_vec();
+        ChannelStats { samples: 0, mean: running("running_mean"), var: running("running_var") }
+    }
+}
+
+impl Twin for BatchNorm {
+    fn forward(&self, at: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        let (gamma, beta) = (at.param("weight"), at.param("bias"));
+        let mut y = vec![];
+        for part in self.parts(at) {
+            let x = &x[part.values];
+            let s = self.statistics_of(at, x);
+            y.extend(batch_norm_forward(x, &s.mean, &s.var, gamma, beta, f64::from(self.eps)));
+        }
+        (y, vec![])
+    }
+
+    fn backward(
+        &self,
+        at: &LayerRun<'_>,
+        (x, dy): (&[f64], &[f64]),
+        _: &[f64],
+        grads: &mut LayerParams,
+    ) -> Vec<f64> {
+        let gamma = at.param("weight");
+        let mut dx = vec![];
+        for part in self.parts(at) {
+            let (x, dy) = (&x[part.values.clone()], &dy[part.values]);
+            let s = self.statistics_of(at, x);
+            let of_batch = at.draws.is_some();
+            let grad = batch_norm_backward(x, dy, &s.mean, &s.var, gamma, f64::from(self.eps), of_batch);
+            dx.extend(grad.dx);
+            for (name, d) in [("weight", grad.dgamma), ("bias", grad.dbeta)] {
+                if let Some(sum) = param_mut(at.layer, grads, name) {
+                    sum.iter_mut().zip(d).for_each(|(s, d)| *s += d);
+                }
+            }
+        }
+        dx
+    }
+
+    fn update_running(&self, at: &LayerRun<'_>, x: &[f64], params: &mut LayerParams) {
+        // The two running tensors are the last of the layer's list.
+        let [.., mean, var] = params.as_mut_slice() else { return };
+        for part in self.parts(at).into_iter().filter(|p| p.update_running && at.draws.is_some()) {
+            self.statistics_of(at, &x[part.values]).update_running(f64::from(self.momentum), mean, var);
+        }
+    }
+}
+
 /// Mean and biased variance per channel, and how many values each is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelStats {

@@ -1,7 +1,29 @@
 //! 2-D convolution (cross-correlation): x `[rows, h, w, in]`, W `[out, k, k, in]`, y `[rows, oh, ow, out]`.
 
+use super::LayerParams;
+use super::twin::{LayerRun, Saved, Twin};
+use crate::layers::Conv2d;
 use crate::model::shape::{Dims, LayerShape, Window};
-use crate::model::spec::LayerOp;
+
+impl Twin for Conv2d {
+    /// Saves the weights used, weight normalisation applied.
+    fn forward(&self, at: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        let w = at.effective_weight();
+        (at.with_bias(conv2d_forward(x, &w, &ConvShape::at(at))), w)
+    }
+
+    fn backward(
+        &self,
+        at: &LayerRun<'_>,
+        (x, dy): (&[f64], &[f64]),
+        w: &[f64],
+        grads: &mut LayerParams,
+    ) -> Vec<f64> {
+        let shape = ConvShape::at(at);
+        at.set_weight_grads(grads, &conv2d_weight_grad(dy, x, &shape), dy);
+        conv2d_data_grad(dy, w, &shape)
+    }
+}
 
 /// Sizes of one convolution, or pooling, over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +42,19 @@ impl ConvShape {
     /// The sizes of a convolution or pooling layer on `rows` images, of a transposed convolution those of the
     /// convolution which it transposes; `None` for other layers.
     pub fn of(layer: &LayerShape, rows: usize) -> Option<ConvShape> {
-        let (input, output) = match layer.op {
-            LayerOp::ConvTranspose2d { .. } => (layer.output, layer.input),
-            _ => (layer.input, layer.output),
-        };
+        let (input, output) = layer.image_and_windows();
         layer.window.map(|window| ConvShape { rows, input, output, window })
+    }
+
+    /// Those of a layer that has a window.
+    pub(super) fn at(at: &LayerRun<'_>) -> ConvShape {
+        ConvShape::of(at.layer, at.rows()).expect("convolutions and pooling have a window")
+    }
+
+    /// Channels of pooling, where `len` values are the batch's `images`.
+    pub(super) fn channels(&self, len: usize, images: Dims) -> usize {
+        assert_eq!(len, self.rows * images.len() as usize, "pooling: a length does not fit {self:?}");
+        self.input.channels as usize
     }
 
     /// Values of the weight tensor.

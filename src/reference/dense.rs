@@ -1,5 +1,31 @@
 //! Dense layers: `y = x W^T + b` with x `[rows, in]`, W `[out, in]`, b `[out]`, y `[rows, out]`.
 
+use super::LayerParams;
+use super::twin::{LayerRun, Saved, Twin};
+use crate::layers::Dense;
+
+impl Twin for Dense {
+    /// Saves the weights used, weight normalisation applied.
+    fn forward(&self, at: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        let (inputs, outputs) = (at.layer.input.len() as usize, at.layer.output.len() as usize);
+        let w = at.effective_weight();
+        let y = dense_forward(x, &w, at.rows(), inputs, outputs);
+        (at.with_bias(y), w)
+    }
+
+    fn backward(
+        &self,
+        at: &LayerRun<'_>,
+        (x, dy): (&[f64], &[f64]),
+        w: &[f64],
+        grads: &mut LayerParams,
+    ) -> Vec<f64> {
+        let (inputs, outputs) = (at.layer.input.len() as usize, at.layer.output.len() as usize);
+        at.set_weight_grads(grads, &dense_weight_grad(dy, x, at.rows(), inputs, outputs), dy);
+        dense_data_grad(dy, w, at.rows(), inputs, outputs)
+    }
+}
+
 /// Matrix product `[m, k] x [k, n] -> [m, n]`, loops ordered i-k-j so that the innermost runs along rows.
 ///
 /// # Panics
@@ -49,31 +75,10 @@ pub fn dense_weight_grad(dy: &[f64], x: &[f64], rows: usize, inputs: usize, outp
     matmul(&transpose(dy, rows, outputs), x, outputs, rows, inputs)
 }
 
-/// Adds b `[channels]` to every row of y `[.., channels]`.
-pub fn add_bias(y: &mut [f64], bias: &[f64]) {
-    assert!(y.len().is_multiple_of(bias.len()), "add_bias: {} values are no rows of {}", y.len(), bias.len());
-    for row in y.chunks_exact_mut(bias.len()) {
-        for (v, b) in row.iter_mut().zip(bias) {
-            *v += b;
-        }
-    }
-}
-
-/// Column sums: dy `[.., channels]`, db `[channels]`.
-pub fn bias_grad(dy: &[f64], channels: usize) -> Vec<f64> {
-    assert!(dy.len().is_multiple_of(channels), "bias_grad: {} values are no rows of {channels}", dy.len());
-    let mut db = vec![0.0; channels];
-    for row in dy.chunks_exact(channels) {
-        for (d, v) in db.iter_mut().zip(row) {
-            *d += v;
-        }
-    }
-    db
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::bias::{add_bias, bias_grad};
     use crate::reference::gradient_check::{check_gradient, dot, numbers};
 
     #[test]

@@ -44,6 +44,14 @@ pub fn check_gradient(name: &str, x: &[f64], gradient: &[f64], f: impl Fn(&[f64]
     super::assert_close(name, &difference, gradient, RTOL, ATOL);
 }
 
+/// [`check_gradient`] for a function of one number and its slope.
+pub fn check_map(f: &dyn Fn(f64) -> f64, slope: &dyn Fn(f64) -> f64) {
+    let (x, c) = (numbers(1, 40), numbers(2, 40));
+    assert!(x.iter().all(|x| x.abs() > 1e-3), "a value on the kink");
+    let grad: Vec<f64> = x.iter().zip(&c).map(|(&x, c)| slope(x) * c).collect();
+    check_gradient("a map", &x, &grad, |x| x.iter().zip(&c).map(|(&x, c)| f(x) * c).sum());
+}
+
 /// [`check_gradient`] for every parameter of a network; running statistics, which have no gradient, excepted.
 pub fn check_params(
     name: &str,

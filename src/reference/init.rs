@@ -1,10 +1,10 @@
 //! Fresh parameters, and the data-dependent initialisation of weight-normalised layers.
 
 use super::batch_norm::ChannelStats;
-use super::net::{Group, layer_forward, param_mut};
+use super::twin::{Group, LayerRun, param_mut, twin};
 use super::{LayerParams, NetParams};
-use crate::model::shape::{LayerShape, NetShape};
-use crate::model::spec::{Init, LayerOp, WeightNorm};
+use crate::layers::{Init, Initial, LayerShape, ParamShape};
+use crate::model::shape::NetShape;
 use crate::rng::{self, Counter};
 
 /// Smallest standard deviation that data-dependent initialisation divides by: an output with less says the same of every
@@ -22,28 +22,18 @@ pub fn data_scale(variance: f64) -> f64 {
 pub fn init_params(net: &NetShape, seed: u64, stream_base: u32) -> NetParams {
     let layer_params = |(i, layer): (usize, &LayerShape)| -> LayerParams {
         let at = Counter { stream: stream_base + i as u32, step: 0 };
-        layer.params().iter().map(|p| init_tensor(layer, p.name, p.len(), seed, at)).collect()
+        layer.params().iter().map(|p| init_tensor(p, seed, at)).collect()
     };
     net.layers.iter().enumerate().map(layer_params).collect()
 }
 
-fn init_tensor(layer: &LayerShape, name: &str, len: usize, seed: u64, at: Counter) -> Vec<f64> {
-    // Inputs and outputs that one weight tensor connects per tap, and its taps.
-    let (init, inputs, taps) = match &layer.op {
-        LayerOp::Dense { init, .. } => (Some(*init), layer.input.len(), 1),
-        LayerOp::MinibatchDiscrimination { init, .. } => (Some(*init), layer.input.len(), 1),
-        LayerOp::Conv2d { init, kernel, .. } | LayerOp::ConvTranspose2d { init, kernel, .. } => {
-            (Some(*init), layer.input.channels, kernel * kernel)
+fn init_tensor(param: &ParamShape, seed: u64, at: Counter) -> Vec<f64> {
+    match param.initial {
+        Initial::Constant(value) => vec![value.into(); param.len()],
+        Initial::Drawn { init, fan_in, fan_out } => {
+            let (fan_in, fan_out) = (f64::from(fan_in), f64::from(fan_out));
+            (0..param.len()).map(|e| draw(init, fan_in, fan_out, seed, at, e as u32)).collect()
         }
-        _ => (None, 0, 0),
-    };
-    match (name, init) {
-        ("weight" | "weight_v", Some(init)) => {
-            let (fan_in, fan_out) = (f64::from(taps * inputs), f64::from(taps * layer.product_columns()));
-            (0..len).map(|e| draw(init, fan_in, fan_out, seed, at, e as u32)).collect()
-        }
-        ("bias" | "running_mean", _) => vec![0.0; len],
-        _ => vec![1.0; len],
     }
 }
 
@@ -72,11 +62,11 @@ pub fn data_init(
     let mut x = input.to_vec();
     for (i, layer) in net.layers.iter().enumerate() {
         let draws = Some((seed, Counter { stream: noise_base + i as u32, step: 0 }));
-        if weight_norm_of(layer).data_dependent() {
+        if layer.op.weights().is_some_and(|w| w.norm.data_dependent()) {
             let params = &mut params[i];
             fill(layer, params, "weight_g", 1.0);
             fill(layer, params, "bias", 0.0);
-            let (z, _) = layer_forward(layer, params, &x, &groups, draws);
+            let (z, _) = twin(&layer.op).forward(&LayerRun { layer, params, groups: &groups, draws }, &x);
             let stats = ChannelStats::of(&z, layer.output.channels as usize);
             let g: Vec<f64> = stats.var.iter().copied().map(data_scale).collect();
             if let Some(bias) = param_mut(layer, params, "bias") {
@@ -86,14 +76,8 @@ pub fn data_init(
                 *scale = g;
             }
         }
-        x = layer_forward(layer, &params[i], &x, &groups, draws).0;
-    }
-}
-
-fn weight_norm_of(layer: &LayerShape) -> WeightNorm {
-    match &layer.op {
-        LayerOp::Dense { weight_norm, .. } | LayerOp::Conv2d { weight_norm, .. } => *weight_norm,
-        _ => WeightNorm::None,
+        let at = LayerRun { layer, params: &params[i], groups: &groups, draws };
+        x = twin(&layer.op).forward(&at, &x).0;
     }
 }
 

@@ -3,7 +3,8 @@
 //! With `s = logsumexp_k l_k` and the logit of the class "generated" fixed to 0, `D(x) = sigmoid(s)`,
 //! `-log D = softplus(-s)` and `-log(1 - D) = softplus(s)`; Z itself is never formed.
 
-use super::pointwise::{sigmoid, softplus};
+use super::sigmoid::sigmoid;
+use super::softplus::softplus;
 
 /// `log sum_k e^l_k`, the largest logit subtracted.
 pub fn logsumexp(logits: &[f64]) -> f64 {
@@ -233,7 +234,7 @@ pub fn feature_matching(
 
 fn column_means(f: &[f64], columns: usize) -> Vec<f64> {
     let rows = (f.len() / columns) as f64;
-    super::dense::bias_grad(f, columns).iter().map(|sum| sum / rows).collect()
+    super::bias::bias_grad(f, columns).iter().map(|sum| sum / rows).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,49 @@
 //! Minibatch discrimination (Salimans et al. 2016, section 3.2), the closeness a mean instead of a sum; see
 //! `shaders/minibatch_discrimination.wgsl`.
 
-use super::net::Group;
+use super::LayerParams;
+use super::dense::{dense_data_grad, dense_forward, dense_weight_grad};
+use super::twin::{Group, LayerRun, Saved, Twin};
+use crate::layers::MinibatchDiscrimination;
+
+fn sizes(of: &MinibatchDiscrimination, at: &LayerRun<'_>) -> Sizes {
+    Sizes { features: at.layer.input.len() as usize, kernels: of.kernels as usize, dims: of.dims as usize }
+}
+
+/// Rows that are compared with one another: in evaluation all of them.
+fn compared(at: &LayerRun<'_>) -> Vec<Group> {
+    match at.draws {
+        Some(_) => at.groups.to_vec(),
+        None => vec![Group { rows: at.rows(), update_running: false }],
+    }
+}
+
+impl Twin for MinibatchDiscrimination {
+    /// Saves the product.
+    fn forward(&self, at: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        let s = sizes(self, at);
+        let product = dense_forward(x, &at.effective_weight(), at.rows(), s.features, s.kernels * s.dims);
+        (forward(x, &product, s, &compared(at)), product)
+    }
+
+    fn backward(
+        &self,
+        at: &LayerRun<'_>,
+        (x, dy): (&[f64], &[f64]),
+        product: &[f64],
+        grads: &mut LayerParams,
+    ) -> Vec<f64> {
+        let s = sizes(self, at);
+        let dm = backward(product, dy, s, &compared(at));
+        let (n, m) = (s.features, s.kernels * s.dims);
+        at.set(grads, "weight", dense_weight_grad(&dm, x, at.rows(), n, m));
+        let mut dx = dense_data_grad(&dm, &at.effective_weight(), at.rows(), n, m);
+        for (dx, dy) in dx.chunks_exact_mut(n).zip(dy.chunks_exact(n + s.kernels)) {
+            dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy);
+        }
+        dx
+    }
+}
 
 /// A, B and C: features of a row, numbers added to them, values that a distance runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

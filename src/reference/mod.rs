@@ -5,20 +5,33 @@
 //! innermost); weights are `[out, kernel_y, kernel_x, in]`, dense ones `[out, in]`. Gradients are named
 //! `d<thing>` and have the layout of the thing. Shape mismatches are programming errors and panic.
 
-pub mod affine;
+pub mod avg_pool2d;
 pub mod batch_norm;
+pub mod bias;
 pub mod conv2d;
+pub mod conv_transpose2d;
 pub mod dense;
+pub mod dropout;
+pub mod flatten;
+pub mod gaussian_noise;
+pub mod global_avg_pool;
 pub mod init;
+pub mod leaky_relu;
 pub mod loss;
+pub mod max_pool2d;
 pub mod minibatch_discrimination;
 pub mod net;
 pub mod optimizer;
-pub mod pointwise;
-pub mod pool;
+pub mod random_affine;
+pub mod random_shift;
+pub mod relu;
 pub mod roof;
-pub mod shift;
+pub mod sigmoid;
+pub mod softplus;
 pub mod step;
+pub mod tanh;
+pub mod twin;
+pub mod unflatten;
 pub mod weight_norm;
 
 pub use crate::numerics::{assert_close, assert_nmse, check_close, nmse};
@@ -39,5 +52,7 @@ pub type NetParams = Vec<LayerParams>;
 mod gradient_check;
 #[cfg(test)]
 mod net_tests;
+#[cfg(test)]
+mod pool_tests;
 #[cfg(test)]
 mod step_tests;

@@ -1,11 +1,11 @@
 //! Tests of whole networks: gradients of the losses, groups, statistics, modes, initialisation.
 
 use super::gradient_check::*;
-use super::net::param;
 use super::optimizer::zeros;
+use super::twin::{LayerRun, param, twin};
 use super::*;
+use crate::layers::{BatchNorm, LayerOp};
 use crate::model::shape::{ModelShape, NetShape};
-use crate::model::spec::LayerOp;
 use crate::rng::{self, Counter, streams};
 
 const GROUPS: [Group; 3] = [
@@ -141,11 +141,15 @@ fn groups_have_their_own_statistics() {
         let shape = &net.layers[layer];
         let x = numbers(3, 9 * shape.input.len() as usize);
         let draws = Some((1, Counter { stream: 0, step: 0 }));
-        let (together, _) = net::layer_forward(shape, &p[layer], &x, &GROUPS, draws);
+        let run = |x: &[f64], groups: &[Group]| {
+            let at = LayerRun { layer: shape, params: &p[layer], groups, draws };
+            twin(&shape.op).forward(&at, x).0
+        };
+        let together = run(&x, &GROUPS);
         let mut alone = vec![];
         for group in GROUPS {
             let rows = &x[alone.len()..][..group.rows * shape.input.len() as usize];
-            alone.extend(net::layer_forward(shape, &p[layer], rows, &[group], draws).0);
+            alone.extend(run(rows, &[group]));
         }
         assert_eq!(together == alone, separate, "layer {layer}");
     }
@@ -168,7 +172,7 @@ fn running_statistics_follow_the_real_groups() {
     let tape = forward(net, &p, &x, &GROUPS, MODE);
     update_running(net, &mut p, &tape);
     let (layer, channels) = (7, 6);
-    let LayerOp::BatchNorm { momentum, .. } = net.layers[layer].op else {
+    let LayerOp::BatchNorm(BatchNorm { momentum, .. }) = net.layers[layer].op else {
         panic!("layer {layer} is batch norm")
     };
     let momentum = f64::from(momentum);

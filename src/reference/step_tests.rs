@@ -1,10 +1,12 @@
 //! Tests of whole training steps.
 
+use super::dropout::dropout_factors;
+use super::gaussian_noise::gaussian_noise;
 use super::gradient_check::*;
 use super::step::*;
 use super::*;
+use crate::layers::{Dropout, GaussianNoise, LayerOp, RandomAffine, RandomShift};
 use crate::model::shape::ModelShape;
-use crate::model::spec::LayerOp;
 use crate::rng::{self, Counter, streams};
 
 const ADAM: AdamSettings =
@@ -199,9 +201,9 @@ fn separate_updates() {
             assert_eq!(*pass, expected);
             assert_eq!((pass.labelled.len(), pass.unlabelled.len()), rows);
             for (l, layer) in net.layers.iter().enumerate() {
-                if let LayerOp::GaussianNoise { sigma } = layer.op {
+                if let LayerOp::GaussianNoise(GaussianNoise { sigma }) = layer.op {
                     let at = Counter { stream: noise + l as u32, step: 3 };
-                    let noisy = pointwise::gaussian_noise(&pass.tape.activations[l], sigma.into(), 21, at);
+                    let noisy = gaussian_noise(&pass.tape.activations[l], sigma.into(), 21, at);
                     assert_eq!(pass.tape.layer_output(l), noisy);
                 }
             }
@@ -255,20 +257,20 @@ fn draws_come_from_their_streams() {
                 let (x, y) = (&tape.activations[i], tape.layer_output(i));
                 let at = Counter { stream: stream + i as u32, step: 3 };
                 let expected: Vec<f64> = match layer.op {
-                    LayerOp::GaussianNoise { sigma } => {
-                        pointwise::gaussian_noise(x, f64::from(sigma), seed, at)
+                    LayerOp::GaussianNoise(GaussianNoise { sigma }) => {
+                        gaussian_noise(x, f64::from(sigma), seed, at)
                     }
-                    LayerOp::Dropout { rate } => {
-                        let factors = pointwise::dropout_factors(x.len(), f64::from(rate), seed, at);
+                    LayerOp::Dropout(Dropout { rate }) => {
+                        let factors = dropout_factors(x.len(), f64::from(rate), seed, at);
                         x.iter().zip(factors).map(|(x, f)| x * f).collect()
                     }
-                    LayerOp::RandomAffine { shift, warp } => {
-                        let maps = affine::draw(tape.rows(), shift, warp, seed, at);
-                        affine::warp(x, layer.input, &maps)
+                    LayerOp::RandomAffine(RandomAffine { shift, warp }) => {
+                        let maps = random_affine::draw(tape.rows(), shift, warp, seed, at);
+                        random_affine::warp(x, layer.input, &maps)
                     }
-                    LayerOp::RandomShift { pixels } => {
-                        let offsets = shift::offsets(tape.rows(), pixels, seed, at);
-                        shift::shift(x, layer.input, &offsets)
+                    LayerOp::RandomShift(RandomShift { pixels }) => {
+                        let offsets = random_shift::offsets(tape.rows(), pixels, seed, at);
+                        random_shift::shift(x, layer.input, &offsets)
                     }
                     _ => continue,
                 };

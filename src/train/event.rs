@@ -2,80 +2,9 @@
 
 use crate::error::Result;
 use crate::model::shape::Dims;
-use crate::ops::METRICS;
-use serde::{Deserialize, Deserializer, Serialize};
-
-/// Numbers of one finished step. Losses are minibatch means in nats; rates are shares of 1.
-/// Those that the method does not have (`supervised` has only the first three) are NaN.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct StepMetrics {
-    /// Step, counted from 1.
-    pub step: u32,
-    /// E_lab [ s - l_y ].
-    #[serde(deserialize_with = "null_is_nan")]
-    pub loss_supervised: f32,
-    /// Share of the labelled minibatch that D classifies rightly, noise on.
-    #[serde(deserialize_with = "null_is_nan")]
-    pub accuracy_labelled: f32,
-    /// L_D as a whole.
-    #[serde(deserialize_with = "null_is_nan")]
-    pub loss_discriminator: f32,
-    /// E_unl [ -log D(x) ].
-    #[serde(deserialize_with = "null_is_nan")]
-    pub loss_unlabelled: f32,
-    /// E_z [ -log (1 - D(G(z))) ].
-    #[serde(deserialize_with = "null_is_nan")]
-    pub loss_generated: f32,
-    /// Feature matching.
-    #[serde(deserialize_with = "null_is_nan")]
-    pub loss_generator: f32,
-    /// E_unl [ D(x) ].
-    #[serde(deserialize_with = "null_is_nan")]
-    pub d_unlabelled: f32,
-    /// E_z [ D(G(z)) ].
-    #[serde(deserialize_with = "null_is_nan")]
-    pub d_generated: f32,
-    /// Mean entropy of the predictions for unlabelled images.
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub entropy_unlabelled: f32,
-    /// Mean squared distance between the predictions of their two views.
-    #[serde(default = "nan", deserialize_with = "null_is_nan")]
-    pub loss_consistency: f32,
-}
-
-/// Of a run that was begun before the number was recorded.
-fn nan() -> f32 {
-    f32::NAN
-}
-
-impl StepMetrics {
-    /// Whether the losses that are trained on are numbers, and so the parameters after the step: where one of D or G is
-    /// not, its loss is a NaN (`adam.wgsl`). Without a GAN there is no loss of G.
-    pub fn is_finite(&self, gan: bool) -> bool {
-        self.loss_discriminator.is_finite() && (!gan || self.loss_generator.is_finite())
-    }
-
-    /// The numbers in the order of the metrics ring and of `metrics.csv`.
-    pub fn values(&self) -> [f32; METRICS as usize] {
-        [
-            self.loss_supervised,
-            self.accuracy_labelled,
-            self.loss_discriminator,
-            self.loss_unlabelled,
-            self.loss_generated,
-            self.loss_generator,
-            self.d_unlabelled,
-            self.d_generated,
-            self.entropy_unlabelled,
-            self.loss_consistency,
-        ]
-    }
-}
-
-/// JSON has no NaN: it is written as null.
-fn null_is_nan<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f32, D::Error> {
-    Ok(Option::deserialize(d)?.unwrap_or(f32::NAN))
-}
+pub use crate::ops::StepMetrics;
+use crate::ops::null_is_nan;
+use serde::{Deserialize, Serialize};
 
 /// Numbers of one epoch that was evaluated, at its end or where the run ended in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

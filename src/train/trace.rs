@@ -9,11 +9,11 @@ use super::trainer::{Scratch, Trainer};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::gpu::{Gpu, Program, Tensor};
+use crate::layers::Draws;
 use crate::model::shape::{Dims, ModelShape, NetShape};
-use crate::model::spec::LayerOp;
 use crate::nn::Tape;
 use crate::ops::Ops;
-use crate::rng::{self, Counter, streams};
+use crate::rng::{Counter, streams};
 
 /// Trains `step` steps, then records step `step` (from 0) with everything it read and made.
 ///
@@ -125,16 +125,7 @@ async fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer, prefix: &str) 
 
 /// Whether layer `i` gives images, also of a single pixel, and not rows of numbers.
 fn gives_images(net: &NetShape, i: usize) -> bool {
-    use LayerOp::*;
-    let own = |op: &LayerOp| match op {
-        Conv2d { .. } | ConvTranspose2d { .. } | MaxPool2d { .. } | AvgPool2d { .. } | Unflatten { .. } => {
-            Some(true)
-        }
-        Dense { .. } | Flatten {} | GlobalAvgPool {} | MinibatchDiscrimination { .. } => Some(false),
-        // Others leave it as it is.
-        _ => None,
-    };
-    let below = net.layers[..=i].iter().rev().find_map(|layer| own(&layer.op));
+    let below = net.layers[..=i].iter().rev().find_map(|layer| layer.op.gives_images());
     below.unwrap_or(net.name == "discriminator")
 }
 
@@ -198,44 +189,27 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The numbers that noise and dropout layers drew, made again by the same kernels: normals, and the
-    /// factor (0 or 1 / (1 - rate)) of dropout. Of shifts the rows and columns of each image.
+    /// The numbers that layers drew, made again: those of each value by the same kernels.
     async fn draws(&mut self, step: &str, net: &NetShape, tape: &Tape, base: u32) -> Result<()> {
         for (i, x) in tape.inputs.iter().enumerate() {
             let stream = base + i as u32;
-            if let LayerOp::RandomShift { pixels } = net.layers[i].op {
-                let at = Counter { stream, step: self.step };
-                let of = |row: u32| rng::shift(self.seed, at, row, pixels);
-                let values = (0..tape.rows).flat_map(of).map(|v| v as f32).collect();
-                let (name, shape) = (format!("{step}.{}.{i}.shift", net.name), vec![tape.rows as usize, 2]);
-                self.tensors.push(TensorData { name, shape, values });
-                continue;
-            }
-            if let LayerOp::RandomAffine { shift, warp } = net.layers[i].op {
-                let at = Counter { stream, step: self.step };
-                let of = |row: u32| rng::affine(self.seed, at, row, shift.into(), warp.into());
-                let values = (0..tape.rows).flat_map(of).map(|v| v as f32).collect();
-                let (name, shape) = (format!("{step}.{}.{i}.affine", net.name), vec![tape.rows as usize, 6]);
-                self.tensors.push(TensorData { name, shape, values });
-                continue;
-            }
-            let y = self.ops.gpu.tensor("draws", x.rows, x.cols);
-            let mut p = Program::new();
-            let what = match net.layers[i].op {
-                LayerOp::GaussianNoise { sigma } if sigma > 0.0 => {
-                    let zeros = self.ops.gpu.tensor("zeros", x.rows, x.cols);
-                    self.ops.noise(&mut p, "trace", stream, 1.0, &zeros, &y)?;
-                    "noise"
+            let prefix = format!("{step}.{}.{i}", net.name);
+            match net.layers[i].op.draws() {
+                Some(Draws::PerImage { name, count, of }) => {
+                    let at = Counter { stream, step: self.step };
+                    let values = (0..tape.rows).flat_map(|row| of(self.seed, at, row)).collect();
+                    let (name, shape) = (format!("{prefix}.{name}"), vec![tape.rows as usize, count]);
+                    self.tensors.push(TensorData { name, shape, values });
                 }
-                LayerOp::Dropout { rate } if rate > 0.0 => {
-                    let ones = self.ops.gpu.upload("ones", x.rows, x.cols, &vec![1.0f32; x.len()]);
-                    self.ops.dropout(&mut p, "trace", stream, rate, &ones, &y)?;
-                    "dropout"
+                Some(Draws::PerValue { name, record }) => {
+                    let y = self.ops.gpu.tensor("draws", x.rows, x.cols);
+                    let mut p = Program::new();
+                    record(self.ops, &mut p, stream, &y)?;
+                    self.ops.gpu.submit(&p, &[]).await?;
+                    self.push_output(format!("{prefix}.{name}"), &y, net, i).await?;
                 }
-                _ => continue,
-            };
-            self.ops.gpu.submit(&p, &[]).await?;
-            self.push_output(format!("{step}.{}.{i}.{what}", net.name), &y, net, i).await?;
+                None => {}
+            }
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use ssgan::gpu::{Gpu, MAX_TURNS, Tensor};
 use ssgan::ops::{
     Activation, Epilogue, Gemm, GradientIn, Operand, Ops, ProductKind, Right, State, Tile, Tiling,
 };
-use ssgan::reference::dense::{add_bias, matmul, transpose};
-use ssgan::reference::pointwise as twin;
+use ssgan::reference::bias::add_bias;
+use ssgan::reference::dense::{matmul, transpose};
+use ssgan::reference::{leaky_relu, relu, sigmoid, softplus, tanh};
 
 /// All activations.
 pub const ACTIVATIONS: [Activation; 7] = [
@@ -23,11 +24,11 @@ pub const ACTIVATIONS: [Activation; 7] = [
 pub fn activate(act: Activation, x: f64) -> f64 {
     match act {
         Activation::None => x,
-        Activation::Relu | Activation::ReluDropout(_) => twin::relu(x),
-        Activation::LeakyRelu(s) => twin::leaky_relu(x, s.into()),
-        Activation::Softplus => twin::softplus(x),
-        Activation::Sigmoid => twin::sigmoid(x),
-        Activation::Tanh => twin::tanh(x),
+        Activation::Relu | Activation::ReluDropout(_) => relu::relu(x),
+        Activation::LeakyRelu(s) => leaky_relu::leaky_relu(x, s.into()),
+        Activation::Softplus => softplus::softplus(x),
+        Activation::Sigmoid => sigmoid::sigmoid(x),
+        Activation::Tanh => tanh::tanh(x),
     }
 }
 
@@ -35,13 +36,13 @@ pub fn activate(act: Activation, x: f64) -> f64 {
 pub fn slope_at(act: Activation, x: f64) -> f64 {
     match act {
         Activation::None => 1.0,
-        Activation::Relu => twin::relu_grad(x),
-        Activation::LeakyRelu(s) => twin::leaky_relu_grad(x, s.into()),
-        Activation::Softplus => twin::softplus_grad(x),
-        Activation::Sigmoid => twin::sigmoid_grad(x),
-        Activation::Tanh => twin::tanh_grad(x),
+        Activation::Relu => relu::relu_grad(x),
+        Activation::LeakyRelu(s) => leaky_relu::leaky_relu_grad(x, s.into()),
+        Activation::Softplus => softplus::softplus_grad(x),
+        Activation::Sigmoid => sigmoid::sigmoid_grad(x),
+        Activation::Tanh => tanh::tanh_grad(x),
         // Of what was kept; what was dropped is 0, where relu has no slope either.
-        Activation::ReluDropout(kept) => twin::relu_grad(x) / f64::from(kept),
+        Activation::ReluDropout(kept) => relu::relu_grad(x) / f64::from(kept),
     }
 }
 

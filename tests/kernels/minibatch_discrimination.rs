@@ -1,7 +1,7 @@
 //! Minibatch discrimination: inputs stacked in one batch, equal rows, one row.
 
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, run_with, sums, wide};
-use ssgan::ops::{Closeness, Ops, State};
+use ssgan::ops::{MinibatchSizes, Ops, State};
 use ssgan::reference::Group;
 use ssgan::reference::minibatch_discrimination::{Sizes, backward, forward};
 
@@ -15,7 +15,7 @@ fn minibatch_discrimination() {
             (vec![100, 64], 250, 20, 5),
             (vec![65], 3, 67, 16),
         ] {
-            let at = Closeness { features, kernels, dims };
+            let at = MinibatchSizes { features, kernels, dims };
             let mut ops = Ops::new(gpu);
             check(&ops, &groups, at);
             // As on adapters without subgroups of one size.
@@ -25,7 +25,7 @@ fn minibatch_discrimination() {
     });
 }
 
-fn check(ops: &Ops, counts: &[u32], at: Closeness) {
+fn check(ops: &Ops, counts: &[u32], at: MinibatchSizes) {
     let name = format!("minibatch discrimination {counts:?} {at:?}, lanes {:?}", ops.broadcast);
     let gpu = &ops.gpu;
     let rows: u32 = counts.iter().sum();

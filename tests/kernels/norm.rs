@@ -7,7 +7,7 @@ use ssgan::native::BlockOn;
 use ssgan::ops::{Activation, BatchNorm, State};
 use ssgan::reference::assert_nmse;
 use ssgan::reference::batch_norm::{ChannelStats, batch_norm_backward, batch_norm_forward};
-use ssgan::reference::dense::bias_grad;
+use ssgan::reference::bias::bias_grad;
 
 /// (rows before, rows, rows after, columns): chunks of the reduction are of 32 rows, and longer from 2048.
 const GROUPS: [(u32, u32, u32, u32); 9] = [

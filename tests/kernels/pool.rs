@@ -7,7 +7,7 @@ use ssgan::gpu::{Gpu, MAX_TURNS, Program};
 use ssgan::model::shape::{Dims, Window};
 use ssgan::ops::{Activation, Epilogue, Ops, State};
 use ssgan::reference::conv2d::ConvShape;
-use ssgan::reference::pool as twin;
+use ssgan::reference::{avg_pool2d, global_avg_pool, max_pool2d};
 
 /// One geometry: rows, (h, w, c), (kernel, stride), (top, left, bottom, right).
 fn shape(
@@ -109,12 +109,12 @@ fn max(gpu: &Gpu, name: &str, s: &ConvShape, before: &[f32], act: Activation) {
         ops.max_pool2d(p, "test", &at, &tx, (&alone.tensor, None))?;
         ops.max_pool2d_grad(p, "test", &at, (&tdy, &taps.tensor), Some((&tx, act)), &dx.tensor)
     });
-    let (want, places) = twin::max_pool2d(&wide(&x), s);
+    let (want, places) = max_pool2d::max_pool2d(&wide(&x), s);
     let exact: Vec<f32> = want.iter().map(|v| *v as f32).collect();
     assert_eq!(y.read::<f32>(gpu, name), exact, "{name}");
     assert_eq!(alone.read::<f32>(gpu, name), exact, "{name}, values alone");
     assert_eq!(taps.read::<u32>(gpu, name), places, "{name}, places");
-    let want = times(twin::max_pool2d_grad(&wide(&dy), &places, s), &slopes);
+    let want = times(max_pool2d::max_pool2d_grad(&wide(&dy), &places, s), &slopes);
     values(&format!("{name} gradient"), &want, &dx.read(gpu, name), 1e-6);
 }
 
@@ -132,8 +132,8 @@ fn average(gpu: &Gpu, s: &ConvShape, act: Activation) {
         ops.avg_pool2d(p, "test", &at, &tx, &y.tensor)?;
         ops.avg_pool2d_grad(p, "test", &at, &tdy, Some((&tx, act)), &dx.tensor)
     });
-    sums(&name, &twin::avg_pool2d(&wide(&x), s), &y.read(gpu, &name));
-    let want = times(twin::avg_pool2d_grad(&wide(&dy), s), &slopes);
+    sums(&name, &avg_pool2d::avg_pool2d(&wide(&x), s), &y.read(gpu, &name));
+    let want = times(avg_pool2d::avg_pool2d_grad(&wide(&dy), s), &slopes);
     values(&format!("{name} gradient"), &want, &dx.read(gpu, &name), 1e-6);
 }
 
@@ -208,8 +208,13 @@ fn global_average_pooling() {
                 ops.global_avg_pool_grad(p, "test", &tdy, &dx.tensor)
             });
             let (r, px, c) = (rows as usize, pixels as usize, cols as usize);
-            sums(&name, &twin::global_avg_pool(&wide(&x), r, px, c), &y.read(gpu, &name));
-            values(&name, &twin::global_avg_pool_grad(&wide(&dy), r, px, c), &dx.read(gpu, &name), 0.0);
+            sums(&name, &global_avg_pool::global_avg_pool(&wide(&x), r, px, c), &y.read(gpu, &name));
+            values(
+                &name,
+                &global_avg_pool::global_avg_pool_grad(&wide(&dy), r, px, c),
+                &dx.read(gpu, &name),
+                0.0,
+            );
         }
     });
 }

@@ -3,7 +3,9 @@
 use crate::harness::{Output, RTOL, Slack, both_ways, input, numbers, run, values, wide};
 use ssgan::model::shape::Dims;
 use ssgan::ops::{Fill, State};
-use ssgan::reference::{affine, assert_close, minibatch, pointwise as twin, shift};
+use ssgan::reference::dropout::dropout_factors;
+use ssgan::reference::gaussian_noise::gaussian_noise;
+use ssgan::reference::{assert_close, minibatch, random_affine, random_shift};
 use ssgan::rng::{self, Counter};
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
@@ -48,7 +50,7 @@ fn noise() {
             let y = Output::new(gpu, 1, n, Slack::Vec4);
             run(gpu, state(3), |ops, p| ops.noise(p, "test", STREAM, 0.3, &tx, &y.tensor));
             let at = Counter { stream: STREAM, step: 3 };
-            let want = twin::gaussian_noise(&wide(&x), f64::from(0.3f32), SEED, at);
+            let want = gaussian_noise(&wide(&x), f64::from(0.3f32), SEED, at);
             // The sum can cancel.
             values("noise", &want, &y.read(gpu, "noise"), 5e-7);
         }
@@ -65,7 +67,7 @@ fn dropout() {
                 let y = Output::new(gpu, 1, n, Slack::Vec4);
                 run(gpu, state(4), |ops, p| ops.dropout(p, "test", STREAM, rate, &tx, &y.tensor));
                 let at = Counter { stream: STREAM, step: 4 };
-                let factors = twin::dropout_factors(n as usize, rate.into(), SEED, at);
+                let factors = dropout_factors(n as usize, rate.into(), SEED, at);
                 let want: Vec<f64> = factors.iter().zip(&x).map(|(f, x)| f * f64::from(*x)).collect();
                 assert_close(&format!("dropout {rate}"), &want, &y.read::<f32>(gpu, "dropout"), RTOL, 0.0);
             }
@@ -92,11 +94,11 @@ fn random_shift() {
                     ops.random_shift(p, "test", draw, image, true, (&tx, &dx.tensor))
                 });
                 let at = Counter { stream: STREAM, step: 5 };
-                let offsets = shift::offsets(rows as usize, most, SEED, at);
+                let offsets = random_shift::offsets(rows as usize, most, SEED, at);
                 let name = format!("random_shift {rows} {h}x{w}x{c}, {most}");
                 for (out, want) in [
-                    (&y, shift::shift(&wide(&x), image, &offsets)),
-                    (&dx, shift::shift_grad(&wide(&x), image, &offsets)),
+                    (&y, random_shift::shift(&wide(&x), image, &offsets)),
+                    (&dx, random_shift::shift_grad(&wide(&x), image, &offsets)),
                 ] {
                     assert_close(&name, &want, &out.read::<f32>(gpu, &name), 0.0, 0.0);
                 }
@@ -120,13 +122,13 @@ fn random_affine() {
                     ops.random_affine(p, "test", draw, image, true, (&tx, &dx.tensor))
                 });
                 let at = Counter { stream: STREAM, step: 5 };
-                let maps = affine::draw(rows as usize, shift, warp, SEED, at);
+                let maps = random_affine::draw(rows as usize, shift, warp, SEED, at);
                 let name = format!("random_affine {rows} {h}x{w}x{c}, {shift}, {warp}");
                 // Where a pixel is read is rounded at the size of the image, and weights with it.
                 let slack = f64::from(h.max(w)) * 1e-6;
                 for (out, want) in [
-                    (&y, affine::warp(&wide(&x), image, &maps)),
-                    (&dx, affine::warp_grad(&wide(&x), image, &maps)),
+                    (&y, random_affine::warp(&wide(&x), image, &maps)),
+                    (&dx, random_affine::warp_grad(&wide(&x), image, &maps)),
                 ] {
                     assert_close(&name, &want, &out.read::<f32>(gpu, &name), 1e-5, slack);
                 }

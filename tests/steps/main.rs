@@ -10,12 +10,14 @@ use models::{CNN_JOINED, CNN_SEPARATE, DNN, data_set, model};
 use ssgan::data::Dataset;
 use ssgan::error::Result;
 use ssgan::gpu::{AdapterChoice, Gpu};
+use ssgan::layers::{Dropout, GaussianNoise, RandomShift};
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
 use ssgan::native::{self, BlockOn};
 use ssgan::ops::{Product, Tile};
-use ssgan::reference::affine::{Affine, warp};
-use ssgan::reference::{NetParams, Tape, check_close, nmse, shift};
+use ssgan::reference::random_affine::{Affine, warp};
+use ssgan::reference::random_shift::shift;
+use ssgan::reference::{NetParams, Tape, check_close, nmse};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
@@ -343,15 +345,8 @@ fn values<'a>(trace: &'a Checkpoint, name: &str) -> &'a [f32] {
 /// Whether the GPU computes the activation after layer i in the layer's own kernel: then the trace has the
 /// activation's output for both.
 fn fused(net: &NetShape, i: usize) -> bool {
-    use LayerOp::*;
-    let next = net.layers.get(i + 1).map(|l| &l.op);
-    let activation = matches!(next, Some(Relu {} | LeakyRelu { .. } | Softplus {} | Sigmoid {} | Tanh {}));
-    activation
-        && !net.layers[i].feature
-        && matches!(
-            net.layers[i].op,
-            Dense { .. } | Conv2d { .. } | ConvTranspose2d { .. } | BatchNorm { .. }
-        )
+    let activation = net.layers.get(i + 1).is_some_and(|l| l.op.activation().is_some());
+    activation && !net.layers[i].feature && net.layers[i].op.takes_activation()
 }
 
 /// Input, activations and random numbers of one pass through a network.
@@ -367,19 +362,18 @@ fn compare_tape(c: &mut Comparison, net: &NetShape, prefix: &str, tape: &Tape, t
 
 fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], &[f64]), trace: &Checkpoint) {
     match layer.op {
-        LayerOp::GaussianNoise { sigma } => {
+        LayerOp::GaussianNoise(GaussianNoise { sigma }) => {
             let n: Vec<f64> = x.iter().zip(y).map(|(x, y)| (y - x) / f64::from(sigma)).collect();
             c.tensor(prefix, &n, values(trace, &format!("{prefix}.noise")), STEP_TOLERANCE);
         }
-        LayerOp::RandomShift { pixels } => {
+        LayerOp::RandomShift(RandomShift { pixels }) => {
             let got = values(trace, &format!("{prefix}.shift"));
             let offsets: Vec<[i32; 2]> = got.chunks(2).map(|o| [o[0] as i32, o[1] as i32]).collect();
             assert!(offsets.iter().flatten().all(|o| o.unsigned_abs() <= pixels));
-            let shifted: Vec<f32> =
-                shift::shift(x, layer.input, &offsets).into_iter().map(|v| v as f32).collect();
+            let shifted: Vec<f32> = shift(x, layer.input, &offsets).into_iter().map(|v| v as f32).collect();
             c.tensor(prefix, y, &shifted, STEP_TOLERANCE);
         }
-        LayerOp::RandomAffine { .. } => {
+        LayerOp::RandomAffine(_) => {
             let got = values(trace, &format!("{prefix}.affine"));
             let entry = |m: &[f32], i: usize| f64::from(m[i]);
             let map = |m: &[f32]| Affine {
@@ -390,7 +384,7 @@ fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], 
             let moved: Vec<f32> = warp(x, layer.input, &maps).into_iter().map(|v| v as f32).collect();
             c.tensor(prefix, y, &moved, STEP_TOLERANCE);
         }
-        LayerOp::Dropout { rate } => {
+        LayerOp::Dropout(Dropout { rate }) => {
             // What dropped out of a value that is 0 cannot be told from its output.
             let got = values(trace, &format!("{prefix}.dropout"));
             let kept = 1.0 / (1.0 - f64::from(rate));

@@ -4,8 +4,7 @@ use ssgan::data;
 use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
 use ssgan::model::spec::LayerOp;
 use ssgan::reference::conv2d::ConvShape;
-use ssgan::reference::net::Saved;
-use ssgan::reference::pool::max_pool2d;
+use ssgan::reference::max_pool2d::max_pool2d;
 use ssgan::reference::{
     AdamSettings, DiscriminatorLoss, EpsPlacement, FeatureMatching, GanState, GeneratorLoss, Group,
     LossSettings, NetParams, StepSettings, Tape, initialise, step,
@@ -202,12 +201,12 @@ pub fn prefixes(updates: usize) -> Vec<&'static str> {
 
 fn margin(net: &NetShape, tape: &Tape) -> f64 {
     let kinks = net.layers.iter().zip(&tape.activations).flat_map(|(layer, x)| match layer.op {
-        LayerOp::Relu {} | LayerOp::LeakyRelu { .. } => x.iter().map(|v| v.abs()).collect(),
-        LayerOp::MaxPool2d { .. } => leads(layer, x, tape.rows()),
+        LayerOp::Relu(_) | LayerOp::LeakyRelu(_) => x.iter().map(|v| v.abs()).collect(),
+        LayerOp::MaxPool2d(_) => leads(layer, x, tape.rows()),
         _ => vec![],
     });
-    let distances = tape.saved.iter().zip(&net.layers).flat_map(|(saved, layer)| match saved {
-        Saved::Product(product, groups) => apart(product, layer.product_columns() as usize, groups),
+    let distances = tape.saved.iter().zip(&net.layers).flat_map(|(saved, layer)| match layer.op {
+        LayerOp::MinibatchDiscrimination(_) => apart(saved, layer.product_columns() as usize, &tape.groups),
         _ => vec![],
     });
     kinks.chain(distances).fold(f64::INFINITY, f64::min)

@@ -11,7 +11,7 @@ use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
 use crate::app::text::count;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Timer, TimingMode};
+use crate::gpu::{Timer, TimingMode};
 use crate::native::{self, BlockOn};
 use crate::train::{Scratch, Trainer};
 use clap::ValueEnum;

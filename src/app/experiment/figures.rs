@@ -5,7 +5,6 @@ use super::results::{Epoch, Results, RunResult};
 use super::tables::{BASE_LABEL, Effect, effects};
 use crate::app::report::plot::{Dot, Line, Panel};
 use crate::model::shape::{LayerShape, NetShape};
-use crate::model::spec::{LayerOp, NamedPadding, Padding, WeightNorm};
 
 type Value = fn(&Epoch) -> f32;
 
@@ -133,58 +132,11 @@ pub fn blocks(net: &NetShape) -> Vec<Block> {
 }
 
 fn block(layer: &LayerShape) -> Block {
-    let (kind, settings) = match &layer.op {
-        LayerOp::Dense { weight_norm, .. } => ("weights", normalised(*weight_norm).to_string()),
-        LayerOp::Conv2d { kernel, stride, padding, weight_norm, .. } => {
-            ("weights", format!("{}{}", window(*kernel, *stride, *padding), normalised(*weight_norm)))
-        }
-        LayerOp::ConvTranspose2d { kernel, stride, padding, .. } => {
-            ("weights", window(*kernel, *stride, *padding))
-        }
-        LayerOp::BatchNorm { .. } => ("norm", String::new()),
-        LayerOp::GaussianNoise { sigma } => ("noise", format!(" σ {sigma}")),
-        LayerOp::Dropout { rate } => ("noise", format!(" {rate}")),
-        LayerOp::MinibatchDiscrimination { kernels, dims, .. } => {
-            ("weights", format!(" {kernels} kernels of {dims}"))
-        }
-        LayerOp::RandomShift { pixels } => ("noise", format!(" ±{pixels} pixels")),
-        LayerOp::RandomAffine { shift, warp } => ("noise", format!(" ±{shift} pixels, ±{warp}")),
-        LayerOp::LeakyRelu { slope } => ("activation", format!(" {slope}")),
-        LayerOp::MaxPool2d { kernel, stride, padding } | LayerOp::AvgPool2d { kernel, stride, padding } => {
-            ("shape", window(*kernel, stride.unwrap_or(*kernel), *padding))
-        }
-        LayerOp::GlobalAvgPool {} | LayerOp::Flatten {} | LayerOp::Unflatten { .. } => {
-            ("shape", String::new())
-        }
-        LayerOp::Relu {} | LayerOp::Softplus {} | LayerOp::Sigmoid {} | LayerOp::Tanh {} => {
-            ("activation", String::new())
-        }
-    };
     Block {
-        kind,
-        text: format!("{}{settings}", layer.op.name()),
+        kind: layer.op.kind(),
+        text: format!("{}{}", layer.op.name(), layer.op.detail()),
         shape: layer.output.to_string().replace('x', "×"),
         parameters: layer.params().iter().filter(|p| p.trained).map(|p| p.len()).sum(),
         feature: layer.feature,
-    }
-}
-
-fn window(kernel: u32, stride: u32, padding: Padding) -> String {
-    let step = if stride == 1 { String::new() } else { format!(", stride {stride}") };
-    let pad = match padding {
-        Padding::Named(NamedPadding::Same) => ", same".into(),
-        Padding::Named(NamedPadding::Valid) | Padding::Count(0) => String::new(),
-        Padding::Count(n) => format!(", padding {n}"),
-    };
-    format!(" {kernel}×{kernel}{step}{pad}")
-}
-
-fn normalised(weight_norm: WeightNorm) -> &'static str {
-    match weight_norm {
-        WeightNorm::None => "",
-        WeightNorm::Fixed => ", weight norm",
-        WeightNorm::Trained => ", weight norm (scale trained)",
-        WeightNorm::Plain => ", weight norm (scale trained, no data-dependent start)",
-        WeightNorm::Unit => ", weight norm (no data-dependent start)",
     }
 }

@@ -7,6 +7,7 @@ use crate::app::run::tiles;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
+use crate::layers::{Conv2d, ConvTranspose2d, Dense};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims};
 use crate::model::spec::{LayerOp, LayerSpec, ModelSpec, Units};
@@ -188,9 +189,9 @@ fn images(size: Size) -> Result<Dataset> {
 pub fn widened(spec: &ModelSpec, factor: u32) -> ModelSpec {
     let mut spec = spec.clone();
     let widen = |layer: &mut LayerSpec| match &mut layer.op {
-        LayerOp::Dense { units: Units::Count(n), .. }
-        | LayerOp::Conv2d { channels: n, .. }
-        | LayerOp::ConvTranspose2d { channels: n, .. } => *n *= factor,
+        LayerOp::Dense(Dense { units: Units::Count(n), .. })
+        | LayerOp::Conv2d(Conv2d { channels: n, .. })
+        | LayerOp::ConvTranspose2d(ConvTranspose2d { channels: n, .. }) => *n *= factor,
         _ => {}
     };
     let generator = &mut spec.generator.layers;
@@ -266,7 +267,7 @@ mod tests {
         let gpu = crate::native::open(&AdapterChoice::default()).unwrap();
         let (mut spec, _) = model_file::load("dnn").unwrap();
         for layer in spec.discriminator.layers.iter_mut().chain(&mut spec.generator.layers) {
-            if let LayerOp::Dense { units: Units::Count(n), .. } = &mut layer.op {
+            if let LayerOp::Dense(Dense { units: Units::Count(n), .. }) = &mut layer.op {
                 *n = 8;
             }
         }

@@ -95,7 +95,7 @@ pub fn resolve(recipe: Option<&str>, file: Option<&Path>, flags: &Table) -> Resu
     // Method and model decide the defaults of other settings, so they are resolved first.
     let first = layered(RunSettings::defaults(Default::default(), false))?;
     let (spec, model_toml) = model_file::load_with(&first.model, first.generator.as_deref())?;
-    let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d { .. }));
+    let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
     let settings = layered(RunSettings::defaults(first.train.method, convolutional))?;
     validate(&settings)?;
     Ok(Resolved { settings, spec, model_toml })

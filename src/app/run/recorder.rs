@@ -12,9 +12,10 @@ use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, S
 use std::collections::BTreeMap;
 
 /// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
-pub const CSV_COLUMNS: &str = "step,epoch,loss_supervised,accuracy_labelled,loss_discriminator,loss_unlabelled,\
-loss_generated,loss_generator,d_unlabelled,d_generated,entropy_unlabelled,loss_consistency,test_accuracy,test_accuracy_ema,test_loss,\
-validation_accuracy,validation_loss";
+pub fn csv_columns() -> String {
+    let step = StepMetrics::NAMES.join(",");
+    format!("step,epoch,{step},test_accuracy,test_accuracy_ema,test_loss,validation_accuracy,validation_loss")
+}
 
 /// What every checkpoint of a run carries besides the trainer's metadata: the texts that make it
 /// self-contained.
@@ -50,7 +51,7 @@ impl<'a> Recorder<'a> {
         // Of a run that is taken back to before its end, it would state what is no longer so.
         atomic::remove(&run.file("summary.json")?)?;
         let steps_per_epoch = steps_per_epoch.max(1);
-        let mut csv = vec![CSV_COLUMNS.to_string()];
+        let mut csv = vec![csv_columns()];
         let mut jsonl = vec![];
         let timing: Vec<String> =
             std::iter::once(TIMING_COLUMNS.to_string()).chain(history.times.iter().map(timing_row)).collect();

@@ -1,9 +1,8 @@
 //! The products of layers with weights: which there are, and how their operands are read.
 
-use super::net::conv;
+use super::LayerShape;
+use super::windows::conv;
 use crate::gpu::ALIGN;
-use crate::model::shape::{LayerShape, NetShape};
-use crate::model::spec::LayerOp;
 use crate::ops::{Conv, Operand, Product};
 
 /// Channels of an image up to which the data gradient is made window by window.
@@ -39,11 +38,8 @@ pub(super) struct LayerProducts {
 impl LayerProducts {
     /// Those of a layer with weights, on an adapter that binds so many bytes.
     pub fn of(layer: &LayerShape, max_binding: u64) -> Option<LayerProducts> {
-        let taps = match &layer.op {
-            LayerOp::Dense { .. } | LayerOp::MinibatchDiscrimination { .. } => 1,
-            LayerOp::Conv2d { kernel, .. } | LayerOp::ConvTranspose2d { kernel, .. } => kernel * kernel,
-            _ => return None,
-        };
+        layer.op.weights()?;
+        let taps = layer.window.map_or(1, |w| w.kernel * w.kernel);
         let at = conv(layer);
         let (out, c, windows) = match layer.window {
             Some(_) => (at.oc, at.c, at.oh * at.ow),
@@ -71,7 +67,7 @@ impl LayerProducts {
 
 /// The products of a training step on minibatches of `rows`: forward, data gradient, weight gradient of every layer
 /// with weights.
-pub fn products(net: &NetShape, rows: u32, max_binding: u64) -> Vec<Product> {
+pub fn products(layers: &[LayerShape], rows: u32, max_binding: u64) -> Vec<Product> {
     let of = |layer: &LayerShape| {
         let p = LayerProducts::of(layer, max_binding)?;
         let at = conv(layer);
@@ -95,5 +91,5 @@ pub fn products(net: &NetShape, rows: u32, max_binding: u64) -> Vec<Product> {
         };
         Some([product(windows, p.forward), product(back, p.backward), weights])
     };
-    net.layers.iter().filter_map(of).flatten().collect()
+    layers.iter().filter_map(of).flatten().collect()
 }

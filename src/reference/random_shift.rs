@@ -1,7 +1,35 @@
 //! Images moved by whole pixels.
 
+use super::LayerParams;
+use super::twin::{LayerRun, Saved, Twin};
+use crate::layers::RandomShift;
 use crate::model::shape::Dims;
 use crate::rng::{self, Counter};
+
+impl RandomShift {
+    fn offsets(&self, at: &LayerRun<'_>) -> Vec<[i32; 2]> {
+        match at.draws {
+            Some((seed, counter)) => offsets(at.rows(), self.pixels, seed, counter),
+            None => vec![[0, 0]; at.rows()],
+        }
+    }
+}
+
+impl Twin for RandomShift {
+    fn forward(&self, at: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        (shift(x, at.layer.input, &self.offsets(at)), vec![])
+    }
+
+    fn backward(
+        &self,
+        at: &LayerRun<'_>,
+        (_, dy): (&[f64], &[f64]),
+        _: &[f64],
+        _: &mut LayerParams,
+    ) -> Vec<f64> {
+        shift_grad(dy, at.layer.input, &self.offsets(at))
+    }
+}
 
 /// (rows, columns) that image `row` of a stream moves down and right by, each within `-most..=most`.
 pub fn offsets(rows: usize, most: u32, seed: u64, at: Counter) -> Vec<[i32; 2]> {

@@ -1,7 +1,35 @@
 //! Images under random affine maps.
 
+use super::LayerParams;
+use super::twin::{LayerRun, Saved, Twin};
+use crate::layers::RandomAffine;
 use crate::model::shape::Dims;
 use crate::rng::{self, Counter};
+
+impl RandomAffine {
+    fn maps(&self, at: &LayerRun<'_>) -> Vec<Affine> {
+        match at.draws {
+            Some((seed, counter)) => draw(at.rows(), self.shift, self.warp, seed, counter),
+            None => vec![Affine::IDENTITY; at.rows()],
+        }
+    }
+}
+
+impl Twin for RandomAffine {
+    fn forward(&self, at: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        (warp(x, at.layer.input, &self.maps(at)), vec![])
+    }
+
+    fn backward(
+        &self,
+        at: &LayerRun<'_>,
+        (_, dy): (&[f64], &[f64]),
+        _: &[f64],
+        _: &mut LayerParams,
+    ) -> Vec<f64> {
+        warp_grad(dy, at.layer.input, &self.maps(at))
+    }
+}
 
 /// Where a pixel of the result is read: `s(o) = matrix (o - m) + m - shift`, o = (row, column), m the middle.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +110,7 @@ pub fn warp_grad(dy: &[f64], dims: Dims, maps: &[Affine]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::reference::gradient_check::{check_gradient, numbers};
-    use crate::reference::shift;
+    use crate::reference::random_shift::shift;
 
     const DIMS: Dims = Dims { height: 5, width: 4, channels: 2 };
 
@@ -92,7 +120,7 @@ mod tests {
         let by = |shift: [f64; 2]| Affine { shift, ..Affine::IDENTITY };
         assert_eq!(warp(&x, DIMS, &[Affine::IDENTITY; 2]), x);
         let moved = warp(&x, DIMS, &[by([1.0, -2.0]), by([-3.0, 0.0])]);
-        assert_eq!(moved, shift::shift(&x, DIMS, &[[1, -2], [-3, 0]]));
+        assert_eq!(moved, shift(&x, DIMS, &[[1, -2], [-3, 0]]));
     }
 
     #[test]

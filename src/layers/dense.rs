@@ -1,0 +1,73 @@
+//! Dense layers.
+
+use super::settings::yes;
+use super::{Backward, Forward, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
+use crate::error::Result;
+use crate::gpu::{Program, Tensor};
+use crate::shape::{DataShape, Dims, Window};
+use serde::{Deserialize, Serialize};
+
+/// y = x W^T + b.  x `[rows, in]`, W `[units, in]`, b `[units]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Outputs.
+    pub units: Units,
+    /// Adds b.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// Weight normalisation.
+    #[serde(default)]
+    pub weight_norm: WeightNorm,
+    /// Initial weights.
+    #[serde(default)]
+    pub init: Init,
+}
+
+impl Layer for Dense {
+    fn shape(&self, input: Dims, data: DataShape) -> std::result::Result<(Dims, Option<Window>), String> {
+        let n = match self.units {
+            Units::Count(n) => n,
+            Units::Named(NamedUnits::Classes) => data.classes,
+            Units::Named(NamedUnits::Pixels) => data.image.len(),
+        };
+        if n == 0 {
+            return Err("units must be at least 1".into());
+        }
+        input.must_be_flat()?;
+        Ok((Dims::flat(n), None))
+    }
+
+    fn gives_images(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn weights(&self) -> Option<Weights> {
+        let Dense { init, weight_norm: norm, bias, .. } = *self;
+        Some(Weights { init, norm, bias, transposed: false })
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
+    }
+
+    fn takes_derivative(&self) -> bool {
+        true
+    }
+
+    fn kind(&self) -> &'static str {
+        "weights"
+    }
+
+    fn detail(&self) -> String {
+        self.weight_norm.detail().into()
+    }
+
+    fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
+        f.affine(p)
+    }
+
+    fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
+        b.affine(p)
+    }
+}
