@@ -23,6 +23,13 @@ macro_rules! step_metrics {
             /// the constant of `shaders/common/state.wgsl`.
             pub const NAMES: &[&str] = &[$(stringify!($name)),*];
 
+            /// Step `step` with numbers in their order; NaN for those that are missing at the end.
+            pub fn new(step: u32, values: impl IntoIterator<Item = f32>) -> StepMetrics {
+                let mut values = values.into_iter();
+                $(let $name = values.next().unwrap_or(f32::NAN);)*
+                StepMetrics { step, $($name),* }
+            }
+
             /// The numbers in their order.
             pub fn values(&self) -> [f32; METRICS as usize] {
                 [$(self.$name),*]

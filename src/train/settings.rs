@@ -178,7 +178,7 @@ settings! { |method, convolutional|
     label_seed: u64 = 1, Setting::new(DATA, SEED).placeholder("SEED");
     /// Initial weights, noise, latent vectors, order of the data.
     seed: u64 = 1, Setting::new(TRAINING, SEED).placeholder("SEED");
-    /// Passes over the unlabelled images (ssl) or the labelled training images (supervised).
+    /// Passes over the unlabelled images (ssl) or the labelled training images (supervised: in whole minibatches, so three of 32 draw 96 images of 70).
     epochs: u32 = match (method, convolutional) {
         (Method::Ssl, _) => 10,
         (Method::Supervised, true) => 100,

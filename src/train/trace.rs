@@ -1,6 +1,7 @@
 //! One training step as named tensors, enough to replay it elsewhere; docs/trace.md lists the names.
 
 use super::checkpoint::{Checkpoint, TensorData};
+use super::event::StepMetrics;
 use super::export::{export_arena, export_net};
 use super::gan::{DStep, GStep, Pass, Trained};
 use super::settings::Settings;
@@ -82,15 +83,10 @@ impl Trainer {
         }
         let metrics: Vec<f32> = gpu.read(&self.gan.metrics).await?;
         let row = &metrics[(self.state(step).slot * crate::ops::METRICS) as usize..];
-        for (i, name) in
-            [(0, "supervised"), (2, "discriminator"), (3, "unlabelled"), (4, "generated"), (5, "generator")]
-        {
-            if i < 3 || self.gan.g_step.is_some() {
-                tensors.push(TensorData {
-                    name: format!("loss.{name}"),
-                    shape: vec![],
-                    values: vec![row[i]],
-                });
+        for (name, &value) in StepMetrics::NAMES.iter().zip(row).filter(|(name, _)| self.has_metric(name)) {
+            // That of consistency is a part of the discriminator's.
+            if let Some(of) = name.strip_prefix("loss_").filter(|of| *of != "consistency") {
+                tensors.push(TensorData { name: format!("loss.{of}"), shape: vec![], values: vec![value] });
             }
         }
         let (ops, model) = (&self.ops, &self.model);

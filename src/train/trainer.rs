@@ -441,25 +441,18 @@ impl Trainer {
 
     /// The numbers of step `step` (from 1) from those of its row in the ring; of those that the method does not have, NaN.
     pub(super) fn metrics_of(&self, step: u32, value: impl Fn(usize) -> f32) -> StepMetrics {
-        step_metrics(step, value, &self.settings)
+        let names = StepMetrics::NAMES.iter().enumerate();
+        let values = names.map(|(i, name)| if self.has_metric(name) { value(i) } else { f32::NAN });
+        StepMetrics::new(step, values)
     }
-}
 
-fn step_metrics(step: u32, value: impl Fn(usize) -> f32, settings: &Settings) -> StepMetrics {
-    let ssl = settings.method == Method::Ssl;
-    let gan = |i| if ssl { value(i) } else { f32::NAN };
-    let twice = ssl && settings.consistency_weight > 0.0;
-    StepMetrics {
-        step,
-        loss_supervised: value(0),
-        accuracy_labelled: value(1),
-        loss_discriminator: value(2),
-        loss_unlabelled: gan(3),
-        loss_generated: gan(4),
-        loss_generator: gan(5),
-        d_unlabelled: gan(6),
-        d_generated: gan(7),
-        entropy_unlabelled: gan(8),
-        loss_consistency: if twice { value(9) } else { f32::NAN },
+    /// Whether the method has a number of [`StepMetrics::NAMES`].
+    pub(super) fn has_metric(&self, name: &str) -> bool {
+        let ssl = self.settings.method == Method::Ssl;
+        match name {
+            "loss_supervised" | "accuracy_labelled" | "loss_discriminator" => true,
+            "loss_consistency" => ssl && self.settings.consistency_weight > 0.0,
+            _ => ssl,
+        }
     }
 }
