@@ -1,6 +1,36 @@
 //! `ssgan` trains a classifier from very few labels on any GPU: the semi-supervised GAN of Salimans et al.
 //! 2016, every forward and backward pass a WGSL compute shader dispatched through wgpu.
 //!
+//! A model is trained on arrays in memory, step by step, and then classifies images:
+//!
+//! ```no_run
+//! # #[cfg(feature = "native")]
+//! # fn example(data: ssgan::data::Dataset, images: &[u8]) -> ssgan::Result<()> {
+//! use ssgan::native::{self, BlockOn};
+//! use ssgan::train::settings::{Method, Settings};
+//! use ssgan::train::{Trainer, classify};
+//!
+//! let (text, spec) = ssgan::model::parse::built_in("cnn").expect("comes with the crate");
+//! let model = ssgan::model::parse::check(&spec?, text, "cnn", data.shape)?;
+//! let gpu = native::open(&Default::default())?;
+//! let settings = Settings::defaults(Method::Ssl, true);
+//! let mut trainer = Trainer::new(&gpu, &model, &settings, &data).block_on()?;
+//! trainer.initialise().block_on()?;
+//! for _ in 0..trainer.steps() {
+//!     for step in trainer.step().block_on()? {
+//!         println!("step {}: L_D = {:.3}", step.step, step.loss_discriminator);
+//!     }
+//! }
+//! let checkpoint = trainer.snapshot(settings.epochs).block_on()?;
+//! // Ten logits for each image, of which the largest is that of its class.
+//! let logits = classify(&gpu, &model, &checkpoint, images, false).block_on()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/` has this in whole, an observer of one's own with early stopping, a model built in code, and one kernel whose
+//! output is read. [`train::run`] is a whole run with its evaluations and snapshots.
+//!
 //! The engine works on arrays in memory; it opens no file and no connection:
 //!
 //! ```text

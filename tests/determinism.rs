@@ -11,7 +11,7 @@ use ssgan::native::{self, BlockOn};
 use ssgan::rng::{self, Counter};
 use ssgan::train::event::{Event, Observer};
 use ssgan::train::settings::{DiscriminatorUpdates, GeneratorLoss, Method, Settings};
-use ssgan::train::{Scratch, Stop, Tiles, Trainer, Weights, run};
+use ssgan::train::{Scratch, Stop, Tiles, Trainer, Weights, classify, run};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -152,6 +152,17 @@ fn sharing_memory_changes_nothing() {
             }
             trainer.scratch().poison(&gpu);
             let evaluation = trainer.evaluate(Weights::Averaged).block_on().unwrap();
+            // The classes that the images get one by one are those that were counted.
+            let saved = trainer.snapshot(1).block_on().unwrap();
+            let logits = classify(&gpu, &model, &saved, &data.test.images, true).block_on().unwrap();
+            let rows = logits.chunks(model.data.classes as usize);
+            let largest =
+                |row: &[f32]| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+            let mut confusion = vec![vec![0; model.data.classes as usize]; model.data.classes as usize];
+            for (label, row) in data.test.labels.iter().zip(rows) {
+                confusion[usize::from(*label)][largest(row)] += 1;
+            }
+            assert_eq!(confusion, evaluation.confusion, "{name}");
             let file = dir.path().join("checkpoint.safetensors");
             save(&trainer.snapshot(1).block_on().unwrap(), &file).unwrap();
             (sha256(&file), evaluation)

@@ -56,7 +56,18 @@ impl Dataset {
     /// # Errors
     /// [`Error::Data`] if a split is empty, pixels and labels disagree in number, or a label is not below K.
     pub fn new(name: impl Into<String>, shape: DataShape, train: Split, test: Split) -> Result<Dataset> {
-        for (what, split) in [("training", &train), ("test", &test)] {
+        let data = Dataset { name: name.into(), shape, train, test, fingerprint: String::new() };
+        data.check()?;
+        Ok(Dataset { fingerprint: fingerprint(shape, [&data.train, &data.test]), ..data })
+    }
+
+    /// Whether the parts fit together, which anybody may have changed.
+    ///
+    /// # Errors
+    /// As [`Dataset::new`].
+    pub fn check(&self) -> Result<()> {
+        let shape = self.shape;
+        for (what, split) in [("training", &self.train), ("test", &self.test)] {
             let fail = |reason: String| Err(Error::Data(format!("{what} set: {reason}")));
             let pixels = split.labels.len() as u64 * u64::from(shape.image.len());
             if split.is_empty() || shape.image.is_empty() {
@@ -66,14 +77,11 @@ impl Dataset {
                 return fail(format!("{} bytes of pixels where {pixels} are needed", split.images.len()));
             }
             if let Some(l) = split.labels.iter().find(|&&l| u32::from(l) >= shape.classes) {
-                return fail(format!(
-                    "label {l}, but the classes are 0 to {}",
-                    shape.classes.saturating_sub(1)
-                ));
+                let last = shape.classes.saturating_sub(1);
+                return fail(format!("label {l}, but the classes are 0 to {last}"));
             }
         }
-        let fingerprint = fingerprint(shape, [&train, &test]);
-        Ok(Dataset { name: name.into(), shape, train, test, fingerprint })
+        Ok(())
     }
 }
 
@@ -106,6 +114,17 @@ mod tests {
         assert_eq!(tiny(0).unwrap().fingerprint, tiny(0).unwrap().fingerprint);
         assert_ne!(tiny(0).unwrap().fingerprint, tiny(1).unwrap().fingerprint);
         assert_eq!(tiny(0).unwrap().fingerprint.len(), 64);
+    }
+
+    /// What was put together rightly may have been taken apart since.
+    #[test]
+    fn parts_that_no_longer_fit_are_refused() {
+        let mut data = tiny(0).unwrap();
+        data.test.labels[0] = 7;
+        assert!(data.check().is_err_and(|e| e.to_string().contains("test set: label 7")));
+        let mut data = tiny(0).unwrap();
+        data.train.images.pop();
+        assert!(data.check().is_err_and(|e| e.to_string().contains("training set: 1 bytes")));
     }
 
     #[test]

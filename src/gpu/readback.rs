@@ -32,7 +32,7 @@ impl Readback {
     }
 
     pub(super) fn copy_from(&self, encoder: &mut wgpu::CommandEncoder, source: &Tensor) {
-        debug_assert!(!source.block.is_shared());
+        assert!(!source.block.is_shared());
         encoder.copy_buffer_to_buffer(source.block.buffer(), source.offset, &self.buffer, 0, source.bytes());
     }
 

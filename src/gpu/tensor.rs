@@ -42,19 +42,19 @@ impl Tensor {
 
     /// The first `rows` rows.
     pub fn head(&self, rows: u32) -> Tensor {
-        debug_assert!(rows <= self.rows);
+        assert!(rows <= self.rows);
         Tensor { rows, ..self.clone() }
     }
 
     /// The same values with another number of columns.
     pub fn reshape(&self, rows: u32, cols: u32) -> Tensor {
-        debug_assert_eq!(rows as usize * cols as usize, self.len());
+        assert_eq!(rows as usize * cols as usize, self.len());
         Tensor { rows, cols, ..self.clone() }
     }
 
     /// `[rows, cols]` at `start` values (a multiple of [`ALIGN`]) of this tensor's buffer.
     pub fn part(&self, start: usize, rows: u32, cols: u32) -> Tensor {
-        debug_assert_eq!(start % ALIGN, 0);
+        assert_eq!(start % ALIGN, 0);
         Tensor { block: self.block.clone(), offset: self.offset + start as u64 * 4, rows, cols }
     }
 
@@ -98,7 +98,7 @@ impl Gpu {
     /// Replaces a tensor's contents before the next submit.
     pub fn write<T: bytemuck::Pod>(&self, t: &Tensor, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
-        debug_assert!(bytes.len() as u64 <= t.bytes() && !t.block.is_shared());
+        assert!(bytes.len() as u64 <= t.bytes() && !t.block.is_shared());
         // 16 MiB at a time bounds the staging memory that wgpu allocates per call.
         for (i, part) in bytes.chunks(1 << 24).enumerate() {
             self.queue.write_buffer(t.block.buffer(), t.offset + ((i as u64) << 24), part);

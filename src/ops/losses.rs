@@ -55,10 +55,10 @@ impl Ops {
         (row_stats, first): (&Tensor, u32),
     ) -> Result<()> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
-        debug_assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
+        assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
         let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
         let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
-        debug_assert!(row_stats.cols == 4 && first + logits.rows <= row_stats.rows);
+        assert!(row_stats.cols == 4 && first + logits.rows <= row_stats.rows);
         let call = Call::new("head", "losses")
             .bind("logits", logits)
             .bind("labels", labels)

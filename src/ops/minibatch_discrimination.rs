@@ -33,7 +33,7 @@ impl Ops {
         m: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
-        debug_assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
+        assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
         let call = Call::new("minibatch_discrimination", layer)
             .bind("m", m)
             .bind("y", y)
@@ -54,7 +54,7 @@ impl Ops {
         (m, dy): (&Tensor, &Tensor),
         dm: &Tensor,
     ) -> Result<()> {
-        debug_assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
+        assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
         let call = Call::new("minibatch_discrimination_grad", layer)
             .bind("m", m)
             .bind("dy", dy)
@@ -103,7 +103,7 @@ impl Ops {
         x: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
-        debug_assert!(x.rows == y.rows);
+        assert!(x.rows == y.rows);
         let columns = x.cols.min(y.cols);
         let values = u64::from(y.rows) * u64::from(columns);
         let call = Call::new("copy_columns", layer)

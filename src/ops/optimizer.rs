@@ -56,7 +56,7 @@ impl Ops {
             Update::Discriminator(i) => ("discriminator", i),
             Update::Generator => ("generator", 3),
         };
-        debug_assert!(role < 4);
+        assert!(role < 4);
         let mut call = Call::new("adam", label)
             .define("ROLE", role)
             .define("INSIDE", u32::from(adam.inside))

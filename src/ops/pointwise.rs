@@ -70,7 +70,7 @@ impl Ops {
         x: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
-        debug_assert_eq!(x.len(), y.len());
+        assert_eq!(x.len(), y.len());
         let call = Call::new("activation", layer)
             .define("ACT", act.number())
             .bind("x", x)
@@ -94,7 +94,7 @@ impl Ops {
         dy: &Tensor,
         dx: &Tensor,
     ) -> Result<()> {
-        debug_assert!(y.len() >= dy.len() && dy.len() == dx.len());
+        assert!(y.len() >= dy.len() && dy.len() == dx.len());
         let y = y.head(dy.rows.min(y.rows));
         let call = Call::new("activation_grad", layer)
             .define("ACT", act.number())
@@ -120,7 +120,7 @@ impl Ops {
         x: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
-        debug_assert_eq!(x.len(), y.len());
+        assert_eq!(x.len(), y.len());
         let call = Call::new("noise", layer)
             .bind("state", &self.state)
             .bind("x", x)
@@ -145,7 +145,7 @@ impl Ops {
         x: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
-        debug_assert_eq!(x.len(), y.len());
+        assert_eq!(x.len(), y.len());
         let call = Call::new("dropout", layer)
             .bind("state", &self.state)
             .bind("x", x)
@@ -212,7 +212,7 @@ impl Ops {
         turns: u32,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
-        debug_assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
+        assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
         let lines = y.len() as u64 / u64::from(image.width * image.channels);
         let length = ((MAX_TURNS - 1) / turns).clamp(1, image.width);
         let parts = image.width.div_ceil(length);
@@ -257,7 +257,7 @@ impl Ops {
     /// # Errors
     /// As [`Program::dispatch`].
     pub fn copy(&self, p: &mut Program, layer: &str, x: &Tensor, out: &Tensor, correct: bool) -> Result<()> {
-        debug_assert_eq!(x.len(), out.len());
+        assert_eq!(x.len(), out.len());
         let mut call = Call::new("copy", layer)
             .define("CORRECT", u32::from(correct))
             .bind("x", x)

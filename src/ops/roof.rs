@@ -13,7 +13,7 @@ impl Ops {
     /// # Errors
     /// As [`Program::dispatch`].
     pub fn roof_copy(&self, p: &mut Program, per: u32, x: &Tensor, y: &Tensor) -> Result<()> {
-        debug_assert_eq!(x.len(), y.len());
+        assert_eq!(x.len(), y.len());
         let call = Call::new("roof_copy", "roof")
             .define("PER", per)
             .bind("x", x)
@@ -33,7 +33,7 @@ impl Ops {
         (a, b): (f32, f32),
         y: &Tensor,
     ) -> Result<()> {
-        debug_assert_eq!(y.cols, 4);
+        assert_eq!(y.cols, 4);
         let call = Call::new("roof_fma", "roof")
             .define("ACC", chains)
             .bind("y", y)

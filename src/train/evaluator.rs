@@ -54,6 +54,27 @@ pub struct SplitEvaluator {
     confusion: Tensor,
 }
 
+/// The recorded logits of so many images.
+#[derive(Debug)]
+struct Chunk {
+    rows: u32,
+    program: Program,
+    /// Bytes, four a word.
+    images: Tensor,
+    /// `[rows, K]`
+    logits: Tensor,
+}
+
+impl Chunk {
+    async fn run(&self, gpu: &Gpu, bytes: &[u8]) -> Result<Vec<f32>> {
+        let mut words = bytes.to_vec();
+        words.resize(self.images.len() * 4, 0);
+        gpu.write(&self.images, &words);
+        gpu.submit(&self.program, &[]).await?;
+        gpu.read(&self.logits).await
+    }
+}
+
 impl SplitEvaluator {
     /// Bytes that its scratch tensors take in a pool of their own.
     pub fn scratch_bytes(&self) -> u64 {
@@ -104,6 +125,50 @@ impl Evaluator {
         Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })
     }
 
+    /// Logits `N x K` of `images`, bytes `N x H x W x C`. `state` gives the averages' correction.
+    ///
+    /// # Errors
+    /// As [`Net::forward`]; [`crate::error::Error::Gpu`] if the device failed.
+    pub async fn logits(&self, ops: &Ops, images: &[u8], state: State, weights: Weights) -> Result<Vec<f32>> {
+        let (gpu, pixels) = (&ops.gpu, self.net.shape.input.len());
+        gpu.write(&ops.state, &[state]);
+        gpu.submit(self.parameters(weights), &[]).await?;
+        let count = images.len() / pixels as usize;
+        let most = self.net.rows_that_fit(gpu, ROWS.min(count as u32)).max(1);
+        let mut all = Vec::with_capacity(count * self.classes as usize);
+        let mut recorded: Option<Chunk> = None;
+        for bytes in images.chunks((most * pixels) as usize) {
+            let rows = bytes.len() as u32 / pixels;
+            let chunk = match recorded.take().filter(|chunk| chunk.rows == rows) {
+                Some(chunk) => chunk,
+                None => self.chunk(ops, rows)?,
+            };
+            all.extend(chunk.run(gpu, bytes).await?);
+            recorded = Some(chunk);
+        }
+        Ok(all)
+    }
+
+    /// Records the logits of `rows` images.
+    fn chunk(&self, ops: &Ops, rows: u32) -> Result<Chunk> {
+        let (gpu, pixels) = (&ops.gpu, self.net.shape.input.len());
+        let images = gpu.vector("images", (rows * pixels).div_ceil(4));
+        let logits = gpu.tensor("logits", rows, self.classes);
+        let mut program = Program::sharing();
+        let x = program.scratch(gpu, "classified images", rows, pixels);
+        ops.gather_images(&mut program, (&images, rows), None, &x, (0, rows))?;
+        let tape = self.net.forward(ops, &mut program, &x, &Mode::Eval, self.net.shape.layers.len())?;
+        let output = tape.outputs.last().expect("a checked network has layers");
+        ops.copy(&mut program, "logits", output, &logits, false)?;
+        program.plan(gpu, &mut Pool::default());
+        Ok(Chunk { rows, program, images, logits })
+    }
+
+    /// What copies these parameters to where they are evaluated.
+    fn parameters(&self, weights: Weights) -> &Program {
+        if weights == Weights::Raw { &self.raw } else { &self.averaged }
+    }
+
     /// Evaluates `split`; `None` if `stop` asked to leave before that was done. `state` gives the averages' correction.
     ///
     /// # Errors
@@ -119,7 +184,7 @@ impl Evaluator {
         let gpu: &Gpu = &ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
         gpu.write(&ops.state, &[state]);
-        gpu.submit(if weights == Weights::Raw { &self.raw } else { &self.averaged }, &[]).await?;
+        gpu.submit(self.parameters(weights), &[]).await?;
         for first in (0..split.count).step_by(split.rows as usize) {
             if stop.leaves_evaluation() {
                 return Ok(None);

@@ -25,26 +25,64 @@ pub async fn evaluate(
     data: &Dataset,
     averaged: bool,
 ) -> Result<Evaluation> {
-    let ops = Ops::checked(gpu).await?;
-    let d = saved_net(&ops, &model.discriminator, checkpoint)?;
-    let layout = &d.params.layout;
-    let average = gpu.vector("average", layout.trained as u32);
-    let mut state = State::default();
-    if averaged {
-        finite(checkpoint, "average.discriminator")?;
-        import_arena(gpu, layout, &average, true, "average.discriminator", "", checkpoint)?;
-        let scale = checkpoint.meta("average_scale")?;
-        state.ema_scale = scale.parse().map_err(|_| Error::Checkpoint {
-            path: Default::default(),
-            reason: format!("average_scale {scale:?} is not a number"),
-        })?;
-    }
-    let evaluator = Evaluator::new(&ops, &model.discriminator, &d.params, &average)?;
+    let Saved { ops, evaluator, state, weights } = Saved::new(gpu, model, checkpoint, averaged).await?;
     let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
     let split = evaluator.split(&ops, &test, &mut Pool::default())?;
-    let weights = if averaged { Weights::Averaged } else { Weights::Raw };
     let whole = evaluator.run(&ops, &split, state, weights, &Stop::new()).await?;
     Ok(whole.expect("nothing stops it"))
+}
+
+/// What a checkpoint's discriminator makes of `images` (bytes, `N x H x W x C`): logits `N x K`, of which the largest is that
+/// of the image's class; `averaged` as in [`evaluate`].
+///
+/// # Errors
+/// [`Error::Data`] for bytes that are no whole number of images; else as [`evaluate`].
+pub async fn classify(
+    gpu: &Gpu,
+    model: &ModelShape,
+    checkpoint: &Checkpoint,
+    images: &[u8],
+    averaged: bool,
+) -> Result<Vec<f32>> {
+    let image = model.data.image;
+    if !images.len().is_multiple_of(image.len() as usize) {
+        let (have, size) = (images.len(), image.len());
+        return Err(Error::Data(format!(
+            "{have} bytes are no whole number of images {image} of {size} bytes"
+        )));
+    }
+    let Saved { ops, evaluator, state, weights } = Saved::new(gpu, model, checkpoint, averaged).await?;
+    evaluator.logits(&ops, images, state, weights).await
+}
+
+/// A checkpoint's discriminator, ready to be evaluated.
+struct Saved {
+    ops: Ops,
+    evaluator: Evaluator,
+    state: State,
+    weights: Weights,
+}
+
+impl Saved {
+    async fn new(gpu: &Gpu, model: &ModelShape, checkpoint: &Checkpoint, averaged: bool) -> Result<Saved> {
+        let ops = Ops::checked(gpu).await?;
+        let d = saved_net(&ops, &model.discriminator, checkpoint)?;
+        let layout = &d.params.layout;
+        let average = gpu.vector("average", layout.trained as u32);
+        let mut state = State::default();
+        if averaged {
+            finite(checkpoint, "average.discriminator")?;
+            import_arena(gpu, layout, &average, true, "average.discriminator", "", checkpoint)?;
+            let scale = checkpoint.meta("average_scale")?;
+            state.ema_scale = scale.parse().map_err(|_| Error::Checkpoint {
+                path: Default::default(),
+                reason: format!("average_scale {scale:?} is not a number"),
+            })?;
+        }
+        let evaluator = Evaluator::new(&ops, &model.discriminator, &d.params, &average)?;
+        let weights = if averaged { Weights::Averaged } else { Weights::Raw };
+        Ok(Saved { ops, evaluator, state, weights })
+    }
 }
 
 /// `count` images of a checkpoint's generator, NHWC values in 0..1.

@@ -5,6 +5,7 @@ use super::settings::{Method, Settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::model::shape::ModelShape;
+use crate::shape::DataShape;
 
 /// Numbers of training images, by what they are used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +24,20 @@ impl Roles {
     /// Checks the settings, also against the model and the data, and chooses the images.
     ///
     /// # Errors
-    /// [`Error::Usage`] for settings that do not fit.
+    /// [`Error::Usage`] for settings, or a model, that do not fit; [`Error::Data`] for a data set that does not fit together.
     pub fn new(model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Roles> {
         settings.validate()?;
+        data.check()?;
+        if model.data != data.shape {
+            let of = |shape: DataShape| format!("images {} of {} classes", shape.image, shape.classes);
+            return Err(Error::Usage(format!(
+                "the model {} was made for {}, and {} has {}: infer its shapes for these data",
+                model.name,
+                of(model.data),
+                data.name,
+                of(data.shape)
+            )));
+        }
         let ssl = settings.method == Method::Ssl;
         let all = data.train.len() as u32;
         let unlabelled = match settings.unlabelled.filter(|_| ssl) {

@@ -392,7 +392,11 @@ fn restore(
         match tried {
             Ok((c, known)) => {
                 let step = known.steps.len();
-                progress.note(&format!("going on after step {step}, from {}", path.display()));
+                let path = path.display();
+                progress.note(&match step < trainer.steps() as usize {
+                    true => format!("going on after step {step}, from {path}"),
+                    false => format!("step {step} was the run's last: nothing is left to train, from {path}"),
+                });
                 warn_of_changes(trainer, &c, progress);
                 return Ok(Some(known));
             }

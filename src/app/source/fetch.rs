@@ -87,8 +87,8 @@ fn ensure_in(
         };
         let Some(agent) = agent else {
             return Err(Error::Data(format!(
-                "{problem}, and --offline forbids to download it: run `ssgan data fetch --dataset {}` where \
-                 there is a network, or give a folder that has the files by --data-dir",
+                "{problem} (--offline): run `ssgan data fetch --dataset {}` with a network, or name a folder with \
+                 --data-dir",
                 source.name
             )));
         };

@@ -24,10 +24,7 @@ impl ProductKind {
 
     /// That of a product with packed weights `[k, n]`, any number of rows.
     pub fn with_weights(a: Operand, k: u32, n: u32) -> ProductKind {
-        debug_assert!(
-            a != Operand::Columns,
-            "weights are right operands of rows, windows and scattered gradients"
-        );
+        assert!(a != Operand::Columns, "weights are right operands of rows, windows and scattered gradients");
         ProductKind { a, n, inner: k }
     }
 }
