@@ -261,6 +261,10 @@ fn more_epochs() {
         let out = b.run(&format!("train --resume {run} --epochs 9"));
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(out.status.code() == Some(2) && said.contains("use 10 or more"), "{said}");
+        // Those after it would be of another schedule.
+        let out = b.run(&format!("train --resume {run}/checkpoints/epoch-01.safetensors --epochs 12"));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(2) && said.contains("--from"), "{said}");
         assert_eq!(config(run), config("full"));
     }
     b.good(&format!("train {SSL} --out falling --max-steps {EPOCH}"));

@@ -6,8 +6,7 @@ use serde_json::ser::Formatter;
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Largest metrics file, profile, picture and checkpoint's head that is read, in bytes. A step of `metrics.jsonl` has about
-/// 350: this is enough for 700,000 steps.
+/// Largest profile, picture and checkpoint's head that is read, in bytes.
 pub const MAX_RECORD: u64 = 256 << 20;
 
 /// Reads a UTF-8 text file of at most [`MAX_BYTES`].

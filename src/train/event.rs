@@ -126,7 +126,7 @@ pub struct Summary {
     pub test_accuracy: f32,
     /// Test accuracy, averaged parameters.
     pub test_accuracy_ema: f32,
-    /// Seconds of training, evaluation and saving not counted; nor steps between an evaluation and an interruption.
+    /// Seconds of training, evaluation and saving not counted.
     pub seconds: f64,
     /// Mean milliseconds per step.
     pub ms_per_step: f64,

@@ -109,8 +109,20 @@ impl MetricSums {
 
 impl Run<'_> {
     async fn step(&mut self) -> Result<()> {
-        let finished = self.trainer.step().await?;
-        self.tell(&finished)
+        let finished = self.trainer.step().await;
+        self.tell_of(finished)
+    }
+
+    /// What finished is told whatever failed after it.
+    fn tell_of(&mut self, finished: Result<Vec<StepMetrics>>) -> Result<()> {
+        match finished {
+            Ok(finished) => self.tell(&finished),
+            Err(e) => {
+                let before = self.trainer.take_finished();
+                self.tell(&before)?;
+                Err(e)
+            }
+        }
     }
 
     /// What the steps gave, to the observer first.
@@ -132,8 +144,8 @@ impl Run<'_> {
     }
 
     async fn finish_steps(&mut self) -> Result<()> {
-        let finished = self.trainer.finish_steps().await?;
-        self.tell(&finished)
+        let finished = self.trainer.finish_steps().await;
+        self.tell_of(finished)
     }
 
     fn evaluation_is_due(&self) -> bool {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
-use crate::ops::{Product, Tile, Tiling, tune};
+use crate::ops::{Ops, Product, Tile, Tiling, tune};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +105,8 @@ impl Tiles {
         (tune, memory): (Tune, &dyn Memory),
         mut before: impl FnMut(u32) -> Result<()>,
     ) -> Result<(Tiles, Measured)> {
+        // No tile is tried on a device that computes wrongly.
+        Ops::checked(gpu).await?;
         let mut measured = Measured { products: 0, changed: 0 };
         let table = Tiling::for_gpu(gpu);
         let mut tiles = BTreeMap::new();

@@ -67,6 +67,8 @@ pub(super) struct Progress {
     flight: VecDeque<(u32, Submission)>,
     /// Readbacks under way of the numbers of the steps `from..to`.
     readbacks: VecDeque<(u32, u32, Readback)>,
+    /// Numbers that were read back and not given yet.
+    finished: Vec<StepMetrics>,
     /// Staging buffers of the metrics ring that are not in use.
     spare: Vec<Readback>,
     /// When the steps began that were not waited for.
@@ -199,11 +201,10 @@ impl Trainer {
         let gpu = self.ops.gpu.clone();
         let t = self.progress.submitted;
         self.progress.begun.get_or_insert_with(|| (gpu.now(), t));
-        let mut finished = vec![];
         if self.progress.flight.len() >= IN_FLIGHT {
             let (done, submission) = self.progress.flight.pop_front().expect("not empty");
             gpu.wait(submission).await?;
-            finished = self.read_back(done + 1).await?;
+            self.read_back(done + 1).await?;
         }
         gpu.write(&self.ops.state, &[self.state(t)]);
         let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);
@@ -220,7 +221,12 @@ impl Trainer {
         };
         self.progress.flight.push_back((t, submission));
         self.progress.submitted = t + 1;
-        Ok(finished)
+        Ok(self.take_finished())
+    }
+
+    /// Numbers of finished steps that neither [`Trainer::step`] nor [`Trainer::finish_steps`] could give, having failed.
+    pub fn take_finished(&mut self) -> Vec<StepMetrics> {
+        std::mem::take(&mut self.progress.finished)
     }
 
     /// Waits for the steps that were submitted, and returns the numbers that [`Trainer::step`] has not.
@@ -233,29 +239,30 @@ impl Trainer {
             gpu.wait(submission).await?;
         }
         let end = self.progress.submitted;
-        let mut finished = self.read_back(end).await?;
+        self.read_back(end).await?;
         if self.progress.read < end {
             let values: Vec<f32> = gpu.read(&self.gan.metrics).await?;
-            finished.extend(self.metrics(self.progress.read..end, &values));
+            let rest = self.metrics(self.progress.read..end, &values);
+            self.progress.finished.extend(rest);
             self.progress.read = end;
         }
         if let Some((begun, first)) = self.progress.begun.take() {
             self.progress.time.0 += gpu.now() - begun;
             self.progress.time.1 += end - first;
         }
-        Ok(finished)
+        Ok(self.take_finished())
     }
 
-    /// The numbers whose readback was finished when `done` steps were.
-    async fn read_back(&mut self, done: u32) -> Result<Vec<StepMetrics>> {
-        let mut finished = vec![];
+    /// Takes the numbers whose readback was finished when `done` steps were.
+    async fn read_back(&mut self, done: u32) -> Result<()> {
         while self.progress.readbacks.front().is_some_and(|(_, to, _)| *to <= done) {
             let (from, to, mut staging) = self.progress.readbacks.pop_front().expect("not empty");
             let values: Vec<f32> = staging.take(self.gan.metrics.len()).await?;
-            finished.extend(self.metrics(from..to, &values));
+            let numbers = self.metrics(from..to, &values);
+            self.progress.finished.extend(numbers);
             self.progress.spare.push(staging);
         }
-        Ok(finished)
+        Ok(())
     }
 
     /// The numbers of these steps in the ring.

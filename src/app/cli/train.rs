@@ -14,7 +14,7 @@ use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
-use crate::model::shape::ModelShape;
+use crate::model::shape::{LayerShape, ModelShape};
 use crate::native;
 use crate::train::event::Summary;
 use crate::train::settings::Method;
@@ -90,11 +90,8 @@ fn begin(args: &Args) -> Result<(Run, Gpu)> {
     resolved.check_before_data()?;
     let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
     let gpu = open(&resolved)?;
-    let mut run = Run::create(resolved, args.out.as_deref())?;
-    if let Some(from) = from {
-        run.begin_from(&from.path, &from.checkpoint)?;
-    }
-    Ok((run, gpu))
+    let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
+    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu))
 }
 
 /// The checkpoint to begin from, whose model must have the parameters that the run's has.
@@ -104,7 +101,9 @@ fn weights(from: &Path, resolved: &Resolved) -> Result<Trained> {
     let own = parse::check(&resolved.spec, &resolved.model_toml, name, theirs.model.data)?;
     let params = |model: &ModelShape| {
         let nets = [&model.discriminator, &model.generator];
-        nets.map(|net| net.layers.iter().map(|layer| layer.params()).collect::<Vec<_>>())
+        let of =
+            |layer: &LayerShape| layer.params().into_iter().map(|p| (p.name, p.shape)).collect::<Vec<_>>();
+        nets.map(|net| net.layers.iter().map(of).collect::<Vec<_>>())
     };
     if params(&own) == params(&theirs.model) {
         return Ok(theirs);

@@ -185,6 +185,8 @@ impl Progress {
             }
             None => self.note(WAITING),
         }
+        // After a loss of the device an epoch comes again.
+        self.epoch = None;
         self.first = None;
         self.started = Some(s.clone());
         self.since = Instant::now();

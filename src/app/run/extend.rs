@@ -1,29 +1,40 @@
 //! A run that is to train more epochs than it began with, or fewer.
 
 use super::config;
-use super::folder::{RunDir, checkpoints, epochs_begun};
+use super::folder::{checkpoints, epochs_begun};
 use super::settings::RunSettings;
 use crate::error::{Error, Result};
 use crate::train::settings::Settings;
-use std::path::Path;
-use toml::Table;
+use std::path::{Path, PathBuf};
 
-/// Writes `epochs` into the `config.toml` of a run, whose text is `config_toml`, and gives its new text and what is to be
-/// said of it; `None` where the run has so many. `from` is its folder or the checkpoint that it goes on from.
+/// A change of a run's epochs, which is written into its folder when it goes on.
+#[derive(Debug)]
+pub struct Extension {
+    /// The new text of `config.toml`.
+    pub config_toml: String,
+    /// What is to be said of it.
+    pub note: String,
+}
+
+/// The run in `folder`, whose `config.toml` has the text `config_toml`, with so many `epochs`; `None` where it has so many.
+/// `from` is its folder or the checkpoint that it goes on from.
 ///
 /// # Errors
-/// [`Error::Usage`] for fewer epochs than are trained up to `from`; [`Error::Io`].
-pub fn extend(
-    dir: &mut RunDir,
-    from: &Path,
-    config_toml: &str,
-    epochs: u32,
-) -> Result<Option<(String, String)>> {
-    let was = config::read(config_toml, &dir.path().join("config.toml").display().to_string())?;
+/// [`Error::Usage`] for fewer epochs than have begun, and from a checkpoint that is not the newest: those after it are of
+/// another schedule, and stay.
+pub fn extend(folder: &Path, from: &Path, config_toml: &str, epochs: u32) -> Result<Option<Extension>> {
+    let was = config::read(config_toml, &folder.join("config.toml").display().to_string())?;
     if was.train.epochs == epochs {
         return Ok(None);
     }
-    let newest = if from.is_file() { Some(from.into()) } else { checkpoints(dir.path())?.into_iter().next() };
+    let newest = checkpoints(folder)?.into_iter().next();
+    let is_newest = |path: &PathBuf| path.canonicalize().ok() == from.canonicalize().ok();
+    if from.is_file() && !newest.as_ref().is_some_and(is_newest) {
+        return Err(Error::Usage(format!(
+            "--epochs: {} is not the run's newest checkpoint: name the folder, or begin a new run with --from",
+            from.display()
+        )));
+    }
     let begun = newest.and_then(|path| epochs_begun(&path)).unwrap_or(0);
     if epochs < begun {
         return Err(Error::Usage(format!(
@@ -32,9 +43,7 @@ pub fn extend(
     }
     let note = told(&was.train, epochs);
     let now = RunSettings { train: Settings { epochs, ..was.train }, ..was };
-    let text = now.to_toml()?;
-    dir.write("config.toml", text.as_bytes())?;
-    Ok(Some((text, note)))
+    Ok(Some(Extension { config_toml: now.to_toml()?, note }))
 }
 
 /// What becomes of the schedules.
@@ -56,12 +65,12 @@ fn told(was: &Settings, epochs: u32) -> String {
     format!("{epochs} epochs instead of {}: {rates}{ramps}", was.epochs)
 }
 
-/// Whether two texts of `config.toml` are of one run, which may have been extended in between.
+/// Whether two texts of `config.toml` are of one run, which may have been extended in between, also by a version of the
+/// program that knows more settings.
 pub fn same_run(a: &str, b: &str) -> bool {
     let of = |text: &str| {
-        let mut settings: Table = toml::from_str(text).ok()?;
-        settings.remove("epochs");
-        Some(settings)
+        let settings = config::read(text, "config.toml").ok()?;
+        Some(RunSettings { train: Settings { epochs: 0, ..settings.train }, ..settings })
     };
     a == b || of(a).is_some_and(|a| of(b) == Some(a))
 }
@@ -74,7 +83,9 @@ mod tests {
     fn a_run_is_the_same_with_more_epochs_alone() {
         assert!(same_run("epochs = 3\nseed = 1\n", "epochs = 20\nseed = 1\n"));
         assert!(!same_run("epochs = 3\nseed = 1\n", "epochs = 3\nseed = 2\n"));
-        assert!(!same_run("epochs = 3\nseed = 1\n", "epochs = 3\n"));
+        // An earlier version had fewer settings: what it did is now their default.
+        assert!(same_run("epochs = 3\nseed = 2\n", "epochs = 3\nseed = 2\nprecision = \"f32\"\n"));
+        assert!(!same_run("epochs = 3\nseed = 2\n", "epochs = 3\n"));
         assert!(!same_run("=", "=="), "texts that do not read");
     }
 }

@@ -18,6 +18,9 @@ pub(super) enum JsonRow {
 /// Columns of `timing.csv`, a row for every evaluated epoch, and for each interruption.
 pub const TIMING_COLUMNS: &str = "epoch,step,seconds,ms_per_step,images_per_second";
 
+/// Largest of these files, in bytes: a row for a step has about 350, and a run may have millions.
+const MOST: u64 = 8 << 30;
+
 /// Reads a run folder's `metrics.jsonl` and `timing.csv`. A last line that was not written to its end, and what
 /// follows a gap, does not count.
 ///
@@ -26,7 +29,7 @@ pub const TIMING_COLUMNS: &str = "epoch,step,seconds,ms_per_step,images_per_seco
 pub fn load(folder: &Path) -> Result<History> {
     let read = |name: &str| -> Result<String> {
         let path = folder.join(name);
-        match text::bytes(&path, text::MAX_RECORD) {
+        match text::bytes(&path, MOST) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(String::new()),
             Err(e) => Err(e),

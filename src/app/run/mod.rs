@@ -14,6 +14,7 @@ mod weights;
 
 use self::checkpoint::in_file;
 use self::config::Resolved;
+use self::extend::Extension;
 use self::folder::{RunDir, checkpoints, timestamp};
 use self::recorder::{Recorder, Texts};
 use self::settings::RunSettings;
@@ -47,8 +48,8 @@ pub struct Run {
     config_toml: String,
     /// A run folder or one of its checkpoints, where the run was begun earlier.
     from: Option<PathBuf>,
-    /// What is to be said of its settings before it trains.
-    note: Option<String>,
+    /// Other epochs than it had, which are not written down yet.
+    extension: Option<Extension>,
     /// Checkpoints that this process has written.
     saved: u64,
 }
@@ -71,11 +72,25 @@ impl Run {
     /// # Errors
     /// As [`RunDir::create`].
     pub fn create(resolved: Resolved, out: Option<&Path>) -> Result<Run> {
+        Run::create_from(resolved, out, None)
+    }
+
+    /// As [`Run::create`]; it begins with the weights of a checkpoint, which lies at the path, in place of random ones.
+    ///
+    /// # Errors
+    /// As [`RunDir::create`]; [`Error::Io`] if they cannot be kept in its folder.
+    pub fn create_from(
+        resolved: Resolved,
+        out: Option<&Path>,
+        from: Option<(&Path, &Checkpoint)>,
+    ) -> Result<Run> {
         let config_toml = resolved.config_toml()?;
         let dataset = &resolved.settings.dataset;
         let mut dir = RunDir::create(out, &resolved.spec.name, dataset, &config_toml)?;
+        // Before the model, without which the run has not begun.
+        from.into_iter().try_for_each(|(path, checkpoint)| weights::keep(&mut dir, path, checkpoint))?;
         dir.write("model.toml", resolved.model_toml.as_bytes())?;
-        Ok(Run { resolved, dir, config_toml, from: None, note: None, saved: 0 })
+        Ok(Run { resolved, dir, config_toml, from: None, extension: None, saved: 0 })
     }
 
     /// A run that was begun earlier, by its folder or one of its checkpoints. What may change ([`RunSettings::changes`])
@@ -85,7 +100,7 @@ impl Run {
     /// As [`RunDir::reopen`] and [`config::of_run`].
     pub fn reopen(from: &Path, flags: &Table) -> Result<Run> {
         let folder = &run_folder(from)?;
-        let mut dir = RunDir::reopen(folder)?;
+        let dir = RunDir::reopen(folder)?;
         let read = |name: &str| crate::app::text::read(&folder.join(name));
         let mut config_toml = read("config.toml")?;
         if !begun(folder)? {
@@ -95,20 +110,11 @@ impl Run {
             )));
         }
         let resolved = config::of_run(&config_toml, read("model.toml")?, folder, flags)?;
-        let extended = extend::extend(&mut dir, from, &config_toml, resolved.settings.train.epochs)?;
-        let note = extended.map(|(text, note)| {
-            config_toml = text;
-            note
-        });
-        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), note, saved: 0 })
-    }
-
-    /// Lets a new run begin with the weights of a checkpoint, which lies at `path`, in place of random ones.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if they cannot be kept in its folder.
-    pub fn begin_from(&mut self, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
-        weights::keep(&mut self.dir, path, checkpoint)
+        let extension = extend::extend(folder, from, &config_toml, resolved.settings.train.epochs)?;
+        if let Some(extension) = &extension {
+            config_toml.clone_from(&extension.config_toml);
+        }
+        Ok(Run { resolved, dir, config_toml, from: Some(from.into()), extension, saved: 0 })
     }
 
     /// The run's folder.
@@ -135,8 +141,8 @@ impl Run {
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
-        if let Some(note) = self.note.take() {
-            progress.note(&note);
+        if let Some(extension) = &self.extension {
+            progress.note(&extension.note);
         }
         let mut losses = 0;
         loop {
@@ -180,6 +186,10 @@ impl Run {
             Some(from) => restore(&mut trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
             None => None,
         };
+        // It goes on: from now on it is a run of so many epochs.
+        if let Some(extension) = self.extension.take() {
+            self.dir.write("config.toml", extension.config_toml.as_bytes())?;
+        }
         if history.is_none() {
             let origin = weights::begin(&trainer, &folder).block_on()?;
             if let Some(origin) = &origin {

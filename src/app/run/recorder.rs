@@ -145,9 +145,9 @@ impl<'a> Recorder<'a> {
         self.write_plots()
     }
 
-    /// One row for a step: where the run was evaluated it has been written.
+    /// One row for a step: where the run was evaluated it has been written, and before the first there is nothing to say.
     fn on_time(&mut self, at: &TimeAt) -> Result<()> {
-        if self.history.times.last().is_some_and(|t| t.step >= at.step) {
+        if at.step == 0 || self.history.times.last().is_some_and(|t| t.step >= at.step) {
             return Ok(());
         }
         self.history.times.push(*at);
