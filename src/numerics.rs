@@ -15,7 +15,7 @@ pub enum Mismatch {
     },
     /// NaN or an infinity, in either.
     NotFinite {
-        /// Where.
+        /// Index of the value.
         index: usize,
         /// Value expected there.
         expected: f64,
@@ -24,14 +24,14 @@ pub enum Mismatch {
     },
     /// A relative error is asked for, but everything expected is 0 and something computed is not.
     ExpectedZero {
-        /// Where.
+        /// Index of the value.
         index: usize,
         /// Value computed there.
         got: f64,
     },
     /// Further apart than allowed.
     Apart {
-        /// Where: the largest excess over the tolerance.
+        /// Index of the value with the largest excess over the tolerance.
         index: usize,
         /// Value expected there.
         expected: f64,

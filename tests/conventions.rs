@@ -61,7 +61,7 @@ const FLOORS: [&str; 15] = [
     "app",
 ];
 
-/// Those of them that are not the engine.
+/// The floors that are not the engine.
 const PROGRAM: [&str; 2] = ["native", "app"];
 
 /// The rooms of the application, likewise.

@@ -78,7 +78,7 @@ pub fn json(what: impl std::fmt::Display, value: &impl serde::Serialize) -> Resu
 /// As [`json`], with a line for each value down to `open` levels of arrays and objects.
 ///
 /// # Errors
-/// As there.
+/// As [`json`].
 pub fn json_to(open: usize, what: impl std::fmt::Display, value: &impl serde::Serialize) -> Result<String> {
     let mut bytes = Vec::new();
     let rows = Rows { open, depth: 0, filled: false };

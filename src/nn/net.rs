@@ -16,7 +16,7 @@ pub struct Tape {
     pub inputs: Vec<Tensor>,
     /// Output of each layer; of a layer whose activation was fused into it, the activation's output.
     pub outputs: Vec<Tensor>,
-    /// What each layer saved beside them.
+    /// Tensors that each layer kept for its backward pass, beside its input and output.
     pub(super) saved: Vec<Vec<Tensor>>,
     pub(super) batch: Batch,
 }

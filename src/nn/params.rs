@@ -69,7 +69,7 @@ impl Layout {
 /// A network's parameter memory.
 #[derive(Debug, Clone)]
 pub struct Params {
-    /// Where what lies.
+    /// The place of each parameter in the two arenas.
     pub layout: Layout,
     /// `[1, layout.trained]`
     pub trained: Tensor,

@@ -28,13 +28,13 @@ impl HeadRows {
 /// state's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadWeights {
-    /// w
+    /// The weight w of the unlabelled and generated losses.
     pub unsupervised: f32,
     /// What D(x) of an unlabelled image should be: 1 without label smoothing.
     pub real_target: f32,
-    /// Of the entropy of unlabelled predictions.
+    /// Weight of the entropy of the predictions for unlabelled images.
     pub entropy: f32,
-    /// Of the squared distance between the predictions of the two views.
+    /// Weight of the squared distance between the predictions of the two views.
     pub consistency: f32,
 }
 

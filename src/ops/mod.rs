@@ -57,7 +57,7 @@ impl Ops {
     /// The same; on a device with cooperative matrices, which are experimental, after a [`self_test`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`self_test`].
     pub async fn checked(gpu: &Gpu) -> Result<Ops> {
         if gpu.cooperative_side().is_some() {
             self_test(gpu).await?;

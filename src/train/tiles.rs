@@ -62,7 +62,7 @@ impl Memory for RefCell<Known> {
 pub struct Measured {
     /// Products that were measured now.
     pub products: u32,
-    /// Those of them where another tile is faster than the table's.
+    /// Products, of these, for which another tile is faster than the table's.
     pub changed: u32,
 }
 

@@ -26,10 +26,10 @@ const FLUSH: u32 = 16;
 /// Images of the sample grid.
 pub const SAMPLES: u32 = 100;
 
-/// Where what a step makes on its way lies; the results are the same.
+/// Where a step keeps its activations and gradients. The results are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scratch {
-    /// Where other tensors were that nothing needs any more.
+    /// In memory that other tensors have used before and nothing needs any more.
     Shared,
     /// In memory of its own, so that it can be read after the step.
     Kept,
@@ -109,7 +109,7 @@ impl Trainer {
     /// As [`Trainer::new`], with tiles and with memory of its own for what a step makes.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Trainer::new`].
     pub async fn with_tiles(
         gpu: &Gpu,
         model: &ModelShape,

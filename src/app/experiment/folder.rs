@@ -31,17 +31,17 @@ impl ReportDir {
         ReportDir { path: path.into() }
     }
 
-    /// Where it is.
+    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its page is.
+    /// The file of its page.
     pub fn page(&self) -> PathBuf {
         self.path.join("index.html")
     }
 
-    /// Where a planned run is.
+    /// The folder of a planned run.
     pub fn run(&self, planned: &Planned) -> PathBuf {
         self.path.join("runs").join(&planned.id)
     }
@@ -51,12 +51,12 @@ impl ReportDir {
         self.run(planned).join("summary.json").is_file()
     }
 
-    /// Where what is kept of a run is.
+    /// The file that keeps a run's summary, also when the run's own folder is gone.
     pub fn record(&self, id: &str) -> PathBuf {
         self.path.join("summaries").join(format!("{id}.json"))
     }
 
-    /// Where the generated images are that are kept of a run.
+    /// The file that keeps a run's generated images.
     fn strip(&self, id: &str) -> PathBuf {
         self.record(id).with_extension("png")
     }

@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 /// A finished run.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunResult {
-    /// As in the plan.
+    /// Its name in the plan.
     pub id: String,
     /// Key of its group.
     pub group: &'static str,
-    /// What it gave.
+    /// Its result.
     #[serde(flatten)]
     pub record: Record,
     /// Where its generated images may be, the likeliest first.

@@ -185,7 +185,7 @@ pub fn steps(trainers: &[&Trainer], warmup: u32, runs: u32, done: impl FnMut()) 
 /// As [`steps`], every time of each trainer.
 ///
 /// # Errors
-/// As there.
+/// As [`steps`].
 pub fn turns(trainers: &[&Trainer], warmup: u32, runs: u32, mut done: impl FnMut()) -> Result<Vec<Vec<f64>>> {
     let mut times = vec![vec![]; trainers.len()];
     for t in trainers {

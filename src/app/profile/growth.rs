@@ -41,7 +41,7 @@ impl Axis {
         }
     }
 
-    /// What is measured of it.
+    /// The sizes that are measured along this axis.
     pub fn values(self) -> &'static [u32] {
         match self {
             Axis::BatchSize => &[64, 128, 256, 512, 1024, 2048, 4096],
@@ -74,19 +74,19 @@ impl Size {
 /// The cost of one size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
-    /// What grew.
+    /// The size that was changed.
     pub axis: Axis,
-    /// To what.
+    /// Its value.
     pub value: u32,
-    /// What was measured.
+    /// What a step of that size costs, if it could be measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// Why it was not.
+    /// Why it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
-/// Of one step.
+/// What one step costs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cost {
     /// Seconds.
@@ -97,7 +97,7 @@ pub struct Cost {
     pub images: u32,
     /// Floating-point operations.
     pub flop: u64,
-    /// Those of the usual size.
+    /// Floating-point operations of a step of the usual size.
     pub base_flop: u64,
     /// Bytes of all tensors that training has.
     pub bytes: u64,

@@ -81,7 +81,7 @@ pub fn draw_svg(panel: &Panel, size: (u32, u32)) -> String {
 pub struct Dot {
     /// Written above it.
     pub name: String,
-    /// Where it is.
+    /// Its value.
     pub mean: f64,
     /// Half the length of its bar; where it is not known, the dot is hollow.
     pub error: Option<f64>,

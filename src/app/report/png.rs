@@ -68,7 +68,7 @@ impl Picture {
     /// As [`Picture::load`], from what is in the file; `path` is for messages.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Picture::load`].
     pub fn read(path: &Path, input: impl BufRead + Seek) -> Result<Picture> {
         let broken = |reason: String| Error::io("read", path)(std::io::Error::other(reason));
         let limits = png::Limits { bytes: MAX_BYTES };

@@ -209,7 +209,7 @@ fn in_use(path: &Path) -> Error {
 fn make(folder: &Path) -> std::io::Result<()> {
     fault::attempt(|| fs::create_dir(folder))?;
     let synced = fault::attempt(|| crate::app::atomic::sync_parent(folder));
-    // What failed has made nothing.
+    // A folder that might not outlast a power cut is taken away again, so that an error leaves nothing behind.
     synced.inspect_err(|_| drop(fs::remove_dir(folder)))
 }
 

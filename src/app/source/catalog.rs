@@ -125,7 +125,7 @@ pub const FASHION_MNIST: Source = Source {
     ],
 };
 
-/// Those that are files.
+/// The data sets that are read from files; the digits are drawn.
 pub const SOURCES: [Source; 2] = [MNIST, FASHION_MNIST];
 
 /// The data set of that name; `None` stands for the embedded one.

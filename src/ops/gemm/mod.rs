@@ -191,9 +191,9 @@ pub struct Gemm<'a> {
     pub b: Right<'a>,
     /// Geometry for the `Window` and `Scatter` operands.
     pub conv: Conv,
-    /// C.
+    /// The result C.
     pub out: &'a Tensor,
-    /// What happens at the end.
+    /// What is done to the product before it is written.
     pub epilogue: Epilogue<'a>,
     /// For tiles that round.
     pub gradient_in: GradientIn,
