@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a cargo command for WebAssembly, with that target's standard library from where there is one: rustup, which fetches
-# it, else Debian's package of the source, of which cargo builds it (as root, once).
+# Runs a cargo command for WebAssembly. The standard library of that target comes from rustup, which fetches it, or from the
+# system's packages; the exit status is 3 where there is none.
 #   assets/setup/wasm.sh cargo check ...
 set -eu
 
@@ -8,10 +8,10 @@ target=wasm32-unknown-unknown
 cd "$(dirname "$0")/../.."
 have() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 if ! have && command -v rustup >/dev/null; then
-    rustup target add "$target" >&2 || true
+    timeout 300 rustup target add "$target" >&2 || true
 fi
 if have; then
     exec "$@" --target "$target" --target-dir target/wasm
 fi
 echo "wasm.sh: no standard library for $target: rustup target add $target, or Debian's libstd-rust-dev-wasm32" >&2
-exit 1
+exit 3
