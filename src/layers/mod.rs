@@ -2,7 +2,7 @@
 //! passes. The files without a layer's name hold what layers share.
 //!
 //! A network's walk (`nn`), shape inference (`model`) and the float64 twin (`reference`) know the trait [`Layer`] and the
-//! table [`for_each_layer`] alone, not the layers.
+//! table `for_each_layer` alone, not the layers.
 
 mod keys;
 mod layer;

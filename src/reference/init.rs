@@ -46,7 +46,7 @@ fn draw(init: Init, fan_in: f64, fan_out: f64, seed: u64, at: Counter, e: u32) -
     }
 }
 
-/// Sets g and b of every layer whose [`WeightNorm`] is data-dependent so that its outputs on `input`
+/// Sets g and b of every layer whose [`WeightNorm`](crate::layers::WeightNorm) is data-dependent so that its outputs on `input`
 /// `[rows, values]` have mean 0 and standard deviation 1 per channel (Salimans & Kingma 2016, section 3).
 /// Noise and dropout are on (streams `noise_base` + layer, step 0); batch norm uses the batch and keeps its
 /// running statistics. A layer without bias is only scaled.

@@ -26,7 +26,7 @@ const LARGEST: u64 = 64 << 20;
 pub struct Tiles {
     /// How they were chosen.
     pub tune: Tune,
-    /// [`ProductKind`] and [`Tile`].
+    /// [`ProductKind`](crate::ops::ProductKind) and [`Tile`].
     pub tiles: BTreeMap<String, String>,
 }
 

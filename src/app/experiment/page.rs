@@ -21,7 +21,7 @@ const CHART: (u32, u32) = (520, 360);
 /// The page. `data_picture` shows images of the data set.
 ///
 /// # Errors
-/// [`Error::Io`] for a picture that cannot be read.
+/// [`Error::Io`](crate::Error::Io) for a picture that cannot be read.
 pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     let mut body =
         format!("<h1>{}</h1>\n<p>{}</p>\n", escape(&super::title(results)), escape(&super::lead(results)));

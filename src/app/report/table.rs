@@ -46,7 +46,7 @@ impl Table {
     }
 
     /// Takes characters from the middle of the longest cells of the left-aligned columns, the widest column first, until the
-    /// table is no wider than `width`, or those columns are [`FEWEST`] characters wide.
+    /// table is no wider than `width`, or those columns are `FEWEST` characters wide.
     pub fn shorten(&mut self, width: usize) {
         while self.width() > width {
             let widths = self.widths();
