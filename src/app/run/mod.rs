@@ -133,7 +133,7 @@ impl Run {
     /// # Errors
     /// [`Error::DeviceLost`] after a few losses in a row, or if the adapter does not come back; [`Error::Interrupted`] after
     /// saving, if stopped or out of time, or without a device to save from; those of
-    /// [`Trainer::new`] and [`run`](crate::train::run); [`Error::Io`] for a file that cannot be written.
+    /// [`Trainer::new`] and [`run`]; [`Error::Io`] for a file that cannot be written.
     pub fn train(
         &mut self,
         (gpu, set): (&mut Gpu, &Dataset),
