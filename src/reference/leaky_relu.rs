@@ -1,24 +1,15 @@
 //! The activation function `x > 0 ? x : slope x`.
 
-use super::LayerParams;
-use super::twin::{LayerRun, Saved, Twin, chain, map};
+use super::twin::Pointwise;
 use crate::layers::LeakyRelu;
 
-impl Twin for LeakyRelu {
-    fn forward(&self, _: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
-        let slope = f64::from(self.slope);
-        (map(x, &|v| leaky_relu(v, slope)), vec![])
+impl Pointwise for LeakyRelu {
+    fn value(&self, x: f64) -> f64 {
+        leaky_relu(x, self.slope.into())
     }
 
-    fn backward(
-        &self,
-        _: &LayerRun<'_>,
-        (x, dy): (&[f64], &[f64]),
-        _: &[f64],
-        _: &mut LayerParams,
-    ) -> Vec<f64> {
-        let slope = f64::from(self.slope);
-        chain(x, dy, &|v| leaky_relu_grad(v, slope))
+    fn slope(&self, x: f64) -> f64 {
+        leaky_relu_grad(x, self.slope.into())
     }
 }
 

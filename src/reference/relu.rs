@@ -1,22 +1,15 @@
 //! The activation function `max(x, 0)`.
 
-use super::LayerParams;
-use super::twin::{LayerRun, Saved, Twin, chain, map};
+use super::twin::Pointwise;
 use crate::layers::Relu;
 
-impl Twin for Relu {
-    fn forward(&self, _: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
-        (map(x, &relu), vec![])
+impl Pointwise for Relu {
+    fn value(&self, x: f64) -> f64 {
+        relu(x)
     }
 
-    fn backward(
-        &self,
-        _: &LayerRun<'_>,
-        (x, dy): (&[f64], &[f64]),
-        _: &[f64],
-        _: &mut LayerParams,
-    ) -> Vec<f64> {
-        chain(x, dy, &relu_grad)
+    fn slope(&self, x: f64) -> f64 {
+        relu_grad(x)
     }
 }
 

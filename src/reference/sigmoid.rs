@@ -1,22 +1,15 @@
 //! The activation function `1 / (1 + e^-x)`.
 
-use super::LayerParams;
-use super::twin::{LayerRun, Saved, Twin, chain, map};
+use super::twin::Pointwise;
 use crate::layers::Sigmoid;
 
-impl Twin for Sigmoid {
-    fn forward(&self, _: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
-        (map(x, &sigmoid), vec![])
+impl Pointwise for Sigmoid {
+    fn value(&self, x: f64) -> f64 {
+        sigmoid(x)
     }
 
-    fn backward(
-        &self,
-        _: &LayerRun<'_>,
-        (x, dy): (&[f64], &[f64]),
-        _: &[f64],
-        _: &mut LayerParams,
-    ) -> Vec<f64> {
-        chain(x, dy, &sigmoid_grad)
+    fn slope(&self, x: f64) -> f64 {
+        sigmoid_grad(x)
     }
 }
 

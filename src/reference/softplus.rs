@@ -1,23 +1,16 @@
 //! The activation function `log(1 + e^x)`.
 
-use super::LayerParams;
 use super::sigmoid::sigmoid;
-use super::twin::{LayerRun, Saved, Twin, chain, map};
+use super::twin::Pointwise;
 use crate::layers::Softplus;
 
-impl Twin for Softplus {
-    fn forward(&self, _: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
-        (map(x, &softplus), vec![])
+impl Pointwise for Softplus {
+    fn value(&self, x: f64) -> f64 {
+        softplus(x)
     }
 
-    fn backward(
-        &self,
-        _: &LayerRun<'_>,
-        (x, dy): (&[f64], &[f64]),
-        _: &[f64],
-        _: &mut LayerParams,
-    ) -> Vec<f64> {
-        chain(x, dy, &softplus_grad)
+    fn slope(&self, x: f64) -> f64 {
+        softplus_grad(x)
     }
 }
 

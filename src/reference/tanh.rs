@@ -1,22 +1,15 @@
 //! The activation function `tanh x`.
 
-use super::LayerParams;
-use super::twin::{LayerRun, Saved, Twin, chain, map};
+use super::twin::Pointwise;
 use crate::layers::Tanh;
 
-impl Twin for Tanh {
-    fn forward(&self, _: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
-        (map(x, &tanh), vec![])
+impl Pointwise for Tanh {
+    fn value(&self, x: f64) -> f64 {
+        tanh(x)
     }
 
-    fn backward(
-        &self,
-        _: &LayerRun<'_>,
-        (x, dy): (&[f64], &[f64]),
-        _: &[f64],
-        _: &mut LayerParams,
-    ) -> Vec<f64> {
-        chain(x, dy, &tanh_grad)
+    fn slope(&self, x: f64) -> f64 {
+        tanh_grad(x)
     }
 }
 

@@ -67,14 +67,29 @@ macro_rules! twin_of {
 }
 crate::layers::for_each_layer!(twin_of);
 
-/// f of every value.
-pub(super) fn map(x: &[f64], f: &dyn Fn(f64) -> f64) -> Vec<f64> {
-    x.iter().map(|&v| f(v)).collect()
+/// A layer that is a function of every value alone.
+pub trait Pointwise {
+    /// The function.
+    fn value(&self, x: f64) -> f64;
+
+    /// Its derivative.
+    fn slope(&self, x: f64) -> f64;
 }
 
-/// dx of [`map`], by the slope of f.
-pub(super) fn chain(x: &[f64], dy: &[f64], slope: &dyn Fn(f64) -> f64) -> Vec<f64> {
-    x.iter().zip(dy).map(|(&x, d)| slope(x) * d).collect()
+impl<T: Pointwise> Twin for T {
+    fn forward(&self, _: &LayerRun<'_>, x: &[f64]) -> (Vec<f64>, Saved) {
+        (x.iter().map(|&v| self.value(v)).collect(), vec![])
+    }
+
+    fn backward(
+        &self,
+        _: &LayerRun<'_>,
+        (x, dy): (&[f64], &[f64]),
+        _: &[f64],
+        _: &mut LayerParams,
+    ) -> Vec<f64> {
+        x.iter().zip(dy).map(|(&x, d)| self.slope(x) * d).collect()
+    }
 }
 
 /// The tensor called `name` of a layer.

@@ -180,7 +180,7 @@ pub enum Event<'a> {
         /// Epochs finished.
         epoch: u32,
         /// How long it took so far.
-        time: &'a TimeAt,
+        time: TimeAt,
         /// The tensors.
         checkpoint: &'a crate::train::checkpoint::Checkpoint,
     },

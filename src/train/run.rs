@@ -206,7 +206,7 @@ impl Run<'_> {
             return Err(diverged(step, &format!("{} is not finite", t.name)));
         }
         let time = TimeAt { epoch: epoch + 1, step, time: self.epoch_time() };
-        self.observer.on(Event::Checkpoint { epoch, time: &time, checkpoint: &checkpoint })?;
+        self.observer.on(Event::Checkpoint { epoch, time, checkpoint: &checkpoint })?;
         self.so_far.saved.0 += self.trainer.gpu().now() - begun;
         self.so_far.saved.1 += 1;
         Ok(())

@@ -138,7 +138,7 @@ impl<'a> Recorder<'a> {
         self.write_waiting(ended.then_some(epoch))?;
         let row = json(&JsonRow::Epoch(epoch.clone()))?;
         self.jsonl.line(&row)?;
-        self.on_time(&TimeAt { epoch: epoch.epoch, step: epoch.step, time: epoch.time })?;
+        self.on_time(TimeAt { epoch: epoch.epoch, step: epoch.step, time: epoch.time })?;
         self.history.epochs.push(epoch.clone());
         self.csv.flush()?;
         self.jsonl.flush()?;
@@ -146,12 +146,12 @@ impl<'a> Recorder<'a> {
     }
 
     /// One row for a step: where the run was evaluated it has been written, and before the first there is nothing to say.
-    fn on_time(&mut self, at: &TimeAt) -> Result<()> {
+    fn on_time(&mut self, at: TimeAt) -> Result<()> {
         if at.step == 0 || self.history.times.last().is_some_and(|t| t.step >= at.step) {
             return Ok(());
         }
-        self.history.times.push(*at);
-        self.timing.line(&timing_row(at))?;
+        self.history.times.push(at);
+        self.timing.line(&timing_row(&at))?;
         self.timing.flush()
     }
 

@@ -80,7 +80,7 @@ fn checkpoint(at: u32) -> Checkpoint {
 }
 
 fn saved(epoch: u32, step: u32, checkpoint: &Checkpoint) -> Event<'_> {
-    let time = Box::leak(Box::new(TimeAt { epoch: epoch + 1, step, time: EpochTime::default() }));
+    let time = TimeAt { epoch: epoch + 1, step, time: EpochTime::default() };
     Event::Checkpoint { epoch, time, checkpoint }
 }
 
