@@ -1,12 +1,12 @@
 //! Test accuracy, loss and confusion matrix on the GPU.
 
-use super::device_data::DeviceData;
+use super::device_data::{DeviceImages, LabelledImages};
 use super::stop::Stop;
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::NetShape;
 use crate::nn::{Layout, Mode, Net, Params};
-use crate::ops::{Ops, State};
+use crate::ops::{ImageBlock, Ops, State};
 use serde::Serialize;
 
 /// Rows of one evaluation chunk, at most.
@@ -105,24 +105,25 @@ impl Evaluator {
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn split(&self, ops: &Ops, data: &DeviceData, scratch: &mut Pool) -> Result<SplitEvaluator> {
+    pub fn split(&self, ops: &Ops, data: &LabelledImages, scratch: &mut Pool) -> Result<SplitEvaluator> {
         let gpu = &ops.gpu;
-        let losses = gpu.vector("evaluation losses", data.count);
+        let LabelledImages { images: DeviceImages { blocks, count }, labels } = data;
+        let losses = gpu.vector("evaluation losses", *count);
         let confusion = gpu.tensor("confusion", self.classes, self.classes);
         let mut record = |rows: u32| -> Result<Program> {
             let mut p = Program::sharing();
             let x = p.scratch(gpu, "evaluated images", rows, self.net.shape.input.len());
-            ops.gather_images(&mut p, (&data.images, data.count), None, &x, (0, rows))?;
+            ops.gather_images(&mut p, blocks, None, &x, (0, rows))?;
             let tape = self.net.forward(ops, &mut p, &x, &Mode::Eval, self.net.shape.layers.len())?;
             let logits = tape.outputs.last().expect("a checked network has layers");
-            ops.evaluate(&mut p, logits, &data.labels, data.count, &losses, &confusion)?;
+            ops.evaluate(&mut p, logits, labels, *count, &losses, &confusion)?;
             p.plan(gpu, scratch);
             Ok(p)
         };
-        let rows = self.net.rows_that_fit(gpu, ROWS.min(data.count));
-        let (program, rest) = (record(rows)?, data.count % rows);
+        let rows = self.net.rows_that_fit(gpu, ROWS.min(*count));
+        let (program, rest) = (record(rows)?, *count % rows);
         let rest = (rest > 0).then(|| record(rest)).transpose()?;
-        Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })
+        Ok(SplitEvaluator { rows, program, rest, count: *count, losses, confusion })
     }
 
     /// Logits `N x K` of `images`, bytes `N x H x W x C`. `state` gives the averages' correction.
@@ -156,7 +157,8 @@ impl Evaluator {
         let logits = gpu.tensor("logits", rows, self.classes);
         let mut program = Program::sharing();
         let x = program.scratch(gpu, "classified images", rows, pixels);
-        ops.gather_images(&mut program, (&images, rows), None, &x, (0, rows))?;
+        let block = ImageBlock { images: images.clone(), first: 0, count: rows };
+        ops.gather_images(&mut program, &[block], None, &x, (0, rows))?;
         let tape = self.net.forward(ops, &mut program, &x, &Mode::Eval, self.net.shape.layers.len())?;
         let output = tape.outputs.last().expect("a checked network has layers");
         ops.copy(&mut program, "logits", output, &logits, false)?;

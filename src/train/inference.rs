@@ -1,7 +1,7 @@
 //! Evaluating and sampling a checkpoint without training.
 
 use super::checkpoint::Checkpoint;
-use super::device_data::DeviceData;
+use super::device_data::LabelledImages;
 use super::evaluator::{Evaluation, Evaluator, Weights};
 use super::export::{import_arena, import_net};
 use super::sampler::Sampler;
@@ -17,7 +17,7 @@ use crate::ops::{Ops, State};
 /// moving average of its parameters.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if it belongs to another model; errors of the device.
+/// [`Error::Data`] without test images; [`Error::Checkpoint`] if it belongs to another model; errors of the device.
 pub async fn evaluate(
     gpu: &Gpu,
     model: &ModelShape,
@@ -25,8 +25,11 @@ pub async fn evaluate(
     data: &Dataset,
     averaged: bool,
 ) -> Result<Evaluation> {
+    if data.test.is_empty() {
+        return Err(Error::Data(format!("{} has no test images", data.name)));
+    }
     let Saved { ops, evaluator, state, weights } = Saved::new(gpu, model, checkpoint, averaged).await?;
-    let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
+    let test = LabelledImages::upload(gpu, &data.test, model.data.image.len(), None)?;
     let split = evaluator.split(&ops, &test, &mut Pool::default())?;
     let whole = evaluator.run(&ops, &split, state, weights, &Stop::new()).await?;
     Ok(whole.expect("nothing stops it"))

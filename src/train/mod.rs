@@ -21,7 +21,7 @@ mod tiles;
 mod trace;
 mod trainer;
 
-pub use device_data::DeviceData;
+pub use device_data::{DeviceImages, LabelledImages};
 pub use diagnosis::NotFinite;
 pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
@@ -34,4 +34,4 @@ pub use settings::Tune;
 pub use stop::{Stop, Urgency};
 pub use tiles::{Known, Measured, Memory, Tiles};
 pub use trace::trace_step;
-pub use trainer::{Evaluated, SAMPLES, Scratch, Trainer};
+pub use trainer::{Evaluated, Images, SAMPLES, Scratch, Storage, Trainer};

@@ -94,6 +94,8 @@ fn results(ablate: bool) -> Results {
                     adapter: text("an <adapter>"),
                     driver: text("driver"),
                     backend: text("Vulkan"),
+                    held_out: false,
+                    class_names: vec![],
                     confusion: vec![],
                 },
                 history: (1..=2).map(epoch).collect(),
