@@ -17,6 +17,7 @@ use crate::train::settings::{Method, Settings};
 fn info() -> Info {
     let counts = |images| Counts { images, per_class: vec![images / 10; 10], mean: 0.1, std: 0.3 };
     Info {
+        class_names: vec![],
         name: "mnist".into(),
         image: [28, 28, 1],
         classes: 10,

@@ -13,7 +13,7 @@ use crate::error::Result;
 pub struct Counts {
     /// Images.
     pub images: usize,
-    /// Images per class, K numbers.
+    /// Images with a label per class, K numbers.
     pub per_class: Vec<usize>,
     /// Mean intensity of all pixels, 0 to 1.
     pub mean: f64,
@@ -30,6 +30,9 @@ pub struct Info {
     pub image: [u32; 3],
     /// K.
     pub classes: u32,
+    /// Their names.
+    #[serde(default)]
+    pub class_names: Vec<String>,
     /// The training set.
     pub train: Counts,
     /// The test set.
@@ -45,6 +48,7 @@ pub fn info(ds: &Dataset) -> Info {
         name: ds.name.clone(),
         image: [d.height, d.width, d.channels],
         classes: ds.shape.classes,
+        class_names: ds.class_names.clone(),
         train: counts(&ds.train, ds.shape.classes),
         test: counts(&ds.test, ds.shape.classes),
         fingerprint: ds.fingerprint.clone(),
