@@ -26,7 +26,7 @@ pub use diagnosis::NotFinite;
 pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
 pub use gan::{DStep, DUpdate, GStep, Gan, Pass, Pools, SLOTS, Trained, UpdateRows, ema_scale, state_at};
-pub use inference::{classify, evaluate, sample};
+pub use inference::{Classified, Classifier, classify, evaluate, sample};
 pub use roles::Roles;
 pub use run::run;
 pub use sampler::Sampler;
