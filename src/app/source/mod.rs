@@ -3,6 +3,7 @@
 mod catalog;
 mod fetch;
 pub mod idx;
+pub mod images;
 mod summary;
 
 pub use catalog::{DIGITS, NAMES, check_name};
