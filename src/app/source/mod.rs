@@ -3,6 +3,9 @@
 mod catalog;
 mod fetch;
 pub mod idx;
+mod idx_header;
+pub mod images;
+pub mod packed;
 mod summary;
 
 pub use catalog::{DIGITS, NAMES, check_name};
