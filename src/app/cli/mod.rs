@@ -9,6 +9,7 @@ mod data;
 mod doctor;
 mod eval;
 mod flags;
+mod label;
 mod load;
 mod model;
 pub mod output;
@@ -61,6 +62,8 @@ enum Command {
     #[command(mut_arg("dataset", |a| a.help("Data set to test on [default: the run's]")))]
     #[command(mut_arg("data_dir", |a| a.help("Folder of IDX files, plain or gzipped [default: the run's]")))]
     Eval(eval::Args),
+    /// Label images with a trained model: labels.csv, class folders, what to label next, a page to look through
+    Label(label::Args),
     /// Draw images with a trained generator
     Sample(sample::Args),
     /// Show a model's layers, shapes, parameters and operations
@@ -88,6 +91,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Train(a) => train::run(&a),
         Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run(&a),
+        Command::Label(a) => label::run(&a),
         Command::Sample(a) => sample::run(&a),
         Command::Model(a) => model::run(&a),
         Command::Data(a) => data::run(&a),

@@ -65,7 +65,8 @@ pub struct Args {
     speech: SpeechArgs,
 }
 
-fn part(text: &str) -> std::result::Result<(usize, usize), String> {
+/// `I/N`, I from 1 to N.
+pub(super) fn part(text: &str) -> std::result::Result<(usize, usize), String> {
     let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
     match numbers {
         Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
