@@ -39,7 +39,7 @@ fn main() -> ssgan::Result<()> {
     let checkpoint = trainer.snapshot(0).block_on()?;
 
     let logits = classify(&gpu, &model, &checkpoint, &new, false).block_on()?;
-    for (row, label) in logits.chunks(10).zip(&data.test.labels) {
+    for (row, label) in logits.chunks(10).zip(data.test.labels.iter().flatten()) {
         let class = (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("ten classes");
         println!("a {label}, taken for a {class}");
     }

@@ -8,7 +8,7 @@ struct Params { rows: u32, k: u32, images: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> logits: array<f32>;
-@group(0) @binding(3) var<storage, read> all_labels: array<u32>;
+@group(0) @binding(3) var<storage, read> labels: array<u32>;
 @group(0) @binding(4) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(5) var<storage, read_write> confusion: array<atomic<u32>>;
 
@@ -28,7 +28,7 @@ fn main(
         return;
     }
     let first = row * p.k;
-    let y = (all_labels[image / 4u] >> (8u * (image % 4u))) & 0xffu;
+    let y = labels[image];
     let r = softmax(first);
     losses[image] = r.s - logits[first + y];
     atomicAdd(&confusion[y * p.k + r.best], 1u);

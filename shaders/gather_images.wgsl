@@ -1,7 +1,8 @@
-// x [start + row, pixels] = images[indices[row]] / 255, bytes unpacked. SEQUENCE: rows position.w onwards
-// in order instead of `indices` (evaluation). V: 4 where an image is a multiple of 4 bytes.
+// x [start + row, pixels] = images[indices[row]] / 255, bytes unpacked, for the rows whose image is among the `count` from
+// number `first` on, which this buffer holds. SEQUENCE: rows position.w onwards in order instead of `indices` (evaluation).
+// V: 4 where an image is a multiple of 4 bytes.
 
-struct Params { rows: u32, start: u32, pixels: u32, images: u32 }
+struct Params { rows: u32, start: u32, pixels: u32, first: u32, count: u32 }
 
 #include "common/state.wgsl"
 
@@ -29,10 +30,14 @@ fn main(
     }
     let row = i / width;
 #if SEQUENCE
-    let image = min(state.position.w + row, p.images - 1u);
+    let image = state.position.w + row - p.first;
 #else
-    let image = indices[row];
+    let image = indices[row] - p.first;
 #endif
+    // A smaller number than `first` wraps to a large one.
+    if (image >= p.count) {
+        return;
+    }
     let at = image * width + i % width;
 #if V == 4
     x[p.start * width + i] = vec4<f32>(vec4(images[at]) >> vec4(0u, 8u, 16u, 24u) & vec4(255u)) / 255.0;

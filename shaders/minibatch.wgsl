@@ -1,7 +1,7 @@
 // Which images a minibatch takes: row i is element (position + i) of an endless walk through fresh
 // permutations of 0..n, one per epoch of the stream. STREAM picks the walk: 0 labelled, 1 unlabelled of the
 // D step, 2 unlabelled of the G step, 3 initialisation.
-//   indices [rows] image numbers; POOL: pool [n] maps them to images; LABELS: labels [rows] of them
+//   indices [rows] image numbers; POOL: pool [n] maps elements to images; LABELS: labels [rows] from pool_labels [n]
 
 struct Params { rows: u32, n: u32, half_bits: u32, stream: u32 }
 
@@ -14,7 +14,7 @@ struct Params { rows: u32, n: u32, half_bits: u32, stream: u32 }
 @group(0) @binding(3) var<storage, read> pool: array<u32>;
 #endif
 #if LABELS
-@group(0) @binding(4) var<storage, read> all_labels: array<u32>;
+@group(0) @binding(4) var<storage, read> pool_labels: array<u32>;
 @group(0) @binding(5) var<storage, read_write> labels: array<u32>;
 #endif
 
@@ -35,13 +35,13 @@ fn main(
     let walk = state.position[${STREAM}] + i;
     let epoch = state.epoch[${STREAM}] + walk / p.n;
     let seed = vec2(state.seed_lo, state.seed_hi);
-    var image = permute(seed, p.stream, epoch, walk % p.n, p.n, p.half_bits);
+    let element = permute(seed, p.stream, epoch, walk % p.n, p.n, p.half_bits);
 #if POOL
-    image = pool[image];
+    indices[i] = pool[element];
+#else
+    indices[i] = element;
 #endif
-    indices[i] = image;
 #if LABELS
-    // Four labels a word.
-    labels[i] = (all_labels[image / 4u] >> (8u * (image % 4u))) & 0xffu;
+    labels[i] = pool_labels[element];
 #endif
 }

@@ -9,7 +9,7 @@ use ssgan::app::profile::{self, Profile, Samples};
 use ssgan::gpu::{AdapterChoice, Gpu, Timer, TimingMode};
 use ssgan::native::{self, BlockOn};
 use ssgan::train::Trainer;
-use ssgan::train::settings::{Method, Settings};
+use ssgan::train::settings::{LabelCount, Method, Settings};
 use std::collections::BTreeMap;
 
 const BATCH: u64 = 8;
@@ -20,7 +20,11 @@ fn open() -> Gpu {
 }
 
 fn settings() -> Settings {
-    Settings { labels: LABELLED as u32, batch_size: BATCH as u32, ..Settings::defaults(Method::Ssl, false) }
+    Settings {
+        labels: LabelCount::Balanced(LABELLED as u32),
+        batch_size: BATCH as u32,
+        ..Settings::defaults(Method::Ssl, false)
+    }
 }
 
 /// A trainer of the small dense model on 4 x 4 images.

@@ -2,6 +2,62 @@
 
 use crate::error::{Error, Result};
 use crate::rng::{Counter, permute, streams};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// How many of the images that have a label count as labelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelCount {
+    /// So many, the same number of each class.
+    Balanced(u32),
+    /// All of them, however uneven the classes are.
+    All,
+}
+
+impl LabelCount {
+    /// The word for all, in settings.
+    pub const ALL: &'static str = "all";
+}
+
+impl From<u32> for LabelCount {
+    fn from(n: u32) -> LabelCount {
+        LabelCount::Balanced(n)
+    }
+}
+
+impl fmt::Display for LabelCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LabelCount::Balanced(n) => n.fmt(f),
+            LabelCount::All => LabelCount::ALL.fmt(f),
+        }
+    }
+}
+
+impl Serialize for LabelCount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            LabelCount::Balanced(n) => serializer.serialize_u32(*n),
+            LabelCount::All => serializer.serialize_str(LabelCount::ALL),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LabelCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<LabelCount, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u32),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(n) => Ok(LabelCount::Balanced(n)),
+            Written::Word(word) if word == LabelCount::ALL => Ok(LabelCount::All),
+            Written::Word(word) => Err(serde::de::Error::custom(format!("{word:?} is no number of labels"))),
+        }
+    }
+}
 
 /// Whether `n` labelled images can be the same number of each class.
 ///
@@ -22,39 +78,46 @@ pub fn check_balance(n: usize, classes: u32) -> Result<()> {
     Ok(())
 }
 
-/// Chooses `n` labelled images, `n / classes` of each class: the first ones met on a pseudo-random walk
-/// over the whole training set. A pure function of its arguments; returns indices in the order of the walk.
+/// Chooses the labelled images: those that have a label, in the order of a pseudo-random walk over the whole training set;
+/// of a balanced number `n`, the first `n / K` of each class on it. A pure function of its arguments; returns indices in the
+/// order of the walk. `class_names` are those of the K classes.
 ///
 /// # Errors
-/// [`Error::Usage`] if `n` is zero, not divisible by `classes`, or more than a class has;
-/// [`Error::Data`] if a label is not below `classes`.
-pub fn choose(labels: &[u8], classes: u32, n: usize, label_seed: u64) -> Result<Vec<u32>> {
-    let fail = |reason: String| Err(Error::Usage(reason));
+/// [`Error::Usage`] if `n` is zero, not divisible by K, or more than a class has, and for a class without any label;
+/// [`Error::Data`] if a label is not below K.
+pub fn choose(
+    labels: &[Option<u16>],
+    class_names: &[String],
+    wanted: LabelCount,
+    label_seed: u64,
+) -> Result<Vec<u32>> {
     let total = u32::try_from(labels.len())
         .map_err(|_| Error::Data(format!("{} images are more than can be indexed", labels.len())))?;
-    check_balance(n, classes)?;
-    let k = classes as usize;
+    let k = class_names.len();
     let mut available = vec![0usize; k];
-    for &label in labels {
-        match available.get_mut(label as usize) {
+    for label in labels.iter().flatten() {
+        match available.get_mut(usize::from(*label)) {
             Some(a) => *a += 1,
-            None => return Err(Error::Data(format!("label {label}, but there are {classes} classes"))),
+            None => return Err(Error::Data(format!("label {label}, but there are {k} classes"))),
         }
     }
-    let per_class = n / k;
-    if let Some(class) = available.iter().position(|&a| a < per_class) {
-        let most = available.iter().min().copied().unwrap_or(0) * k;
-        return fail(format!(
-            "{n} labels need {per_class} images of each class, class {class} has {}: use at most {most}",
-            available[class]
-        ));
+    let mut left = match wanted {
+        LabelCount::Balanced(n) => balanced(n as usize, &available, class_names)?,
+        LabelCount::All => available.clone(),
+    };
+    if let Some(class) = available.iter().position(|&a| a == 0) {
+        return Err(Error::Usage(format!(
+            "class {} has no labelled image: label at least one, or leave the class out",
+            class_names[class]
+        )));
     }
     let at = Counter { stream: streams::LABEL_CHOICE, step: 0 };
-    let mut wanted = vec![per_class; k];
+    let n = left.iter().sum();
     let mut chosen = Vec::with_capacity(n);
     for i in 0..total {
         let index = permute(label_seed, at, i, total);
-        let left = &mut wanted[labels[index as usize] as usize];
+        let Some(label) = labels[index as usize] else { continue };
+        let left = &mut left[usize::from(label)];
         if *left > 0 {
             *left -= 1;
             chosen.push(index);
@@ -64,6 +127,25 @@ pub fn choose(labels: &[u8], classes: u32, n: usize, label_seed: u64) -> Result<
         }
     }
     Ok(chosen)
+}
+
+/// `n / K` of each class, of which so many are there.
+fn balanced(n: usize, available: &[usize], class_names: &[String]) -> Result<Vec<usize>> {
+    let k = available.len();
+    check_balance(n, k as u32)?;
+    let per_class = n / k;
+    match available.iter().position(|&a| a < per_class) {
+        None => Ok(vec![per_class; k]),
+        Some(class) => {
+            let most = available.iter().min().copied().unwrap_or(0) * k;
+            let advice =
+                if most == 0 { "label more images".into() } else { format!("use at most {most}, or `all`") };
+            Err(Error::Usage(format!(
+                "{n} labels need {per_class} images of each class, class {} has {}: {advice}",
+                class_names[class], available[class]
+            )))
+        }
+    }
 }
 
 /// Chooses `n` of `total` images to learn from without their labels: the first ones of a pseudo-random order, so that
@@ -115,38 +197,61 @@ mod tests {
     use super::*;
 
     /// 1000 labels over 10 classes, class 9 with only 30.
-    fn labels() -> Vec<u8> {
-        (0..1000u32).map(|i| if i % 100 < 3 { 9 } else { (i * 7 % 9) as u8 }).collect()
+    fn labels() -> Vec<Option<u16>> {
+        (0..1000u32).map(|i| Some(if i % 100 < 3 { 9 } else { (i * 7 % 9) as u16 })).collect()
+    }
+
+    fn names(k: usize) -> Vec<String> {
+        (0..k).map(|i| i.to_string()).collect()
     }
 
     #[test]
     fn balanced_distinct_and_repeatable() {
         let labels = labels();
-        let chosen = choose(&labels, 10, 100, 1).unwrap();
+        let of = |n, seed| choose(&labels, &names(10), LabelCount::Balanced(n), seed).unwrap();
+        let chosen = of(100, 1);
         let mut counts = [0; 10];
-        chosen.iter().for_each(|&i| counts[labels[i as usize] as usize] += 1);
+        chosen.iter().for_each(|&i| counts[usize::from(labels[i as usize].unwrap())] += 1);
         assert_eq!(counts, [10; 10]);
         let mut sorted = chosen.clone();
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(sorted.len(), 100);
-        assert_eq!(choose(&labels, 10, 100, 1).unwrap(), chosen);
-        assert_ne!(choose(&labels, 10, 100, 2).unwrap(), chosen);
+        assert_eq!(of(100, 1), chosen);
+        assert_ne!(of(100, 2), chosen);
         // Fewer labels of the same seed are among the more.
-        let fewer = choose(&labels, 10, 50, 1).unwrap();
-        assert!(fewer.iter().all(|i| chosen.contains(i)));
+        assert!(of(50, 1).iter().all(|i| chosen.contains(i)));
+    }
+
+    /// Labels that are left out instead of not chosen make no difference.
+    #[test]
+    fn all_labels_are_in_the_order_of_the_walk() {
+        let (all, names) = (labels(), names(10));
+        let chosen = choose(&all, &names, LabelCount::Balanced(100), 1).unwrap();
+        let mut few = vec![None; all.len()];
+        chosen.iter().for_each(|&i| few[i as usize] = all[i as usize]);
+        assert_eq!(choose(&few, &names, LabelCount::All, 1).unwrap(), chosen);
+        // Classes as they are: nine of 107 or 108 and one of 30.
+        assert_eq!(choose(&all, &names, LabelCount::All, 1).unwrap().len(), 1000);
     }
 
     #[test]
     fn numbers_that_do_not_work() {
-        let labels = labels();
+        let (labels, ten) = (labels(), names(10));
         for (n, expected) in [(0, "at least one"), (95, "90 or 100"), (3, "use 10"), (400, "at most 300")] {
-            let e = choose(&labels, 10, n, 1).unwrap_err();
+            let e = choose(&labels, &ten, LabelCount::Balanced(n), 1).unwrap_err();
             assert!(matches!(&e, Error::Usage(m) if m.contains(expected)), "{n}: {e}");
         }
-        assert_eq!(choose(&labels, 10, 300, 1).unwrap().len(), 300);
-        assert!(matches!(choose(&labels, 9, 9, 1), Err(Error::Data(_))));
-        assert!(matches!(choose(&[], 10, 10, 1), Err(Error::Usage(_))));
+        assert_eq!(choose(&labels, &ten, LabelCount::Balanced(300), 1).unwrap().len(), 300);
+        assert!(matches!(choose(&labels, &names(9), LabelCount::All, 1), Err(Error::Data(_))));
+        assert!(matches!(choose(&[], &ten, LabelCount::Balanced(10), 1), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn a_class_without_a_label_is_named() {
+        let names = ["ant".to_string(), "bee".to_string()];
+        let e = choose(&[Some(0), None, Some(0)], &names, LabelCount::All, 1).unwrap_err();
+        assert!(matches!(&e, Error::Usage(m) if m.starts_with("class bee has no labelled image")), "{e}");
     }
 
     #[test]

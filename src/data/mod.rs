@@ -2,6 +2,7 @@
 //! labelled. Knows nothing of files and of GPUs.
 
 pub mod digits;
+mod hold_out;
 mod labels;
 mod raster;
 mod skeleton;
@@ -12,18 +13,22 @@ use crate::error::{Error, Result};
 use crate::shape::DataShape;
 use crate::text::hex;
 
-pub use labels::{check_balance, choose, choose_unlabelled, split_validation};
+pub use labels::{LabelCount, check_balance, choose, choose_unlabelled, split_validation};
 
 /// Images and their labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
     /// Pixels, `N x H x W x C`, 0 is background (black), 255 is full intensity.
     pub images: Vec<u8>,
-    /// Classes, N values below K.
-    pub labels: Vec<u8>,
+    /// Classes, N values below K; `None` where an image has no label.
+    pub labels: Vec<Option<u16>>,
 }
 
 impl Split {
+    /// Images of which each has a label.
+    pub fn labelled<L: Into<u16>>(images: Vec<u8>, labels: impl IntoIterator<Item = L>) -> Split {
+        Split { images, labels: labels.into_iter().map(|label| Some(label.into())).collect() }
+    }
     /// N.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -32,6 +37,30 @@ impl Split {
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
+    /// How many images of each of K classes have a label.
+    pub fn per_class(&self, classes: u32) -> Vec<usize> {
+        let mut counts = vec![0; classes as usize];
+        for label in self.labels.iter().flatten() {
+            if let Some(n) = counts.get_mut(usize::from(*label)) {
+                *n += 1;
+            }
+        }
+        counts
+    }
+    /// How many images have a label.
+    pub fn labels_given(&self) -> usize {
+        self.labels.iter().flatten().count()
+    }
+}
+
+/// Where the images come from that a data set is tested on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tested {
+    /// They are a part of their own.
+    #[default]
+    Apart,
+    /// They are training images whose labels were set aside, see [`Dataset::hold_out`].
+    HeldOut,
 }
 
 /// A whole data set in memory.
@@ -41,22 +70,43 @@ pub struct Dataset {
     pub name: String,
     /// Size of an image, and K.
     pub shape: DataShape,
+    /// Names of the K classes.
+    pub class_names: Vec<String>,
     /// Images to learn from; only some of their labels may be looked at, see [`choose`].
     pub train: Split,
-    /// Images to test on.
+    /// Images to test on, each with its label. There may be none: then nothing can be said of the accuracy.
     pub test: Split,
+    /// What the test images are.
+    pub tested: Tested,
     /// Hexadecimal SHA-256 of the shape, the counts and every byte: what a run records, and what tells
     /// whether two runs saw the same data.
     pub fingerprint: String,
 }
 
 impl Dataset {
-    /// Puts a data set together.
+    /// Puts a data set together whose classes are called by their numbers.
     ///
     /// # Errors
-    /// [`Error::Data`] if a split is empty, pixels and labels disagree in number, or a label is not below K.
+    /// [`Error::Data`] if there is no training image, pixels and labels disagree in number, a label is not below K, or a
+    /// test image has no label.
     pub fn new(name: impl Into<String>, shape: DataShape, train: Split, test: Split) -> Result<Dataset> {
-        let data = Dataset { name: name.into(), shape, train, test, fingerprint: String::new() };
+        let class_names = (0..shape.classes).map(|class| class.to_string()).collect();
+        Dataset::with_classes(name, shape, class_names, train, test)
+    }
+
+    /// As [`Dataset::new`], with names for the classes.
+    ///
+    /// # Errors
+    /// As [`Dataset::new`]; [`Error::Data`] if there are not K names.
+    pub fn with_classes(
+        name: impl Into<String>,
+        shape: DataShape,
+        class_names: Vec<String>,
+        train: Split,
+        test: Split,
+    ) -> Result<Dataset> {
+        let (name, tested) = (name.into(), Tested::Apart);
+        let data = Dataset { name, shape, class_names, train, test, tested, fingerprint: String::new() };
         data.check()?;
         Ok(Dataset { fingerprint: fingerprint(shape, [&data.train, &data.test]), ..data })
     }
@@ -64,36 +114,47 @@ impl Dataset {
     /// Whether the parts fit together, which anybody may have changed.
     ///
     /// # Errors
-    /// As [`Dataset::new`].
+    /// As [`Dataset::with_classes`].
     pub fn check(&self) -> Result<()> {
         let shape = self.shape;
+        if self.class_names.len() != shape.classes as usize {
+            let (names, k) = (self.class_names.len(), shape.classes);
+            return Err(Error::Data(format!("{names} names for {k} classes")));
+        }
         for (what, split) in [("training", &self.train), ("test", &self.test)] {
             let fail = |reason: String| Err(Error::Data(format!("{what} set: {reason}")));
             let pixels = split.labels.len() as u64 * u64::from(shape.image.len());
-            if split.is_empty() || shape.image.is_empty() {
+            if (split.is_empty() && what == "training") || shape.image.is_empty() {
                 return fail("no images".into());
             }
             if split.images.len() as u64 != pixels {
                 return fail(format!("{} bytes of pixels where {pixels} are needed", split.images.len()));
             }
-            if let Some(l) = split.labels.iter().find(|&&l| u32::from(l) >= shape.classes) {
+            if let Some(l) = split.labels.iter().flatten().find(|&&l| u32::from(l) >= shape.classes) {
                 let last = shape.classes.saturating_sub(1);
                 return fail(format!("label {l}, but the classes are 0 to {last}"));
             }
         }
-        Ok(())
+        match self.test.labels.iter().position(Option::is_none) {
+            Some(i) => Err(Error::Data(format!("test set: image {i} has no label"))),
+            None => Ok(()),
+        }
     }
 }
 
+/// Labels as bytes, 255 where there is none; of more than 255 classes in two bytes, little-endian.
 fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
     let mut hash = Sha256::new();
     for n in [shape.image.height, shape.image.width, shape.image.channels, shape.classes] {
         hash.update(n.to_le_bytes());
     }
+    let size = if shape.classes <= 255 { 1 } else { 2 };
     for split in splits {
         hash.update((split.len() as u64).to_le_bytes());
         hash.update(&split.images);
-        hash.update(&split.labels);
+        let labels = split.labels.iter();
+        let bytes = labels.flat_map(|label| label.unwrap_or(u16::MAX).to_le_bytes().into_iter().take(size));
+        hash.update(bytes.collect::<Vec<u8>>());
     }
     hex(&hash.finalize())
 }
@@ -103,9 +164,9 @@ mod tests {
     use super::*;
     use crate::shape::Dims;
 
-    fn tiny(label: u8) -> Result<Dataset> {
+    fn tiny(label: u16) -> Result<Dataset> {
         let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };
-        let split = |label| Split { images: vec![1, 2], labels: vec![label] };
+        let split = |label| Split::labelled(vec![1, 2], [label]);
         Dataset::new("tiny", shape, split(label), split(0))
     }
 
@@ -120,7 +181,7 @@ mod tests {
     #[test]
     fn parts_that_no_longer_fit_are_refused() {
         let mut data = tiny(0).unwrap();
-        data.test.labels[0] = 7;
+        data.test.labels[0] = Some(7);
         assert!(data.check().is_err_and(|e| e.to_string().contains("test set: label 7")));
         let mut data = tiny(0).unwrap();
         data.train.images.pop();

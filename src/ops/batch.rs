@@ -5,6 +5,17 @@ use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 use crate::rng;
 
+/// Images that lie in one buffer; a data set may need several, as an adapter binds no more than so much of one at a time.
+#[derive(Debug, Clone)]
+pub struct ImageBlock {
+    /// Bytes `count x H x W x C`, four a word, little-endian.
+    pub images: Tensor,
+    /// Number of its first image.
+    pub first: u32,
+    /// Images in it.
+    pub count: u32,
+}
+
 /// Turns for a number of `common/permute.wgsl`, which repeats its four rounds until the result is below n. At least a quarter
 /// of what they permute is, so that one in 10^31 needs more than 256 repetitions.
 const PERMUTATION_TURNS: u64 = 256 * 6;
@@ -12,7 +23,8 @@ const PERMUTATION_TURNS: u64 = 256 * 6;
 impl Ops {
     /// Image numbers of a minibatch: `indices` `[1, rows]` from the walk `stream` through 0..n; see
     /// `minibatch.wgsl`. `order` is the walk's place in the state (0 labelled, 1 unlabelled D, 2 unlabelled
-    /// G, 3 initialisation), `pool` maps to images, `labels` = (all, of the rows).
+    /// G, 3 initialisation), `pool` `[1, n]` maps its elements to images, `labels` = (`[1, n]` of these elements, `[1, rows]` of the
+    /// minibatch).
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -39,7 +51,7 @@ impl Ops {
             call = call.bind("pool", pool);
         }
         if let Some((all, rows)) = labels {
-            call = call.bind("all_labels", all).bind("labels", rows);
+            call = call.bind("pool_labels", all).bind("labels", rows);
         }
         // Of the pool and the labels only the chosen ones are read.
         let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());
@@ -47,36 +59,40 @@ impl Ops {
         p.each(&self.gpu, call, indices.cols.into())
     }
 
-    /// Rows `start..start + rows` of x `[.., pixels]` = images (bytes, `count` of them) / 255; in the order
-    /// of `indices`, or from the state's `position.w` on.
+    /// Rows `start..start + rows` of x `[.., pixels]` = images (bytes) / 255; in the order of `indices`, or from the state's
+    /// `position.w` on. Every image is in one of the `blocks`.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
     pub fn gather_images(
         &self,
         p: &mut Program,
-        (images, count): (&Tensor, u32),
+        blocks: &[ImageBlock],
         indices: Option<&Tensor>,
         x: &Tensor,
         (start, rows): (u32, u32),
     ) -> Result<()> {
         let (v, ty) = lanes(x.cols);
         let values = u64::from(rows) * u64::from(x.cols);
-        let mut call = Call::new("gather_images", "data")
-            .define("SEQUENCE", u32::from(indices.is_none()))
-            .define("V", v)
-            .define("T", ty)
-            .bind("images", images)
-            .bind("x", x)
-            .param("rows", rows)
-            .param("start", start)
-            .param("pixels", x.cols)
-            .param("images", count)
-            .bytes(5 * values);
-        call = match indices {
-            Some(i) => call.bind("indices", i),
-            None => call.bind("state", &self.state),
-        };
-        p.each(&self.gpu, call, values / u64::from(v))
+        for block in blocks {
+            let call = Call::new("gather_images", "data")
+                .define("SEQUENCE", u32::from(indices.is_none()))
+                .define("V", v)
+                .define("T", ty)
+                .bind("images", &block.images)
+                .bind("x", x)
+                .param("rows", rows)
+                .param("start", start)
+                .param("pixels", x.cols)
+                .param("first", block.first)
+                .param("count", block.count)
+                .bytes(5 * values / blocks.len() as u64);
+            let call = match indices {
+                Some(i) => call.bind("indices", i),
+                None => call.bind("state", &self.state),
+            };
+            p.each(&self.gpu, call, values / u64::from(v))?;
+        }
+        Ok(())
     }
 }

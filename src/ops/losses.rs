@@ -203,7 +203,7 @@ impl Ops {
         let call = Call::new("evaluate", "evaluation")
             .bind("state", &self.state)
             .bind("logits", logits)
-            .bind("all_labels", labels)
+            .bind("labels", labels)
             .bind("losses", losses)
             .bind("confusion", confusion)
             .param("rows", logits.rows)

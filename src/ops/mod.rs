@@ -16,6 +16,7 @@ mod self_test;
 mod state;
 mod weights;
 
+pub use batch::ImageBlock;
 pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };

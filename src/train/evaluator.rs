@@ -1,12 +1,12 @@
 //! Test accuracy, loss and confusion matrix on the GPU.
 
-use super::device_data::DeviceData;
+use super::device_data::{DeviceImages, LabelledImages};
 use super::stop::Stop;
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::NetShape;
 use crate::nn::{Layout, Mode, Net, Params};
-use crate::ops::{Ops, State};
+use crate::ops::{ImageBlock, Ops, State};
 use serde::Serialize;
 
 /// Rows of one evaluation chunk, at most.
@@ -54,24 +54,32 @@ pub struct SplitEvaluator {
     confusion: Tensor,
 }
 
-/// The recorded logits of so many images.
+/// The recorded logits of so many images, and the features if they are wanted.
 #[derive(Debug)]
-struct Chunk {
-    rows: u32,
+pub(super) struct Chunk {
+    pub rows: u32,
     program: Program,
     /// Bytes, four a word.
     images: Tensor,
     /// `[rows, K]`
     logits: Tensor,
+    /// `[rows, F]`
+    features: Option<Tensor>,
 }
 
 impl Chunk {
-    async fn run(&self, gpu: &Gpu, bytes: &[u8]) -> Result<Vec<f32>> {
+    /// Logits and features of the images, whose bytes these are.
+    pub async fn run(&self, gpu: &Gpu, bytes: &[u8]) -> Result<(Vec<f32>, Vec<f32>)> {
         let mut words = bytes.to_vec();
         words.resize(self.images.len() * 4, 0);
         gpu.write(&self.images, &words);
         gpu.submit(&self.program, &[]).await?;
-        gpu.read(&self.logits).await
+        let logits = gpu.read(&self.logits).await?;
+        let features = match &self.features {
+            Some(features) => gpu.read(features).await?,
+            None => vec![],
+        };
+        Ok((logits, features))
     }
 }
 
@@ -105,63 +113,66 @@ impl Evaluator {
     ///
     /// # Errors
     /// As [`Net::forward`].
-    pub fn split(&self, ops: &Ops, data: &DeviceData, scratch: &mut Pool) -> Result<SplitEvaluator> {
+    pub fn split(&self, ops: &Ops, data: &LabelledImages, scratch: &mut Pool) -> Result<SplitEvaluator> {
         let gpu = &ops.gpu;
-        let losses = gpu.vector("evaluation losses", data.count);
+        let LabelledImages { images: DeviceImages { blocks, count }, labels } = data;
+        let losses = gpu.vector("evaluation losses", *count);
         let confusion = gpu.tensor("confusion", self.classes, self.classes);
         let mut record = |rows: u32| -> Result<Program> {
             let mut p = Program::sharing();
             let x = p.scratch(gpu, "evaluated images", rows, self.net.shape.input.len());
-            ops.gather_images(&mut p, (&data.images, data.count), None, &x, (0, rows))?;
+            ops.gather_images(&mut p, blocks, None, &x, (0, rows))?;
             let tape = self.net.forward(ops, &mut p, &x, &Mode::Eval, self.net.shape.layers.len())?;
             let logits = tape.outputs.last().expect("a checked network has layers");
-            ops.evaluate(&mut p, logits, &data.labels, data.count, &losses, &confusion)?;
+            ops.evaluate(&mut p, logits, labels, *count, &losses, &confusion)?;
             p.plan(gpu, scratch);
             Ok(p)
         };
-        let rows = self.net.rows_that_fit(gpu, ROWS.min(data.count));
-        let (program, rest) = (record(rows)?, data.count % rows);
+        let rows = self.net.rows_that_fit(gpu, ROWS.min(*count));
+        let (program, rest) = (record(rows)?, *count % rows);
         let rest = (rest > 0).then(|| record(rest)).transpose()?;
-        Ok(SplitEvaluator { rows, program, rest, count: data.count, losses, confusion })
+        Ok(SplitEvaluator { rows, program, rest, count: *count, losses, confusion })
     }
 
-    /// Logits `N x K` of `images`, bytes `N x H x W x C`. `state` gives the averages' correction.
+    /// Copies these parameters to where they are evaluated. `state` gives the averages' correction.
     ///
     /// # Errors
-    /// As [`Net::forward`]; [`crate::error::Error::Gpu`] if the device failed.
-    pub async fn logits(&self, ops: &Ops, images: &[u8], state: State, weights: Weights) -> Result<Vec<f32>> {
-        let (gpu, pixels) = (&ops.gpu, self.net.shape.input.len());
-        gpu.write(&ops.state, &[state]);
-        gpu.submit(self.parameters(weights), &[]).await?;
-        let count = images.len() / pixels as usize;
-        let most = self.net.rows_that_fit(gpu, ROWS.min(count as u32)).max(1);
-        let mut all = Vec::with_capacity(count * self.classes as usize);
-        let mut recorded: Option<Chunk> = None;
-        for bytes in images.chunks((most * pixels) as usize) {
-            let rows = bytes.len() as u32 / pixels;
-            let chunk = match recorded.take().filter(|chunk| chunk.rows == rows) {
-                Some(chunk) => chunk,
-                None => self.chunk(ops, rows)?,
-            };
-            all.extend(chunk.run(gpu, bytes).await?);
-            recorded = Some(chunk);
-        }
-        Ok(all)
+    /// [`crate::error::Error::Gpu`] if the device failed.
+    pub(super) async fn load(&self, ops: &Ops, state: State, weights: Weights) -> Result<()> {
+        ops.gpu.write(&ops.state, &[state]);
+        ops.gpu.submit(self.parameters(weights), &[]).await.map(drop)
     }
 
-    /// Records the logits of `rows` images.
-    fn chunk(&self, ops: &Ops, rows: u32) -> Result<Chunk> {
-        let (gpu, pixels) = (&ops.gpu, self.net.shape.input.len());
+    /// The most rows that are evaluated at once.
+    pub(super) fn rows(&self, gpu: &Gpu) -> u32 {
+        self.net.rows_that_fit(gpu, ROWS).max(1)
+    }
+
+    /// Records the logits of `rows` images, and the features if they are wanted.
+    pub(super) fn chunk(&self, ops: &Ops, rows: u32, with_features: bool) -> Result<Chunk> {
+        let (gpu, shape) = (&ops.gpu, &self.net.shape);
+        let pixels = shape.input.len();
         let images = gpu.vector("images", (rows * pixels).div_ceil(4));
         let logits = gpu.tensor("logits", rows, self.classes);
         let mut program = Program::sharing();
         let x = program.scratch(gpu, "classified images", rows, pixels);
-        ops.gather_images(&mut program, (&images, rows), None, &x, (0, rows))?;
-        let tape = self.net.forward(ops, &mut program, &x, &Mode::Eval, self.net.shape.layers.len())?;
+        let block = ImageBlock { images: images.clone(), first: 0, count: rows };
+        ops.gather_images(&mut program, &[block], None, &x, (0, rows))?;
+        let tape = self.net.forward(ops, &mut program, &x, &Mode::Eval, shape.layers.len())?;
         let output = tape.outputs.last().expect("a checked network has layers");
         ops.copy(&mut program, "logits", output, &logits, false)?;
+        let features = match shape.feature().filter(|_| with_features) {
+            None => None,
+            Some(layer) => {
+                let width = shape.layers[layer].output.len();
+                let features = gpu.tensor("features", rows, width);
+                let found = tape.outputs[layer].reshape(rows, width);
+                ops.copy(&mut program, "features", &found, &features, false)?;
+                Some(features)
+            }
+        };
         program.plan(gpu, &mut Pool::default());
-        Ok(Chunk { rows, program, images, logits })
+        Ok(Chunk { rows, program, images, logits, features })
     }
 
     /// What copies these parameters to where they are evaluated.
@@ -183,8 +194,7 @@ impl Evaluator {
     ) -> Result<Option<Evaluation>> {
         let gpu: &Gpu = &ops.gpu;
         gpu.write(&split.confusion, &vec![0u32; split.confusion.len()]);
-        gpu.write(&ops.state, &[state]);
-        gpu.submit(self.parameters(weights), &[]).await?;
+        self.load(ops, state, weights).await?;
         for first in (0..split.count).step_by(split.rows as usize) {
             if stop.leaves_evaluation() {
                 return Ok(None);

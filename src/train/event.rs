@@ -15,7 +15,7 @@ pub struct EpochMetrics {
     pub step: u32,
     /// Mean of the steps since the evaluation before.
     pub mean: StepMetrics,
-    /// Share of the test images classified rightly with D's parameters as they are.
+    /// Share of the test images classified rightly with D's parameters as they are; NaN without test images, as the next two.
     #[serde(deserialize_with = "null_is_nan")]
     pub test_accuracy: f32,
     /// The same with the bias-corrected moving average of D's parameters.
@@ -122,10 +122,15 @@ pub struct Summary {
     pub steps: u32,
     /// Rows of a minibatch.
     pub batch_size: u32,
-    /// Test accuracy, raw parameters.
+    /// Test accuracy, raw parameters; NaN without test images.
+    #[serde(deserialize_with = "null_is_nan")]
     pub test_accuracy: f32,
-    /// Test accuracy, averaged parameters.
+    /// Test accuracy, averaged parameters; NaN without test images.
+    #[serde(deserialize_with = "null_is_nan")]
     pub test_accuracy_ema: f32,
+    /// Whether the test images are training images whose labels were held out.
+    #[serde(default)]
+    pub held_out: bool,
     /// Seconds of training, evaluation and saving not counted.
     pub seconds: f64,
     /// Mean milliseconds per step.
@@ -148,7 +153,10 @@ pub struct Summary {
     /// Most bytes that the process has had, where an observer knows; with a software adapter those of its tensors too.
     #[serde(default)]
     pub host_peak_bytes: Option<u64>,
-    /// Row = true class, column = predicted class, counts on the test images, raw parameters.
+    /// Names of the classes; of runs of versions that knew none, none.
+    #[serde(default)]
+    pub class_names: Vec<String>,
+    /// Row = true class, column = predicted class, counts on the test images, raw parameters; empty without test images.
     pub confusion: Vec<Vec<u32>>,
 }
 

@@ -1,6 +1,6 @@
 //! The recorded training step: everything that happens on the GPU, in order, with its memory.
 
-use super::device_data::DeviceData;
+use super::device_data::DeviceImages;
 use super::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
@@ -173,10 +173,12 @@ pub struct Gan {
 /// Data a step draws from.
 #[derive(Debug)]
 pub struct Pools<'a> {
-    /// All training images.
-    pub train: &'a DeviceData,
-    /// Numbers of the labelled images.
+    /// The training images that some step looks at.
+    pub images: &'a DeviceImages,
+    /// Numbers of the labelled images among them.
     pub labelled: &'a [u32],
+    /// Their classes, in that order.
+    pub labels: &'a Tensor,
     /// Numbers of the unlabelled images, where they are not all.
     pub unlabelled: Option<&'a [u32]>,
 }
@@ -193,7 +195,7 @@ struct Recorder<'a> {
 impl Pools<'_> {
     /// How many unlabelled images there are.
     pub fn unlabelled_count(&self) -> u32 {
-        self.unlabelled.map_or(self.train.count, |u| u.len() as u32)
+        self.unlabelled.map_or(self.images.count, |u| u.len() as u32)
     }
 }
 
@@ -279,10 +281,15 @@ impl Recorder<'_> {
     fn labelled(&self, p: &mut Program, x: &Tensor, start: u32, rows: u32) -> Result<(Tensor, Tensor)> {
         let (indices, labels) =
             (p.scratch(&self.ops.gpu, "labelled", 1, rows), p.scratch(&self.ops.gpu, "labels", 1, rows));
-        let train = self.pools.train;
         let walk = (0, streams::ORDER_LABELLED, self.pools.labelled.len() as u32);
-        self.ops.minibatch(p, walk, Some(&self.labelled_pool), Some((&train.labels, &labels)), &indices)?;
-        self.ops.gather_images(p, (&train.images, train.count), Some(&indices), x, (start, rows))?;
+        self.ops.minibatch(
+            p,
+            walk,
+            Some(&self.labelled_pool),
+            Some((self.pools.labels, &labels)),
+            &indices,
+        )?;
+        self.ops.gather_images(p, &self.pools.images.blocks, Some(&indices), x, (start, rows))?;
         Ok((indices, labels))
     }
 
@@ -296,11 +303,10 @@ impl Recorder<'_> {
     /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
     fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
         let indices = p.scratch(&self.ops.gpu, "unlabelled", 1, rows);
-        let train = self.pools.train;
         let stream = streams::ORDER_LABELLED + order;
         let walk = (order, stream, self.pools.unlabelled_count());
         self.ops.minibatch(p, walk, self.unlabelled_pool.as_ref(), None, &indices)?;
-        self.ops.gather_images(p, (&train.images, train.count), Some(&indices), x, (start, rows))?;
+        self.ops.gather_images(p, &self.pools.images.blocks, Some(&indices), x, (start, rows))?;
         Ok(indices)
     }
 
@@ -340,11 +346,10 @@ impl Recorder<'_> {
             Method::Supervised => (Some(&self.labelled_pool), self.pools.labelled.len() as u32),
         };
         let rows = g.rows_that_fit(&ops.gpu, d.rows_that_fit(&ops.gpu, INIT_ROWS.min(count)));
-        let train = self.pools.train;
         let x = p.scratch(&ops.gpu, "initialisation images", rows, pixels);
         let indices = p.scratch(&ops.gpu, "initialisation", 1, rows);
         ops.minibatch(p, (3, streams::ORDER_INIT, count), pool, None, &indices)?;
-        ops.gather_images(p, (&train.images, train.count), Some(&indices), &x, (0, rows))?;
+        ops.gather_images(p, &self.pools.images.blocks, Some(&indices), &x, (0, rows))?;
         let groups = vec![Group { rows, update_running: false }];
         let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
         d.data_init(ops, p, &x, &mode)?;
@@ -400,8 +405,8 @@ impl Recorder<'_> {
                 let start = r.generated + r.labelled;
                 let indices = self.unlabelled(p, 1, &x, start, r.unlabelled)?;
                 if r.second > 0 {
-                    let train = (&self.pools.train.images, self.pools.train.count);
-                    ops.gather_images(p, train, Some(&indices), &x, (start + r.unlabelled, r.second))?;
+                    let rows = (start + r.unlabelled, r.second);
+                    ops.gather_images(p, &self.pools.images.blocks, Some(&indices), &x, rows)?;
                 }
                 unlabelled = Some(indices);
             }

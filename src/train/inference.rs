@@ -1,8 +1,8 @@
 //! Evaluating and sampling a checkpoint without training.
 
 use super::checkpoint::Checkpoint;
-use super::device_data::DeviceData;
-use super::evaluator::{Evaluation, Evaluator, Weights};
+use super::device_data::LabelledImages;
+use super::evaluator::{Chunk, Evaluation, Evaluator, Weights};
 use super::export::{import_arena, import_net};
 use super::sampler::Sampler;
 use super::stop::Stop;
@@ -12,12 +12,13 @@ use crate::gpu::{Gpu, Pool, Program};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::nn::{Net, Params};
 use crate::ops::{Ops, State};
+use crate::shape::Dims;
 
 /// Evaluates a checkpoint's discriminator on the test images of `data`; `averaged` takes the bias-corrected
 /// moving average of its parameters.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if it belongs to another model; errors of the device.
+/// [`Error::Data`] without test images; [`Error::Checkpoint`] if it belongs to another model; errors of the device.
 pub async fn evaluate(
     gpu: &Gpu,
     model: &ModelShape,
@@ -25,8 +26,11 @@ pub async fn evaluate(
     data: &Dataset,
     averaged: bool,
 ) -> Result<Evaluation> {
+    if data.test.is_empty() {
+        return Err(Error::Data(format!("{} has no test images", data.name)));
+    }
     let Saved { ops, evaluator, state, weights } = Saved::new(gpu, model, checkpoint, averaged).await?;
-    let test = DeviceData::upload(gpu, &data.test, model.data.image.len(), None)?;
+    let test = LabelledImages::upload(gpu, &data.test, model.data.image.len(), None)?;
     let split = evaluator.split(&ops, &test, &mut Pool::default())?;
     let whole = evaluator.run(&ops, &split, state, weights, &Stop::new()).await?;
     Ok(whole.expect("nothing stops it"))
@@ -36,7 +40,7 @@ pub async fn evaluate(
 /// of the image's class; `averaged` as in [`evaluate`].
 ///
 /// # Errors
-/// [`Error::Data`] for bytes that are no whole number of images; else as [`evaluate`].
+/// As [`Classifier::new`] and [`Classifier::classify`].
 pub async fn classify(
     gpu: &Gpu,
     model: &ModelShape,
@@ -44,18 +48,84 @@ pub async fn classify(
     images: &[u8],
     averaged: bool,
 ) -> Result<Vec<f32>> {
-    let image = model.data.image;
-    if !images.len().is_multiple_of(image.len() as usize) {
-        let (have, size) = (images.len(), image.len());
-        return Err(Error::Data(format!(
-            "{have} bytes are no whole number of images {image} of {size} bytes"
-        )));
+    let mut classifier = Classifier::new(gpu, model, checkpoint, averaged, false).await?;
+    Ok(classifier.classify(images).await?.logits)
+}
+
+/// A checkpoint's discriminator on the device, for images that come a few at a time.
+#[derive(Debug)]
+pub struct Classifier {
+    saved: Saved,
+    image: Dims,
+    features: bool,
+    /// The last recorded chunk, for as many images as it has rows.
+    recorded: Option<Chunk>,
+}
+
+/// What a [`Classifier`] makes of N images.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Classified {
+    /// `N x K`; the largest of a row is that of the image's class.
+    pub logits: Vec<f32>,
+    /// `N x F`, the output of the layer whose features the generator matches; empty where they were not asked for.
+    pub features: Vec<f32>,
+}
+
+impl Classifier {
+    /// Puts the parameters on the device; `averaged` takes the bias-corrected moving average. With `features` it also reads
+    /// those of the feature layer.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the checkpoint belongs to another model; [`Error::Diverged`] for parameters that are not
+    /// finite; errors of the device.
+    pub async fn new(
+        gpu: &Gpu,
+        model: &ModelShape,
+        checkpoint: &Checkpoint,
+        averaged: bool,
+        features: bool,
+    ) -> Result<Classifier> {
+        let saved = Saved::new(gpu, model, checkpoint, averaged).await?;
+        saved.evaluator.load(&saved.ops, saved.state, saved.weights).await?;
+        Ok(Classifier { saved, image: model.data.image, features, recorded: None })
     }
-    let Saved { ops, evaluator, state, weights } = Saved::new(gpu, model, checkpoint, averaged).await?;
-    evaluator.logits(&ops, images, state, weights).await
+
+    /// The most images that go through the network at once: multiples of it make the best use of the device.
+    pub fn rows(&self) -> u32 {
+        self.saved.evaluator.rows(&self.saved.ops.gpu)
+    }
+
+    /// Classifies images (bytes, `N x H x W x C`).
+    ///
+    /// # Errors
+    /// [`Error::Data`] for bytes that are no whole number of images; errors of the device.
+    pub async fn classify(&mut self, images: &[u8]) -> Result<Classified> {
+        let size = self.image.len() as usize;
+        if !images.len().is_multiple_of(size) {
+            let (have, image) = (images.len(), self.image);
+            return Err(Error::Data(format!(
+                "{have} bytes are no whole number of images {image} of {size} bytes"
+            )));
+        }
+        let Saved { ops, evaluator, .. } = &self.saved;
+        let mut all = Classified::default();
+        for bytes in images.chunks(self.rows() as usize * size) {
+            let rows = (bytes.len() / size) as u32;
+            let chunk = match self.recorded.take().filter(|chunk| chunk.rows == rows) {
+                Some(chunk) => chunk,
+                None => evaluator.chunk(ops, rows, self.features)?,
+            };
+            let (logits, features) = chunk.run(&ops.gpu, bytes).await?;
+            all.logits.extend(logits);
+            all.features.extend(features);
+            self.recorded = Some(chunk);
+        }
+        Ok(all)
+    }
 }
 
 /// A checkpoint's discriminator, ready to be evaluated.
+#[derive(Debug)]
 struct Saved {
     ops: Ops,
     evaluator: Evaluator,

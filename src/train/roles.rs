@@ -46,8 +46,8 @@ impl Roles {
         };
         let unlabelled_count = unlabelled.as_ref().map_or(all, |list| list.len() as u32);
         fits(model, settings, (unlabelled_count, &data.name))?;
-        let (classes, labels) = (model.data.classes, settings.labels as usize);
-        let chosen = data::choose(&data.train.labels, classes, labels, settings.label_seed)?;
+        let chosen =
+            data::choose(&data.train.labels, &data.class_names, settings.labels, settings.label_seed)?;
         let (labelled, validation) = if !ssl && settings.validation_split > 0.0 {
             data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
         } else {

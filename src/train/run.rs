@@ -5,6 +5,7 @@ use super::event::{EpochMetrics, EpochTime, Event, History, Observer, StepMetric
 use super::settings::Method;
 use super::stop::Stop;
 use super::trainer::Trainer;
+use crate::data::Tested;
 use crate::error::{Error, Result};
 use crate::ops::METRICS;
 use std::time::Duration;
@@ -177,9 +178,9 @@ impl Run<'_> {
             epoch: step.div_ceil(self.trainer.steps_per_epoch()),
             step,
             mean: self.so_far.sums.mean(step, self.trainer),
-            test_accuracy: evaluated.test.accuracy,
-            test_accuracy_ema: evaluated.averaged.accuracy,
-            test_loss: evaluated.test.loss,
+            test_accuracy: accuracy(&evaluated.test),
+            test_accuracy_ema: accuracy(&evaluated.averaged),
+            test_loss: evaluated.test.as_ref().map_or(f32::NAN, |test| test.loss),
             validation_accuracy: evaluated.held_out.as_ref().map(|h| h.accuracy),
             validation_loss: evaluated.held_out.as_ref().map(|h| h.loss),
             time,
@@ -193,7 +194,7 @@ impl Run<'_> {
             self.observer.on(Event::Samples { epoch, dims, images: &images })?;
         }
         self.save(step / self.trainer.steps_per_epoch()).await?;
-        self.so_far.last = Some((metrics, Some(evaluated.test)));
+        self.so_far.last = Some((metrics, evaluated.test));
         Ok(true)
     }
 
@@ -228,7 +229,7 @@ impl Run<'_> {
             return Err(Error::Usage("no steps to train".into()));
         };
         let test = match test {
-            Some(test) => test,
+            Some(test) => Some(test),
             None => self.trainer.evaluate(Weights::Raw).await?,
         };
         let summary = self.summary(&metrics, test);
@@ -236,7 +237,7 @@ impl Run<'_> {
         Ok(summary)
     }
 
-    fn summary(&self, last: &EpochMetrics, test: Evaluation) -> Summary {
+    fn summary(&self, last: &EpochMetrics, test: Option<Evaluation>) -> Summary {
         let (trainer, settings) = (&self.trainer, self.trainer.settings());
         let started = trainer.started(trainer.done());
         let (seconds, timed) = self.time();
@@ -246,7 +247,7 @@ impl Run<'_> {
             method: settings.method.name().into(),
             model: trainer.model().name.clone(),
             dataset: trainer.dataset().into(),
-            labels: settings.labels,
+            labels: (trainer.labelled().len() + trainer.validation().len()) as u32,
             seed: settings.seed,
             label_seed: settings.label_seed,
             epochs: trainer.done() / trainer.steps_per_epoch(),
@@ -263,7 +264,9 @@ impl Run<'_> {
             backend: started.backend,
             gpu_bytes: Some(trainer.gpu().reserved()),
             host_peak_bytes: None,
-            confusion: test.confusion,
+            held_out: trainer.tested() == Tested::HeldOut,
+            class_names: trainer.class_names().to_vec(),
+            confusion: test.map_or(vec![], |test| test.confusion),
         }
     }
 }
@@ -272,6 +275,11 @@ fn diverged(step: u32, what: &str) -> Error {
     Error::Diverged(format!(
         "step {step}: {what}: training has diverged; use a smaller --learning-rate or another --seed"
     ))
+}
+
+/// NaN where there is nothing to test on.
+fn accuracy(evaluation: &Option<Evaluation>) -> f32 {
+    evaluation.as_ref().map_or(f32::NAN, |e| e.accuracy)
 }
 
 /// Milliseconds per step and steps per second; zeros where nothing was timed.

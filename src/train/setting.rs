@@ -87,6 +87,8 @@ fn plain(v: f32) -> String {
 pub enum Values {
     /// Whole numbers, both ends included.
     Whole(u64, u64),
+    /// The same, or a word.
+    WholeOr(u64, u64, &'static str),
     /// Numbers between two bounds, and one of them as an example. Infinity and NaN are never among them.
     Number(Bound<f32>, Bound<f32>, &'static str),
     /// `true` or `false`.
@@ -102,6 +104,8 @@ impl Values {
             (Values::Whole(from, to), Value::Integer(v)) => {
                 u64::try_from(*v).is_ok_and(|v| (*from..=*to).contains(&v))
             }
+            (Values::WholeOr(_, _, word), Value::String(v)) => word == v,
+            (Values::WholeOr(from, to, _), v) => Values::Whole(*from, *to).admits(v),
             (Values::Number(..), Value::Integer(v)) => self.admits(&Value::Float(*v as f64)),
             (Values::Number(from, to, _), Value::Float(v)) => {
                 let v = *v as f32;
@@ -120,6 +124,7 @@ impl fmt::Display for Values {
             // Nobody counts so far.
             Values::Whole(from, to) if *to == u64::from(u32::MAX) => write!(f, "a whole number from {from}"),
             Values::Whole(from, to) => write!(f, "a whole number from {from} to {to}"),
+            Values::WholeOr(from, to, word) => write!(f, "{}, or {word}", Values::Whole(*from, *to)),
             Values::Number(from, to, example) => {
                 write!(f, "a number")?;
                 match from {
@@ -154,6 +159,18 @@ mod tests {
         for (values, text, good, bad) in [
             (Values::Whole(1, u64::from(u32::MAX)), "a whole number from 1", Value::from(1), Value::from(0)),
             (Values::Whole(1, 9), "a whole number from 1 to 9", Value::from(9), Value::from(10)),
+            (
+                Values::WholeOr(1, 9, "all"),
+                "a whole number from 1 to 9, or all",
+                Value::from("all"),
+                Value::from("a"),
+            ),
+            (
+                Values::WholeOr(1, 9, "all"),
+                "a whole number from 1 to 9, or all",
+                Value::from(9),
+                Value::from(0),
+            ),
             (Values::Whole(0, 9), "a whole number from 0 to 9", Value::from(0), Value::from(-1)),
             (
                 Values::Number(Excluded(0.0), Unbounded, "0.1"),

@@ -3,6 +3,7 @@
 //! Configuration files, flags, help, and which settings a run may change that goes on are made of [`Settings::ALL`].
 
 pub use super::setting::{Setting, Values, shown};
+pub use crate::data::LabelCount;
 use crate::error::{Error, Result};
 use crate::text;
 use serde::{Deserialize, Serialize};
@@ -169,8 +170,9 @@ macro_rules! settings {
 settings! { |method, convolutional|
     /// ssl: the GAN; supervised: the same network on the labelled images alone.
     method: Method = method, Setting::new(None, Values::Names(Method::NAMES));
-    /// Labelled images, the same number of each class.
-    labels: u32 = 100, count(DATA);
+    /// Labelled images: a number of them, the same of each class, or all that have a label.
+    labels: LabelCount = LabelCount::Balanced(100),
+        Setting::new(DATA, Values::WholeOr(1, u32::MAX as u64, LabelCount::ALL)).placeholder("N|all");
     /// Unlabelled images of `ssl`, chosen by the label seed, the labelled ones included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unlabelled: Option<u32> = None, Setting { absent: Some("all training images"), ..count(DATA).only(Method::Ssl) };
@@ -339,7 +341,7 @@ mod tests {
         let mut s = Settings::defaults(Method::Ssl, false);
         for setting in Settings::ALL {
             let good = match setting.values {
-                Values::Whole(_, to) => Value::Integer(to.min(7) as i64),
+                Values::Whole(_, to) | Values::WholeOr(_, to, _) => Value::Integer(to.min(7) as i64),
                 Values::Number(..) => Value::Float(0.25),
                 Values::Switch => Value::Boolean(true),
                 Values::Names(names) => Value::String(names[names.len() - 1].into()),

@@ -32,6 +32,7 @@ impl Trainer {
             ("dataset", self.dataset.clone()),
             ("data_sha256", self.fingerprint.clone()),
             ("classes", self.model.data.classes.to_string()),
+            ("class_names", serde_json::Value::from(self.class_names()).to_string()),
             ("image", self.model.data.image.to_string()),
             ("method", self.settings.method.name().into()),
             ("seed", self.settings.seed.to_string()),

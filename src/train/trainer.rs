@@ -1,6 +1,6 @@
 //! A run's model, data and recorded step on a device, driven by its owner: steps, evaluations, snapshots.
 
-use super::device_data::{DeviceData, Used};
+use super::device_data::{DeviceImages, LabelledImages, Used, upload_labels};
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 use super::event::{Started, StepMetrics};
 use super::gan::{Gan, Pools, SLOTS, state_at};
@@ -9,7 +9,7 @@ use super::sampler::Sampler;
 use super::settings::{Method, Settings};
 use super::stop::Stop;
 use super::tiles::Tiles;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split, Tested};
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Readback, Submission, Timer, Timing};
 use crate::model::shape::ModelShape;
@@ -35,6 +35,31 @@ pub enum Scratch {
     Kept,
 }
 
+/// Where the training images are. The results are the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Images {
+    /// In GPU memory, in buffers as large as the adapter binds.
+    #[default]
+    Device,
+    /// In GPU memory, in buffers of at most so many bytes.
+    Blocks(u64),
+}
+
+/// Where a trainer keeps what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Storage {
+    /// What a step makes.
+    pub scratch: Scratch,
+    /// What it draws from.
+    pub images: Images,
+}
+
+impl From<Scratch> for Storage {
+    fn from(scratch: Scratch) -> Storage {
+        Storage { scratch, images: Images::Device }
+    }
+}
+
 /// A model in training: its parameters and its data on the device, and the recorded step. [`super::run`] is a whole run of it.
 #[derive(Debug)]
 pub struct Trainer {
@@ -44,11 +69,14 @@ pub struct Trainer {
     pub(super) gan: Gan,
     pub(super) dataset: String,
     pub(super) fingerprint: String,
+    class_names: Vec<String>,
+    tested: Tested,
     roles: Roles,
     /// The training images that are on the device, where they are not all.
     pub(super) used: Option<Used>,
     evaluator: Evaluator,
-    test: SplitEvaluator,
+    /// `None` where there are no test images.
+    test: Option<SplitEvaluator>,
     held_out: Option<SplitEvaluator>,
     sampler: Option<Sampler>,
     scratch: Pool,
@@ -87,10 +115,10 @@ impl Progress {
 /// An evaluation of everything that there is to evaluate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluated {
-    /// The test images, with D's parameters as they are.
-    pub test: Evaluation,
-    /// The test images, with their moving average.
-    pub averaged: Evaluation,
+    /// The test images, if there are some, with D's parameters as they are.
+    pub test: Option<Evaluation>,
+    /// The same with their moving average.
+    pub averaged: Option<Evaluation>,
     /// The labelled images that are held out, if some are, with the parameters as they are.
     pub held_out: Option<Evaluation>,
 }
@@ -106,7 +134,7 @@ impl Trainer {
         Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, &Tiles::tables()).await
     }
 
-    /// As [`Trainer::new`], with tiles and with memory of its own for what a step makes.
+    /// As [`Trainer::new`], with tiles, and with what is kept where.
     ///
     /// # Errors
     /// As [`Trainer::new`].
@@ -115,13 +143,13 @@ impl Trainer {
         model: &ModelShape,
         settings: &Settings,
         data: &Dataset,
-        scratch: Scratch,
+        storage: impl Into<Storage>,
         tiles: &Tiles,
     ) -> Result<Trainer> {
         let roles = Roles::new(model, settings, data)?;
         let tiles = tiles.known_to(gpu, model, settings);
         let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..Ops::checked(gpu).await? };
-        let trainer = Trainer::record(ops, (model, settings), data, roles, scratch, tiles)?;
+        let trainer = Trainer::record(ops, (model, settings), data, roles, storage.into(), tiles)?;
         // Not in the first step's time.
         gpu.compiled().await?;
         Ok(trainer)
@@ -133,34 +161,47 @@ impl Trainer {
         (model, settings): (&ModelShape, &Settings),
         data: &Dataset,
         roles: Roles,
-        scratch: Scratch,
+        storage: Storage,
         tiles: Tiles,
     ) -> Result<Trainer> {
         let (gpu, pixels) = (&ops.gpu, model.data.image.len());
         // What no step looks at is not uploaded.
         let used = roles.used(settings.method);
         let places = |numbers: &[u32]| used.as_ref().map_or(numbers.to_vec(), |used| used.places(numbers));
-        let train = DeviceData::upload(gpu, &data.train, pixels, used.as_ref().map(|u| &u.numbers[..]))?;
-        let test = DeviceData::upload(gpu, &data.test, pixels, None)?;
+        let chosen = used.as_ref().map(|u| &u.numbers[..]);
+        let most_bytes = match storage.images {
+            Images::Device => None,
+            Images::Blocks(bytes) => Some(bytes),
+        };
+        let images = DeviceImages::upload(gpu, &data.train, pixels, chosen, most_bytes)?;
+        // Of no other image does the device see the label.
+        let labels = upload_labels(gpu, "labels", &data.train, &roles.labelled)?;
         let (labelled, unlabelled) = (places(&roles.labelled), roles.unlabelled.as_deref().map(places));
-        let pools = Pools { train: &train, labelled: &labelled, unlabelled: unlabelled.as_deref() };
-        let shares = scratch == Scratch::Shared;
+        let pools = Pools {
+            images: &images,
+            labelled: &labelled,
+            labels: &labels,
+            unlabelled: unlabelled.as_deref(),
+        };
+        let shares = storage.scratch == Scratch::Shared;
         let mut scratch = Pool::default();
         let gan = Gan::new(&ops, model, settings, &pools, shares.then_some(&mut scratch))?;
         let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
-        let test = evaluator.split(&ops, &test, &mut scratch)?;
-        let held_out = if roles.validation.is_empty() {
-            None
-        } else {
-            let held_out = DeviceData::upload(gpu, &data.train, pixels, Some(&roles.validation))?;
-            Some(evaluator.split(&ops, &held_out, &mut scratch)?)
+        let mut split = |split: &Split, chosen: Option<&[u32]>| -> Result<Option<SplitEvaluator>> {
+            if chosen.map_or(split.len(), <[u32]>::len) == 0 {
+                return Ok(None);
+            }
+            let images = LabelledImages::upload(gpu, split, pixels, chosen)?;
+            evaluator.split(&ops, &images, &mut scratch).map(Some)
         };
+        let test = split(&data.test, None)?;
+        let held_out = split(&data.train, Some(&roles.validation))?;
         let sampler = match settings.method {
             Method::Ssl => Some(Sampler::new(&ops, &gan.g.net, model, SAMPLES)?),
             Method::Supervised => None,
         };
         // Noticed in the end, when it is known how much was wanted.
-        let hidden = gan.init.scratch_bytes() + test.scratch_bytes();
+        let hidden = gan.init.scratch_bytes() + test.as_ref().map_or(0, SplitEvaluator::scratch_bytes);
         gpu.fits(settings.batch_size, gan.grown, hidden)?;
         let steps_per_epoch = settings.steps_per_epoch(roles.labelled.len() as u32, roles.unlabelled_count);
         Ok(Trainer {
@@ -170,6 +211,8 @@ impl Trainer {
             gan,
             dataset: data.name.clone(),
             fingerprint: data.fingerprint.clone(),
+            class_names: data.class_names.clone(),
+            tested: data.tested,
             roles,
             used,
             evaluator,
@@ -306,13 +349,15 @@ impl Trainer {
         whole || step == self.steps()
     }
 
-    /// Evaluates D on the test images, after the steps that were submitted.
+    /// Evaluates D on the test images, after the steps that were submitted; `None` if there are none.
     ///
     /// # Errors
     /// [`crate::Error::Gpu`] if the device failed.
-    pub async fn evaluate(&self, weights: Weights) -> Result<Evaluation> {
-        let whole = self.evaluate_split(&self.test, weights, &Stop::new()).await?;
-        Ok(whole.expect("nothing stops it"))
+    pub async fn evaluate(&self, weights: Weights) -> Result<Option<Evaluation>> {
+        match &self.test {
+            Some(split) => self.evaluate_split(split, weights, &Stop::new()).await,
+            None => Ok(None),
+        }
     }
 
     /// Evaluates D on everything; `None` if `stop` asks to leave before that is done.
@@ -320,16 +365,17 @@ impl Trainer {
     /// # Errors
     /// [`crate::Error::Gpu`] if the device failed.
     pub async fn evaluate_all(&self, stop: &Stop) -> Result<Option<Evaluated>> {
-        let Some(test) = self.evaluate_split(&self.test, Weights::Raw, stop).await? else { return Ok(None) };
-        let averaged = self.evaluate_split(&self.test, Weights::Averaged, stop).await?;
-        let Some(averaged) = averaged else { return Ok(None) };
-        let held_out = match &self.held_out {
-            None => None,
-            Some(split) => match self.evaluate_split(split, Weights::Raw, stop).await? {
-                None => return Ok(None),
-                evaluated => evaluated,
-            },
-        };
+        let wanted =
+            [(&self.test, Weights::Raw), (&self.test, Weights::Averaged), (&self.held_out, Weights::Raw)];
+        let mut results = [None, None, None];
+        for (result, (split, weights)) in results.iter_mut().zip(wanted) {
+            let Some(split) = split else { continue };
+            *result = self.evaluate_split(split, weights, stop).await?;
+            if result.is_none() {
+                return Ok(None);
+            }
+        }
+        let [test, averaged, held_out] = results;
         Ok(Some(Evaluated { test, averaged, held_out }))
     }
 
@@ -413,6 +459,16 @@ impl Trainer {
     /// Name of the data set.
     pub fn dataset(&self) -> &str {
         &self.dataset
+    }
+
+    /// Names of the classes.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// What the test images are.
+    pub fn tested(&self) -> Tested {
+        self.tested
     }
 
     /// The settings.

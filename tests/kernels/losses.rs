@@ -206,13 +206,9 @@ fn evaluation() {
             [(1, 2, 1, 0), (7, 3, 7, 0), (103, 10, 64, 64), (70, 11, 33, 32), (9, 2, 4, 12)]
         {
             let name = format!("evaluate {batch} from {first} of {images}");
-            let labels: Vec<u8> = (0..images).map(|i| ((i * 5 + 2) % k) as u8).collect();
-            let words: Vec<u32> = labels
-                .chunks(4)
-                .map(|c| c.iter().enumerate().fold(0, |w, (i, b)| w | u32::from(*b) << (8 * i)))
-                .collect();
+            let labels: Vec<u32> = (0..images).map(|i| (i * 5 + 2) % k).collect();
             let logits: Vec<f32> = numbers(131, batch * k).iter().map(|v| (v * 3.0).round()).collect();
-            let (tl, ty) = (input(gpu, batch, k, &logits), input(gpu, 1, words.len() as u32, &words));
+            let (tl, ty) = (input(gpu, batch, k, &logits), input(gpu, 1, images, &labels));
             let losses = Output::new(gpu, 1, images, Slack::None);
             let confusion = Output::with(gpu, k, k, &vec![3u32; (k * k) as usize], Slack::None);
             let state = State { position: [0, 0, 0, first], ..State::default() };
@@ -226,7 +222,7 @@ fn evaluation() {
                     continue;
                 };
                 let l = wide(&logits[(row * k) as usize..((row + 1) * k) as usize]);
-                let y = u32::from(labels[i as usize]);
+                let y = labels[i as usize];
                 let want = loss::cross_entropy(&l, y).0;
                 values(&name, &[want], &got[i as usize..i as usize + 1], 1e-6);
                 counts[(y * k) as usize + loss::argmax(&l)] += 1;

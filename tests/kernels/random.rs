@@ -1,8 +1,9 @@
 //! Philox's numbers and what is made of them: noise, dropout, minibatches; images gathered from bytes.
 
 use crate::harness::{Output, RTOL, Slack, both_ways, input, numbers, run, values, wide};
+use ssgan::gpu::Gpu;
 use ssgan::model::shape::Dims;
-use ssgan::ops::{Fill, State};
+use ssgan::ops::{Fill, ImageBlock, State};
 use ssgan::reference::dropout::dropout_factors;
 use ssgan::reference::gaussian_noise::gaussian_noise;
 use ssgan::reference::{assert_close, minibatch, random_affine, random_shift};
@@ -152,79 +153,90 @@ fn minibatches() {
         ] {
             for (pooled, labelled) in [(false, false), (true, false), (false, true), (true, true)] {
                 let name = format!("minibatch {rows} of {n}, step {step}");
-                let images = n + 10;
-                let pool: Vec<u32> = (0..n).map(|i| images - 1 - i).collect();
-                let words: Vec<u32> = (0..images.div_ceil(4)).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
-                let (tpool, twords) = (input(gpu, 1, n, &pool), input(gpu, 1, words.len() as u32, &words));
+                let pool: Vec<u32> = (0..n).map(|i| n + 9 - i).collect();
+                let classes: Vec<u32> = (0..n).map(|i| i.wrapping_mul(0x9e37_79b9) >> 20).collect();
+                let (tpool, tclasses) = (input(gpu, 1, n, &pool), input(gpu, 1, n, &classes));
                 let [indices, labels] = [0; 2].map(|_| Output::new(gpu, 1, rows, Slack::None));
                 let mut state = state(step);
                 state.epoch[order as usize] = step * rows / n;
                 state.position[order as usize] = step * rows % n;
                 run(gpu, state, |ops, p| {
                     let pool = pooled.then_some(&tpool);
-                    let labels = labelled.then_some((&twords, &labels.open));
+                    let labels = labelled.then_some((&tclasses, &labels.open));
                     ops.minibatch(p, (order, STREAM, n), pool, labels, &indices.tensor)
                 });
-                let want: Vec<u32> = minibatch(SEED, STREAM, step, rows, n)
-                    .into_iter()
-                    .map(|i| if pooled { pool[i as usize] } else { i })
-                    .collect();
+                let elements = minibatch(SEED, STREAM, step, rows, n);
+                let image = |i: &u32| if pooled { pool[*i as usize] } else { *i };
+                let want: Vec<u32> = elements.iter().map(image).collect();
                 assert!(indices.read::<u32>(gpu, &name) == want, "{name}: indices");
                 let got: Vec<u32> = labels.read(gpu, &name);
-                let label = |i: &u32| words[*i as usize / 4] >> (8 * (i % 4)) & 0xff;
-                let expected: Vec<u32> =
-                    want.iter().map(|i| if labelled { label(i) } else { f32::NAN.to_bits() }).collect();
+                let class = |i: &u32| if labelled { classes[*i as usize] } else { f32::NAN.to_bits() };
+                let expected: Vec<u32> = elements.iter().map(class).collect();
                 assert!(got == expected, "{name}: labels");
             }
         }
     });
 }
 
+/// Also of images that lie in several buffers, of which one may begin within a minibatch.
 #[test]
 fn gathered_images() {
     both_ways(|gpu| {
-        for (count, pixels, rows, start) in [
-            (1, 1, 1, 0),
-            (5, 3, 4, 2),
-            (9, 49, 7, 0),
-            (7, 4, 9, 1),
-            (20, 64, 20, 3),
-            (6, 784, 33, 5),
-            (3, 5, 8, 0),
+        for (count, pixels, rows, start, block) in [
+            (1, 1, 1, 0, 1),
+            (5, 3, 4, 2, 5),
+            (9, 49, 7, 0, 2),
+            (9, 49, 5, 0, 9),
+            (7, 4, 9, 1, 3),
+            (20, 64, 20, 3, 20),
+            (6, 784, 33, 5, 5),
+            (3, 5, 8, 0, 1),
         ] {
             for sequence in [false, true] {
-                let name = format!("gather {rows} of {count} x {pixels}, in sequence: {sequence}");
+                let name = format!("gather {rows} of {count} x {pixels} by {block}, in sequence: {sequence}");
                 let bytes: Vec<u8> =
                     (0..count * pixels).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-                let words: Vec<u32> = bytes
-                    .chunks(4)
-                    .map(|c| c.iter().enumerate().fold(0, |w, (i, b)| w | u32::from(*b) << (8 * i)))
+                let blocks: Vec<ImageBlock> = bytes
+                    .chunks((block * pixels) as usize)
+                    .enumerate()
+                    .map(|(i, bytes)| image_block(gpu, i as u32 * block, bytes, pixels))
                     .collect();
-                let images = input(gpu, 1, words.len() as u32, &words);
                 let order: Vec<u32> = (0..rows).map(|i| (i * 3 + 1) % count).collect();
                 let indices = input(gpu, 1, rows, &order);
                 let x = Output::new(gpu, start + rows + 2, pixels, Slack::None);
-                // The last batch of an evaluation repeats the last image.
                 let position = count / 2;
                 let state = State { position: [0, 0, 0, position], ..state(0) };
                 run(gpu, state, |ops, p| {
                     let order = (!sequence).then_some(&indices);
-                    ops.gather_images(p, (&images, count), order, &x.tensor, (start, rows))
+                    ops.gather_images(p, &blocks, order, &x.tensor, (start, rows))
                 });
                 let mut want = vec![f64::NAN; ((start + rows + 2) * pixels) as usize];
+                let mut written = vec![false; want.len()];
                 for row in 0..rows {
-                    let image = if sequence { (position + row).min(count - 1) } else { order[row as usize] };
-                    for i in 0..pixels {
-                        let byte = bytes[(image * pixels + i) as usize];
-                        want[((start + row) * pixels + i) as usize] = f64::from(byte) / 255.0;
+                    let image = if sequence { position + row } else { order[row as usize] };
+                    // Behind the last image there is nothing to gather.
+                    for i in (0..pixels).filter(|_| image < count) {
+                        let (to, byte) = ((start + row) * pixels + i, bytes[(image * pixels + i) as usize]);
+                        want[to as usize] = f64::from(byte) / 255.0;
+                        written[to as usize] = true;
                     }
                 }
                 let got: Vec<f32> = x.read(gpu, &name);
-                let (from, to) = ((start * pixels) as usize, ((start + rows) * pixels) as usize);
-                values(&name, &want[from..to], &got[from..to], 0.0);
-                let others = [&got[..from], &got[to..]].concat();
-                assert!(others.iter().all(|v| v.is_nan()), "{name}: rows beside the minibatch were written");
+                let those = |of: bool| (0..want.len()).filter(|&i| written[i] == of).collect::<Vec<_>>();
+                let expected: Vec<f64> = those(true).iter().map(|&i| want[i]).collect();
+                let gathered: Vec<f32> = those(true).iter().map(|&i| got[i]).collect();
+                values(&name, &expected, &gathered, 0.0);
+                let beside = those(false).iter().all(|&i| got[i].is_nan());
+                assert!(beside, "{name}: rows beside the minibatch were written");
             }
         }
     });
+}
+
+/// A buffer of the images whose bytes these are.
+fn image_block(gpu: &Gpu, first: u32, bytes: &[u8], pixels: u32) -> ImageBlock {
+    let word = |c: &[u8]| c.iter().enumerate().fold(0, |w, (i, b)| w | u32::from(*b) << (8 * i));
+    let words: Vec<u32> = bytes.chunks(4).map(word).collect();
+    let images = input(gpu, 1, words.len() as u32, &words);
+    ImageBlock { images, first, count: bytes.len() as u32 / pixels }
 }

@@ -44,7 +44,7 @@ fn gpu() -> Gpu {
 
 fn ssl() -> Settings {
     Settings {
-        labels: 21,
+        labels: 21.into(),
         epochs: 4,
         batch_size: 16,
         seed: SEED,
@@ -58,7 +58,7 @@ fn ssl() -> Settings {
 
 fn supervised() -> Settings {
     Settings {
-        labels: 30,
+        labels: 30.into(),
         epochs: 10,
         batch_size: 16,
         seed: SEED,
@@ -226,7 +226,7 @@ fn dnn_runs_like_the_twin() {
     whole_run("dnn, mean", &dnn, &ssl());
     let sum = Settings {
         // Fewer labels than rows of a batch; epsilon large enough to tell its places apart.
-        labels: 12,
+        labels: 12.into(),
         feature_matching: FeatureMatching::Sum,
         epsilon: 1e-3,
         epsilon_inside_root: true,
@@ -263,7 +263,7 @@ fn cnn_with_separate_statistics_runs_like_the_twin() {
 #[test]
 fn cnn_with_joined_statistics_runs_like_the_twin() {
     whole_run("cnn 8x8x1, joined", &model(CNN_JOINED, 8, 1), &ssl());
-    let three = Settings { labels: 12, epsilon: 1e-3, epsilon_inside_root: true, ..ssl() };
+    let three = Settings { labels: 12.into(), epsilon: 1e-3, epsilon_inside_root: true, ..ssl() };
     whole_run("cnn 8x8x3, joined", &model(CNN_JOINED, 8, 3), &three);
 }
 

@@ -138,7 +138,7 @@ pub fn data_set(model: &ModelShape, train: usize) -> data::Dataset {
             255.0 * (0.2 * class + 0.6 * rng::uniform(9, Counter { stream, step: 0 }, e))
         };
         let images = (0..n as u32 * pixels).map(|e| value(e) as u8).collect();
-        Split { images, labels }
+        Split::labelled(images, labels)
     };
     data::Dataset::new("noise", model.data, split(train, 0xF000), split(10, 0xF001)).unwrap()
 }

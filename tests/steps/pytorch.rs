@@ -16,7 +16,7 @@ const TOLERANCE: f64 = 5e-5;
 
 /// Name of the fixture, model file, side and channels of the images, settings.
 fn cases() -> [(&'static str, &'static str, (u32, u32), Settings); 5] {
-    let small = |s: Settings| Settings { batch_size: 4, labels: 3, ..s };
+    let small = |s: Settings| Settings { batch_size: 4, labels: 3.into(), ..s };
     let sum = Settings {
         feature_matching: FeatureMatching::Sum,
         epsilon_inside_root: true,

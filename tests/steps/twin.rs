@@ -37,8 +37,7 @@ pub struct Twin {
 
 impl Twin {
     pub fn new(model: &ModelShape, s: &Settings, set: &data::Dataset) -> Twin {
-        let chosen =
-            data::choose(&set.train.labels, model.data.classes, s.labels as usize, s.label_seed).unwrap();
+        let chosen = data::choose(&set.train.labels, &set.class_names, s.labels, s.label_seed).unwrap();
         let labelled = match s.method {
             Method::Ssl => chosen,
             Method::Supervised => {
@@ -58,7 +57,7 @@ impl Twin {
             settings: step_settings(s),
             schedule: s.clone(),
             steps_per_epoch: s.steps_per_epoch(labelled.len() as u32, set.train.len() as u32),
-            labels: labelled.iter().map(|&i| u32::from(set.train.labels[i as usize])).collect(),
+            labels: labelled.iter().map(|&i| set.train.labels[i as usize].unwrap().into()).collect(),
             labelled,
             labelled_images,
             images,

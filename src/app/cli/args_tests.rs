@@ -52,7 +52,7 @@ fn defaults_follow_method_and_model() {
 fn another(key: &str) -> Value {
     let text = |s: &str| Value::String(s.into());
     match Settings::named(key).map(|setting| setting.values) {
-        Some(Values::Whole(..)) => Value::Integer(7),
+        Some(Values::Whole(..) | Values::WholeOr(..)) => Value::Integer(7),
         Some(Values::Number(..)) => Value::Float(0.25),
         Some(Values::Switch) => Value::Boolean(true),
         Some(Values::Names(names)) => text(names[names.len() - 1]),

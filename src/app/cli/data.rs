@@ -96,8 +96,14 @@ fn info(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
     }
     let [height, width, channels] = info.image;
     let mut table = Table::new(&[("class", Align::Left), ("train", Align::Right), ("test", Align::Right)]);
-    for (class, (train, test)) in info.train.per_class.iter().zip(&info.test.per_class).enumerate() {
-        table.row([class.to_string(), train.to_string(), test.to_string()]);
+    for (class, (train, test)) in
+        info.class_names.iter().zip(info.train.per_class.iter().zip(&info.test.per_class))
+    {
+        table.row([class.clone(), train.to_string(), test.to_string()]);
+    }
+    let unlabelled = info.train.images - info.train.per_class.iter().sum::<usize>();
+    if unlabelled > 0 {
+        table.row(["unlabelled".into(), unlabelled.to_string(), "0".into()]);
     }
     table.rule();
     table.row(["images".into(), info.train.images.to_string(), info.test.images.to_string()]);

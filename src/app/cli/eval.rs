@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         })
         .map_err(in_file(&trained.path))?;
     let picture = || match &args.confusion {
-        Some(path) => confusion::picture(&result.confusion).save(path),
+        Some(path) => confusion::picture(&result.confusion, &set.class_names).save(path),
         None => Ok(()),
     };
     // What took the time first: a picture may fail.
@@ -78,8 +78,8 @@ pub fn run(args: &Args) -> Result<()> {
         result.accuracy,
         result.loss,
         set.test.len(),
-        confusion::per_class(&result.confusion),
-        confusion::table(&result.confusion),
+        confusion::per_class(&result.confusion, &set.class_names),
+        confusion::table(&result.confusion, &set.class_names),
     ))?;
     picture()
 }

@@ -95,6 +95,10 @@ fn parser(setting: &'static Setting) -> ValueParser {
         Values::Switch => {
             PossibleValuesParser::new(["true", "false"]).map(|word| Value::Boolean(word == "true")).into()
         }
+        Values::WholeOr(_, _, word) => ValueParser::new(move |text: &str| match text == word {
+            true => Ok(Value::String(word.into())),
+            false => number(setting, text),
+        }),
         Values::Whole(..) | Values::Number(..) => ValueParser::new(move |text: &str| number(setting, text)),
     }
 }
@@ -108,7 +112,7 @@ fn number(setting: &Setting, text: &str) -> Result<Value, String> {
         return Ok(Value::Integer((drawn >> 1) as i64));
     }
     let read = match setting.values {
-        Values::Whole(..) => text.parse().map(Value::Integer).ok(),
+        Values::Whole(..) | Values::WholeOr(..) => text.parse().map(Value::Integer).ok(),
         _ => text.parse().map(|v: f32| Value::Float(v.into())).ok(),
     };
     let or_random = if seed { ", or `random`" } else { "" };

@@ -164,7 +164,7 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
         s.test_accuracy,
         s.test_accuracy_ema,
         memory(s),
-        confusion::per_class(&s.confusion),
+        confusion::per_class(&s.confusion, &s.class_names),
         folder.display(),
         pictures.concat(),
         next(folder, &run.resolved.settings, s)

@@ -237,7 +237,12 @@ pub fn finished(planned: &Planned, roots: &[&ReportDir]) -> Result<Option<RunRes
 fn data_picture(set: &Dataset) -> Picture {
     let pixels = set.shape.image.len() as usize;
     let of = |class: u32| {
-        let matching = set.train.labels.iter().enumerate().filter(move |(_, l)| u32::from(**l) == class);
+        let matching = set
+            .train
+            .labels
+            .iter()
+            .enumerate()
+            .filter(move |(_, l)| l.is_some_and(|l| u32::from(l) == class));
         matching.take(10).map(|(i, _)| &set.train.images[i * pixels..][..pixels])
     };
     grid::grid_of_bytes((0..set.shape.classes).flat_map(of).flatten(), set.shape.image)

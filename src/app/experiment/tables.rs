@@ -86,20 +86,18 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
     let row = |g: &'static Group| {
         let runs = results.of(g);
         let mut cells = vec![g.label.to_string()];
-        let Some(s) = runs.first().map(|r| &r.record.settings.train) else {
+        let Some(record) = runs.first().map(|r| &r.record) else {
             cells.resize(heads.len(), "not run".into());
             return cells;
         };
+        let (s, labels) = (&record.settings.train, record.summary.labels);
         if supervised {
-            let held_out = (s.validation_split * s.labels as f32).round() as u32;
-            cells.push(format!(
-                "{} ({} to learn from, {held_out} to validate)",
-                s.labels,
-                s.labels - held_out
-            ));
+            let held_out = (s.validation_split * labels as f32).round() as u32;
+            let learnt = labels - held_out;
+            cells.push(format!("{labels} ({learnt} to learn from, {held_out} to validate)"));
         } else {
             let all = results.data.train.images as u32;
-            cells.extend([s.labels.to_string(), s.unlabelled.unwrap_or(all).to_string()]);
+            cells.extend([labels.to_string(), s.unlabelled.unwrap_or(all).to_string()]);
         }
         cells.push(format!("Adam, lr {}, beta1 {}, beta2 {}", s.learning_rate, s.beta1, s.beta2));
         cells.extend([s.epochs.to_string(), s.batch_size.to_string()]);

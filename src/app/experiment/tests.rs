@@ -17,6 +17,7 @@ use crate::train::settings::{Method, Settings};
 fn info() -> Info {
     let counts = |images| Counts { images, per_class: vec![images / 10; 10], mean: 0.1, std: 0.3 };
     Info {
+        class_names: vec![],
         name: "mnist".into(),
         image: [28, 28, 1],
         classes: 10,
@@ -94,6 +95,8 @@ fn results(ablate: bool) -> Results {
                     adapter: text("an <adapter>"),
                     driver: text("driver"),
                     backend: text("Vulkan"),
+                    held_out: false,
+                    class_names: vec![],
                     confusion: vec![],
                 },
                 history: (1..=2).map(epoch).collect(),

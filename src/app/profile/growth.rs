@@ -178,9 +178,9 @@ fn trainer(gpu: &Gpu, spec: &ModelSpec, tune: Option<Tune>, size: Size) -> Resul
 /// Grey images of ten classes, as many as a minibatch has; what they show costs nothing.
 fn images(size: Size) -> Result<Dataset> {
     let image = Dims { height: size.side, width: size.side, channels: 1 };
-    let split = |n: u32| Split {
-        images: (0..n * image.len()).map(|i| (i % 251) as u8).collect(),
-        labels: (0..n).map(|i| (i % 10) as u8).collect(),
+    let split = |n: u32| {
+        let pixels = (0..n * image.len()).map(|i| (i % 251) as u8);
+        Split::labelled(pixels.collect(), (0..n).map(|i| (i % 10) as u16))
     };
     Dataset::new("grey", DataShape { image, classes: 10 }, split(size.batch.max(512)), split(10))
 }

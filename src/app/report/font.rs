@@ -7,6 +7,14 @@ use std::sync::Once;
 const FAMILY: &str = "sans-serif";
 const BYTES: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
 
+/// The text with a question mark for each character that the typeface lacks.
+pub fn legible(text: &str) -> String {
+    let has = |c: &char| {
+        matches!(c, ' '..='~' | '\u{a0}'..='\u{17f}' | '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{45f}' | '\u{2013}'..='\u{2026}')
+    };
+    text.chars().map(|c| if has(&c) { c } else { '?' }).collect()
+}
+
 /// Text of this height in pixels and this colour.
 pub fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
     static REGISTERED: Once = Once::new();

@@ -5,6 +5,7 @@ pub mod advice;
 pub mod confusion;
 pub(in crate::app) mod font;
 pub mod grid;
+pub mod interval;
 pub mod plot;
 pub mod png;
 pub mod progress;

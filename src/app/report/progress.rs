@@ -222,7 +222,8 @@ impl Progress {
         }
         if let Some(bar) = &self.bar {
             let epoch = last.step.saturating_sub(1) / started.steps_per_epoch.max(1) + 1;
-            let test = self.epoch.as_ref().map_or(String::new(), |e| format!(" test {:.4}", e.test_accuracy));
+            let tested = self.epoch.as_ref().filter(|e| e.test_accuracy.is_finite());
+            let test = tested.map_or(String::new(), |e| format!(" test {:.4}", e.test_accuracy));
             bar.set_message(format!(
                 "{}epoch {epoch}/{}  {}{test}  {:.0} img/s ",
                 self.context,
@@ -244,15 +245,17 @@ impl Progress {
             }
             _ => String::new(),
         };
+        let test = match e.test_accuracy.is_finite() {
+            true => format!("  test {:.4} (averaged {:.4})", e.test_accuracy, e.test_accuracy_ema),
+            false => String::new(),
+        };
         let validation = e.validation_accuracy.map_or(String::new(), |v| format!("  validation {v:.4}"));
         self.note(&format!(
-            "epoch {}{of}  step {}  {}  test {:.4} (averaged {:.4}){validation}  \
+            "epoch {}{of}  step {}  {}{test}{validation}  \
              {:.1} ms/step  {:.0} img/s{left}",
             e.epoch,
             e.step,
             losses(&e.mean),
-            e.test_accuracy,
-            e.test_accuracy_ema,
             e.time.ms_per_step,
             e.time.images_per_second
         ));

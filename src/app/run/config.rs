@@ -8,7 +8,7 @@ use crate::model::parse;
 use crate::model::shape::{DataShape, ModelShape};
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
-use crate::train::settings::Settings;
+use crate::train::settings::{LabelCount, Settings};
 use std::path::Path;
 use toml::Table;
 use toml::de::DeTable;
@@ -38,8 +38,12 @@ impl Resolved {
     pub fn check_before_data(&self) -> Result<()> {
         let RunSettings { dataset, data_dir, train, .. } = &self.settings;
         let Some((shape, images)) = source::known(dataset, data_dir.as_deref())? else { return Ok(()) };
-        data::check_balance(train.labels as usize, shape.classes)?;
-        for (name, n) in [("labels", Some(train.labels)), ("unlabelled", train.unlabelled)] {
+        let labels = match train.labels {
+            LabelCount::Balanced(n) => Some(n),
+            LabelCount::All => None,
+        };
+        labels.map_or(Ok(()), |n| data::check_balance(n as usize, shape.classes))?;
+        for (name, n) in [("labels", labels), ("unlabelled", train.unlabelled)] {
             if let Some(n) = n.filter(|n| *n > images) {
                 return Err(Error::Usage(format!(
                     "{name} = {n}: {dataset} has {images} training images; use at most {images}"

@@ -534,8 +534,8 @@ struct Labelled<'a> {
 
 impl<'a> Labelled<'a> {
     fn new(resolved: &Resolved, train: &'a [u32], validation: &'a [u32]) -> Labelled<'a> {
-        let s = &resolved.settings.train;
-        Labelled { labels: s.labels, label_seed: s.label_seed, train, validation }
+        let labels = (train.len() + validation.len()) as u32;
+        Labelled { labels, label_seed: resolved.settings.train.label_seed, train, validation }
     }
 }
 

@@ -57,6 +57,8 @@ fn summary() -> Summary {
         adapter: t("a"),
         driver: t("dr"),
         backend: t("Vulkan"),
+        held_out: false,
+        class_names: vec![],
         confusion: vec![vec![3, 1], vec![0, 4]],
     }
 }

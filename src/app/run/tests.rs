@@ -36,7 +36,7 @@ fn data_of(train: usize, test: usize) -> Dataset {
     let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
     let split = |n: usize| Split {
         images: (0..n * 12).map(|i| (i * 37 % 251) as u8).collect(),
-        labels: (0..n).map(|i| (i % 3) as u8).collect(),
+        labels: (0..n).map(|i| Some((i % 3) as u16)).collect(),
     };
     Dataset::new("tiny", shape, split(train), split(test)).unwrap()
 }

@@ -188,15 +188,15 @@ pub fn pair(images: (&str, Idx), labels: (&str, Idx), classes: u32) -> Result<(S
         )));
     }
     let size = (images.rows, images.columns);
-    let split = Split { images: images.into_data(), labels: labels.into_data() };
-    if let Some(i) = split.labels.iter().position(|&l| u32::from(l) >= classes) {
-        let label = split.labels[i];
+    let labels = labels.into_data();
+    if let Some(i) = labels.iter().position(|&l| u32::from(l) >= classes) {
+        let label = labels[i];
         return Err(Error::Data(format!(
             "{labels_name}: label {i} is {label}, the classes are 0 to {}",
             classes.saturating_sub(1)
         )));
     }
-    Ok((split, size))
+    Ok((Split::labelled(images.into_data(), labels), size))
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ fn draw(digits: &Digits, part: Part) -> Split {
             scope.spawn(move || digits.draw(part, labels, t * share, chunk));
         }
     });
-    Split { images, labels }
+    Split::labelled(images, labels)
 }
 
 /// Downloads what is missing of a data set into the cache folder and returns that folder; `None` for

@@ -13,7 +13,7 @@ use crate::error::Result;
 pub struct Counts {
     /// Images.
     pub images: usize,
-    /// Images per class, K numbers.
+    /// Images with a label per class, K numbers.
     pub per_class: Vec<usize>,
     /// Mean intensity of all pixels, 0 to 1.
     pub mean: f64,
@@ -30,6 +30,9 @@ pub struct Info {
     pub image: [u32; 3],
     /// K.
     pub classes: u32,
+    /// Their names.
+    #[serde(default)]
+    pub class_names: Vec<String>,
     /// The training set.
     pub train: Counts,
     /// The test set.
@@ -45,6 +48,7 @@ pub fn info(ds: &Dataset) -> Info {
         name: ds.name.clone(),
         image: [d.height, d.width, d.channels],
         classes: ds.shape.classes,
+        class_names: ds.class_names.clone(),
         train: counts(&ds.train, ds.shape.classes),
         test: counts(&ds.test, ds.shape.classes),
         fingerprint: ds.fingerprint.clone(),
@@ -52,12 +56,6 @@ pub fn info(ds: &Dataset) -> Info {
 }
 
 fn counts(split: &Split, classes: u32) -> Counts {
-    let mut per_class = vec![0; classes as usize];
-    for &label in &split.labels {
-        if let Some(n) = per_class.get_mut(label as usize) {
-            *n += 1;
-        }
-    }
     let (mut sum, mut squares) = (0u64, 0u64);
     for &pixel in &split.images {
         sum += u64::from(pixel);
@@ -66,7 +64,12 @@ fn counts(split: &Split, classes: u32) -> Counts {
     let n = split.images.len().max(1) as f64;
     let mean = sum as f64 / n;
     let variance = (squares as f64 / n - mean * mean).max(0.0);
-    Counts { images: split.len(), per_class, mean: mean / 255.0, std: variance.sqrt() / 255.0 }
+    Counts {
+        images: split.len(),
+        per_class: split.per_class(classes),
+        mean: mean / 255.0,
+        std: variance.sqrt() / 255.0,
+    }
 }
 
 /// One file of a data set on this machine.
@@ -110,7 +113,7 @@ mod tests {
 
     fn two() -> Dataset {
         let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 3 };
-        let split = Split { images: vec![0, 255, 255, 0], labels: vec![2, 2] };
+        let split = Split::labelled(vec![0, 255, 255, 0], [2u8, 2]);
         Dataset::new("two", shape, split.clone(), split).unwrap()
     }
 
