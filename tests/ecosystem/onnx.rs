@@ -12,18 +12,15 @@ use ssgan::model::shape::{DataShape, ModelShape};
 use ssgan::native::{self, BlockOn};
 use ssgan::rng::{self, Counter};
 use ssgan::train::checkpoint::Checkpoint;
-use ssgan::train::settings::{Method, Settings};
-use ssgan::train::{Trainer, classify};
+use ssgan::train::settings::{LabelCount, Method, Settings};
+use ssgan::train::{Classifier, Trainer};
 use std::fs;
 use std::path::Path;
-
-/// Images that `classify` compares with one another in minibatch discrimination.
-const BATCH: usize = 500;
 
 /// A few steps, after which running statistics, averages and scales are not what they began as.
 fn trained(gpu: &Gpu, model: &ModelShape, data: &Dataset) -> Checkpoint {
     let settings = Settings {
-        labels: model.data.classes * 10,
+        labels: LabelCount::Balanced(model.data.classes * 10),
         batch_size: 20,
         learning_rate: 0.01,
         ema_rate: 0.2,
@@ -44,14 +41,15 @@ fn write_case(folder: &Path, name: &str, gpu: &Gpu, model: &ModelShape, data: &D
     let class_names = class_names(&checkpoint, model.data.classes).unwrap();
     let origin = Origin { averaged, class_names, checkpoint_sha256: String::new() };
     let bytes = encode(&checkpoint, model, &origin).unwrap();
-    let logits = classify(gpu, model, &checkpoint, &data.test.images, averaged).block_on().unwrap();
+    let mut classifier = Classifier::new(gpu, model, &checkpoint, averaged, false).block_on().unwrap();
+    let logits = classifier.classify(&data.test.images).block_on().unwrap().logits;
     let file = |ending: &str| folder.join(format!("{name}.{ending}"));
     fs::write(file("onnx"), bytes).unwrap();
     fs::write(file("images"), &data.test.images).unwrap();
     fs::write(file("logits"), logits.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
     let image = model.data.image;
     let told = serde_json::json!({
-        "batch": BATCH, "image": [image.height, image.width, image.channels], "classes": model.data.classes,
+        "batch": classifier.rows(), "class_names": data.class_names, "image": [image.height, image.width, image.channels], "classes": model.data.classes,
         "averaged": averaged, "minibatch": model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination"),
     });
     fs::write(file("json"), told.to_string()).unwrap();
@@ -66,12 +64,12 @@ fn noise(shape: DataShape) -> Dataset {
             let noise = rng::uniform(5, Counter { stream, step: 0 }, e);
             (255.99 * (0.8 * noise + 0.2 * f64::from(label(e / pixels)) / f64::from(shape.classes))) as u8
         };
-        Split {
-            images: (0..n * pixels).map(value).collect(),
-            labels: (0..n).map(|i| label(i) as u8).collect(),
-        }
+        Split::labelled((0..n * pixels).map(value).collect(), (0..n).map(|i| label(i) as u16))
     };
-    Dataset::new("noise", shape, split(80, 0xE000), split(2 * BATCH as u32 + 50, 0xE001)).unwrap()
+    // More than go through the network at once, and a last few.
+    let (train, test) = (split(80, 0xE000), split(1050, 0xE001));
+    let names = ["a", "b, c", "d\"e", "f"].map(String::from).to_vec();
+    Dataset::with_classes("noise", shape, names, train, test).unwrap()
 }
 
 #[test]
