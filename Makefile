@@ -7,7 +7,7 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver test-bare test-bare-root tools adapter check deny check-trace soak fuzz
+.PHONY: demo test test-newer-driver test-python test-bare test-bare-root tools adapter check deny check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -33,6 +33,12 @@ test-newer-driver:
 	$$run $$ssgan train --model cnn --method supervised --max-steps 4 --precision mixed --quiet --out /tmp/run; \
 	$$run $$ssgan train --resume /tmp/run --max-steps 6 --quiet; \
 	grep -q cooperative8 $$run_dir/tiles.json
+
+# What ONNX Runtime and TensorBoard make of what is written for them; needs Python 3.11 or newer with venv, and pip.
+test-python: adapter
+	python3 -m venv target/python
+	target/python/bin/pip install -q -r tests/ecosystem/requirements.txt
+	SSGAN_PYTHON=$(CURDIR)/target/python/bin/python cargo test --locked --test ecosystem -- --ignored
 
 # Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
 test-bare:

@@ -111,7 +111,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |w| w.write_all(bytes))
 }
 
-/// A text file that grows, whole lines at a time.
+/// A file that grows, whole lines or records at a time.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
@@ -125,7 +125,15 @@ impl LogFile {
     /// [`Error::Io`] naming it, as do the others.
     pub fn with(path: PathBuf, lines: &[String]) -> Result<LogFile> {
         let text: String = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
-        write(&path, text.as_bytes())?;
+        LogFile::with_bytes(path, text.as_bytes())
+    }
+
+    /// The file with these bytes and nothing else, to be continued.
+    ///
+    /// # Errors
+    /// As [`LogFile::with`].
+    pub fn with_bytes(path: PathBuf, bytes: &[u8]) -> Result<LogFile> {
+        write(&path, bytes)?;
         let file = fault::attempt(|| File::options().append(true).open(&path));
         let file = file.map_err(Error::io("write", &path))?;
         Ok(LogFile { path, writer: BufWriter::new(fault::Writer::new(file)) })
@@ -137,6 +145,14 @@ impl LogFile {
     /// As [`LogFile::with`].
     pub fn line(&mut self, text: &str) -> Result<()> {
         writeln!(self.writer, "{text}").map_err(Error::io("write", &self.path))
+    }
+
+    /// More bytes, likewise.
+    ///
+    /// # Errors
+    /// As [`LogFile::with`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).map_err(Error::io("write", &self.path))
     }
 
     /// To the system.

@@ -101,6 +101,34 @@ impl Checkpoint {
         })
     }
 
+    /// What the moving averages `average.*` are multiplied by to correct their bias.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the metadata do not say it; the path is the caller's to add.
+    pub fn average_scale(&self) -> Result<f32> {
+        let scale = self.meta("average_scale")?;
+        scale.parse().map_err(|_| Error::Checkpoint {
+            path: PathBuf::new(),
+            reason: format!("average_scale {scale:?} is not a number"),
+        })
+    }
+
+    /// Refuses parameters of which nothing can be computed: those of `network`, such as `discriminator` or
+    /// `average.discriminator`.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] naming a tensor with a value that is NaN or infinite.
+    pub fn check_finite(&self, network: &str) -> Result<()> {
+        let of = |name: &str| name.strip_prefix(network).is_some_and(|rest| rest.starts_with('.'));
+        match self.tensors.iter().find(|t| of(&t.name) && !t.is_finite()) {
+            Some(t) => Err(Error::Diverged(format!(
+                "{} is not finite: the run had diverged when this was saved; take an earlier checkpoint",
+                t.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn header(&self, metadata: &BTreeMap<String, String>) -> std::result::Result<String, String> {
         let quote = |s: &str| serde_json::Value::from(s).to_string();
         let mut entries = Vec::with_capacity(self.tensors.len() + 1);

@@ -141,13 +141,9 @@ impl Saved {
         let average = gpu.vector("average", layout.trained as u32);
         let mut state = State::default();
         if averaged {
-            finite(checkpoint, "average.discriminator")?;
+            checkpoint.check_finite("average.discriminator")?;
             import_arena(gpu, layout, &average, true, "average.discriminator", "", checkpoint)?;
-            let scale = checkpoint.meta("average_scale")?;
-            state.ema_scale = scale.parse().map_err(|_| Error::Checkpoint {
-                path: Default::default(),
-                reason: format!("average_scale {scale:?} is not a number"),
-            })?;
+            state.ema_scale = checkpoint.average_scale()?;
         }
         let evaluator = Evaluator::new(&ops, &model.discriminator, &d.params, &average)?;
         let weights = if averaged { Weights::Averaged } else { Weights::Raw };
@@ -174,22 +170,10 @@ pub async fn sample(
     Sampler::new(&ops, &g, model, count)?.run(&ops, seed).await
 }
 
-/// Refuses parameters of which nothing can be computed.
-fn finite(checkpoint: &Checkpoint, network: &str) -> Result<()> {
-    let of = |name: &str| name.strip_prefix(network).is_some_and(|rest| rest.starts_with('.'));
-    match checkpoint.tensors.iter().find(|t| of(&t.name) && !t.is_finite()) {
-        Some(t) => Err(Error::Diverged(format!(
-            "{} is not finite: the run had diverged when this was saved; take an earlier checkpoint",
-            t.name
-        ))),
-        None => Ok(()),
-    }
-}
-
 /// A network with a checkpoint's parameters. The model may be the text in the same file: nothing is allocated for more
 /// parameters than the file has values.
 fn saved_net(ops: &Ops, shape: &NetShape, checkpoint: &Checkpoint) -> Result<Net> {
-    finite(checkpoint, shape.name)?;
+    checkpoint.check_finite(shape.name)?;
     let held: usize = checkpoint.tensors.iter().map(|t| t.values.len()).sum();
     let wanted = shape.parameters();
     if wanted > held {

@@ -8,6 +8,7 @@ mod completions;
 mod data;
 mod doctor;
 mod eval;
+mod export;
 mod flags;
 mod label;
 mod load;
@@ -66,6 +67,8 @@ enum Command {
     Label(label::Args),
     /// Draw images with a trained generator
     Sample(sample::Args),
+    /// Write a trained classifier for other programs, as an ONNX model
+    Export(export::Args),
     /// Show a model's layers, shapes, parameters and operations
     Model(model::Args),
     /// Download, describe or show a data set
@@ -93,6 +96,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Eval(a) => eval::run(&a),
         Command::Label(a) => label::run(&a),
         Command::Sample(a) => sample::run(&a),
+        Command::Export(a) => export::run(&a),
         Command::Model(a) => model::run(&a),
         Command::Data(a) => data::run(&a),
         Command::Profile(a) => profile::run(&a),

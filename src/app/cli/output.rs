@@ -1,5 +1,6 @@
 //! What leaves the program: results on standard output, files where they were asked for, the one error on standard error.
 
+use crate::app::export::onnx;
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::io::{ErrorKind, Read, Write};
@@ -71,6 +72,8 @@ pub enum Kind {
     Trace,
     /// A timeline for Perfetto, JSON.
     Timeline,
+    /// An exported classifier, ONNX.
+    Onnx,
 }
 
 impl Kind {
@@ -79,6 +82,7 @@ impl Kind {
         match self {
             Kind::Picture => Some(("pictures are PNG", "png")),
             Kind::Drawing => Some(("drawings are SVG", "svg")),
+            Kind::Onnx => Some(("models for other programs are ONNX", "onnx")),
             Kind::Trace | Kind::Timeline => None,
         }
     }
@@ -92,6 +96,7 @@ impl Kind {
                 Kind::Drawing => begin.starts_with(b"<"),
                 Kind::Trace => holds("\"format\":\"ssgan-trace-"),
                 Kind::Timeline => holds("\"traceEvents\""),
+                Kind::Onnx => onnx::is_ours(begin),
             }
     }
 }
@@ -157,6 +162,7 @@ mod tests {
         assert!(check_file(&file("empty.json", b""), Kind::Timeline).is_ok());
         assert!(check_file(&file("a.st", trace), Kind::Trace).is_ok());
         assert!(check_file(&dir.path().join("new.PNG"), Kind::Picture).is_ok());
+        assert!(check_file(&file("ours.onnx", b"\x08\x08\x12\x05ssgan\x1a\x050.1.0"), Kind::Onnx).is_ok());
         let folder = dir.path().join("f.png");
         std::fs::create_dir(&folder).unwrap();
         for (path, kind, code) in [
@@ -167,6 +173,9 @@ mod tests {
             (dir.path().join("none/d.png"), Kind::Picture, 2),
             (dir.path().join("plot.svg"), Kind::Picture, 2),
             (file("summary.json", b"{\"steps\": 3}"), Kind::Timeline, 6),
+            (file("theirs.onnx", b"\x08\x08\x12\x07pytorch\x1a\x053.0.0"), Kind::Onnx, 6),
+            (file("d.onnx", checkpoint), Kind::Onnx, 6),
+            (file("d.safetensors", checkpoint), Kind::Onnx, 2),
             (folder, Kind::Picture, 2),
         ] {
             let before = std::fs::read(&path).ok();

@@ -46,6 +46,9 @@ pub struct Args {
     /// Keep this many checkpoints, the newest, and the best by validation accuracy where there is one [default: all]
     #[arg(long, value_name = "N", value_parser = keep)]
     keep: Option<usize>,
+    /// Write event files for TensorBoard into the run folder, which a run that goes on continues by itself
+    #[arg(long)]
+    tensorboard: bool,
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
@@ -68,7 +71,8 @@ pub fn run(args: &Args) -> Result<()> {
         None => load::dataset(&run.resolved.settings, &mut progress)?,
     };
     go_on(stop)?;
-    let options = Options { max_steps: args.max_steps, max_seconds: args.max_seconds, keep: args.keep };
+    let Args { max_steps, max_seconds, keep, tensorboard, .. } = *args;
+    let options = Options { max_steps, max_seconds, keep, tensorboard };
     let result = run.train((&mut gpu, &set), options, &mut progress, stop);
     drop(progress);
     match result.map_err(|e| with_folder(e, &run)) {

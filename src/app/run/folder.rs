@@ -9,8 +9,10 @@
 //! timing.csv       one row per epoch                  .lock            held while a process trains
 //! from.safetensors the weights that it began with, where they are another run's
 //! plots/losses.png, plots/accuracy.png                confusion.png, summary.json
+//! tensorboard/     event files, where they are asked for
 //! ```
 
+use super::tensorboard;
 use crate::app::atomic::fault;
 use crate::error::{Error, Result};
 use std::fs;
@@ -83,7 +85,7 @@ impl RunDir {
         }
         let lock = lock(path)?;
         // Nobody else writes here now: what a killed process left half written goes.
-        for folder in ["", "checkpoints", "samples", "plots"] {
+        for folder in ["", "checkpoints", "samples", "plots", tensorboard::FOLDER] {
             crate::app::atomic::sweep(&path.join(folder), Duration::ZERO);
         }
         Ok(RunDir {

@@ -9,6 +9,7 @@ pub mod history;
 pub mod interrupt;
 pub mod recorder;
 pub mod settings;
+pub mod tensorboard;
 pub mod tiles;
 mod weights;
 
@@ -18,6 +19,7 @@ use self::extend::Extension;
 use self::folder::{RunDir, checkpoints, timestamp};
 use self::recorder::{Recorder, Texts};
 use self::settings::RunSettings;
+use self::tensorboard::EventFile;
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -63,6 +65,8 @@ pub struct Options {
     pub max_seconds: Option<f64>,
     /// How many checkpoints to keep, the newest, besides the best by validation accuracy; all if not given.
     pub keep: Option<usize>,
+    /// Whether TensorBoard's event files are written; a run that has some goes on with them.
+    pub tensorboard: bool,
 }
 
 impl Run {
@@ -206,12 +210,13 @@ impl Run {
             ("config_toml".to_string(), self.config_toml.clone()),
         ]);
         let known = history.clone().unwrap_or_default();
+        let events = EventFile::begin(&mut self.dir, &known, options.tensorboard)?;
         let mut recorder = Recorder::new(&mut self.dir, texts, known, trainer.steps_per_epoch())?;
         recorder.keep(options.keep);
         // From here on the folder knows how far the run is, and the clock runs, whatever the device does.
         self.from = Some(folder);
         options.max_seconds.take().into_iter().for_each(interrupt::stop_after);
-        let mut both = Both { recorder, progress, saved: &mut self.saved, peak: None };
+        let mut both = Both { recorder, events, progress, saved: &mut self.saved, peak: None };
         let result = run(&mut trainer, &mut both, stop, options.max_steps, history.as_ref()).block_on();
         let result = result.map(|summary| Summary { host_peak_bytes: both.peak, ..summary });
         // Whatever happened, what was measured is written; the first failure is the one to report.
@@ -436,6 +441,8 @@ fn warn_of_changes(trainer: &Trainer, from: &Checkpoint, progress: &Progress) {
 /// Sends events to the run folder first, then to the screen.
 struct Both<'a> {
     recorder: Recorder<'a>,
+    /// For TensorBoard, where it is asked for.
+    events: Option<EventFile>,
     progress: &'a mut Progress,
     /// Checkpoints written.
     saved: &'a mut u64,
@@ -455,6 +462,7 @@ impl Observer for Both<'_> {
             other => other,
         };
         self.recorder.record(&event)?;
+        self.events.iter_mut().try_for_each(|events| events.record(&event))?;
         *self.saved += u64::from(matches!(event, Event::Checkpoint { .. }));
         self.progress.show(&event);
         Ok(())

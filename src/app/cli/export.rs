@@ -1,0 +1,79 @@
+//! `ssgan export`.
+
+use super::load::Trained;
+use super::output::{self, Kind};
+use crate::app::atomic;
+use crate::app::export::onnx::{self, IMAGES, LOGITS, OPSET, Origin, PROBABILITIES};
+use crate::app::run::checkpoint::in_file;
+use crate::error::{Error, Result};
+use crate::text::hex;
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run folder (its newest checkpoint) or checkpoint file
+    #[arg(value_name = "RUN|CHECKPOINT")]
+    trained: PathBuf,
+    /// ONNX model to write
+    #[arg(long, value_name = "FILE")]
+    onnx: PathBuf,
+    /// Use the moving average of the parameters
+    #[arg(long)]
+    averaged: bool,
+    /// Print the result as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    output::check_file(&args.onnx, Kind::Onnx)?;
+    let trained = Trained::load(&args.trained)?;
+    let (path, model) = (&trained.path, &trained.model);
+    let class_names = onnx::class_names(&trained.checkpoint, model.data.classes).map_err(in_file(path))?;
+    let origin = Origin { averaged: args.averaged, class_names, checkpoint_sha256: sha256(path)? };
+    let bytes = onnx::encode(&trained.checkpoint, model, &origin).map_err(in_file(path))?;
+    atomic::write(&args.onnx, &bytes)?;
+    let image = model.data.image;
+    if args.json {
+        return output::print_json(&serde_json::json!({
+            "checkpoint": output::path(path), "checkpoint_sha256": origin.checkpoint_sha256,
+            "file": output::path(&args.onnx), "bytes": bytes.len(), "opset": OPSET,
+            "model": model.name, "dataset": trained.dataset, "averaged": args.averaged,
+            "input": { "name": IMAGES, "type": "uint8", "shape": ["N", image.height, image.width, image.channels] },
+            "outputs": [LOGITS, PROBABILITIES], "class_names": origin.class_names,
+        }));
+    }
+    let what = if args.averaged { " (averaged parameters)" } else { "" };
+    output::print(&format!(
+        "{}: {} of {}{what}, {} KiB, opset {OPSET}\ninput {IMAGES}: uint8 [N, {}, {}, {}]; outputs {LOGITS} and \
+         {PROBABILITIES}: float [N, {}]\n",
+        args.onnx.display(),
+        model.name,
+        trained.dataset,
+        bytes.len().div_ceil(1024),
+        image.height,
+        image.width,
+        image.channels,
+        model.data.classes
+    ))
+}
+
+/// SHA-256 of a file, as `sha256sum` prints it.
+fn sha256(path: &Path) -> Result<String> {
+    let read = || -> std::io::Result<String> {
+        let mut file = BufReader::with_capacity(1 << 16, std::fs::File::open(path)?);
+        let mut hash = Sha256::new();
+        loop {
+            let part = file.fill_buf()?;
+            if part.is_empty() {
+                return Ok(hex(&hash.finalize()));
+            }
+            hash.update(part);
+            let read = part.len();
+            file.consume(read);
+        }
+    };
+    read().map_err(Error::io("read", path))
+}

@@ -1,0 +1,3 @@
+//! Trained classifiers in the formats of other programs.
+
+pub mod onnx;
