@@ -72,6 +72,7 @@ sources![
     "pack_weights.wgsl",
     "random_affine.wgsl",
     "random_fill.wgsl",
+    "random_flip.wgsl",
     "random_shift.wgsl",
     "roof_copy.wgsl",
     "roof_fma.wgsl",

@@ -1,7 +1,7 @@
 //! Dense layers.
 
-use super::settings::yes;
-use super::{Backward, Forward, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
+use super::settings::{image_at_stride, yes};
+use super::{Backward, Forward, ImageUnits, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
 use crate::error::Result;
 use crate::gpu::{Program, Tensor};
 use crate::shape::{DataShape, Dims, Window};
@@ -30,6 +30,11 @@ impl Layer for Dense {
             Units::Count(n) => n,
             Units::Named(NamedUnits::Classes) => data.classes,
             Units::Named(NamedUnits::Pixels) => data.image.len(),
+            Units::Image(ImageUnits { channels, image_stride }) => {
+                let [height, width] = image_at_stride(data.image, image_stride)?;
+                let values = u64::from(height) * u64::from(width) * u64::from(channels);
+                u32::try_from(values).map_err(|_| format!("{values} units are too many"))?
+            }
         };
         if n == 0 {
             return Err("units must be at least 1".into());

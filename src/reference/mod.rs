@@ -23,6 +23,7 @@ pub mod minibatch_discrimination;
 pub mod net;
 pub mod optimizer;
 pub mod random_affine;
+pub mod random_flip;
 pub mod random_shift;
 pub mod relu;
 pub mod roof;

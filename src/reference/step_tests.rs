@@ -268,6 +268,10 @@ fn draws_come_from_their_streams() {
                         let maps = random_affine::draw(tape.rows(), shift, warp, seed, at);
                         random_affine::warp(x, layer.input, &maps)
                     }
+                    LayerOp::RandomFlip(_) => {
+                        let mirrored = random_flip::draw(tape.rows(), seed, at);
+                        random_flip::flip(x, layer.input, &mirrored)
+                    }
                     LayerOp::RandomShift(RandomShift { pixels }) => {
                         let offsets = random_shift::offsets(tape.rows(), pixels, seed, at);
                         random_shift::shift(x, layer.input, &offsets)

@@ -236,6 +236,7 @@ pub const TABLE: &[Entry] = &[
     },
     entry("random_affine", &[WG, ("GRAD", OFF_ON)]),
     entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
+    entry("random_flip", &[WG]),
     entry("random_shift", &[WG, ("INVERSE", OFF_ON)]),
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),

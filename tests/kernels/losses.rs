@@ -47,7 +47,7 @@ fn head() {
             (512, 100, 512),
         ];
         for (i, (generated, labelled, unlabelled)) in counts.into_iter().enumerate() {
-            for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0)] {
+            for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0), (1000, 8.0)] {
                 let second = if i % 3 == 0 { unlabelled } else { 0 };
                 let rows = HeadRows { generated, labelled, unlabelled, second };
                 let stream = 100 + i as u32;
@@ -140,9 +140,15 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
 fn generator_loss() {
     both_ways(|gpu| {
         // The last two are rows that one workgroup of llvmpipe's cannot go over, with and without their classes.
-        for (rows, k, scale) in
-            [(1, 2, 1.0), (31, 3, 8.0), (33, 10, 200.0), (512, 10, 1.0), (20_000, 10, 1.0), (600_000, 2, 1.0)]
-        {
+        for (rows, k, scale) in [
+            (1, 2, 1.0),
+            (31, 3, 8.0),
+            (33, 10, 200.0),
+            (512, 10, 1.0),
+            (512, 1000, 1.0),
+            (20_000, 10, 1.0),
+            (600_000, 2, 1.0),
+        ] {
             let name = format!("generator loss {rows} x {k}");
             let logits: Vec<f32> = numbers(123, rows * k).iter().map(|v| v * scale).collect();
             let tl = input(gpu, rows, k, &logits);

@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 use super::flags::{TrainingFlags, flag_name};
+use crate::app::model_file::{generators_help, models_help};
 use crate::app::report::progress::{Mode, Progress};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
@@ -165,12 +166,10 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
     #[serde(skip)]
     pub recipe: Option<String>,
-    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, cnn-noise, or the path of a model file [default: dnn]
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", help = format!("{} [default: dnn]", models_help()))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Generator in place of the model's own: conv (28x28 images), or that of another model
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", help = generators_help())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
     #[command(flatten)]

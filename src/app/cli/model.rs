@@ -10,11 +10,9 @@ use crate::model::summary::{ModelSummary, NetSummary};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, cnn-noise, or the path of a model file
-    #[arg(value_name = "NAME|PATH")]
+    #[arg(value_name = "NAME|PATH", help = model_file::models_help())]
     model: String,
-    /// Generator in place of the model's own: conv (28x28 images), or that of another model
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", help = model_file::generators_help())]
     generator: Option<String>,
     /// Shape of one image: channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]
