@@ -7,7 +7,8 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver test-bare test-bare-root tools adapter check deny check-tint check-trace soak fuzz
+.PHONY: demo test test-newer-driver test-swiftshader test-bare test-bare-root tools adapter check deny check-tint \
+	check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -18,11 +19,14 @@ demo: adapter
 test: adapter
 	cargo test --locked
 
+# In a recipe: the path of a test program that is built.
+program = program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }
+
 # What needs cooperative matrices, and whole steps, with Mesa's newer llvmpipe; on Debian, as root.
 test-newer-driver:
 	cargo test --locked --no-run --test kernels --test steps
 	set -ex; \
-	program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }; \
+	$(program); \
 	steps=$$(program steps); \
 	run="sh assets/setup/newer-driver.sh"; run_dir=target/debian13/tmp/run; rm -rf $$run_dir; \
 	$$run $$steps --skip pytorch; \
@@ -33,6 +37,23 @@ test-newer-driver:
 	$$run $$ssgan train --model cnn --method supervised --max-steps 4 --precision mixed --quiet --out /tmp/run; \
 	$$run $$ssgan train --resume /tmp/run --max-steps 6 --quiet; \
 	grep -q cooperative8 $$run_dir/tiles.json
+
+# A second implementation of Vulkan, SwiftShader, with subgroups of four: every kernel, of products and whole steps a part
+# (docs/drivers.md), and a training of each kind; on Debian, as root where Chromium, which brings it, is missing.
+test-swiftshader:
+	cargo test --locked --no-run --test kernels --test steps --test determinism
+	set -ex; \
+	$(program); \
+	kernels=$$(program kernels); ssgan=$$(dirname $$kernels)/../ssgan; \
+	run="sh assets/setup/swiftshader.sh"; out=target/swiftshader; rm -rf $$out; \
+	$$run $$ssgan doctor; \
+	$$run $$kernels --skip gemm:: --skip conv::; \
+	$$run $$kernels conv::the_sizes conv::checked conv::small_tiles gemm::both_by_rows gemm::columns gemm::checked; \
+	$$run $$(program steps) dnn_runs cnn_with_joined; \
+	$$run $$(program determinism) the_seed_decides; \
+	$$run $$ssgan train --model dnn --max-steps 2 --unlabelled 2048 --quiet --out $$out/dnn; \
+	$$run $$ssgan train --resume $$out/dnn --max-steps 3 --quiet; \
+	$$run $$ssgan train --model cnn --max-steps 1 --batch-size 128 --quiet --out $$out/cnn
 
 # Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
 test-bare:
