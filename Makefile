@@ -71,7 +71,8 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
-	sh assets/setup/wasm.sh cargo check --locked --lib --no-default-features
+	sh assets/setup/target.sh wasm32-unknown-unknown cargo check --locked --lib --no-default-features
+	sh assets/setup/target.sh x86_64-pc-windows-gnu cargo check --locked --tests
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 # The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,
