@@ -51,7 +51,7 @@ impl Bench {
         check(line, &self.run(line), code, words)
     }
 
-    /// Names of everything in the directory, however deep, but not the cache.
+    /// Names of everything in the directory, however deep, but not the cache; with `/` between them on every system.
     fn content(&self) -> Vec<String> {
         let mut found = vec![];
         let mut todo = vec![self.0.path().to_path_buf()];
@@ -59,6 +59,7 @@ impl Bench {
             for entry in fs::read_dir(&dir).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.strip_prefix(self.0.path()).unwrap().display().to_string();
+                let name = name.replace(std::path::MAIN_SEPARATOR, "/");
                 if path.is_dir() && name != "cache" {
                     todo.push(path);
                 }

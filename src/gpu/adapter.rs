@@ -83,15 +83,6 @@ impl AdapterSummary {
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
-    /// What would make it faster: the llvmpipe of an older Mesa loads values one by one (docs/performance.md).
-    pub fn advice(&self) -> Option<&'static str> {
-        let version = self.driver_info.strip_prefix("Mesa ").filter(|_| self.driver == "llvmpipe")?;
-        let major: u32 = version.split('.').next()?.parse().ok()?;
-        (major < 25).then_some(
-            "Mesa 25 and later are 1.2 to 2.7 times as fast, by CPU; on Debian 12, with backports among apt's sources: \
-             `apt-get install -t bookworm-backports mesa-vulkan-drivers`",
-        )
-    }
 }
 
 /// What to install where no adapter is found.
@@ -143,6 +134,8 @@ fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     d.backends = backends;
     // Lean, unless the environment asks for more: WGPU_DEBUG=1 passes the labels on to RenderDoc and the like.
     d.flags = wgpu::InstanceFlags::empty().with_env();
+    // DXC where there is a dxcompiler.dll, else FXC, unless WGPU_DX12_COMPILER says otherwise (docs/dependencies.md).
+    d.backend_options.dx12.shader_compiler = wgpu::Dx12Compiler::Auto.with_env();
     wgpu::Instance::new(d)
 }
 
@@ -387,21 +380,5 @@ mod tests {
         assert_eq!(backends(Some("Vulkan, dx12")).unwrap(), both);
         assert_eq!(backends(None).unwrap(), wgpu::Backends::PRIMARY);
         assert_eq!(backends(Some("gl")).unwrap_err().exit_code(), 2);
-    }
-
-    #[test]
-    fn an_older_llvmpipe_is_told_of_newer_ones() {
-        let mut a = crate::native::list_adapters().remove(0);
-        for (driver, info, told) in [
-            ("llvmpipe", "Mesa 22.3.6 (LLVM 15.0.6)", true),
-            ("llvmpipe", "Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)", false),
-            ("llvmpipe", "Mesa 26.1.6-1~bpo13+1 (LLVM 19.1.7)", false),
-            ("llvmpipe", "a version of another kind", false),
-            ("radv", "Mesa 22.3.6", false),
-            ("", "", false),
-        ] {
-            (a.driver, a.driver_info) = (driver.into(), info.into());
-            assert_eq!(a.advice().is_some(), told, "{driver} {info}");
-        }
     }
 }

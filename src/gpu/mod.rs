@@ -2,6 +2,7 @@
 
 mod adapter;
 mod compiler;
+mod driver;
 mod host;
 mod kernel;
 mod memory;
@@ -17,6 +18,7 @@ pub use adapter::{
     AdapterChoice, AdapterSummary, Power, Precision, backend_name, install_hint, list_adapters,
 };
 pub use compiler::Compilation;
+pub use driver::ShaderCompiler;
 pub use host::Host;
 pub use kernel::Kernel;
 pub use memory::Memory;
