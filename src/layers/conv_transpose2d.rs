@@ -1,9 +1,7 @@
 //! Transposed convolutions.
 
 use super::settings::{image_at_stride, one, same, yes};
-use super::{Backward, Channels, Forward, Init, Layer, Padding, WeightNorm, Weights, windows};
-use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use super::{Channels, Init, Layer, Padding, WeightNorm, Weights, windows};
 use crate::shape::{DataShape, Dims, Window};
 use serde::{Deserialize, Serialize};
 
@@ -56,27 +54,7 @@ impl Layer for ConvTranspose2d {
         Some(Weights { init, norm: WeightNorm::None, bias, transposed: true })
     }
 
-    fn takes_activation(&self) -> bool {
-        true
-    }
-
-    fn takes_derivative(&self) -> bool {
-        true
-    }
-
-    fn kind(&self) -> &'static str {
-        "weights"
-    }
-
     fn detail(&self) -> String {
         windows::detail(self.kernel, self.stride, self.padding)
-    }
-
-    fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
-        f.affine(p)
-    }
-
-    fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
-        b.affine(p)
     }
 }

@@ -1,9 +1,7 @@
 //! Dense layers.
 
 use super::settings::{image_at_stride, yes};
-use super::{Backward, Forward, ImageUnits, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
-use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use super::{ImageUnits, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
 use crate::shape::{DataShape, Dims, Window};
 use serde::{Deserialize, Serialize};
 
@@ -52,27 +50,7 @@ impl Layer for Dense {
         Some(Weights { init, norm, bias, transposed: false })
     }
 
-    fn takes_activation(&self) -> bool {
-        true
-    }
-
-    fn takes_derivative(&self) -> bool {
-        true
-    }
-
-    fn kind(&self) -> &'static str {
-        "weights"
-    }
-
     fn detail(&self) -> String {
         self.weight_norm.detail().into()
-    }
-
-    fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
-        f.affine(p)
-    }
-
-    fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
-        b.affine(p)
     }
 }

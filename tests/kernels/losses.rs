@@ -3,7 +3,7 @@
 use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
 use ssgan::gpu::Gpu;
 use ssgan::native::BlockOn;
-use ssgan::ops::{HeadRows, HeadWeights, METRICS, State};
+use ssgan::ops::{Head, HeadRows, HeadWeights, METRICS, State};
 use ssgan::reference::loss::{self, FeatureMatching, LossSettings};
 
 /// Step's row in a metrics ring of three.
@@ -100,7 +100,9 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
     let (first, behind) = (3, 2);
     let before = vec![7.0f32; 4 * (first + count + behind) as usize];
     let stats = input(gpu, first + count + behind, 4, &before);
-    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weights, &dlogits.open, (&stats, first)));
+    let head =
+        Head { logits: &tl, labels: &ty, rows, weights, dlogits: &dlogits.open, row_stats: &stats, first };
+    run(gpu, state(), |ops, p| ops.head(p, head));
     let all: Vec<f32> = gpu.read(&stats).block_on().unwrap();
     let (from, to) = (4 * first as usize, 4 * (first + count) as usize);
     assert!(all[..from].iter().chain(&all[to..]).all(|v| *v == 7.0), "{name}: statistics of other rows");

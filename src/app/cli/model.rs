@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::app::model_file;
-use crate::app::report::table::{Align, Table};
+use crate::app::report::table::Table;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims};
@@ -51,12 +51,7 @@ fn text(s: &ModelSummary) -> String {
 }
 
 fn net(net: &NetSummary, name: &str) -> Table {
-    let mut table = Table::new(&[
-        (name, Align::Left),
-        ("output", Align::Right),
-        ("parameters", Align::Right),
-        ("FLOPs/image", Align::Right),
-    ]);
+    let mut table = Table::of(&[name], &["output", "parameters", "FLOPs/image"], &[]);
     table.row(["input".into(), net.input.clone()]);
     for l in &net.layers {
         let name = if l.feature { format!("{} (features)", l.layer) } else { l.layer.to_string() };
