@@ -50,7 +50,7 @@
 //! ```text
 //! cli -> { experiment, profile } -> run -> { report, and the engine }, source
 //! run               a training run in its folder, gone on with, recorded
-//! source            data sets from files and the network
+//! source            data sets from files and the network, and the user's own images
 //! report            pictures, tables, progress
 //! export            trained classifiers as ONNX models
 //! experiment        plans of many runs, and the page that shows them

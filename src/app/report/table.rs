@@ -185,8 +185,15 @@ mod tests {
         t.row(["longer".into(), "234".into(), "y".into()]);
         t.rule();
         t.row(["é".into()]);
-        let lines =
-            ["name      n  as", "------  ---  --", "a         1  x", "longer  234  y", "------  ---  --", "é", ""];
+        let lines = [
+            "name      n  as",
+            "------  ---  --",
+            "a         1  x",
+            "longer  234  y",
+            "------  ---  --",
+            "é",
+            "",
+        ];
         assert_eq!(t.to_string(), lines.join("\n"));
     }
 }

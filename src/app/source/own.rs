@@ -1,11 +1,11 @@
 //! The user's own images as a data set: what was found is told, and where there is nothing to test on, some labels are held
 //! out.
 
-use super::{Progress, packed};
 use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
 use super::images::scan;
 use super::images::set::{Broken, ImageSet, Images};
+use super::{Progress, packed};
 use crate::app::cache;
 use crate::data::{Dataset, Split, Tested};
 use crate::error::{Error, Result};
@@ -121,7 +121,9 @@ fn read(own: &Own, trains: bool, progress: &mut dyn Progress) -> Result<ImageSet
 fn as_chosen(set: ImageSet, own: &Own) -> Result<ImageSet> {
     let Choice { size, channels, .. } = own.choice;
     let is = set.policy;
-    if size.is_none_or(|size| size == (is.height, is.width)) && channels.is_none_or(|channels| channels == is.channels) {
+    if size.is_none_or(|size| size == (is.height, is.width))
+        && channels.is_none_or(|channels| channels == is.channels)
+    {
         return Ok(set);
     }
     Err(Error::Usage(format!(

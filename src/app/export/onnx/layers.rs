@@ -23,7 +23,8 @@ pub fn add(graph: &mut Graph, p: &Parameters<'_>, i: usize, layer: &LayerShape) 
         // They act in training alone.
         LayerOp::GaussianNoise(_)
         | LayerOp::Dropout(_)
-        | LayerOp::RandomShift(_) | LayerOp::RandomFlip(_)
+        | LayerOp::RandomShift(_)
+        | LayerOp::RandomFlip(_)
         | LayerOp::RandomAffine(_) => {}
         LayerOp::Dense(_) => {
             graph.rows(input);

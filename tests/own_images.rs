@@ -1,0 +1,230 @@
+//! Images of one's own, as a user meets them: a folder in, a labelled folder out, through the program.
+
+#[path = "common/small_data.rs"]
+mod small_data;
+
+use ssgan::app::report::png::Picture;
+use ssgan::app::run::checkpoint;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Dense layers, which compile in seconds.
+const MODEL: &str = r#"name = "m"
+[discriminator]
+layers = [
+    { op = "flatten" },
+    { op = "gaussian_noise", sigma = 0.1 },
+    { op = "dense", units = 32, weight_norm = "fixed", init = { normal = 0.1 } },
+    { op = "relu", feature = true },
+    { op = "dense", units = "classes", weight_norm = "trained", init = { normal = 0.1 } },
+]
+[generator]
+latent = 4
+layers = [
+    { op = "dense", units = 16, bias = false },
+    { op = "batch_norm" },
+    { op = "softplus" },
+    { op = "dense", units = "pixels" },
+    { op = "sigmoid" },
+]
+"#;
+
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Bench {
+        let bench = Bench(tempfile::tempdir().unwrap());
+        fs::write(bench.path("m.toml"), MODEL).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
+        c.current_dir(self.0.path()).env("SSGAN_CACHE_DIR", self.path("cache")).stdin(Stdio::null());
+        c.args(line.split_whitespace()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, line: &str) -> (String, String) {
+        let out = self.run(line);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_string();
+        assert!(out.status.success(), "`{line}`: {}", text(&out.stderr));
+        (text(&out.stdout), text(&out.stderr))
+    }
+
+    #[track_caller]
+    fn fails(&self, line: &str, code: i32, words: &[&str]) {
+        let out = self.run(line);
+        let text = String::from_utf8_lossy(&out.stderr).to_string();
+        assert_eq!(out.status.code(), Some(code), "`{line}`: {text}");
+        assert!(!text.contains("panicked") && out.stdout.is_empty(), "`{line}`: {text}");
+        for word in words {
+            assert!(text.contains(word), "`{line}` does not say {word:?}: {text}");
+        }
+        assert!(!self.path("runs").exists(), "`{line}` left a run folder");
+    }
+
+    /// A picture of a class, gray or coloured: a bright bar whose place tells the class.
+    fn picture(&self, name: &str, class: u32, number: u32, channels: u32) {
+        let mut picture = Picture::filled(8, 8, channels, 0);
+        for (i, pixel) in picture.pixels.chunks_exact_mut(channels as usize).enumerate() {
+            let noise = (number.wrapping_mul(2_654_435_761) ^ (i as u32).wrapping_mul(40_503)) >> 5 & 31;
+            let bright = if i as u32 / 8 == 2 * class { 200 } else { 0 };
+            pixel.fill((noise + bright) as u8);
+            pixel[0] = pixel[0].saturating_add((number % 40) as u8);
+        }
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(&path).unwrap();
+    }
+
+    /// `few` labelled pictures of each of three classes and `many` without a label.
+    fn photos(&self, few: u32, many: u32, channels: u32) {
+        for number in 0..3 * few {
+            let class = ["ant", "bee", "cow"][(number % 3) as usize];
+            self.picture(&format!("photos/{class}/{number:04}.png"), number % 3, number, channels);
+        }
+        for number in 3 * few..3 * few + many {
+            self.picture(&format!("photos/_unlabeled/{number:04}.png"), number % 3, number, channels);
+        }
+    }
+}
+
+/// The pictures of an IDX set as PNG files, in class folders or, where `classes` says no, unlabelled.
+fn write_out(bench: &Bench, part: &str, to: &str, labelled: impl Fn(usize) -> bool) {
+    let read = |name: &str, header: usize| fs::read(bench.path("d").join(name)).unwrap()[header..].to_vec();
+    let images = read(&format!("{part}-images-idx3-ubyte"), 16);
+    let labels = read(&format!("{part}-labels-idx1-ubyte"), 8);
+    for (i, (pixels, label)) in images.chunks(64).zip(labels).enumerate() {
+        let class = if labelled(i) { label.to_string() } else { "_unlabeled".into() };
+        let folder = bench.path(to).join(class);
+        fs::create_dir_all(&folder).unwrap();
+        let picture = Picture { width: 8, height: 8, channels: 1, pixels: pixels.to_vec() };
+        picture.save(&folder.join(format!("{i:05}.png"))).unwrap();
+    }
+}
+
+/// Every tensor of the newest checkpoint, as bytes.
+fn tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let file = ssgan::app::run::folder::resolve_checkpoint(run).unwrap();
+    let saved = checkpoint::load(&file).unwrap();
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    saved.tensors.iter().map(|t| (t.name.clone(), bytes(&t.values))).collect()
+}
+
+/// A data set in IDX files and the same as PNG files in folders end in the same bytes: with all labels there and some of them
+/// chosen, and with those alone there and all of them taken. So the labels of the other images are in no buffer that matters.
+#[test]
+fn folders_of_pictures_train_as_packed_files_do() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("d")).unwrap();
+    small_data::split(&bench.path("d"), "train", 300);
+    small_data::split(&bench.path("d"), "t10k", 60);
+    let common = "--model m.toml --batch-size 64 --max-steps 6 --epochs 3 --quiet";
+    bench.succeeds(&format!("train --dataset mnist --data-dir d --labels 20 --out idx {common}"));
+    write_out(&bench, "train", "all/train", |_| true);
+    write_out(&bench, "t10k", "all/test", |_| true);
+    bench.succeeds(&format!("train all --labels 20 --out folders {common}"));
+    assert!(tensors(&bench.path("idx")) == tensors(&bench.path("folders")), "class folders");
+    let chosen: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(bench.path("idx/labelled.json")).unwrap()).unwrap();
+    let chosen: Vec<usize> =
+        chosen["train"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect();
+    write_out(&bench, "train", "few/train", |i| chosen.contains(&i));
+    write_out(&bench, "t10k", "few/test", |_| true);
+    bench.succeeds(&format!("train few --out few-run {common}"));
+    assert!(tensors(&bench.path("idx")) == tensors(&bench.path("few-run")), "twenty labels and no others");
+    // Packed files without a name of their own.
+    bench.succeeds(&format!("train d --labels 20 --out packed {common}"));
+    assert!(tensors(&bench.path("idx")) == tensors(&bench.path("packed")), "the same files as one's own");
+}
+
+/// The two commands: what was found is told, labels are held out, the folder comes out labelled, and goes in again.
+#[test]
+fn a_folder_goes_in_and_comes_out_labelled() {
+    let bench = Bench::new();
+    bench.photos(10, 60, 3);
+    let (_, told) = bench.succeeds("train photos --model m.toml --epochs 60 --out run");
+    for words in
+        ["ant               10", "unlabelled        60", "6 of the 30 labels are held out", "90 images 3x8x8"]
+    {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(bench.path("run/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["class_names"], serde_json::json!(["ant", "bee", "cow"]));
+    assert_eq!((&summary["held_out"], &summary["labels"]), (&true.into(), &24.into()));
+    let (tested, _) = bench.succeeds("eval run --quiet");
+    assert!(tested.contains("6 test images") && tested.contains("bee"), "{tested}");
+    bench.succeeds("label run photos --out labelled --quiet --by-class copy --review --next 5");
+    let table = fs::read_to_string(bench.path("labelled/labels.csv")).unwrap();
+    assert_eq!(table.lines().count(), 91, "{table}");
+    let right = |line: &&str| {
+        let number: usize = line[..line.find(".png").unwrap()].rsplit('/').next().unwrap().parse().unwrap();
+        line.split(',').nth(1) == Some(["ant", "bee", "cow"][number % 3])
+    };
+    assert!(table.lines().skip(1).filter(right).count() >= 80, "{table}");
+    assert_eq!(table.matches(",given,").count(), 30);
+    assert!(bench.path("labelled/summary.json").is_file() && bench.path("labelled/review.html").is_file());
+    assert_eq!(fs::read_to_string(bench.path("labelled/next.csv")).unwrap().lines().count(), 6);
+    // A finished labelling is not written over.
+    let again = bench.run("label run photos --out labelled --quiet");
+    assert!(!again.status.success());
+    // Images that the run never saw, of another size and in another order of classes.
+    bench.picture("other/cow/a.png", 2, 7, 1);
+    bench.picture("other/ant/b.png", 0, 8, 1);
+    let (tested, _) = bench.succeeds("eval run other --quiet");
+    assert!(tested.contains("2 test images"), "{tested}");
+    bench.picture("other/dog/c.png", 2, 7, 1);
+    let out = bench.run("eval run other --quiet");
+    let said = String::from_utf8_lossy(&out.stderr).to_string();
+    assert!(out.status.code() == Some(4) && said.contains("does not know the class dog"), "{said}");
+    // The predictions are no labels that a model may learn from.
+    let (_, told) = bench.succeeds("train labelled/labels.csv --model m.toml --max-steps 1 --out again");
+    assert!(told.contains("unlabelled        60"), "{told}");
+}
+
+#[test]
+fn folders_that_cannot_be_trained_on() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("empty")).unwrap();
+    bench.fails("train empty", 4, &["no images", "nothing is in it"]);
+    bench.fails("train nowhere", 4, &["nowhere", "no such folder"]);
+    for number in 0..4 {
+        bench.picture(&format!("flat/{number}.png"), 0, number, 1);
+        bench.picture(&format!("one/ant/{number}.png"), 0, number, 1);
+        bench.picture(&format!("layout/ant/{number}.png"), 0, number, 1);
+        bench.picture(&format!("layout/test/{number}.png"), 1, number, 1);
+    }
+    bench.fails("train flat", 4, &["no label for any of them", "labels.csv"]);
+    bench.fails("train one", 4, &["\"ant\" is the only class"]);
+    bench.fails("train layout", 4, &["test/", "rename it"]);
+    bench.fails("train --image-size 16", 2, &["--image-size would do nothing", "images of your own"]);
+    bench.fails("train flat --dataset mnist", 2, &["cannot be used with"]);
+    bench.fails("train flat --hold-out 1", 2, &["from 0 to below 1"]);
+    fs::write(bench.path("flat/labels.csv"), "path,label\n0.png,ant\n1.png,bee\n7.png,bee\n").unwrap();
+    bench.fails("train flat", 3, &["labels.csv", "7.png"]);
+}
+
+/// Of a class with fewer than five labels none is held out, and then nothing is known of the accuracy.
+#[test]
+fn one_label_of_each_class_is_enough() {
+    let bench = Bench::new();
+    bench.photos(1, 40, 1);
+    let (result, told) = bench.succeeds("train photos --model m.toml --epochs 3 --out run");
+    assert!(told.contains("no label is held out"), "{told}");
+    assert!(result.contains("the accuracy is not known"), "{result}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(bench.path("run/summary.json")).unwrap()).unwrap();
+    assert!(summary["test_accuracy"].is_null() && summary["labels"] == 3, "{summary}");
+    bench.succeeds("train --resume run --epochs 4 --quiet");
+    let out = bench.run("eval run");
+    assert_eq!(out.status.code(), Some(4), "{}", String::from_utf8_lossy(&out.stderr));
+    let (_, told) = bench.succeeds("label run photos --out labelled");
+    assert!(told.contains("not calibrated"), "{told}");
+}
