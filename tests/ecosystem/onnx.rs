@@ -49,8 +49,9 @@ fn write_case(folder: &Path, name: &str, gpu: &Gpu, model: &ModelShape, data: &D
     fs::write(file("logits"), logits.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
     let image = model.data.image;
     let told = serde_json::json!({
-        "batch": classifier.rows(), "class_names": data.class_names, "image": [image.height, image.width, image.channels], "classes": model.data.classes,
-        "averaged": averaged, "minibatch": model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination"),
+        "image": [image.height, image.width, image.channels], "classes": model.data.classes,
+        "class_names": data.class_names, "averaged": averaged, "batch": classifier.rows(),
+        "compares": model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination"),
     });
     fs::write(file("json"), told.to_string()).unwrap();
 }

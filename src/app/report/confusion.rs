@@ -79,7 +79,8 @@ fn draw(
     let every = (16 / cell.max(1)).max(1) as usize;
     let upright = names.iter().all(|name| name.chars().count() <= SHORT as usize);
     let beside = font::text(label, INK).pos(Pos::new(HPos::Right, VPos::Center));
-    let above = font::text(label, INK).pos(Pos::new(HPos::Left, VPos::Center)).transform(FontTransform::Rotate270);
+    let above =
+        font::text(label, INK).pos(Pos::new(HPos::Left, VPos::Center)).transform(FontTransform::Rotate270);
     for (i, name) in (0..k).zip(names).step_by(every) {
         if upright {
             area.draw_text(name, &centered(label, INK), (left + middle(i), top - 16))?;
@@ -154,7 +155,8 @@ pub fn table(counts: &[Vec<u32>], names: &[String]) -> Table {
 
 /// The ten commonest mistakes.
 fn mistakes(counts: &[Vec<u32>], names: &[String]) -> Table {
-    let all = counts.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, n)| (*n, i, j)));
+    let all =
+        counts.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, n)| (*n, i, j)));
     let mut wrong: Vec<(u32, usize, usize)> = all.filter(|(n, i, j)| i != j && *n > 0).collect();
     wrong.sort_by_key(|(n, ..)| std::cmp::Reverse(*n));
     let mut table =
@@ -191,7 +193,18 @@ mod tests {
         if let Some(dir) = std::env::var_os("SSGAN_TEST_PICTURES") {
             let dir = std::path::Path::new(&dir);
             p.save(&dir.join("confusion.png")).unwrap();
-            let names = ["T-shirt/top", "trouser", "an extraordinarily long name", "Ü", "coat", "7", "8", "9", "a b", "bag"];
+            let names = [
+                "T-shirt/top",
+                "trouser",
+                "an extraordinarily long name",
+                "Ü",
+                "coat",
+                "7",
+                "8",
+                "9",
+                "a b",
+                "bag",
+            ];
             picture(&counts, &names.map(String::from)).save(&dir.join("confusion-names.png")).unwrap();
         }
     }

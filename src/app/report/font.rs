@@ -9,9 +9,7 @@ const BYTES: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf
 
 /// The text with a question mark for each character that the typeface lacks.
 pub fn legible(text: &str) -> String {
-    let has = |c: &char| {
-        matches!(c, ' '..='~' | '\u{a0}'..='\u{17f}' | '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{45f}' | '\u{2013}'..='\u{2026}')
-    };
+    let has = |c: &char| matches!(c, ' '..='~' | '\u{a0}'..='\u{17f}' | '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{45f}' | '\u{2013}'..='\u{2026}');
     text.chars().map(|c| if has(&c) { c } else { '?' }).collect()
 }
 

@@ -195,7 +195,8 @@ impl<'a> Recorder<'a> {
     fn on_finished(&mut self, summary: &Summary) -> Result<()> {
         self.finish()?;
         if !summary.confusion.is_empty() {
-            confusion::picture(&summary.confusion, &summary.class_names).save(&self.run.file("confusion.png")?)?;
+            confusion::picture(&summary.confusion, &summary.class_names)
+                .save(&self.run.file("confusion.png")?)?;
         }
         self.run.write_json("summary.json", summary)
     }
