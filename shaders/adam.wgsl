@@ -56,8 +56,8 @@ fn main(
     weights[i] = w;
     // By the bits of what comes from memory: compilers may take it that no float which they computed is a NaN.
     let exponents = vec4(0x7f800000u);
-    let broken = (bitcast<vec4<u32>>(before) & exponents) == exponents
-        | (bitcast<vec4<u32>>(g) & exponents) == exponents;
+    let broken = ((bitcast<vec4<u32>>(before) & exponents) == exponents)
+        | ((bitcast<vec4<u32>>(g) & exponents) == exponents);
     if (any(broken)) {
 #if ROLE == 3
         atomicStore(&metrics[state.slot * METRICS + LOSS_GENERATOR], 0x7fc00000u);

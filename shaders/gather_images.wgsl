@@ -40,7 +40,7 @@ fn main(
     }
     let at = image * width + i % width;
 #if V == 4
-    x[p.start * width + i] = vec4<f32>(vec4(images[at]) >> vec4(0u, 8u, 16u, 24u) & vec4(255u)) / 255.0;
+    x[p.start * width + i] = vec4<f32>((vec4(images[at]) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u)) / 255.0;
 #else
     x[p.start * width + i] = f32((images[at / 4u] >> (8u * (at % 4u))) & 255u) / 255.0;
 #endif

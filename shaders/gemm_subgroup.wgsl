@@ -12,7 +12,8 @@
 // VA, VB: how A and B are read, 0: floats, 1: four at a time, 2: pairs; VB 3: eight at a time. L: fours, pairs and
 // eights are 64-bit integers, half as many components to
 // load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks
-// over z.
+// over z. Whether a window's pixel is in the image is asked without `&&`, which is a branch: SwiftShader takes twice as long to
+// compile a loop for each branch in it. Below zero is, unsigned, beyond every end.
 
 struct Params {
     m: u32, n: u32, k: u32,
@@ -262,7 +263,7 @@ fn main(
 #for g in 0..RG
         let y${g} = iy${g} + i32(ky);
         let x${g} = ix${g} + i32(kx);
-        let in${g} = y${g} >= 0 && y${g} < i32(p.h) && x${g} >= 0 && x${g} < i32(p.w);
+        let in${g} = (u32(y${g}) < p.h) & (u32(x${g}) < p.w);
         let at${g} = select(0u, ((row${g} + u32(y${g})) * p.w + u32(x${g})) * p.c, in${g});
 #endfor
         let tap = (ky * p.kernel + kx) * p.c;
@@ -281,7 +282,7 @@ fn main(
 #for g in 0..RG
         let y${g} = i${g} + dy;
         let x${g} = j${g} + dx;
-        let in${g} = y${g} >= 0 && y${g} < i32(p.oh) && x${g} >= 0 && x${g} < i32(p.ow);
+        let in${g} = (u32(y${g}) < p.oh) & (u32(x${g}) < p.ow);
         let at${g} = select(0u, ((row${g} + u32(y${g})) * p.ow + u32(x${g})) * p.oc, in${g});
 #endfor
         let tap = (ky * p.kernel + kx) * p.oc;
@@ -329,7 +330,7 @@ fn main(
             {
                 let y = iy${g} + i32(ky);
                 let x = ix${g} + i32(kx);
-                let inside = y >= 0 && y < i32(p.h) && x >= 0 && x < i32(p.w) && k + ${j}u < k_end;
+                let inside = (u32(y) < p.h) & (u32(x) < p.w) & (k + ${j}u < k_end);
                 let at = select(0u, ((row${g} + u32(y)) * p.w + u32(x)) * p.c + kc, inside);
                 a${g}[${j}] = select(0.0, a[at], inside);
             }
@@ -390,7 +391,7 @@ fn main(
             {
                 let y = i32(oy * p.stride) + bky${v};
                 let x = i32(ox * p.stride) + bkx${v};
-                let inside = y >= 0 && y < i32(p.h) && x >= 0 && x < i32(p.w) && k + ${j}u < k_end;
+                let inside = (u32(y) < p.h) & (u32(x) < p.w) & (k + ${j}u < k_end);
                 let at = select(0u, ((row * p.h + u32(y)) * p.w + u32(x)) * p.c + bc${v}, inside);
                 b${j}_${v} = select(vec4<f32>(), floats(b[at / 4u]), inside);
             }
@@ -399,7 +400,7 @@ fn main(
             {
                 let y = i32(oy * p.stride) + bky${v}_${i};
                 let x = i32(ox * p.stride) + bkx${v}_${i};
-                let inside = y >= 0 && y < i32(p.h) && x >= 0 && x < i32(p.w) && k + ${j}u < k_end;
+                let inside = (u32(y) < p.h) & (u32(x) < p.w) & (k + ${j}u < k_end);
                 let at = select(0u, ((row * p.h + u32(y)) * p.w + u32(x)) * p.c + bc${v}_${i}, inside);
                 b${j}_${v}[${i}] = select(0.0, b[at], inside);
             }

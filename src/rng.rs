@@ -111,6 +111,11 @@ pub fn shift(seed: u64, at: Counter, row: u32, most: u32) -> [i32; 2] {
     [b[0], b[1]].map(|bits| (((bits >> 16) * (2 * most + 1)) >> 16) as i32 - most as i32)
 }
 
+/// Whether image `row` is mirrored, with probability 1/2.
+pub fn flip(seed: u64, at: Counter, row: u32) -> bool {
+    block(seed, at, row)[0] >> 31 == 1
+}
+
 /// The affine map of image `row`, its entries within `warp` of the identity's and its shifts within `shift`: the matrix by
 /// rows, then rows and columns that the image moves down and right by.
 pub fn affine(seed: u64, at: Counter, row: u32, shift: f64, warp: f64) -> [f64; 6] {

@@ -51,7 +51,7 @@ impl Bench {
         check(line, &self.run(line), code, words)
     }
 
-    /// Names of everything in the directory, however deep, but not the cache.
+    /// Names of everything in the directory, however deep, but not the cache; with `/` between them on every system.
     fn content(&self) -> Vec<String> {
         let mut found = vec![];
         let mut todo = vec![self.0.path().to_path_buf()];
@@ -59,6 +59,7 @@ impl Bench {
             for entry in fs::read_dir(&dir).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.strip_prefix(self.0.path()).unwrap().display().to_string();
+                let name = name.replace(std::path::MAIN_SEPARATOR, "/");
                 if path.is_dir() && name != "cache" {
                     todo.push(path);
                 }
@@ -631,7 +632,9 @@ fn what_is_done_is_said() {
     };
     let data = "--dataset mnist --data-dir d --model m.toml --labels 20";
     let line = format!("train {data} --batch-size 32 --epochs 1");
-    b.fails(&format!("{line} --generator conv"), 2, &["--generator conv", "leave it out", "1x8x8"]);
+    b.file("g.toml", &MODEL.replace("\"pixels\"", "784"));
+    b.fails(&format!("{line} --generator g.toml"), 2, &["--generator g.toml", "leave it out", "1x8x8"]);
+    b.fails(&line.replace("m.toml", "photo"), 2, &["models for images 1x8x8: dnn, cnn"]);
     let (result, progress) = said(&format!("{line} --out run"));
     assert!(progress.contains("an epoch is a single step"), "{progress}");
     assert!(!progress.contains("0s left"), "{progress}");

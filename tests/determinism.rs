@@ -171,6 +171,7 @@ fn sharing_memory_changes_nothing() {
         ("cnn-batch-norm", load("cnn-batch-norm", None), &small),
         ("cnn-minibatch", load("cnn-minibatch", None), &plain),
         ("cnn-noise", load("cnn-noise", None), &small),
+        ("photo-small", load("photo-small", None), &views),
     ];
     for (name, model, settings) in cases {
         // Evaluations take 500 images at a time, and then the rest.

@@ -5,7 +5,9 @@
 use ssgan::app::report::png::Picture;
 use ssgan::app::run::checkpoint;
 use ssgan::app::run::history;
-use ssgan::app::source::idx;
+use ssgan::app::source::images::label_file::{self, Reading};
+use ssgan::app::source::images::{decode, scan};
+use ssgan::app::source::{idx, packed};
 use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims};
 use ssgan::rng::{self, Counter};
@@ -121,6 +123,54 @@ fn idx_files_plain_and_gzipped() {
         torment(name, &bytes, false, |path| idx::read_file(path, kind).is_ok());
         torment(name, &gzip.finish().unwrap(), false, |path| idx::read_file(path, kind).is_ok());
     }
+}
+
+/// Pictures of people's own, in every format that is read.
+#[test]
+fn images() {
+    let image = image::RgbImage::from_fn(6, 5, |x, y| image::Rgb([x as u8 * 40, y as u8 * 50, 99]));
+    for ending in ["png", "jpg", "webp", "bmp", "tiff", "ppm", "gif"] {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let format = image::ImageFormat::from_extension(ending).unwrap();
+        image.write_to(&mut bytes, format).unwrap();
+        torment(&format!("a.{ending}"), bytes.get_ref(), true, |path| {
+            let _ = decode::size(path);
+            decode::read_with(path, |_| ()).is_ok()
+        });
+    }
+}
+
+#[test]
+fn label_files() {
+    let csv = "path,label,split,status\n\"a, b.png\",cat,train,given\nc.png,,test,predicted\n";
+    let json = r#"{"a.png": "cat", "b/c.png": null, "d.png": 7}"#;
+    for (name, text) in [("labels.csv", csv), ("labels.json", json)] {
+        torment(name, text.as_bytes(), true, |path| match label_file::read(path, Reading::default()) {
+            Ok(file) => file.rows.len() > 1,
+            Err(e) => {
+                assert!(e.to_string().contains(name), "{e}");
+                false
+            }
+        });
+        // The same of a whole folder, where most paths lead nowhere.
+        torment(name, text.as_bytes(), true, |path| {
+            let _ = scan::scan(&scan::Request { path: path.into(), ..Default::default() });
+            true
+        });
+    }
+}
+
+#[test]
+fn npz_archives() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let head = b"\x93NUMPY\x01\0\x3c\0{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 3)}";
+    for (name, n) in [("train_images", 12u8), ("test_images", 12)] {
+        zip.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+        let bytes: Vec<u8> = head.iter().copied().chain(0..n).collect();
+        std::io::Write::write_all(&mut zip, &bytes).unwrap();
+    }
+    let bytes = zip.finish().unwrap().into_inner();
+    torment("a.npz", &bytes, false, |path| packed::read(path, None).is_ok_and(|set| set.is_some()));
 }
 
 #[test]

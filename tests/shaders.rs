@@ -8,6 +8,9 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
 use ssgan::gpu::reflect::{BindingKind, MemberType, Reflection, reflect};
 use ssgan::gpu::wgsl::{self, Defines};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 /// WebGPU's default limits (https://www.w3.org/TR/webgpu/#limits).
 mod limits {
@@ -93,10 +96,10 @@ fn every_source_is_in_the_table() {
 /// A file that nobody embeds would be neither tested nor shipped.
 #[test]
 fn every_file_is_a_source() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = vec![];
     for folder in ["", "common/"] {
-        for file in std::fs::read_dir(root.join(folder)).expect("shaders/ can be read") {
+        for file in fs::read_dir(root.join(folder)).expect("shaders/ can be read") {
             let name =
                 file.expect("shaders/ can be read").file_name().into_string().expect("file names are text");
             if name.ends_with(".wgsl") {
@@ -226,4 +229,27 @@ fn every_variant_can_be_written_for_every_backend() {
             .unwrap_or_else(|e| panic!("{at}: HLSL: {e}"));
         assert!(direct3d.contains("[numthreads("), "{at}: HLSL without an entry point");
     });
+}
+
+/// Writes the text of every variant that WebGPU could run to `target/tint/shaders.json`: all but those with 64-bit integers or
+/// cooperative matrices.
+#[test]
+#[ignore = "`make check-tint` runs it and hands the texts to a browser"]
+fn texts_for_tint() {
+    let mut texts = BTreeMap::new();
+    each_variant(|entry, defines, text| {
+        if text.contains("u64") || text.contains("wgpu_cooperative_matrix") {
+            return;
+        }
+        // naga refuses the directive, WGSL asks for it.
+        let enable = if needs_subgroups(text) { "enable subgroups;\n" } else { "" };
+        texts.insert(format!("{enable}{text}"), format!("{} {defines:?}", entry.kernel));
+    });
+    let list: Vec<_> =
+        texts.iter().map(|(text, name)| serde_json::json!({ "name": name, "text": text })).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tint");
+    fs::create_dir_all(&folder).expect("target/ can be written");
+    let json = serde_json::to_vec(&list).expect("texts are JSON");
+    fs::write(folder.join("shaders.json"), json).expect("target/tint can be written");
+    println!("{} texts", list.len());
 }

@@ -50,6 +50,6 @@ fn window_index(pixel: u32, tap_c: u32) -> i32 {
     let tap = tap_c / p.c;
     let iy = i32(oy * p.stride + tap / p.kernel) - i32(p.pad_top);
     let ix = i32(ox * p.stride + tap % p.kernel) - i32(p.pad_left);
-    let inside = iy >= 0 && iy < i32(p.h) && ix >= 0 && ix < i32(p.w);
+    let inside = (u32(iy) < p.h) & (u32(ix) < p.w);
     return select(-1, i32(((row * p.h + u32(iy)) * p.w + u32(ix)) * p.c + c), inside);
 }

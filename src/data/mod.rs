@@ -74,7 +74,8 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// Images to learn from; only some of their labels may be looked at, see [`choose`].
     pub train: Split,
-    /// Images to test on, each with its label. There may be none: then nothing can be said of the accuracy.
+    /// Images to test on, each with its label. There may be none: then nothing can be said of the accuracy. A data set that
+    /// a model is only tested on has no training images.
     pub test: Split,
     /// What the test images are.
     pub tested: Tested,
@@ -87,7 +88,7 @@ impl Dataset {
     /// Puts a data set together whose classes are called by their numbers.
     ///
     /// # Errors
-    /// [`Error::Data`] if there is no training image, pixels and labels disagree in number, a label is not below K, or a
+    /// [`Error::Data`] if pixels and labels disagree in number, a label is not below K, or a
     /// test image has no label.
     pub fn new(name: impl Into<String>, shape: DataShape, train: Split, test: Split) -> Result<Dataset> {
         let class_names = (0..shape.classes).map(|class| class.to_string()).collect();
@@ -124,8 +125,8 @@ impl Dataset {
         for (what, split) in [("training", &self.train), ("test", &self.test)] {
             let fail = |reason: String| Err(Error::Data(format!("{what} set: {reason}")));
             let pixels = split.labels.len() as u64 * u64::from(shape.image.len());
-            if (split.is_empty() && what == "training") || shape.image.is_empty() {
-                return fail("no images".into());
+            if shape.image.is_empty() {
+                return fail("images without a pixel".into());
             }
             if split.images.len() as u64 != pixels {
                 return fail(format!("{} bytes of pixels where {pixels} are needed", split.images.len()));

@@ -2,7 +2,6 @@
 
 use super::Gpu;
 use crate::error::{Error, Result};
-use std::sync::atomic::Ordering;
 
 /// Memory that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(super) fn add(&mut self, label: &str, bytes: u64, refused: bool) {
+    fn add(&mut self, label: &str, bytes: u64, refused: bool) {
         if bytes > self.largest.1 {
             self.largest = (label.into(), bytes);
         }
@@ -60,6 +59,11 @@ impl Gpu {
         )))
     }
 
+    /// Counts a new buffer.
+    pub(super) fn count(&self, label: &str, bytes: u64) {
+        self.memory.borrow_mut().add(label, bytes, self.reports.is_exhausted());
+    }
+
     /// What was asked for so far.
     pub fn memory(&self) -> Memory {
         self.memory.borrow().clone()
@@ -71,9 +75,8 @@ impl Gpu {
         let before = self.memory();
         let result = work.await;
         *self.memory.borrow_mut() = before;
-        self.exhausted.store(false, Ordering::SeqCst);
         // What failed in it is no failure of what comes after.
-        let _ = self.failure.lock().map(|mut slot| slot.take());
+        self.reports.forget();
         self.kernels.borrow_mut().retain(|_, kernel| !kernel.failed());
         result
     }

@@ -2,104 +2,12 @@
 //! that a training step only replays the list.
 
 use super::kernel::Kernel;
-use super::reflect::{BindingKind, MemberType};
 use super::scratch::{self, Block, Pool};
 use super::tensor::padded_bytes;
-use super::wgsl::Defines;
-use super::{Gpu, Tensor};
+use super::{Call, Gpu, MAX_GROUPS, Tensor};
 use crate::error::{Error, Result};
 use std::cell::OnceCell;
 use std::rc::Rc;
-
-/// A parameter of a dispatch, fixed when it is recorded.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Param {
-    /// `u32`
-    U(u32),
-    /// `i32`
-    I(i32),
-    /// `f32`
-    F(f32),
-    /// `vec4<u32>`
-    V([u32; 4]),
-}
-
-impl From<u32> for Param {
-    fn from(v: u32) -> Param {
-        Param::U(v)
-    }
-}
-impl From<f32> for Param {
-    fn from(v: f32) -> Param {
-        Param::F(v)
-    }
-}
-impl From<[u32; 4]> for Param {
-    fn from(v: [u32; 4]) -> Param {
-        Param::V(v)
-    }
-}
-
-/// One kernel call being described: tensors and parameters by the names its WGSL gives them.
-#[derive(Debug)]
-pub struct Call<'a> {
-    kernel: &'static str,
-    layer: String,
-    defines: Defines,
-    tensors: Vec<(&'static str, &'a Tensor)>,
-    params: Vec<(&'static str, Param)>,
-    turns: Option<u64>,
-    flops: u64,
-    bytes: Option<u64>,
-}
-
-impl<'a> Call<'a> {
-    /// A call of `shaders/{kernel}.wgsl` on behalf of `layer`.
-    pub fn new(kernel: &'static str, layer: impl Into<String>) -> Call<'a> {
-        Call {
-            kernel,
-            layer: layer.into(),
-            defines: Defines::new(),
-            tensors: vec![],
-            params: vec![],
-            turns: None,
-            flops: 0,
-            bytes: None,
-        }
-    }
-    /// Adds a definition that selects the variant.
-    pub fn define(mut self, name: &str, value: impl std::fmt::Display) -> Self {
-        self.defines.insert(name.into(), value.to_string());
-        self
-    }
-    /// Binds a tensor.
-    pub fn bind(mut self, name: &'static str, tensor: &'a Tensor) -> Self {
-        self.tensors.push((name, tensor));
-        self
-    }
-    /// Sets a member of the parameter struct.
-    pub fn param(mut self, name: &'static str, value: impl Into<Param>) -> Self {
-        self.params.push((name, value.into()));
-        self
-    }
-    /// Most turns that one invocation takes in all its loops together, inner ones included; required of a kernel with
-    /// loops, and at most [`MAX_TURNS`].
-    pub fn turns(mut self, n: u64) -> Self {
-        self.turns = Some(n);
-        self
-    }
-    /// Floating-point operations of the call.
-    pub fn flops(mut self, n: u64) -> Self {
-        self.flops = n;
-        self
-    }
-    /// Bytes that must move, where it is not each bound tensor once: tensors that are read and written, or of
-    /// which a part is touched.
-    pub fn bytes(mut self, n: u64) -> Self {
-        self.bytes = Some(n);
-        self
-    }
-}
 
 /// One recorded kernel call.
 #[derive(Debug)]
@@ -152,15 +60,6 @@ pub struct Program {
     /// Whether its scratch tensors share memory.
     shares: bool,
 }
-
-/// Most workgroups along one axis (WebGPU's portable limit).
-pub const MAX_GROUPS: u32 = 65_535;
-
-/// Most turns that an invocation may take in all its loops together. Mesa's llvmpipe ends every loop of a shader after
-/// 65,535 of them (`LP_MAX_TGSI_LOOP_ITERATIONS`), counted over all loops of an invocation, without an error: what is summed up
-/// after that is missing from the result. Half of it leaves room for turns that a compiler adds. The bound holds on every
-/// adapter, as more and shorter chunks cost nothing.
-pub const MAX_TURNS: u32 = 1 << 15;
 
 /// A grid of at least `groups` workgroups; `linear_group` of `common/grid.wgsl` gives each its number.
 pub fn linear_grid(groups: u64) -> [u32; 3] {
@@ -215,10 +114,7 @@ impl Program {
         let per_group = u64::from(kernel.reflection.workgroup_size[0]);
         let grid = linear_grid(n.div_ceil(per_group));
         if grid[1] > 1 && !kernel.reflection.unfolds {
-            let (name, layer) = (call.kernel, call.layer);
-            return Err(Error::Gpu(format!(
-                "{name} for {layer}: {n} items; it knows one axis of workgroups"
-            )));
+            return Err(call.error(format!("{n} items; it knows one axis of workgroups")));
         }
         self.push(gpu, kernel, call, grid)
     }
@@ -228,81 +124,16 @@ impl Program {
     /// # Errors
     /// [`Error::Gpu`] if the kernel's source cannot be read (what fails in compiling is an error of the first submission),
     /// a binding or parameter is missing, superfluous or of another type, the turns of its loops are not counted, or the
-    /// grid is larger than the portable limit. [`Error::Usage`] if an invocation would loop more than [`MAX_TURNS`] times.
+    /// grid is larger than the portable limit. [`Error::Usage`] if an invocation would loop more than
+    /// [`MAX_TURNS`](super::MAX_TURNS) times.
     pub fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;
         self.push(gpu, kernel, call, grid)
     }
 
     fn push(&mut self, gpu: &Gpu, kernel: Rc<Kernel>, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
-        let fail = |what: String| Error::Gpu(format!("{} for {}: {what}", call.kernel, call.layer));
-        if grid.iter().any(|&g| g > MAX_GROUPS) {
-            return Err(fail(format!("{grid:?} workgroups; at most {MAX_GROUPS} along an axis")));
-        }
-        match call.turns {
-            None if kernel.reflection.loops => {
-                return Err(fail("the turns of its loops are not counted".into()));
-            }
-            Some(turns) if turns > u64::from(MAX_TURNS) => {
-                return Err(Error::Usage(format!(
-                    "{}: too large: each invocation of {} would loop {turns} times, and some drivers compute wrongly \
-                     after 65,535 (at most {MAX_TURNS} here): use smaller images, kernels, or batches",
-                    call.layer, call.kernel
-                )));
-            }
-            _ => {}
-        }
-        let bindings = &kernel.reflection.bindings;
-        let mut used = 0;
-        let mut uniform = None;
-        let mut bound = Vec::with_capacity(bindings.len());
-        for b in bindings {
-            let tensor = match &b.kind {
-                BindingKind::Storage { .. } => {
-                    let found = call.tensors.iter().find(|(n, _)| *n == b.name);
-                    let (_, t) = found.ok_or_else(|| fail(format!("`{}` is not bound", b.name)))?;
-                    used += 1;
-                    (*t).clone()
-                }
-                BindingKind::Uniform { size, members } => {
-                    if let Some((_, t)) = call.tensors.iter().find(|(n, _)| *n == b.name) {
-                        used += 1;
-                        (*t).clone()
-                    } else {
-                        let mut bytes = vec![0u8; *size as usize];
-                        for m in members {
-                            let found = call.params.iter().find(|(n, _)| *n == m.name);
-                            let (_, v) =
-                                found.ok_or_else(|| fail(format!("parameter `{}` is not set", m.name)))?;
-                            let words = match (v, m.ty) {
-                                (Param::U(v), MemberType::U32) => vec![*v],
-                                (Param::I(v), MemberType::I32) => vec![*v as u32],
-                                (Param::F(v), MemberType::F32) => vec![v.to_bits()],
-                                (Param::V(v), MemberType::Vec4U32) => v.to_vec(),
-                                _ => return Err(fail(format!("parameter `{}` is a {:?}", m.name, m.ty))),
-                            };
-                            let at = m.offset as usize;
-                            bytes[at..at + words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
-                        }
-                        if let Some((n, _)) =
-                            call.params.iter().find(|(n, _)| !members.iter().any(|m| m.name == *n))
-                        {
-                            return Err(fail(format!("has no parameter `{n}`")));
-                        }
-                        if b.name != "p" {
-                            return Err(fail("parameters must be named `p`".into()));
-                        }
-                        uniform = Some((b.index, gpu.uniform(call.kernel, &bytes)));
-                        continue;
-                    }
-                }
-            };
-            bound.push((b.index, tensor));
-        }
-        if used != call.tensors.len() {
-            let names: Vec<_> = call.tensors.iter().map(|(n, _)| *n).collect();
-            return Err(fail(format!("binds {names:?}, but declares {used} of them")));
-        }
+        call.check_bounds(&kernel.reflection, grid)?;
+        let (bound, uniform) = call.bindings(gpu, &kernel.reflection)?;
         let label = format!("{} {}", call.kernel, call.layer);
         let bytes = call.bytes.unwrap_or_else(|| call.tensors.iter().map(|(_, t)| t.bytes()).sum());
         let Call { layer, flops, .. } = call;
@@ -357,7 +188,7 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::AdapterChoice;
+    use crate::gpu::{AdapterChoice, MAX_TURNS};
 
     /// Loops that nobody counted might be too long, and what is too long would be wrong on llvmpipe.
     #[test]

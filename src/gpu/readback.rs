@@ -23,11 +23,7 @@ impl Readback {
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        gpu.memory.borrow_mut().add(
-            "readback",
-            bytes,
-            gpu.exhausted.load(std::sync::atomic::Ordering::SeqCst),
-        );
+        gpu.count("readback", bytes);
         Readback { buffer, capacity: (bytes / 4) as usize, pending: None }
     }
 

@@ -14,71 +14,8 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-macro_rules! sources {
-    ($($name:literal),* $(,)?) => {
-        /// Every shader source: path under `shaders/` and text.
-        pub const SOURCES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../shaders/", $name)))),*];
-    };
-}
-
-sources![
-    "common/activation.wgsl",
-    "common/activation_lanes.wgsl",
-    "common/gemm_blocks.wgsl",
-    "common/grid.wgsl",
-    "common/minibatch_rows.wgsl",
-    "common/operands.wgsl",
-    "common/permute.wgsl",
-    "common/philox.wgsl",
-    "common/pool.wgsl",
-    "common/random.wgsl",
-    "common/reduce.wgsl",
-    "common/softmax.wgsl",
-    "common/state.wgsl",
-    "activation.wgsl",
-    "activation_grad.wgsl",
-    "adam.wgsl",
-    "avg_pool2d.wgsl",
-    "avg_pool2d_grad.wgsl",
-    "batch_norm.wgsl",
-    "batch_norm_grad.wgsl",
-    "batch_norm_statistics.wgsl",
-    "col2im.wgsl",
-    "column_reduce.wgsl",
-    "column_sum.wgsl",
-    "copy.wgsl",
-    "copy_columns.wgsl",
-    "data_init.wgsl",
-    "dropout.wgsl",
-    "evaluate.wgsl",
-    "feature_matching.wgsl",
-    "feature_matching_grad.wgsl",
-    "gather_images.wgsl",
-    "gemm_cooperative.wgsl",
-    "gemm_subgroup.wgsl",
-    "gemm_workgroup.wgsl",
-    "generator_loss.wgsl",
-    "global_avg_pool.wgsl",
-    "global_avg_pool_grad.wgsl",
-    "head.wgsl",
-    "head_metrics.wgsl",
-    "max_pool2d.wgsl",
-    "max_pool2d_grad.wgsl",
-    "minibatch.wgsl",
-    "minibatch_discrimination.wgsl",
-    "minibatch_discrimination_grad.wgsl",
-    "noise.wgsl",
-    "pack_weights.wgsl",
-    "random_affine.wgsl",
-    "random_fill.wgsl",
-    "random_shift.wgsl",
-    "roof_copy.wgsl",
-    "roof_fma.wgsl",
-    "split_k_sum.wgsl",
-    "weight_norm.wgsl",
-    "weight_norm_grad.wgsl",
-];
+/// Every shader source, those of `common` first: path under `shaders/` and text. The build script lists the files.
+pub const SOURCES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sources.rs"));
 
 /// Definitions that select a variant: integers and words, by name.
 pub type Defines = BTreeMap<String, String>;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::gpu::{Program, Tensor};
-use crate::ops;
+use crate::ops::{self, BatchNormGrad, RowStatistics, Rows};
 use crate::shape::{DataShape, Dims, Window};
 use serde::{Deserialize, Serialize};
 
@@ -105,16 +105,17 @@ impl Layer for BatchNorm {
         let (ops, label, x, act) = (f.at.ops, f.label(), f.x, f.activation);
         let bn = self.on_device(f.at);
         if !f.batch.trains() {
-            let running = (&bn.running_mean, &bn.running_var);
-            ops.batch_norm(p, &label, &bn, running, x, (0, x.rows), act, &y)?;
+            let (mean, variance) = (bn.running_mean.clone(), bn.running_var.clone());
+            let running = RowStatistics { rows: Rows::of(x), mean, variance };
+            ops.batch_norm(p, &label, &bn, &running, (x, &y), act)?;
         }
         let mut start = 0;
         for g in self.together(f.batch) {
             let count = g.rows * f.at.layer.input.pixels();
             let running = g.update_running.then_some(&bn);
-            let (mean, variance) = ops.batch_norm_statistics(p, &label, x, start, count, running)?;
-            ops.batch_norm(p, &label, &bn, (&mean, &variance), x, (start, count), act, &y)?;
-            f.saved.extend([mean, variance]);
+            let statistics = ops.batch_norm_statistics(p, &label, (x, Rows { start, count }), running)?;
+            ops.batch_norm(p, &label, &bn, &statistics, (x, &y), act)?;
+            f.saved.extend([statistics.mean, statistics.variance]);
             start += count;
         }
         Ok(y)
@@ -125,21 +126,22 @@ impl Layer for BatchNorm {
         let dx = b.like_d(p);
         let grad = |name| b.grads.and_then(|g| g.get(name));
         let mut start = 0;
-        for (g, statistics) in self.together(b.batch).iter().zip(b.saved.chunks_exact(2)) {
+        for (g, saved) in self.together(b.batch).iter().zip(b.saved.chunks_exact(2)) {
             if start >= b.d.rows {
                 break;
             }
             let count = g.rows * b.at.layer.input.pixels();
-            b.at.ops.batch_norm_grad(
-                p,
-                &b.label(),
-                &bn,
-                (&statistics[0], &statistics[1]),
-                (b.x, b.d, &dx),
-                (start, count),
-                start > 0,
-                (grad("weight"), grad("bias")),
-            )?;
+            let (mean, variance) = (saved[0].clone(), saved[1].clone());
+            let statistics = RowStatistics { rows: Rows { start, count }, mean, variance };
+            let grad = BatchNormGrad {
+                x: b.x,
+                dy: b.d,
+                dx: &dx,
+                dgamma: grad("weight"),
+                dbeta: grad("bias"),
+                add: start > 0,
+            };
+            b.at.ops.batch_norm_grad(p, &b.label(), &bn, &statistics, grad)?;
             start += count;
         }
         Ok(dx)

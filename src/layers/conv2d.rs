@@ -1,9 +1,7 @@
 //! Convolutions.
 
 use super::settings::{one, same, yes};
-use super::{Backward, Forward, Init, Layer, Padding, WeightNorm, Weights, windows};
-use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use super::{Init, Layer, Padding, WeightNorm, Weights, windows};
 use crate::shape::{DataShape, Dims, Window};
 use serde::{Deserialize, Serialize};
 
@@ -50,28 +48,8 @@ impl Layer for Conv2d {
         Some(Weights { init, norm, bias, transposed: false })
     }
 
-    fn takes_activation(&self) -> bool {
-        true
-    }
-
-    fn takes_derivative(&self) -> bool {
-        true
-    }
-
-    fn kind(&self) -> &'static str {
-        "weights"
-    }
-
     fn detail(&self) -> String {
         let window = windows::detail(self.kernel, self.stride, self.padding);
         format!("{window}{}", self.weight_norm.detail())
-    }
-
-    fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
-        f.affine(p)
-    }
-
-    fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
-        b.affine(p)
     }
 }

@@ -1,9 +1,7 @@
 //! Transposed convolutions.
 
-use super::settings::{one, same, yes};
-use super::{Backward, Forward, Init, Layer, Padding, WeightNorm, Weights, windows};
-use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use super::settings::{image_at_stride, one, same, yes};
+use super::{Channels, Init, Layer, Padding, WeightNorm, Weights, windows};
 use crate::shape::{DataShape, Dims, Window};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConvTranspose2d {
-    /// Output channels.
-    pub channels: u32,
+    /// Output channels; `"image"`: those of the data's images.
+    pub channels: Channels,
     /// Side of the square kernel.
     pub kernel: u32,
     /// Step between the windows in the output.
@@ -22,6 +20,10 @@ pub struct ConvTranspose2d {
     /// `"same"`: output = stride x input; else output = (input - 1) stride + kernel - 2 padding.
     #[serde(default = "same")]
     pub padding: Padding,
+    /// With padding `"same"`: the output has the rows and columns of the data's images divided by this, rounded up,
+    /// of which the convolution back makes the input's. So a last layer with 1 ends at any image size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_stride: Option<u32>,
     /// Adds b.
     #[serde(default = "yes")]
     pub bias: bool,
@@ -31,12 +33,16 @@ pub struct ConvTranspose2d {
 }
 
 impl Layer for ConvTranspose2d {
-    fn shape(&self, input: Dims, _: DataShape) -> std::result::Result<(Dims, Option<Window>), String> {
-        if self.channels == 0 {
-            return Err("channels must be at least 1".into());
-        }
-        let (window, [height, width]) = windows::window_under(input, self.kernel, self.stride, self.padding)?;
-        Ok((Dims { height, width, channels: self.channels }, Some(window)))
+    fn shape(&self, input: Dims, data: DataShape) -> std::result::Result<(Dims, Option<Window>), String> {
+        let channels = self.channels.of(data.image)?;
+        let sides = match self.image_stride {
+            Some(_) if self.padding != same() => return Err("image_stride needs padding \"same\"".into()),
+            Some(stride) => Some(image_at_stride(data.image, stride)?),
+            None => None,
+        };
+        let (window, [height, width]) =
+            windows::window_under(input, self.kernel, self.stride, self.padding, sides)?;
+        Ok((Dims { height, width, channels }, Some(window)))
     }
 
     fn gives_images(&self) -> Option<bool> {
@@ -48,27 +54,7 @@ impl Layer for ConvTranspose2d {
         Some(Weights { init, norm: WeightNorm::None, bias, transposed: true })
     }
 
-    fn takes_activation(&self) -> bool {
-        true
-    }
-
-    fn takes_derivative(&self) -> bool {
-        true
-    }
-
-    fn kind(&self) -> &'static str {
-        "weights"
-    }
-
     fn detail(&self) -> String {
         windows::detail(self.kernel, self.stride, self.padding)
-    }
-
-    fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
-        f.affine(p)
-    }
-
-    fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
-        b.affine(p)
     }
 }

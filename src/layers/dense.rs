@@ -1,9 +1,7 @@
 //! Dense layers.
 
-use super::settings::yes;
-use super::{Backward, Forward, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
-use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use super::settings::{image_at_stride, yes};
+use super::{ImageUnits, Init, Layer, NamedUnits, Units, WeightNorm, Weights};
 use crate::shape::{DataShape, Dims, Window};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +28,11 @@ impl Layer for Dense {
             Units::Count(n) => n,
             Units::Named(NamedUnits::Classes) => data.classes,
             Units::Named(NamedUnits::Pixels) => data.image.len(),
+            Units::Image(ImageUnits { channels, image_stride }) => {
+                let [height, width] = image_at_stride(data.image, image_stride)?;
+                let values = u64::from(height) * u64::from(width) * u64::from(channels);
+                u32::try_from(values).map_err(|_| format!("{values} units are too many"))?
+            }
         };
         if n == 0 {
             return Err("units must be at least 1".into());
@@ -47,27 +50,7 @@ impl Layer for Dense {
         Some(Weights { init, norm, bias, transposed: false })
     }
 
-    fn takes_activation(&self) -> bool {
-        true
-    }
-
-    fn takes_derivative(&self) -> bool {
-        true
-    }
-
-    fn kind(&self) -> &'static str {
-        "weights"
-    }
-
     fn detail(&self) -> String {
         self.weight_norm.detail().into()
-    }
-
-    fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
-        f.affine(p)
-    }
-
-    fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
-        b.affine(p)
     }
 }

@@ -7,8 +7,8 @@ use crate::ops::{Activation, Ops};
 use crate::rng::Counter;
 use crate::shape::{DataShape, Dims, Window};
 
-/// A layer's settings, and all that follows from them. The defaults are those of an activation function: a layer that is
-/// none has `shape`, `forward` and `backward` of its own.
+/// A layer's settings, and all that follows from them. The defaults are those of an activation function, or, where there are
+/// `weights`, of a product with them: a layer that is neither has `shape`, `forward` and `backward` of its own.
 pub trait Layer {
     /// Output of one row, and the window that a convolution or pooling moves (of a transposed convolution that of the
     /// convolution from its output to its input).
@@ -56,12 +56,12 @@ pub trait Layer {
 
     /// Whether an activation straight after it runs in its kernel.
     fn takes_activation(&self) -> bool {
-        false
+        self.weights().is_some()
     }
 
     /// Whether its backward pass can multiply in the derivative of the activation below it ([`Backward::below`]).
     fn takes_derivative(&self) -> bool {
-        false
+        self.weights().is_some()
     }
 
     /// Whether the gradient by its input is always the gradient by its output, up to the shape.
@@ -82,7 +82,11 @@ pub trait Layer {
 
     /// What a figure shows the layer as: `weights`, `norm`, `noise`, `activation` or `shape`.
     fn kind(&self) -> &'static str {
-        if self.activation().is_some() { "activation" } else { "shape" }
+        match (self.activation(), self.weights()) {
+            (Some(_), _) => "activation",
+            (_, Some(_)) => "weights",
+            _ => "shape",
+        }
     }
 
     /// What a figure writes behind the layer's name, with a space before it, or nothing.
@@ -96,6 +100,9 @@ pub trait Layer {
     /// [`Error::Adapter`](crate::Error::Adapter) if an activation is larger than the adapter can bind; else as
     /// [`Program::dispatch`].
     fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
+        if self.weights().is_some() {
+            return f.affine(p);
+        }
         let y = f.output(p)?;
         let act = self.activation().unwrap_or_default();
         f.at.ops.activation(p, &f.label(), act, f.x, &y)?;
@@ -108,6 +115,9 @@ pub trait Layer {
     /// # Errors
     /// As [`Program::dispatch`].
     fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
+        if self.weights().is_some() {
+            return b.affine(p);
+        }
         let dx = b.like_d(p);
         let act = self.activation().unwrap_or_default();
         b.at.ops.activation_grad(p, &b.label(), act, b.y, b.d, &dx)?;

@@ -53,8 +53,13 @@ impl Layer for MinibatchDiscrimination {
         self.kernels * self.dims
     }
 
-    fn kind(&self) -> &'static str {
-        "weights"
+    // Its output is more than the product.
+    fn takes_activation(&self) -> bool {
+        false
+    }
+
+    fn takes_derivative(&self) -> bool {
+        false
     }
 
     fn detail(&self) -> String {

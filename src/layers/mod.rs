@@ -26,6 +26,7 @@ mod leaky_relu;
 mod max_pool2d;
 mod minibatch_discrimination;
 mod random_affine;
+mod random_flip;
 mod random_shift;
 mod relu;
 mod sigmoid;
@@ -37,7 +38,10 @@ pub use layer::{Draws, Layer};
 pub use layer_shape::{Initial, LayerShape, ParamShape};
 pub use pass::{Backward, Batch, Below, Context, Forward, Group, Mode, Tensors};
 pub use products::products;
-pub use settings::{Init, NamedPadding, NamedUnits, Padding, Statistics, Units, WeightNorm};
+pub use settings::{
+    Channels, ImageUnits, Init, NamedChannels, NamedPadding, NamedUnits, Padding, Statistics, Units,
+    WeightNorm,
+};
 pub use weights::{Packed, Weights};
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +59,7 @@ macro_rules! for_each_layer {
             dropout: Dropout,
             random_shift: RandomShift,
             random_affine: RandomAffine,
+            random_flip: RandomFlip,
             minibatch_discrimination: MinibatchDiscrimination,
             relu: Relu,
             leaky_relu: LeakyRelu,

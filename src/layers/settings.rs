@@ -1,15 +1,75 @@
 //! Settings that several layers have.
 
+use crate::shape::Dims;
 use serde::{Deserialize, Serialize};
 
-/// Number of outputs of a dense layer: a number, or a word that the data set resolves.
+/// Number of outputs of a dense layer: a number, or what the data set resolves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "units must be a number, \"classes\", \"pixels\" or { channels = C, image_stride = S }"
+)]
 pub enum Units {
     /// A fixed number.
     Count(u32),
     /// `"classes"` or `"pixels"`.
     Named(NamedUnits),
+    /// `{ channels = C, image_stride = S }`: what an `unflatten` of that `image_stride` makes C channels of.
+    Image(ImageUnits),
+}
+
+/// The values of an image at a stride, see [`image_at_stride`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageUnits {
+    /// Channels.
+    pub channels: u32,
+    /// S: rows and columns are those of the data's images divided by it, rounded up.
+    pub image_stride: u32,
+}
+
+/// Channels of an image that a layer makes: a number, or those of the data's images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "channels must be a number or \"image\"")]
+pub enum Channels {
+    /// A fixed number.
+    Count(u32),
+    /// `"image"`.
+    Named(NamedChannels),
+}
+
+/// The channels that only the data set knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedChannels {
+    /// As many as the data's images have.
+    Image,
+}
+
+impl Channels {
+    /// The number, of a data set with images like `image`.
+    ///
+    /// # Errors
+    /// If it is 0.
+    pub(super) fn of(self, image: Dims) -> Result<u32, String> {
+        match self {
+            Channels::Count(0) => Err("channels must be at least 1".into()),
+            Channels::Count(n) => Ok(n),
+            Channels::Named(NamedChannels::Image) => Ok(image.channels),
+        }
+    }
+}
+
+/// Rows and columns that convolutions with padding `"same"` and a product of strides of `stride` leave of `image`:
+/// its sides divided by `stride`, rounded up.
+///
+/// # Errors
+/// If `stride` is not within 1 to 64.
+pub(super) fn image_at_stride(image: Dims, stride: u32) -> Result<[u32; 2], String> {
+    match stride {
+        1..=64 => Ok([image.height.div_ceil(stride), image.width.div_ceil(stride)]),
+        _ => Err(format!("image_stride {stride} must be within 1 to 64")),
+    }
 }
 
 /// The sizes that only the data set knows.

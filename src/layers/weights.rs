@@ -5,7 +5,7 @@ use super::windows::conv;
 use super::{Backward, Context, Forward, Init, Initial, LayerShape, ParamShape, WeightNorm};
 use crate::error::Result;
 use crate::gpu::{ALIGN, Program, Tensor};
-use crate::ops::{Conv, Epilogue, Gemm, GradientIn, Operand, Ops, ProductKind, Right, RightOperand};
+use crate::ops::{Epilogue, Gemm, GradientIn, Operand, Ops, Packing, ProductKind, Right, RightOperand, Rows};
 
 /// Bytes of a column matrix that is made at a time.
 const MOST_COLUMNS: u64 = 64 << 20;
@@ -113,7 +113,8 @@ impl Context<'_> {
             ops.weight_norm(p, &label, v, g, scale, inverse)?;
         }
         let scale = packed.norm.as_ref().map(|n| &n.0);
-        ops.pack_weights(p, &label, v, taps, scale, &packed.forward, packed.backward.as_ref())
+        let (forward, backward) = (&packed.forward, packed.backward.as_ref());
+        ops.pack_weights(p, &label, Packing { v, taps, scale, forward, backward })
     }
 
     /// Records what initialisation on a first minibatch does to the layer with the input `x`: g and b from the statistics of
@@ -130,9 +131,9 @@ impl Context<'_> {
         let rows = x.rows / layer.input.pixels();
         let z = p.scratch(&ops.gpu, &label, rows * layer.output.pixels(), layer.output.channels);
         self.product(p, &label, (x, GradientIn::Neither), &z, Epilogue::None)?;
-        let (mean, variance) = ops.batch_norm_statistics(p, &label, &z, 0, z.rows, None)?;
+        let statistics = ops.batch_norm_statistics(p, &label, (&z, Rows::of(&z)), None)?;
         let g = self.params.get("weight_g").expect("weight norm has a scale");
-        ops.data_init(p, &label, (&mean, &variance), g, self.params.get("bias"))?;
+        ops.data_init(p, &label, &statistics, g, self.params.get("bias"))?;
         self.pack(p)
     }
 
@@ -155,13 +156,12 @@ impl Context<'_> {
         self.ops.gemm(p, label, Gemm { m: y.rows, n, k, a: (x, a), b, conv, out: y, epilogue, gradient_in })
     }
 
-    /// The product with the transposed weights: the data gradient, or a transposed convolution of `rows` images.
+    /// The product with the transposed weights: the data gradient, or a transposed convolution.
     fn transposed_product(
         &self,
         p: &mut Program,
         label: &str,
         (d, gradient_in): (&Tensor, GradientIn),
-        rows: u32,
         epilogue: Epilogue<'_>,
         out: &Tensor,
     ) -> Result<()> {
@@ -170,7 +170,7 @@ impl Context<'_> {
         let packed = self.packed();
         let b = packed.backward.as_ref().map_or(Right::Rows(self.stored_weights()), Right::Packed);
         if packed.by_windows {
-            return by_windows(self.ops, p, label, &conv, (d, gradient_in, b), rows, epilogue, out);
+            return by_windows(self, p, label, (d, gradient_in, b), epilogue, out);
         }
         let (a, k, n) = match layer.window {
             Some(w) => (Operand::Scatter, w.kernel * w.kernel * conv.oc, conv.c),
@@ -194,7 +194,7 @@ impl Forward<'_> {
         let epilogue = Epilogue::Forward { bias: self.at.params.get("bias"), activation: self.activation };
         let x = (self.x, GradientIn::Neither);
         if self.at.transposed() {
-            self.at.transposed_product(p, &self.label(), x, self.batch.rows, epilogue, &y)?;
+            self.at.transposed_product(p, &self.label(), x, epilogue, &y)?;
         } else {
             self.at.product(p, &self.label(), x, &y, epilogue)?;
         }
@@ -233,7 +233,7 @@ impl Backward<'_> {
         let (ops, layer) = (self.at.ops, self.at.layer);
         let label = self.at.label("weight gradient");
         if let Some(bias) = grads.get("bias") {
-            ops.column_sum(p, &label, d, 0, d.rows, 1.0, bias)?;
+            ops.column_sum(p, &label, (d, Rows::of(d)), 1.0, bias)?;
         }
         let v = self.at.stored_weights();
         let norm = self.at.packed().norm.as_ref();
@@ -274,7 +274,7 @@ impl Backward<'_> {
         if self.at.transposed() {
             self.at.product(p, &label, d, &dx, self.epilogue())?;
         } else {
-            self.at.transposed_product(p, &label, d, self.rows(), self.epilogue(), &dx)?;
+            self.at.transposed_product(p, &label, d, self.epilogue(), &dx)?;
         }
         Ok(dx)
     }
@@ -283,16 +283,16 @@ impl Backward<'_> {
 /// A product with transposed weights where the image has few channels: its column matrix, one product; then the sum over
 /// the windows that hold a pixel. Some images at a time, so that the matrix stays within bounds.
 fn by_windows(
-    ops: &Ops,
+    at: &Context<'_>,
     p: &mut Program,
     label: &str,
-    conv: &Conv,
     (d, gradient_in, b): (&Tensor, GradientIn, Right<'_>),
-    rows: u32,
     epilogue: Epilogue<'_>,
     out: &Tensor,
 ) -> Result<()> {
+    let (ops, conv) = (at.ops, conv(at.layer));
     let (windows, pixels) = (conv.oh * conv.ow, conv.h * conv.w);
+    let rows = out.rows / pixels;
     let n = conv.kernel * conv.kernel * conv.c;
     let bytes = u64::from(windows) * u64::from(n) * 4;
     // Parts of tensors begin at multiples of ALIGN values.
@@ -325,7 +325,7 @@ fn by_windows(
             (Some(saved), Epilogue::Backward { activation, .. }) => Epilogue::Backward { saved, activation },
             (_, other) => other,
         };
-        ops.col2im(p, label, conv, &columns, epilogue, &part(out, pixels))?;
+        ops.col2im(p, label, &conv, &columns, epilogue, &part(out, pixels))?;
     }
     Ok(())
 }

@@ -35,12 +35,13 @@ pub(super) fn detail(kernel: u32, stride: u32, padding: Padding) -> String {
 }
 
 /// The window of the convolution that makes `input` of what a transposed one makes of it, and the height and width of
-/// that.
+/// that: `sides`, where they are given.
 pub(super) fn window_under(
     input: Dims,
     kernel: u32,
     stride: u32,
     padding: Padding,
+    sides: Option<[u32; 2]>,
 ) -> Result<(Window, [u32; 2]), String> {
     let around = match padding {
         Padding::Count(p) => 2 * u64::from(p.min(kernel)),
@@ -54,18 +55,25 @@ pub(super) fn window_under(
         // Too large a side is refused below, by the number of values.
         out.min(1 << 14) as u32
     };
-    let output = Dims { height: side(input.height), width: side(input.width), ..input };
+    let [height, width] = sides.unwrap_or_else(|| [side(input.height), side(input.width)]);
+    let output = Dims { height, width, ..input };
     if output.is_empty() {
         return Err(format!("nothing is left of {input} with kernel {kernel} and this padding"));
     }
     let (window, back) = window_over(output, kernel, stride, padding)?;
-    match back == [input.height, input.width] {
-        true => Ok((window, [output.height, output.width])),
-        false => Err(format!(
-            "{input} has no image of at most {0}x{0} pixels with this kernel and stride",
-            1 << 14
-        )),
+    if back == [input.height, input.width] {
+        return Ok((window, [height, width]));
     }
+    Err(match sides {
+        Some(_) => format!(
+            "a stride of {stride} makes {}x{} of the {height}x{width} pixels of this image_stride, and the input has \
+             {}x{}: the input's own image_stride must be this one times the stride",
+            back[0], back[1], input.height, input.width
+        ),
+        None => {
+            format!("{input} has no image of at most {0}x{0} pixels with this kernel and stride", 1 << 14)
+        }
+    })
 }
 
 /// The window over `input`, and the height and width of what it gives. Every position of the window has

@@ -69,6 +69,10 @@ pub fn infer(spec: &ModelSpec, data: DataShape) -> std::result::Result<ModelShap
         );
         return whole("generator", r);
     }
+    if !g.output().is_flat() && g.output() != data.image {
+        let r = format!("the last layer gives images {}; those of the data are {}", g.output(), data.image);
+        return whole("generator", r);
+    }
     match d.layers.iter().filter(|l| l.feature).count() {
         1 => {}
         0 => {

@@ -15,13 +15,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The models that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 6] = [
+pub const BUILT_IN: [(&str, &str); 8] = [
     ("dnn", include_str!("../../assets/models/dnn.toml")),
     ("cnn", include_str!("../../assets/models/cnn.toml")),
     ("dnn-unit", include_str!("../../assets/models/dnn-unit.toml")),
     ("cnn-batch-norm", include_str!("../../assets/models/cnn-batch-norm.toml")),
     ("cnn-minibatch", include_str!("../../assets/models/cnn-minibatch.toml")),
     ("cnn-noise", include_str!("../../assets/models/cnn-noise.toml")),
+    ("photo", include_str!("../../assets/models/photo.toml")),
+    ("photo-small", include_str!("../../assets/models/photo-small.toml")),
 ];
 
 /// Generators that come with the program beside those of its models.
@@ -78,9 +80,23 @@ pub fn parse(source: &str, file: &str) -> Result<ModelSpec> {
 /// Infers the shapes of `spec`, whose text is `source`, on `data`.
 ///
 /// # Errors
-/// [`Error::Text`] with the line of the layer (or list of layers) that does not fit.
+/// [`Error::Text`] with the line of the layer (or list of layers) that does not fit; of a built-in model with the names of
+/// those that fit.
 pub fn check(spec: &ModelSpec, source: &str, file: &str, data: DataShape) -> Result<ModelShape> {
-    infer(spec, data).map_err(|e| text::error_at(source, file, offset_of(source, &e), e.to_string()))
+    infer(spec, data).map_err(|e| {
+        let others = if BUILT_IN.iter().any(|(_, text)| *text == source) { fitting(data) } else { vec![] };
+        let reason = match others[..] {
+            [] => e.to_string(),
+            _ => format!("{e}; models for images {}: {}", data.image, others.join(", ")),
+        };
+        text::error_at(source, file, offset_of(source, &e), reason)
+    })
+}
+
+/// The built-in models that `data` fit.
+fn fitting(data: DataShape) -> Vec<&'static str> {
+    let fits = |text: &str| parse(text, "").is_ok_and(|spec| infer(&spec, data).is_ok());
+    BUILT_IN.iter().filter(|(_, text)| fits(text)).map(|(name, _)| *name).collect()
 }
 
 /// Where the layer of a shape error stands; 0 if the text is not the one that the error came from.
@@ -200,6 +216,9 @@ impl Document<'_> {
     }
 }
 
+#[cfg(test)]
+#[path = "built_in_tests.rs"]
+mod built_in_tests;
 #[cfg(test)]
 #[path = "parse_tests.rs"]
 mod tests;

@@ -34,19 +34,6 @@ fn fails(source: &str, line: usize, words: &str) {
 }
 
 #[test]
-fn built_in_models_fit_mnist_and_others() {
-    for (name, _) in BUILT_IN {
-        let (source, spec) = built_in(name).unwrap();
-        let spec = spec.unwrap();
-        assert_eq!(spec.name, name);
-        check(&spec, source, name, MNIST).unwrap();
-        let color = DataShape { image: Dims { height: 17, width: 31, channels: 3 }, classes: 2 };
-        check(&spec, source, name, color).unwrap();
-        assert_eq!(spec, toml::from_str::<ModelSpec>(source).unwrap());
-    }
-}
-
-#[test]
 fn a_good_model_is_accepted() {
     let source = model(GOOD);
     let spec = parse(&source, "m.toml").unwrap();
@@ -152,12 +139,55 @@ fn windows_of_convolutions_and_pooling() {
 }
 
 #[test]
+fn sizes_of_the_image() {
+    let put = |layers: &str| model(&format!("{layers},\n{GOOD}"));
+    let up = |rest: &str| {
+        format!(r#"op = "conv_transpose2d", channels = "image", kernel = 5, stride = 2, {rest}"#)
+    };
+    let of = |image: &str, dense: &str| {
+        let layers = format!(
+            "{{ op = \"flatten\" }},\n{{ op = \"dense\", units = {dense} }},\n{{ op = \"unflatten\", {image} }}"
+        );
+        put(&layers)
+    };
+    let fold = |image: &str, dense: &str| {
+        let source = of(image, dense);
+        let spec = parse(&source, "m.toml").unwrap();
+        check(&spec, &source, "m.toml", MNIST).unwrap().discriminator.layers[2].output.to_string()
+    };
+    assert_eq!(fold("image_stride = 4", "{ channels = 3, image_stride = 4 }"), "3x7x7");
+    assert_eq!(fold("image_stride = 3", "{ channels = 2, image_stride = 3 }"), "2x10x10");
+    fails(&of("image_stride = 4", "48"), 6, "no whole channels of 7x7");
+    fails(&of("image_stride = 0", "49"), 6, "within 1 to 64");
+    fails(&of("image_stride = 4, height = 7", "49"), 6, "image_stride alone");
+    fails(&of("height = 7", "49"), 6, "height and width");
+    fails(&of("image_stride = 4", "{ channels = 0, image_stride = 4 }"), 5, "at least 1");
+    fails(&of("image_stride = 4", "{ channels = 3, image_stride = 65 }"), 5, "within 1 to 64");
+    fails(&of("image_stride = 4", "{ channels = 4294967295, image_stride = 1 }"), 5, "too many");
+    fails(&of("image_stride = 4", "{ channels = 3 }"), 5, "{ channels = C, image_stride = S }");
+    // A transposed convolution ends where the convolution back makes its input.
+    let strided = r#"{ op = "conv2d", channels = 3, kernel = 3, stride = 3 }"#;
+    assert_eq!(first_output(&up(r#"padding = "same""#)), "1x56x56");
+    let back = |rest: &str| put(&format!("{strided},\n{{ {} }}", up(rest)));
+    let spec = parse(&back("image_stride = 2"), "m.toml").unwrap();
+    assert!(infer(&spec, MNIST).unwrap_err().reason.contains("7x7 of the 14x14 pixels"));
+    let odd = DataShape { image: Dims { height: 30, width: 39, channels: 1 }, classes: 10 };
+    let strided = back("image_stride = 1").replace("stride = 2", "stride = 3");
+    let spec = parse(&strided, "m.toml").unwrap();
+    assert_eq!(infer(&spec, odd).unwrap().discriminator.layers[1].output, odd.image);
+    fails(&back("image_stride = 2, padding = \"valid\""), 5, "padding \"same\"");
+    fails(&back("image_stride = 99"), 5, "within 1 to 64");
+    fails(&back("padding = \"same\"").replace("\"image\"", "\"images\""), 5, "a number or \"image\"");
+}
+
+#[test]
 fn known_keys_are_the_structs_fields() {
     for name in LAYER_NAMES {
         let needed = match *name {
             "dense" => "units = 1",
-            "unflatten" => "height = 2\nwidth = 2",
-            "conv2d" | "conv_transpose2d" => "channels = 1\nkernel = 1",
+            "unflatten" => "height = 2\nwidth = 2\nimage_stride = 2",
+            "conv2d" => "channels = 1\nkernel = 1",
+            "conv_transpose2d" => "channels = 1\nkernel = 1\nimage_stride = 2",
             "gaussian_noise" => "sigma = 1.0",
             "dropout" => "rate = 0.5",
             "random_shift" => "pixels = 2",

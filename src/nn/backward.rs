@@ -6,6 +6,15 @@ use crate::gpu::{Program, Tensor};
 use crate::layers::{Backward, Below, Statistics};
 use crate::ops::Ops;
 
+/// What a backward pass is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// The gradients by the trained parameters, which go to an arena laid out like these.
+    Parameters(&'a Tensor),
+    /// The gradient by the network's input.
+    Input,
+}
+
 /// Gradients by activations that a backward pass leaves.
 #[derive(Debug, Clone, Default)]
 pub struct Gradients {
@@ -18,8 +27,7 @@ pub struct Gradients {
 
 impl Net {
     /// Records the backward pass from `d`, the gradient by the output of layer `from`, for the first
-    /// `d.rows` rows. `grads` (an arena like the trained parameters) receives the parameter gradients;
-    /// without it only the data gradient is made. `want_input` asks for the gradient by the input.
+    /// `d.rows` rows.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -30,9 +38,12 @@ impl Net {
         tape: &Tape,
         from: usize,
         d: &Tensor,
-        grads: Option<&Tensor>,
-        want_input: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Gradients> {
+        let (grads, want_input) = match wanted {
+            Wanted::Parameters(arena) => (Some(arena), false),
+            Wanted::Input => (None, true),
+        };
         let layers = &self.shape.layers;
         let first_trained = layers.iter().position(|l| l.params().iter().any(|p| p.trained)).unwrap_or(0);
         let last = if want_input { 0 } else { first_trained };

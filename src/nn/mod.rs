@@ -7,7 +7,7 @@ mod net;
 mod params;
 
 pub use crate::layers::{Group, Mode};
-pub use backward::Gradients;
+pub use backward::{Gradients, Wanted};
 pub use init::{initial, initial_net};
 pub use net::{Net, Tape};
 pub use params::{Layout, Params, Slot};

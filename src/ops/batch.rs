@@ -36,26 +36,23 @@ impl Ops {
         labels: Option<(&Tensor, &Tensor)>,
         indices: &Tensor,
     ) -> Result<()> {
+        // Of the pool and the labels only the chosen ones are read.
+        let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());
         let mut call = Call::new("minibatch", "data")
             .define("STREAM", order)
-            .define("POOL", u32::from(pool.is_some()))
-            .define("LABELS", u32::from(labels.is_some()))
+            .optional("POOL", "pool", pool)
+            .optional("LABELS", "pool_labels", labels.map(|(all, _)| all))
             .bind("state", &self.state)
             .bind("indices", indices)
             .param("rows", indices.cols)
             .param("n", n)
             .param("half_bits", rng::half_bits(n))
             .turns(PERMUTATION_TURNS)
-            .param("stream", stream);
-        if let Some(pool) = pool {
-            call = call.bind("pool", pool);
+            .param("stream", stream)
+            .bytes(chosen * indices.bytes());
+        if let Some((_, rows)) = labels {
+            call = call.bind("labels", rows);
         }
-        if let Some((all, rows)) = labels {
-            call = call.bind("pool_labels", all).bind("labels", rows);
-        }
-        // Of the pool and the labels only the chosen ones are read.
-        let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());
-        let call = call.bytes(chosen * indices.bytes());
         p.each(&self.gpu, call, indices.cols.into())
     }
 

@@ -1,6 +1,6 @@
 //! D's losses, feature matching, evaluation.
 
-use super::{Ops, lanes};
+use super::{Ops, Rows, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
 
@@ -38,22 +38,32 @@ pub struct HeadWeights {
     pub consistency: f32,
 }
 
+/// What the losses of D are made from, and where they go.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// D's output `[rows, k]`.
+    pub logits: &'a Tensor,
+    /// Classes of the labelled rows.
+    pub labels: &'a Tensor,
+    /// What the rows are.
+    pub rows: HeadRows,
+    /// Weights of the losses.
+    pub weights: HeadWeights,
+    /// Gradient of L_D by the logits.
+    pub dlogits: &'a Tensor,
+    /// What [`Ops::head_metrics`] sums up, `[all rows of the step, 4]`.
+    pub row_stats: &'a Tensor,
+    /// Number of the first row there.
+    pub first: u32,
+}
+
 impl Ops {
-    /// Gradient of L_D by the logits `[rows, k]`; what [`Ops::head_metrics`] sums up goes to the rows of `row_stats`
-    /// `[all rows, 4]` from `first` on.
+    /// Gradient of L_D by the logits, and the numbers of each row for [`Ops::head_metrics`].
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn head(
-        &self,
-        p: &mut Program,
-        logits: &Tensor,
-        labels: &Tensor,
-        rows: HeadRows,
-        weights: HeadWeights,
-        dlogits: &Tensor,
-        (row_stats, first): (&Tensor, u32),
-    ) -> Result<()> {
+    pub fn head(&self, p: &mut Program, head: Head<'_>) -> Result<()> {
+        let Head { logits, labels, rows, weights, dlogits, row_stats, first } = head;
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
         let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
@@ -130,8 +140,9 @@ impl Ops {
         let m_generated = p.scratch(&self.gpu, "generated feature means", 1, f.cols);
         let m_real = p.scratch(&self.gpu, "real feature means", 1, f.cols);
         let layer = "feature matching";
-        self.column_sum(p, layer, f, 0, generated, 1.0 / generated as f32, &m_generated)?;
-        self.column_sum(p, layer, f, generated, real, 1.0 / real as f32, &m_real)?;
+        let rows = |start, count| (f, Rows { start, count });
+        self.column_sum(p, layer, rows(0, generated), 1.0 / generated as f32, &m_generated)?;
+        self.column_sum(p, layer, rows(generated, real), 1.0 / real as f32, &m_real)?;
         let diff = p.scratch(&self.gpu, "feature difference", 1, f.cols);
         let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
         let call = self

@@ -20,15 +20,17 @@ pub use batch::ImageBlock;
 pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };
-pub use losses::{HeadRows, HeadWeights};
+pub use losses::{Head, HeadRows, HeadWeights};
 pub(crate) use metrics::null_is_nan;
 pub use metrics::{METRICS, StepMetrics};
 pub use minibatch_discrimination::MinibatchSizes;
-pub use norm::BatchNorm;
+pub use norm::{BatchNorm, BatchNormGrad, RowStatistics};
 pub use optimizer::{Adam, Update, Updated};
 pub use pointwise::{Activation, Fill};
+pub use reduce::Rows;
 pub use self_test::self_test;
 pub use state::State;
+pub use weights::Packing;
 
 use crate::error::Result;
 use crate::gpu::{Gpu, Tensor};

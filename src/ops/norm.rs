@@ -22,9 +22,36 @@ pub struct BatchNorm {
     pub momentum: f32,
 }
 
+/// Statistics of each column over some rows of a matrix; vectors are `[cols]`.
+#[derive(Debug, Clone)]
+pub struct RowStatistics {
+    /// The rows.
+    pub rows: Rows,
+    /// Mean.
+    pub mean: Tensor,
+    /// Biased variance.
+    pub variance: Tensor,
+}
+
+/// What the gradient of batch norm is made from, `[rows, cols]`, and where it goes; vectors are `[cols]`.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNormGrad<'a> {
+    /// Input.
+    pub x: &'a Tensor,
+    /// Gradient by the output.
+    pub dy: &'a Tensor,
+    /// Gradient by the input.
+    pub dx: &'a Tensor,
+    /// Gradient of gamma, if it is wanted.
+    pub dgamma: Option<&'a Tensor>,
+    /// Gradient of beta, if it is wanted.
+    pub dbeta: Option<&'a Tensor>,
+    /// Whether those of gamma and beta are added to what is there.
+    pub add: bool,
+}
+
 impl Ops {
-    /// Column means and biased variances of `count` rows of x from `start`; with `running`, its averages
-    /// move too.
+    /// Column means and biased variances of some rows of x; with `running`, its averages move too.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -32,12 +59,9 @@ impl Ops {
         &self,
         p: &mut Program,
         layer: &str,
-        x: &Tensor,
-        start: u32,
-        count: u32,
+        (x, rows): (&Tensor, Rows),
         running: Option<&BatchNorm>,
-    ) -> Result<(Tensor, Tensor)> {
-        let rows = Rows { start, count };
+    ) -> Result<RowStatistics> {
         let partial = self.column_reduce(p, layer, 1, x, rows, None)?;
         let mean = p.scratch(&self.gpu, "mean", 1, x.cols);
         let variance = p.scratch(&self.gpu, "variance", 1, x.cols);
@@ -49,17 +73,17 @@ impl Ops {
             .param("cols", x.cols)
             .param("chunks", rows.chunks())
             .param("chunk", rows.chunk())
-            .param("count", count)
+            .param("count", rows.count)
             .turns(u64::from(rows.chunks()))
             .param("momentum", running.map_or(0.0, |r| r.momentum));
         if let Some(r) = running {
             call = call.bind("running_mean", &r.running_mean).bind("running_var", &r.running_var);
         }
         p.each(&self.gpu, call, x.cols.into())?;
-        Ok((mean, variance))
+        Ok(RowStatistics { rows, mean, variance })
     }
 
-    /// y = act(gamma (x - mean) / sqrt(variance + eps) + beta) for `count` rows from `start`.
+    /// y = act(gamma (x - mean) / sqrt(variance + eps) + beta) for the rows of the statistics.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -68,18 +92,18 @@ impl Ops {
         p: &mut Program,
         layer: &str,
         bn: &BatchNorm,
-        (mean, variance): (&Tensor, &Tensor),
-        x: &Tensor,
-        (start, count): (u32, u32),
+        statistics: &RowStatistics,
+        (x, y): (&Tensor, &Tensor),
         act: Activation,
-        y: &Tensor,
     ) -> Result<()> {
+        let RowStatistics { rows: Rows { start, count }, mean, variance } = statistics;
+        let (start, count) = (*start, *count);
         let (v, ty) = lanes(x.cols);
         let values = u64::from(count) * u64::from(x.cols);
-        let mut call = Call::new("batch_norm", layer)
+        let call = Call::new("batch_norm", layer)
             .define("ACT", act.number())
-            .define("SCALE", u32::from(bn.gamma.is_some()))
-            .define("SHIFT", u32::from(bn.beta.is_some()))
+            .optional("SCALE", "gamma", bn.gamma.as_ref())
+            .optional("SHIFT", "beta", bn.beta.as_ref())
             .define("V", v)
             .define("T", ty)
             .bind("x", x)
@@ -93,17 +117,10 @@ impl Ops {
             .param("slope", act.slope())
             .flops(4 * values)
             .bytes(8 * values + 16 * u64::from(x.cols));
-        if let Some(g) = &bn.gamma {
-            call = call.bind("gamma", g);
-        }
-        if let Some(b) = &bn.beta {
-            call = call.bind("beta", b);
-        }
         p.each(&self.gpu, call, values / u64::from(v))
     }
 
-    /// dx of the rows `start..start + count`, over which the statistics were taken; adds to (or sets, for the first group)
-    /// the gradients of gamma and beta.
+    /// dx of the rows over which the statistics were taken, and the gradients of gamma and beta.
     ///
     /// # Errors
     /// [`Error::Gpu`] where a matrix has not all of these rows; those of [`Program::dispatch`].
@@ -112,13 +129,12 @@ impl Ops {
         p: &mut Program,
         layer: &str,
         bn: &BatchNorm,
-        (mean, variance): (&Tensor, &Tensor),
-        (x, dy, dx): (&Tensor, &Tensor, &Tensor),
-        (start, count): (u32, u32),
-        add: bool,
-        (dgamma, dbeta): (Option<&Tensor>, Option<&Tensor>),
+        statistics: &RowStatistics,
+        grad: BatchNormGrad<'_>,
     ) -> Result<()> {
-        let rows = Rows { start, count };
+        let RowStatistics { rows, mean, variance } = statistics;
+        let (rows, Rows { start, count }) = (*rows, *rows);
+        let BatchNormGrad { x, dy, dx, dgamma, dbeta, add } = grad;
         let values = (start + count) as usize * x.cols as usize;
         if [x, dy, dx].iter().any(|t| t.len() < values) {
             return Err(Error::Gpu(format!("batch norm for {layer}: fewer rows than its statistics are of")));
@@ -126,11 +142,9 @@ impl Ops {
         let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
         let moments = p.scratch(&self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);
-        let base = |pass: u32, scale: bool, shift: bool| {
+        let base = |pass: u32| {
             Call::new("batch_norm_grad", layer)
                 .define("PASS", pass)
-                .define("SCALE", u32::from(scale))
-                .define("SHIFT", u32::from(shift))
                 .define("V", v)
                 .define("T", ty)
                 .param("start", start)
@@ -142,26 +156,22 @@ impl Ops {
                 .bind("variance", variance)
                 .bind("moments", &moments)
         };
-        let mut first = base(0, dgamma.is_some(), dbeta.is_some()).bind("partial", &partial);
-        first = first.turns(u64::from(rows.chunks() + 1));
-        if let Some(g) = dgamma {
-            first = first.bind("dgamma", g);
-        }
-        if let Some(b) = dbeta {
-            first = first.bind("dbeta", b);
-        }
+        let first = base(0)
+            .optional("SCALE", "dgamma", dgamma)
+            .optional("SHIFT", "dbeta", dbeta)
+            .bind("partial", &partial)
+            .turns(u64::from(rows.chunks() + 1));
         p.each(&self.gpu, first, x.cols.into())?;
         let values = u64::from(count) * u64::from(x.cols);
-        let mut second = base(1, bn.gamma.is_some(), false)
+        let second = base(1)
+            .optional("SCALE", "gamma", bn.gamma.as_ref())
+            .define("SHIFT", 0)
             .bind("x", x)
             .bind("dy", dy)
             .bind("mean", mean)
             .bind("dx", dx)
             .flops(8 * values)
             .bytes(12 * values + 20 * u64::from(x.cols));
-        if let Some(g) = &bn.gamma {
-            second = second.bind("gamma", g);
-        }
         p.each(&self.gpu, second, values / u64::from(v))
     }
 
@@ -173,19 +183,17 @@ impl Ops {
         &self,
         p: &mut Program,
         layer: &str,
-        (mean, variance): (&Tensor, &Tensor),
+        statistics: &RowStatistics,
         g: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<()> {
-        let mut call = Call::new("data_init", layer)
-            .define("BIAS", u32::from(bias.is_some()))
+        let RowStatistics { mean, variance, .. } = statistics;
+        let call = Call::new("data_init", layer)
+            .optional("BIAS", "bias", bias)
             .bind("mean", mean)
             .bind("variance", variance)
             .bind("g", g)
             .param("n", mean.cols);
-        if let Some(b) = bias {
-            call = call.bind("bias", b);
-        }
         p.each(&self.gpu, call, mean.cols.into())
     }
 }

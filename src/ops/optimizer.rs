@@ -57,10 +57,12 @@ impl Ops {
             Update::Generator => ("generator", 3),
         };
         assert!(role < 4);
-        let mut call = Call::new("adam", label)
+        // Weights, moments and average are read and written.
+        let passes = if average.is_some() { 9 } else { 7 };
+        let call = Call::new("adam", label)
             .define("ROLE", role)
             .define("INSIDE", u32::from(adam.inside))
-            .define("EMA", u32::from(average.is_some()))
+            .optional("EMA", "average", average)
             .bind("state", &self.state)
             .bind("grads", grads)
             .bind("weights", weights)
@@ -72,14 +74,8 @@ impl Ops {
             .param("beta2", adam.beta2)
             .param("epsilon", adam.epsilon)
             .param("ema_rate", adam.ema_rate)
-            .flops(13 * weights.len() as u64);
-        // Weights, moments and average are read and written.
-        let mut passes = 7;
-        if let Some(a) = average {
-            call = call.bind("average", a);
-            passes += 2;
-        }
-        let call = call.bytes(passes * weights.bytes());
+            .flops(13 * weights.len() as u64)
+            .bytes(passes * weights.bytes());
         p.each(&self.gpu, call, weights.vec4s().into())
     }
 }

@@ -201,6 +201,22 @@ impl Ops {
         self.move_images(p, call, stream, image, turns, (x, y))
     }
 
+    /// Each image of x `[rows * pixels, channels]` mirrored or not, left to right, as drawn from `stream` at the state's step;
+    /// of a gradient that is the backward pass.
+    ///
+    /// # Errors
+    /// As [`Program::dispatch`].
+    pub fn random_flip(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        stream: u32,
+        image: Dims,
+        x_y: (&Tensor, &Tensor),
+    ) -> Result<()> {
+        self.move_images(p, Call::new("random_flip", layer), stream, image, 2 + image.channels, x_y)
+    }
+
     /// A call that moves each image its own way, a line of pixels an invocation, or as much of it as the bound on loops
     /// allows where a pixel takes `turns`.
     fn move_images(

@@ -63,14 +63,21 @@ fn windows<'a>(
     Ok(call)
 }
 
-/// The gradient, the layer's input where that came from an activation, and the activation.
-fn inputs<'a>(
-    dx: &'a Tensor,
+/// The call of a pooling's gradient, which multiplies act'(x) in where `below` = (x, act) says that the layer's input came
+/// from an activation.
+fn pool_grad<'a>(
+    kernel: &'static str,
+    layer: &str,
+    at: &Conv,
+    outputs: &Named<'a>,
     below: Option<(&'a Tensor, Activation)>,
-) -> (Vec<(&'static str, &'a Tensor)>, Activation) {
+    dx: &'a Tensor,
+) -> Result<Call<'a>> {
     let below = below.filter(|(_, activation)| *activation != Activation::None);
     let activation = below.map_or(Activation::None, |(_, activation)| activation);
-    ([("dx", dx)].into_iter().chain(below.map(|(x, _)| ("x", x))).collect(), activation)
+    let inputs: Vec<_> = [("dx", dx)].into_iter().chain(below.map(|(x, _)| ("x", x))).collect();
+    let call = pool(kernel, layer, at, outputs, &inputs)?;
+    Ok(call.define("ACT", activation.number()).param("slope", activation.slope()))
 }
 
 impl Ops {
@@ -108,7 +115,8 @@ impl Ops {
         below: Option<(&Tensor, Activation)>,
         dx: &Tensor,
     ) -> Result<()> {
-        self.pool_grad(p, "max_pool2d_grad", layer, at, &[("dy", dy), ("tap", tap)], below, dx)
+        let outputs = [("dy", dy), ("tap", tap)];
+        self.each_pooled(p, pool_grad("max_pool2d_grad", layer, at, &outputs, below, dx)?, at, dx)
     }
 
     /// y [rows * oh * ow, c] = mean of each window of x [rows * h * w, c] over its places inside the image.
@@ -133,7 +141,7 @@ impl Ops {
         below: Option<(&Tensor, Activation)>,
         dx: &Tensor,
     ) -> Result<()> {
-        self.pool_grad(p, "avg_pool2d_grad", layer, at, &[("dy", dy)], below, dx)
+        self.each_pooled(p, pool_grad("avg_pool2d_grad", layer, at, &[("dy", dy)], below, dx)?, at, dx)
     }
 
     /// dx [rows * h * w, c] = sum over the windows that hold a pixel of its values in the column matrix `columns`
@@ -160,32 +168,12 @@ impl Ops {
             }
         };
         let taps = at.kernel * at.kernel;
-        let mut call = windows("col2im", layer, at, (1, "f32"), (&[("columns", columns)], taps), &tensors)?
+        let call = windows("col2im", layer, at, (1, "f32"), (&[("columns", columns)], taps), &tensors)?
             .define("ACT", activation.number())
             .define("GRAD", u32::from(grad))
-            .define("BIAS", u32::from(bias.is_some()))
+            .optional("BIAS", "bias", bias)
             .param("slope", activation.slope());
-        if let Some(bias) = bias {
-            call = call.bind("bias", bias);
-        }
         p.each(&self.gpu, call, dx.len() as u64)
-    }
-
-    fn pool_grad(
-        &self,
-        p: &mut Program,
-        kernel: &'static str,
-        layer: &str,
-        at: &Conv,
-        outputs: &Named<'_>,
-        below: Option<(&Tensor, Activation)>,
-        dx: &Tensor,
-    ) -> Result<()> {
-        let (inputs, activation) = inputs(dx, below);
-        let call = pool(kernel, layer, at, outputs, &inputs)?
-            .define("ACT", activation.number())
-            .param("slope", activation.slope());
-        self.each_pooled(p, call, at, dx)
     }
 
     /// One invocation for the lanes of every value of `written`.

@@ -4,22 +4,29 @@ use super::{Ops, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, MAX_TURNS, Program, Tensor};
 
-/// A run of rows that a reduction takes.
+/// A run of rows of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rows {
+pub struct Rows {
+    /// The first.
     pub start: u32,
+    /// How many.
     pub count: u32,
 }
 
 impl Rows {
     /// As many as are summed up in 64 chunks.
-    pub const LONGEST: u32 = 64 * MOST_ROWS;
+    pub(super) const LONGEST: u32 = 64 * MOST_ROWS;
+
+    /// All rows of `x`.
+    pub fn of(x: &Tensor) -> Rows {
+        Rows { start: 0, count: x.rows }
+    }
 
     /// Rows per chunk: at least 32, and 64 chunks, or more where those would be longer than the bound on loops allows.
-    pub fn chunk(self) -> u32 {
+    pub(super) fn chunk(self) -> u32 {
         self.count.div_ceil(64).clamp(32, MOST_ROWS)
     }
-    pub fn chunks(self) -> u32 {
+    pub(super) fn chunks(self) -> u32 {
         self.count.div_ceil(self.chunk())
     }
 }
@@ -96,8 +103,7 @@ impl Ops {
         cols.div_ceil(self.gpu.elementwise_group())
     }
 
-    /// out `[cols]` = scale * sum of the rows `start..start + count` of x `[rows, cols]`: bias gradients and
-    /// feature means.
+    /// out `[cols]` = scale * sum of some rows of x `[rows, cols]`: bias gradients and feature means.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
@@ -105,13 +111,10 @@ impl Ops {
         &self,
         p: &mut Program,
         layer: &str,
-        x: &Tensor,
-        start: u32,
-        count: u32,
+        (x, rows): (&Tensor, Rows),
         scale: f32,
         out: &Tensor,
     ) -> Result<()> {
-        let rows = Rows { start, count };
         let partial = self.column_reduce(p, layer, 0, x, rows, None)?;
         let call = Call::new("column_sum", layer)
             .bind("partial", &partial)

@@ -1,8 +1,7 @@
 //! Whether an adapter computes rightly: a small product, a sum as long as shaders may make one, and Philox's known answer,
 //! checked on the host.
 
-use super::reduce::Rows;
-use super::{Epilogue, Fill, Gemm, GradientIn, Operand, Ops, Right};
+use super::{Epilogue, Fill, Gemm, GradientIn, Operand, Ops, Right, RowStatistics, Rows};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program};
 use crate::rng::{self, Counter};
@@ -37,24 +36,13 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
         gradient_in: GradientIn::Neither,
     };
     ops.gemm(&mut p, "self-test", g)?;
-    let (mean, variance) = ops.batch_norm_statistics(&mut p, "self-test", &column, 0, count, None)?;
+    let RowStatistics { mean, variance, .. } =
+        ops.batch_norm_statistics(&mut p, "self-test", (&column, Rows::of(&column)), None)?;
     ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;
     gpu.write(&ops.state, &[super::State::default()]);
     gpu.submit(&p, &[]).await?;
-    let got: Vec<f32> = gpu.read(&out).await?;
-    // Small integers: every order of summation gives the same floats.
-    for i in 0..m {
-        for j in 0..n {
-            let want: f32 = (0..k).map(|x| a[(i * k + x) as usize] * b[(x * n + j) as usize]).sum();
-            let have = got[(i * n + j) as usize];
-            if have.to_bits() != want.to_bits() {
-                return Err(Error::Gpu(format!(
-                    "self-test: product [{i}, {j}] is {have}, should be {want}: update the driver of {}",
-                    gpu.summary().name
-                )));
-            }
-        }
-    }
+    check_product(&gpu.read(&out).await?, (&a, &b), (m, n, k))
+        .map_err(|what| Error::Gpu(format!("{what}: update the driver of {}", gpu.summary().name)))?;
     for (what, tensor) in [("mean", &mean), ("variance", &variance)] {
         let got: Vec<f32> = gpu.read(tensor).await?;
         // Divisions may be off by some units; a loop that ends early is off by a large part.
@@ -71,4 +59,21 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
         return Err(Error::Gpu(format!("self-test: Philox gives {got:x?}, should be {want:x?}")));
     }
     Ok(format!("a {m}x{n}x{k} product, a mean of {count} numbers and 8 Philox numbers are exact"))
+}
+
+/// Says where C `[m, n]` is not A `[m, k]` times B `[k, n]`, all of small integers: every order of summation gives the same
+/// floats.
+fn check_product(
+    c: &[f32],
+    (a, b): (&[f32], &[f32]),
+    (m, n, k): (u32, u32, u32),
+) -> std::result::Result<(), String> {
+    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+        let want: f32 = (0..k).map(|x| a[(i * k + x) as usize] * b[(x * n + j) as usize]).sum();
+        let have = c[(i * n + j) as usize];
+        if have.to_bits() != want.to_bits() {
+            return Err(format!("self-test: product [{i}, {j}] is {have}, should be {want}"));
+        }
+    }
+    Ok(())
 }

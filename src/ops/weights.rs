@@ -4,27 +4,33 @@ use super::{Ops, RightOperand, lanes};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor, linear_grid};
 
+/// Stored weights, and the right operands that are made of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Packing<'a> {
+    /// The weights `[out, taps * in]`.
+    pub v: &'a Tensor,
+    /// Places of the kernel.
+    pub taps: u32,
+    /// `[out]`, by which they are multiplied.
+    pub scale: Option<&'a Tensor>,
+    /// `[taps * in, out]`
+    pub forward: &'a RightOperand,
+    /// `[taps * out, in]`
+    pub backward: Option<&'a RightOperand>,
+}
+
 impl Ops {
-    /// v `[out, taps * in]` (times `scale` `[out]`) as `forward`, the right operand `[taps * in, out]`, and, where
-    /// given, `backward`, `[taps * out, in]`.
+    /// Packs weights into the layouts that their products read.
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn pack_weights(
-        &self,
-        p: &mut Program,
-        layer: &str,
-        v: &Tensor,
-        taps: u32,
-        scale: Option<&Tensor>,
-        forward: &RightOperand,
-        backward: Option<&RightOperand>,
-    ) -> Result<()> {
+    pub fn pack_weights(&self, p: &mut Program, layer: &str, packing: Packing<'_>) -> Result<()> {
+        let Packing { v, taps, scale, forward, backward } = packing;
         let c = v.cols / taps;
         let blocks = u64::from(v.rows.div_ceil(4)) * u64::from(taps) * u64::from(c.div_ceil(4));
-        let mut call = Call::new("pack_weights", layer)
-            .define("SCALE", u32::from(scale.is_some()))
-            .define("BACKWARD", u32::from(backward.is_some()))
+        let call = Call::new("pack_weights", layer)
+            .optional("SCALE", "scale", scale)
+            .optional("BACKWARD", "backward", backward.map(|b| &b.tensor))
             .define("FP", u32::from(forward.panel > 0))
             .define("BP", u32::from(backward.is_some_and(|b| b.panel > 0)))
             .bind("v", v)
@@ -36,13 +42,8 @@ impl Ops {
             .param("fw", forward.panel)
             .param("fk", forward.panel_rows())
             .param("bw", backward.map_or(0, |b| b.panel))
-            .param("bk", backward.map_or(0, RightOperand::panel_rows));
-        if let Some(s) = scale {
-            call = call.bind("scale", s).flops(v.len() as u64);
-        }
-        if let Some(b) = backward {
-            call = call.bind("backward", &b.tensor);
-        }
+            .param("bk", backward.map_or(0, RightOperand::panel_rows))
+            .flops(scale.map_or(0, |_| v.len() as u64));
         p.each(&self.gpu, call, blocks)
     }
 
@@ -88,11 +89,11 @@ impl Ops {
         dg: Option<&Tensor>,
     ) -> Result<()> {
         let (lanes, ty) = lanes(v.cols);
-        let mut call = self
+        let call = self
             .reducing(Call::new("weight_norm_grad", layer), v.cols / lanes, 2)
             .define("V", lanes)
             .define("T", ty)
-            .define("SCALE", u32::from(dg.is_some()))
+            .optional("SCALE", "dg", dg)
             .bind("dw", dw)
             .bind("v", v)
             .bind("scale", scale)
@@ -101,9 +102,6 @@ impl Ops {
             .param("out", v.rows)
             .param("k", v.cols / lanes)
             .flops(6 * v.len() as u64);
-        if let Some(dg) = dg {
-            call = call.bind("dg", dg);
-        }
         p.dispatch(&self.gpu, call, linear_grid(v.rows.into()))
     }
 }

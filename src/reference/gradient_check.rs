@@ -139,6 +139,7 @@ pub fn cnn() -> ModelShape {
             { op = "tanh" },
             { op = "random_shift", pixels = 1 },
             { op = "random_affine", shift = 0.7, warp = 0.3 },
+            { op = "random_flip" },
             { op = "global_avg_pool" },
             { op = "dense", units = "classes" },
         ]

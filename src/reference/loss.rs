@@ -50,7 +50,7 @@ impl Default for LossSettings {
 }
 
 /// The discriminator's loss with its parts and its gradient.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DiscriminatorLoss {
     /// `L_D = supervised + weight (real + fake) / 2 + entropy weight x entropy + consistency weight x consistency`
     pub total: f64,
@@ -90,72 +90,76 @@ pub fn discriminator_loss(
     let second = if settings.second_view { unlabelled } else { 0 };
     let rows = labels.len() + unlabelled + second + generated;
     assert_eq!(logits.len(), rows * classes, "discriminator_loss: logits are not [{rows}, {classes}]");
-    let LossSettings { weight, alpha, .. } = settings;
-    let (mut supervised, mut real, mut fake) = (0.0, 0.0, 0.0);
-    let (mut correct, mut d_real, mut d_fake) = (0, 0.0, 0.0);
-    let (mut entropy, mut consistency) = (0.0, 0.0);
-    let mut d_logits = Vec::with_capacity(logits.len());
     let first = labels.len()..labels.len() + unlabelled;
     let again = first.end..first.end + second;
+    let mut loss = DiscriminatorLoss::default();
     for (row, l) in logits.chunks_exact(classes).enumerate() {
-        let s = logsumexp(l);
-        if row < labels.len() {
-            let n = labels.len() as f64;
-            let (loss, d) = cross_entropy(l, labels[row]);
-            supervised += loss / n;
-            correct += usize::from(argmax(l) == labels[row] as usize);
-            d_logits.extend(d.iter().map(|d| d / n));
-        } else if first.contains(&row) || again.contains(&row) {
-            let n = unlabelled as f64;
-            let p = softmax(l);
-            let mut d = vec![0.0; classes];
-            if first.contains(&row) {
-                real += (alpha * softplus(-s) + (1.0 - alpha) * softplus(s)) / n;
-                d_real += sigmoid(s) / n;
-                let h = -p.iter().zip(l).map(|(p, l)| p * (l - s)).sum::<f64>();
-                entropy += h / n;
-                // ds/dl_j = p_j
-                let ds = -alpha * sigmoid(-s) + (1.0 - alpha) * sigmoid(s);
-                for ((d, p), l) in d.iter_mut().zip(&p).zip(l) {
-                    *d += weight / 2.0 * ds * p / n - settings.entropy * p * (l - s + h) / n;
-                }
-            }
+        let d = if row < labels.len() {
+            loss.add_labelled(l, labels[row], labels.len())
+        } else if first.contains(&row) {
+            let mut d = loss.add_unlabelled(l, unlabelled, settings);
             if second > 0 {
-                let other = if first.contains(&row) { row + second } else { row - second };
-                let q = softmax(&logits[other * classes..][..classes]);
-                let distance: Vec<f64> = p.iter().zip(&q).map(|(p, q)| p - q).collect();
-                let mean: f64 = p.iter().zip(&distance).map(|(p, d)| p * d).sum();
-                for ((d, p), difference) in d.iter_mut().zip(&p).zip(&distance) {
-                    *d += settings.consistency * 2.0 * p * (difference - mean) / n;
-                }
-                if again.contains(&row) {
-                    consistency += distance.iter().map(|d| d * d).sum::<f64>() / n;
-                }
+                let other = &logits[(row + second) * classes..][..classes];
+                let (_, apart) = view_distance(l, other, unlabelled, settings.consistency);
+                d.iter_mut().zip(apart).for_each(|(d, apart)| *d += apart);
             }
-            d_logits.extend(d);
+            d
+        } else if again.contains(&row) {
+            let other = &logits[(row - second) * classes..][..classes];
+            let (distance, d) = view_distance(l, other, unlabelled, settings.consistency);
+            loss.consistency += distance;
+            d
         } else {
-            let n = generated as f64;
-            fake += softplus(s) / n;
-            d_fake += sigmoid(s) / n;
-            d_logits.extend(softmax(l).iter().map(|p| weight / 2.0 * sigmoid(s) / n * p));
-        }
+            loss.add_generated(l, generated, settings.weight)
+        };
+        loss.d_logits.extend(d);
     }
-    let total = supervised
-        + weight * (real + fake) / 2.0
-        + settings.entropy * entropy
-        + settings.consistency * consistency;
-    DiscriminatorLoss {
-        total,
-        supervised,
-        real,
-        fake,
-        correct,
-        d_real,
-        d_fake,
-        entropy,
-        consistency,
-        d_logits,
+    loss.total = loss.supervised
+        + settings.weight * (loss.real + loss.fake) / 2.0
+        + settings.entropy * loss.entropy
+        + settings.consistency * loss.consistency;
+    loss
+}
+
+/// A row's part of the means, and of the gradient by its logits l.
+impl DiscriminatorLoss {
+    fn add_labelled(&mut self, l: &[f64], label: u32, rows: usize) -> Vec<f64> {
+        let n = rows as f64;
+        let (loss, d) = cross_entropy(l, label);
+        self.supervised += loss / n;
+        self.correct += usize::from(argmax(l) == label as usize);
+        d.iter().map(|d| d / n).collect()
     }
+
+    fn add_unlabelled(&mut self, l: &[f64], rows: usize, settings: LossSettings) -> Vec<f64> {
+        let LossSettings { weight, alpha, entropy, .. } = settings;
+        let (n, s, p) = (rows as f64, logsumexp(l), softmax(l));
+        self.real += (alpha * softplus(-s) + (1.0 - alpha) * softplus(s)) / n;
+        self.d_real += sigmoid(s) / n;
+        let h = -p.iter().zip(l).map(|(p, l)| p * (l - s)).sum::<f64>();
+        self.entropy += h / n;
+        // ds/dl_j = p_j
+        let ds = -alpha * sigmoid(-s) + (1.0 - alpha) * sigmoid(s);
+        let d = |(p, l): (&f64, &f64)| weight / 2.0 * ds * p / n - entropy * p * (l - s + h) / n;
+        p.iter().zip(l).map(d).collect()
+    }
+
+    fn add_generated(&mut self, l: &[f64], rows: usize, weight: f64) -> Vec<f64> {
+        let (n, s) = (rows as f64, logsumexp(l));
+        self.fake += softplus(s) / n;
+        self.d_fake += sigmoid(s) / n;
+        softmax(l).iter().map(|p| weight / 2.0 * sigmoid(s) / n * p).collect()
+    }
+}
+
+/// Squared distance between the predictions of an image in its two views, over the number of images, and `weight` times
+/// its gradient by the logits of the one view.
+fn view_distance(one: &[f64], other: &[f64], images: usize, weight: f64) -> (f64, Vec<f64>) {
+    let (n, p, q) = (images as f64, softmax(one), softmax(other));
+    let apart: Vec<f64> = p.iter().zip(&q).map(|(p, q)| p - q).collect();
+    let mean: f64 = p.iter().zip(&apart).map(|(p, d)| p * d).sum();
+    let d = p.iter().zip(&apart).map(|(p, d)| weight * 2.0 * p * (d - mean) / n).collect();
+    (apart.iter().map(|d| d * d).sum::<f64>() / n, d)
 }
 
 /// The plain loss of G, -mean log D over the logits `[rows, classes]` of its images, and its gradient.

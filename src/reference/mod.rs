@@ -6,6 +6,7 @@
 //! `d<thing>` and have the layout of the thing. Shape mismatches are programming errors and panic.
 
 pub mod avg_pool2d;
+pub mod batch;
 pub mod batch_norm;
 pub mod bias;
 pub mod conv2d;
@@ -23,6 +24,7 @@ pub mod minibatch_discrimination;
 pub mod net;
 pub mod optimizer;
 pub mod random_affine;
+pub mod random_flip;
 pub mod random_shift;
 pub mod relu;
 pub mod roof;
@@ -35,13 +37,14 @@ pub mod unflatten;
 pub mod weight_norm;
 
 pub use crate::numerics::{assert_close, assert_nmse, check_close, nmse};
+pub use batch::{Dataset, minibatch};
 pub use init::{data_init, init_params};
 pub use loss::{
     DiscriminatorLoss, FeatureMatching, GeneratorLoss, LossSettings, discriminator_loss, feature_matching,
 };
 pub use net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 pub use optimizer::{AdamSettings, EpsPlacement, Moments};
-pub use step::{Dataset, GanState, StepSettings, gan_step, initialise, minibatch, supervised_step};
+pub use step::{GanState, StepSettings, gan_step, initialise, supervised_step};
 
 /// The tensors of one layer, in the order of [`crate::model::shape::LayerShape::params`], memory layout.
 pub type LayerParams = Vec<Vec<f64>>;

@@ -109,14 +109,6 @@ pub fn ema_correction(rate: f64, updates: u32) -> f64 {
     -(f64::from(updates) * (-rate).ln_1p()).exp_m1()
 }
 
-/// Parameters for evaluation: trained tensors from the average divided by `correction` (1: as it is), the
-/// untrained ones from `p`.
-pub fn ema_params(net: &NetShape, ema: &NetParams, p: &NetParams, correction: f64) -> NetParams {
-    let mut out = p.clone();
-    for_each_trained(net, |i, j| out[i][j] = ema[i][j].iter().map(|e| e / correction).collect());
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

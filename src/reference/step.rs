@@ -5,6 +5,7 @@
 //! consistency weight the unlabelled images a second time), `[generated | unlabelled]` in G's. Noise and dropout number the values of the stacked batch row by row.
 
 use super::NetParams;
+pub use super::batch::{Dataset, gather, latent, minibatch};
 use super::init::{data_init, init_params};
 use super::loss::{
     DiscriminatorLoss, GeneratorLoss, LossSettings, discriminator_loss, feature_matching as matching_loss,
@@ -12,9 +13,8 @@ use super::loss::{
 };
 use super::net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 use super::optimizer::{AdamSettings, Moments, adam, ema, zeros};
-use crate::model::shape::{ModelShape, NetShape};
-use crate::model::spec::Prior;
-use crate::rng::{self, Counter, streams};
+use crate::model::shape::ModelShape;
+use crate::rng::streams;
 
 /// Everything that training changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,9 +88,9 @@ pub struct StepSettings {
     pub separate: bool,
 }
 
-/// Rows of a D step that make an update.
+/// The rows of D's minibatch that make an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpdateRows {
+pub enum BatchPart {
     /// All of them.
     All,
     /// The labelled ones.
@@ -101,71 +101,24 @@ pub enum UpdateRows {
     Generated,
 }
 
-impl UpdateRows {
+impl BatchPart {
     /// The updates of a step, in order.
-    pub fn of(settings: &StepSettings) -> &'static [UpdateRows] {
-        use UpdateRows::{All, Generated, Labelled, Unlabelled};
+    pub fn of(settings: &StepSettings) -> &'static [BatchPart] {
+        use BatchPart::{All, Generated, Labelled, Unlabelled};
         if settings.separate { &[Labelled, Unlabelled, Generated] } else { &[All] }
     }
 
-    fn has(self, other: UpdateRows) -> bool {
-        self == UpdateRows::All || self == other
+    fn has(self, other: BatchPart) -> bool {
+        self == BatchPart::All || self == other
     }
 
     fn noise_base(self) -> u32 {
         match self {
-            UpdateRows::All | UpdateRows::Labelled => streams::NOISE_D_STEP,
-            UpdateRows::Unlabelled => streams::NOISE_D_STEP_LATER[0],
-            UpdateRows::Generated => streams::NOISE_D_STEP_LATER[1],
+            BatchPart::All | BatchPart::Labelled => streams::NOISE_D_STEP,
+            BatchPart::Unlabelled => streams::NOISE_D_STEP_LATER[0],
+            BatchPart::Generated => streams::NOISE_D_STEP_LATER[1],
         }
     }
-}
-
-/// The images, NHWC, scaled to 0..1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dataset<'a> {
-    /// Labelled images `[labels, values]`.
-    pub labelled: &'a [f64],
-    /// Their classes.
-    pub labels: &'a [u32],
-    /// Unlabelled images `[n, values]`.
-    pub unlabelled: &'a [f64],
-}
-
-impl Dataset<'_> {
-    fn unlabelled_len(&self, net: &NetShape) -> u32 {
-        (self.unlabelled.len() / net.input.len() as usize) as u32
-    }
-}
-
-/// Which images of a pool of `n` make up minibatch `step`: the pool is gone through in batches of `batch`,
-/// in a new order every epoch, batches running on across epochs.
-///
-/// # Panics
-/// Where `n` is 0 and `batch` is not.
-pub fn minibatch(seed: u64, stream: u32, step: u32, batch: u32, n: u32) -> Vec<u32> {
-    let start = u64::from(step) * u64::from(batch);
-    let image = |i: u32| {
-        let position = start + u64::from(i);
-        let (epoch, at) = (position / u64::from(n), position % u64::from(n));
-        rng::permute(seed, Counter { stream, step: epoch as u32 }, at as u32, n)
-    };
-    (0..batch).map(image).collect()
-}
-
-/// Rows `indices` of images `[n, values]`.
-pub fn gather(images: &[f64], indices: &[u32], values: usize) -> Vec<f64> {
-    indices.iter().flat_map(|&i| images[i as usize * values..][..values].iter().copied()).collect()
-}
-
-/// z `[rows, latent]`: element e from `stream` at `step`.
-pub fn latent(prior: Prior, seed: u64, stream: u32, step: u32, rows: u32, latent: u32) -> Vec<f64> {
-    let at = Counter { stream, step };
-    let element = |e| match prior {
-        Prior::Uniform => rng::uniform(seed, at, e),
-        Prior::Normal => rng::normal(seed, at, e),
-    };
-    (0..rows * latent).map(element).collect()
 }
 
 /// What an update of D is made from.
@@ -191,7 +144,7 @@ pub fn discriminator_pass(
     state: &GanState,
     settings: &StepSettings,
     data: &Dataset,
-    rows: UpdateRows,
+    rows: BatchPart,
 ) -> DiscriminatorPass {
     let (net, seed, step, batch) = (&model.discriminator, settings.seed, state.step, settings.batch);
     let values = net.input.len() as usize;
@@ -199,15 +152,15 @@ pub fn discriminator_pass(
     let mut labelled = minibatch(seed, streams::ORDER_LABELLED, step, batch.min(labels), labels);
     let n = data.unlabelled_len(net);
     let mut unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_D, step, batch, n);
-    if !rows.has(UpdateRows::Labelled) {
+    if !rows.has(BatchPart::Labelled) {
         labelled.clear();
     }
-    if !rows.has(UpdateRows::Unlabelled) {
+    if !rows.has(BatchPart::Unlabelled) {
         unlabelled.clear();
     }
     let generator = generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
     let second = if settings.loss.second_view { &unlabelled[..] } else { &[][..] };
-    let images = if rows.has(UpdateRows::Generated) { generator.output() } else { &[] };
+    let images = if rows.has(BatchPart::Generated) { generator.output() } else { &[] };
     let made = images.len() / values;
     let input = [
         images.to_vec(),
@@ -251,7 +204,7 @@ pub fn discriminator_step(
     settings: &StepSettings,
     data: &Dataset,
 ) -> Vec<DiscriminatorPass> {
-    let updates = UpdateRows::of(settings);
+    let updates = BatchPart::of(settings);
     let mut passes = vec![];
     for (i, &rows) in updates.iter().enumerate() {
         let pass = discriminator_pass(model, state, settings, data, rows);

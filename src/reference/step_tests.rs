@@ -58,7 +58,7 @@ fn minibatches_go_through_the_pool_once_per_epoch() {
 fn gradients_of_the_discriminator_step() {
     with_models(|model, mut state, data| {
         state.step = 3;
-        use UpdateRows::{All, Generated, Labelled, Unlabelled};
+        use BatchPart::{All, Generated, Labelled, Unlabelled};
         for (of, rows) in [(All, 6 + 4 + 6), (Labelled, 4), (Unlabelled, 6), (Generated, 6)] {
             let pass = discriminator_pass(model, &state, &SETTINGS, data, of);
             assert_eq!(pass.tape.rows(), rows);
@@ -191,9 +191,9 @@ fn separate_updates() {
         let passes = discriminator_step(model, &mut state, &settings, data);
         let net = &model.discriminator;
         let updates = [
-            (UpdateRows::Labelled, (4, 0), streams::NOISE_D_STEP),
-            (UpdateRows::Unlabelled, (0, 6), streams::NOISE_D_STEP_LATER[0]),
-            (UpdateRows::Generated, (0, 0), streams::NOISE_D_STEP_LATER[1]),
+            (BatchPart::Labelled, (4, 0), streams::NOISE_D_STEP),
+            (BatchPart::Unlabelled, (0, 6), streams::NOISE_D_STEP_LATER[0]),
+            (BatchPart::Generated, (0, 0), streams::NOISE_D_STEP_LATER[1]),
         ];
         assert_eq!(passes.len(), 3);
         for (i, ((of, rows, noise), pass)) in updates.into_iter().zip(&passes).enumerate() {
@@ -235,7 +235,7 @@ fn draws_come_from_their_streams() {
     with_models(|model, mut state, data| {
         state.step = 3;
         let (seed, batch) = (SETTINGS.seed, SETTINGS.batch);
-        let d = discriminator_pass(model, &state, &SETTINGS, data, UpdateRows::All);
+        let d = discriminator_pass(model, &state, &SETTINGS, data, BatchPart::All);
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         assert_eq!(d.labelled, minibatch(seed, streams::ORDER_LABELLED, 3, 4, 4));
@@ -268,6 +268,10 @@ fn draws_come_from_their_streams() {
                         let maps = random_affine::draw(tape.rows(), shift, warp, seed, at);
                         random_affine::warp(x, layer.input, &maps)
                     }
+                    LayerOp::RandomFlip(_) => {
+                        let mirrored = random_flip::draw(tape.rows(), seed, at);
+                        random_flip::flip(x, layer.input, &mirrored)
+                    }
                     LayerOp::RandomShift(RandomShift { pixels }) => {
                         let offsets = random_shift::offsets(tape.rows(), pixels, seed, at);
                         random_shift::shift(x, layer.input, &offsets)
@@ -285,7 +289,7 @@ fn draws_come_from_their_streams() {
 fn batches_are_stacked_in_groups() {
     with_models(|model, state, data| {
         let values = model.data.image.len() as usize;
-        let d = discriminator_pass(model, &state, &SETTINGS, data, UpdateRows::All);
+        let d = discriminator_pass(model, &state, &SETTINGS, data, BatchPart::All);
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         let group = |rows, update_running| Group { rows, update_running };

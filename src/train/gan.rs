@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
 use crate::model::spec::Prior;
-use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, initial_net};
-use crate::ops::{Adam, Fill, HeadRows, HeadWeights, METRICS, Ops, State, Update, Updated};
+use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, Wanted, initial_net};
+use crate::ops::{Adam, Fill, Head, HeadRows, HeadWeights, METRICS, Ops, State, Update, Updated};
 use crate::rng::streams;
 
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
@@ -422,9 +422,19 @@ impl Recorder<'_> {
             let logits = tape.outputs.last().expect("a checked network has layers").clone();
             let dlogits = p.scratch(&ops.gpu, "logits gradient", logits.rows, logits.cols);
             let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
-            ops.head(p, &logits, labels, r, weights, &dlogits, (&row_stats, of.first))?;
+            let head = Head {
+                logits: &logits,
+                labels,
+                rows: r,
+                weights,
+                dlogits: &dlogits,
+                row_stats: &row_stats,
+                first: of.first,
+            };
+            ops.head(p, head)?;
             let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
-            let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, Some(&grads), false)?;
+            let wanted = Wanted::Parameters(&grads);
+            let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, wanted)?;
             let last = i + 1 == all.len();
             if last {
                 ops.head_metrics(p, rows, weights, &row_stats, metrics)?;
@@ -466,14 +476,15 @@ impl Recorder<'_> {
         } else {
             ops.generator_loss(p, &f, &df, metrics)?;
         }
-        let d_gradients = d.backward(ops, p, &d_tape, last, &df, None, true)?;
+        let d_gradients = d.backward(ops, p, &d_tape, last, &df, Wanted::Input)?;
         let dx = d_gradients.input.as_ref().expect("asked for").clone();
         let image = self.model.data.image;
         let out = self.model.generator.output();
         let dimages = dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
         let layers = g.net.shape.layers.len();
         let grads = ops.gpu.vector("gradients", g.net.params.layout.trained as u32);
-        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, Some(&grads), false)?;
+        let wanted = Wanted::Parameters(&grads);
+        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, wanted)?;
         ops.adam(p, &self.adam(), Update::Generator, g.updated(&grads, None, metrics))?;
         g.net.pack(ops, p)?;
         Ok(GStep {

@@ -28,6 +28,9 @@ impl Roles {
     pub fn new(model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Roles> {
         settings.validate()?;
         data.check()?;
+        if data.train.is_empty() {
+            return Err(Error::Data(format!("{} has no images to learn from", data.name)));
+        }
         if model.data != data.shape {
             let of = |shape: DataShape| format!("images {} of {} classes", shape.image, shape.classes);
             return Err(Error::Usage(format!(

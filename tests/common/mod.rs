@@ -45,8 +45,12 @@ const POOL: (&str, &[&str]) = (
     &["4 vec4<f32> 14 14 48 4 4 4 3 0 0", "1 f32 7 5 3 4 3 3 2 1 1", "4 vec4<f32> 6 8 4 3 4 2 2 0 0"],
 );
 /// Values that a distance of minibatch discrimination runs over.
-const COMPARED: [Axis; 4] =
-    [WG, ("DIMS", &["1", "2", "3", "5", "16"]), ("SG", &["0", "8", "16", "32"]), ("R", &["1", "4"])];
+const COMPARED: [Axis; 4] = [
+    WG,
+    ("DIMS", &["1", "2", "3", "5", "16"]),
+    ("SG", &["0", "4", "8", "16", "32", "64"]),
+    ("R", &["1", "4"]),
+];
 /// Invocations of a workgroup: software adapters, GPUs.
 const WG: (&str, &[&str]) = ("WG", &["64", "256"]);
 /// Of kernels that sum over a workgroup.
@@ -236,6 +240,7 @@ pub const TABLE: &[Entry] = &[
     },
     entry("random_affine", &[WG, ("GRAD", OFF_ON)]),
     entry("random_fill", &[WG, ("NORMAL", &["0", "1", "2"])]),
+    entry("random_flip", &[WG]),
     entry("random_shift", &[WG, ("INVERSE", OFF_ON)]),
     entry("roof_copy", &[WG, ("PER", &["1", "2", "4", "8"])]),
     entry("roof_fma", &[WG, ("ACC", &["1", "2", "4", "8", "12"])]),

@@ -8,7 +8,7 @@ use ssgan::app::source::{self, Request, Silent};
 use ssgan::data::{Dataset, Split};
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
-use ssgan::model::shape::{DataShape, ModelShape};
+use ssgan::model::shape::{DataShape, Dims, ModelShape};
 use ssgan::native::{self, BlockOn};
 use ssgan::rng::{self, Counter};
 use ssgan::train::checkpoint::Checkpoint;
@@ -56,8 +56,11 @@ fn write_case(folder: &Path, name: &str, gpu: &Gpu, model: &ModelShape, data: &D
     fs::write(file("json"), told.to_string()).unwrap();
 }
 
-/// Noise of all bytes, by class a little brighter.
-fn noise(shape: DataShape) -> Dataset {
+/// More images than go through the network at once, and a last few.
+const IMAGES: u32 = 1050;
+
+/// Noise of all bytes, by class a little brighter; `test` images to test on.
+fn noise(shape: DataShape, test: u32) -> Dataset {
     let pixels = shape.image.len();
     let split = |n: u32, stream: u32| {
         let label = |i: u32| i % shape.classes;
@@ -67,8 +70,7 @@ fn noise(shape: DataShape) -> Dataset {
         };
         Split::labelled((0..n * pixels).map(value).collect(), (0..n).map(|i| label(i) as u16))
     };
-    // More than go through the network at once, and a last few.
-    let (train, test) = (split(80, 0xE000), split(1050, 0xE001));
+    let (train, test) = (split(80, 0xE000), split(test, 0xE001));
     let names = ["a", "b, c", "d\"e", "f"].map(String::from).to_vec();
     Dataset::with_classes("noise", shape, names, train, test).unwrap()
 }
@@ -83,14 +85,17 @@ fn onnx_runtime_gives_the_same_labels_and_logits() {
         let spec = parse::parse(&toml, name).unwrap();
         let model = parse::check(&spec, &toml, name, shape).unwrap();
         for (parameters, averaged) in [("raw", false), ("averaged", true)] {
-            write_case(dir.path(), &format!("{name}-{parameters}"), &gpu, &model, &noise(shape), averaged);
+            write_case(dir.path(), &format!("{name}-{parameters}"), &gpu, &model, &noise(shape, IMAGES), averaged);
         }
     }
     let digits = source::load(&Request::default(), &mut Silent).unwrap();
+    let colour = DataShape { image: Dims { height: 32, width: 32, channels: 3 }, classes: models::CLASSES };
+    let photos = noise(colour, 100);
     for (name, _) in parse::BUILT_IN {
+        let data = if name.starts_with("photo") { &photos } else { &digits };
         let (text, spec) = parse::built_in(name).unwrap();
-        let model = parse::check(&spec.unwrap(), text, name, digits.shape).unwrap();
-        write_case(dir.path(), name, &gpu, &model, &digits, false);
+        let model = parse::check(&spec.unwrap(), text, name, data.shape).unwrap();
+        write_case(dir.path(), name, &gpu, &model, data, false);
     }
     let said = python("check_onnx.py", dir.path());
     println!("{said}");

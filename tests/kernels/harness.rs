@@ -3,7 +3,7 @@
 use crate::common::TABLE;
 use ssgan::gpu::{ALIGN, AdapterChoice, Gpu, Program, Tensor};
 use ssgan::native::{self, BlockOn};
-use ssgan::ops::{Operand, Ops, RightOperand, State, Tile, Tiling};
+use ssgan::ops::{Operand, Ops, Packing, RightOperand, State, Tile, Tiling};
 use ssgan::reference::dense::transpose;
 use ssgan::reference::{assert_close, assert_nmse};
 use ssgan::rng::{self, Counter};
@@ -126,7 +126,8 @@ pub fn packed(ops: &Ops, a: Operand, k: u32, n: u32, values: &[f32]) -> RightOpe
     let stored = transpose(values, k as usize, n as usize);
     let (v, right) = (input(&ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
     let mut p = Program::new();
-    ops.pack_weights(&mut p, "test", &v, 1, None, &right, None).unwrap_or_else(|e| panic!("{e}"));
+    let packing = Packing { v: &v, taps: 1, scale: None, forward: &right, backward: None };
+    ops.pack_weights(&mut p, "test", packing).unwrap_or_else(|e| panic!("{e}"));
     ops.gpu.submit(&p, &[]).block_on().unwrap_or_else(|e| panic!("{e}"));
     right
 }

@@ -3,7 +3,7 @@
 use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
 use ssgan::gpu::Gpu;
 use ssgan::native::BlockOn;
-use ssgan::ops::{HeadRows, HeadWeights, METRICS, State};
+use ssgan::ops::{Head, HeadRows, HeadWeights, METRICS, State};
 use ssgan::reference::loss::{self, FeatureMatching, LossSettings};
 
 /// Step's row in a metrics ring of three.
@@ -47,7 +47,7 @@ fn head() {
             (512, 100, 512),
         ];
         for (i, (generated, labelled, unlabelled)) in counts.into_iter().enumerate() {
-            for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0)] {
+            for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0), (1000, 8.0)] {
                 let second = if i % 3 == 0 { unlabelled } else { 0 };
                 let rows = HeadRows { generated, labelled, unlabelled, second };
                 let stream = 100 + i as u32;
@@ -100,7 +100,9 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
     let (first, behind) = (3, 2);
     let before = vec![7.0f32; 4 * (first + count + behind) as usize];
     let stats = input(gpu, first + count + behind, 4, &before);
-    run(gpu, state(), |ops, p| ops.head(p, &tl, &ty, rows, weights, &dlogits.open, (&stats, first)));
+    let head =
+        Head { logits: &tl, labels: &ty, rows, weights, dlogits: &dlogits.open, row_stats: &stats, first };
+    run(gpu, state(), |ops, p| ops.head(p, head));
     let all: Vec<f32> = gpu.read(&stats).block_on().unwrap();
     let (from, to) = (4 * first as usize, 4 * (first + count) as usize);
     assert!(all[..from].iter().chain(&all[to..]).all(|v| *v == 7.0), "{name}: statistics of other rows");
@@ -140,9 +142,15 @@ fn check_head(gpu: &Gpu, rows: HeadRows, k: u32, logits: &[f32], weights: HeadWe
 fn generator_loss() {
     both_ways(|gpu| {
         // The last two are rows that one workgroup of llvmpipe's cannot go over, with and without their classes.
-        for (rows, k, scale) in
-            [(1, 2, 1.0), (31, 3, 8.0), (33, 10, 200.0), (512, 10, 1.0), (20_000, 10, 1.0), (600_000, 2, 1.0)]
-        {
+        for (rows, k, scale) in [
+            (1, 2, 1.0),
+            (31, 3, 8.0),
+            (33, 10, 200.0),
+            (512, 10, 1.0),
+            (512, 1000, 1.0),
+            (20_000, 10, 1.0),
+            (600_000, 2, 1.0),
+        ] {
             let name = format!("generator loss {rows} x {k}");
             let logits: Vec<f32> = numbers(123, rows * k).iter().map(|v| v * scale).collect();
             let tl = input(gpu, rows, k, &logits);

@@ -4,7 +4,7 @@ use crate::gemm::{ACTIVATIONS, activate};
 use crate::harness::{Output, Slack, both_ways, input, numbers, open, run, sums, values, wide};
 use ssgan::gpu::Gpu;
 use ssgan::native::BlockOn;
-use ssgan::ops::{Activation, BatchNorm, State};
+use ssgan::ops::{Activation, BatchNorm, BatchNormGrad, RowStatistics, Rows, State};
 use ssgan::reference::assert_nmse;
 use ssgan::reference::batch_norm::{ChannelStats, batch_norm_backward, batch_norm_forward};
 use ssgan::reference::bias::bias_grad;
@@ -42,7 +42,8 @@ fn column_sum(gpu: &Gpu, (before, count, after, cols): (u32, u32, u32, u32)) {
     let x = numbers(71, rows * cols);
     let tx = input(gpu, rows, cols, &x);
     let out = Output::new(gpu, 1, cols, Slack::None);
-    run(gpu, State::default(), |ops, p| ops.column_sum(p, "test", &tx, before, count, 0.25, &out.open));
+    let group = (&tx, Rows { start: before, count });
+    run(gpu, State::default(), |ops, p| ops.column_sum(p, "test", group, 0.25, &out.open));
     let want = bias_grad(&wide(part(&x, before, count, cols)), cols as usize);
     let want: Vec<f64> = want.iter().map(|v| 0.25 * v).collect();
     sums(&name, &want, &out.read(gpu, &name));
@@ -90,12 +91,13 @@ fn statistics(gpu: &Gpu, (before, count, after, cols): (u32, u32, u32, u32)) {
     let l = layer(gpu, cols, false, false);
     let mut kept = vec![];
     run(gpu, State::default(), |ops, p| {
-        kept.push(ops.batch_norm_statistics(p, "test", &tx, before, count, Some(&l.bn))?);
-        kept.push(ops.batch_norm_statistics(p, "test", &tx, before, count, None)?);
+        let group = (&tx, Rows { start: before, count });
+        kept.push(ops.batch_norm_statistics(p, "test", group, Some(&l.bn))?);
+        kept.push(ops.batch_norm_statistics(p, "test", group, None)?);
         Ok(())
     });
     let stats = ChannelStats::of(&wide(part(&x, before, count, cols)), cols as usize);
-    for (mean, variance) in &kept {
+    for RowStatistics { mean, variance, .. } in &kept {
         values(&name, &stats.mean, &gpu.read::<f32>(mean).block_on().expect("mean"), 0.0);
         // The inputs are spaced by 4e-6 and exact; deviations from a rounded mean are not.
         values(&name, &stats.var, &gpu.read::<f32>(variance).block_on().expect("variance"), 1e-9);
@@ -136,11 +138,11 @@ fn apply(
     let mean = numbers(77, cols);
     let var: Vec<f32> = numbers(78, cols).iter().map(|v| v + 1.01).collect();
     let l = layer(gpu, cols, scale, shift);
-    let (tx, tm, tv) = (input(gpu, rows, cols, &x), input(gpu, 1, cols, &mean), input(gpu, 1, cols, &var));
+    let tx = input(gpu, rows, cols, &x);
+    let (mean_of_group, variance) = (input(gpu, 1, cols, &mean), input(gpu, 1, cols, &var));
+    let group = RowStatistics { rows: Rows { start: before, count }, mean: mean_of_group, variance };
     let y = Output::new(gpu, rows, cols, Slack::None);
-    run(gpu, State::default(), |ops, p| {
-        ops.batch_norm(p, "test", &l.bn, (&tm, &tv), &tx, (before, count), act, &y.open)
-    });
+    run(gpu, State::default(), |ops, p| ops.batch_norm(p, "test", &l.bn, &group, (&tx, &y.open), act));
     let got: Vec<f32> = y.read(gpu, &name);
     let (gamma, beta) = (scale.then_some(&l.gamma[..]), shift.then_some(&l.beta[..]));
     let mut want = batch_norm_forward(
@@ -181,11 +183,16 @@ fn two_groups(gpu: &Gpu, (first, second, cols): (u32, u32, u32), scale: bool, sh
     let [dgamma, dbeta] = [0; 2].map(|_| Output::new(gpu, 1, cols, Slack::None));
     run(gpu, State::default(), |ops, p| {
         for (start, count) in [(0, first), (first, second)] {
-            let s = ops.batch_norm_statistics(p, "test", &tx, start, count, None)?;
-            let parameters = (scale.then_some(&dgamma.open), shift.then_some(&dbeta.open));
-            let tensors = (&tx, &tdy, &dx.open);
-            let rows = (start, count);
-            ops.batch_norm_grad(p, "test", &l.bn, (&s.0, &s.1), tensors, rows, start > 0, parameters)?;
+            let statistics = ops.batch_norm_statistics(p, "test", (&tx, Rows { start, count }), None)?;
+            let grad = BatchNormGrad {
+                x: &tx,
+                dy: &tdy,
+                dx: &dx.open,
+                dgamma: scale.then_some(&dgamma.open),
+                dbeta: shift.then_some(&dbeta.open),
+                add: start > 0,
+            };
+            ops.batch_norm_grad(p, "test", &l.bn, &statistics, grad)?;
         }
         Ok(())
     });
@@ -230,9 +237,10 @@ fn gradients_of_few_rows() {
         let bn = BatchNorm { eps, ..layer(&gpu, cols, false, false).bn };
         let dx = Output::new(&gpu, rows, cols, Slack::None);
         run(&gpu, State::default(), |ops, p| {
-            let s = ops.batch_norm_statistics(p, "test", &tx, 0, rows, None)?;
-            let tensors = (&tx, &tdy, &dx.open);
-            ops.batch_norm_grad(p, "test", &bn, (&s.0, &s.1), tensors, (0, rows), false, (None, None))
+            let statistics = ops.batch_norm_statistics(p, "test", (&tx, Rows::of(&tx)), None)?;
+            let (dgamma, dbeta) = (None, None);
+            let grad = BatchNormGrad { x: &tx, dy: &tdy, dx: &dx.open, dgamma, dbeta, add: false };
+            ops.batch_norm_grad(p, "test", &bn, &statistics, grad)
         });
         let s = ChannelStats::of(&wide(&x), cols as usize);
         let want = batch_norm_backward(&wide(&x), &wide(&dy), &s.mean, &s.var, None, eps.into(), true);
@@ -250,10 +258,12 @@ fn data_dependent_initialisation() {
             let mut var: Vec<f32> = numbers(86, n).iter().map(|v| (v + 1.0) * 3.0 + 1e-3).collect();
             // A dead channel must not divide by zero, nor become so large that others are nothing beside it.
             var[0] = 0.0;
-            let (tm, tv) = (input(gpu, 1, n, &mean), input(gpu, 1, n, &var));
+            let rows = Rows { start: 0, count: 1 };
+            let statistics =
+                RowStatistics { rows, mean: input(gpu, 1, n, &mean), variance: input(gpu, 1, n, &var) };
             let [g, bias] = [0; 2].map(|_| Output::new(gpu, 1, n, Slack::None));
             run(gpu, State::default(), |ops, p| {
-                ops.data_init(p, "test", (&tm, &tv), &g.open, with_bias.then_some(&bias.open))
+                ops.data_init(p, "test", &statistics, &g.open, with_bias.then_some(&bias.open))
             });
             let want: Vec<f64> =
                 var.iter().map(|v| ssgan::reference::init::data_scale((*v).into())).collect();

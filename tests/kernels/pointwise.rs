@@ -3,7 +3,7 @@
 use crate::gemm::{ACTIVATIONS, activate, slope_at};
 use crate::harness::{Output, Slack, both_ways, input, numbers, run, sums, values, wide};
 use ssgan::gpu::Gpu;
-use ssgan::ops::{Activation, RightOperand, State};
+use ssgan::ops::{Activation, Packing, RightOperand, State};
 use ssgan::reference::weight_norm as norm_twin;
 
 /// Lengths around a vec4 and around a workgroup of vec4.
@@ -130,8 +130,8 @@ fn packed_weights() {
                 let (forward, f) = operand(panels.0, taps * c, out);
                 let (backward, b) = operand(panels.1.unwrap_or(0), taps * out, c);
                 run(gpu, State::default(), |ops, p| {
-                    let back = panels.1.map(|_| &b);
-                    ops.pack_weights(p, "test", &tv, taps, scaled.then_some(&ts), &f, back)
+                    let (scale, backward) = (scaled.then_some(&ts), panels.1.map(|_| &b));
+                    ops.pack_weights(p, "test", Packing { v: &tv, taps, scale, forward: &f, backward })
                 });
                 let mut want_f = vec![f32::NAN; forward.tensor.len()];
                 let mut want_b = vec![f32::NAN; backward.tensor.len()];

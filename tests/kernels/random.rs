@@ -6,7 +6,7 @@ use ssgan::model::shape::Dims;
 use ssgan::ops::{Fill, ImageBlock, State};
 use ssgan::reference::dropout::dropout_factors;
 use ssgan::reference::gaussian_noise::gaussian_noise;
-use ssgan::reference::{assert_close, minibatch, random_affine, random_shift};
+use ssgan::reference::{assert_close, minibatch, random_affine, random_flip, random_shift};
 use ssgan::rng::{self, Counter};
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
@@ -104,6 +104,23 @@ fn random_shift() {
                     assert_close(&name, &want, &out.read::<f32>(gpu, &name), 0.0, 0.0);
                 }
             }
+        }
+    });
+}
+
+#[test]
+fn random_flip() {
+    both_ways(|gpu| {
+        for (rows, h, w, c) in IMAGES.into_iter().chain([(2, 2, 1, 3), (2, 2, 20_000, 3)]) {
+            let image = Dims { height: h, width: w, channels: c };
+            let x = numbers(145, rows * image.len());
+            let tx = input(gpu, rows * image.pixels(), c, &x);
+            let y = Output::new(gpu, rows * image.pixels(), c, Slack::None);
+            run(gpu, state(5), |ops, p| ops.random_flip(p, "test", STREAM, image, (&tx, &y.tensor)));
+            let mirrored = random_flip::draw(rows as usize, SEED, Counter { stream: STREAM, step: 5 });
+            let name = format!("random_flip {rows} {h}x{w}x{c}");
+            let want = random_flip::flip(&wide(&x), image, &mirrored);
+            assert_close(&name, &want, &y.read::<f32>(gpu, &name), 0.0, 0.0);
         }
     });
 }

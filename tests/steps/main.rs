@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod models;
+mod photo;
 mod pytorch;
 mod twin;
 
@@ -16,6 +17,7 @@ use ssgan::model::spec::LayerOp;
 use ssgan::native::{self, BlockOn};
 use ssgan::ops::{Product, Tile};
 use ssgan::reference::random_affine::{Affine, warp};
+use ssgan::reference::random_flip::flip;
 use ssgan::reference::random_shift::shift;
 use ssgan::reference::{NetParams, Tape, check_close, nmse};
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
@@ -372,6 +374,13 @@ fn draws(c: &mut Comparison, layer: &LayerShape, prefix: &str, (x, y): (&[f64], 
             assert!(offsets.iter().flatten().all(|o| o.unsigned_abs() <= pixels));
             let shifted: Vec<f32> = shift(x, layer.input, &offsets).into_iter().map(|v| v as f32).collect();
             c.tensor(prefix, y, &shifted, STEP_TOLERANCE);
+        }
+        LayerOp::RandomFlip(_) => {
+            let got = values(trace, &format!("{prefix}.flip"));
+            let mirrored: Vec<bool> = got.iter().map(|f| *f == 1.0).collect();
+            assert!(mirrored.contains(&true) && mirrored.contains(&false), "{prefix}: {got:?}");
+            let turned: Vec<f32> = flip(x, layer.input, &mirrored).into_iter().map(|v| v as f32).collect();
+            c.tensor(prefix, y, &turned, STEP_TOLERANCE);
         }
         LayerOp::RandomAffine(_) => {
             let got = values(trace, &format!("{prefix}.affine"));

@@ -5,7 +5,7 @@ use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims, ModelShape};
 use ssgan::rng::{self, Counter};
 
-/// Classes of every data set here.
+/// Classes of a data set, where nothing else is said.
 pub const CLASSES: u32 = 3;
 
 /// Dense layers only: every weight normalisation with and without bias, noise after every activation, batch
@@ -121,20 +121,68 @@ layers = [
 ]
 "#;
 
+/// As `photo`: mirrored and shifted images with values dropped out, convolutions with weight normalisation, the last of
+/// 3x3 without padding, one of 1x1, global average pooling; a generator of transposed convolutions whose sizes are those of
+/// the data's images.
+pub const PHOTO: &str = r#"
+name = "small-photo"
+[discriminator]
+layers = [
+    { op = "random_flip" },
+    { op = "random_shift", pixels = 1 },
+    { op = "dropout", rate = 0.2 },
+    { op = "conv2d", channels = 4, kernel = 3, weight_norm = "fixed", init = { normal = 0.3 } },
+    { op = "leaky_relu" },
+    { op = "conv2d", channels = 4, kernel = 3, stride = 2, weight_norm = "fixed", init = { normal = 0.3 } },
+    { op = "leaky_relu" },
+    { op = "dropout", rate = 0.3 },
+    { op = "conv2d", channels = 6, kernel = 3, stride = 2, weight_norm = "fixed", init = { normal = 0.3 } },
+    { op = "leaky_relu" },
+    { op = "conv2d", channels = 6, kernel = 3, padding = "valid", weight_norm = "fixed", init = { normal = 0.3 } },
+    { op = "leaky_relu" },
+    { op = "conv2d", channels = 5, kernel = 1, weight_norm = "fixed", init = { normal = 0.3 } },
+    { op = "leaky_relu" },
+    { op = "global_avg_pool", feature = true },
+    { op = "dense", units = "classes", weight_norm = "trained", init = { normal = 0.3 } },
+]
+[generator]
+latent = 5
+layers = [
+    { op = "dense", units = { channels = 6, image_stride = 4 }, bias = false },
+    { op = "unflatten", image_stride = 4 },
+    { op = "batch_norm", eps = 1e-3, scale = false },
+    { op = "relu" },
+    { op = "conv_transpose2d", channels = 4, kernel = 5, stride = 2, image_stride = 2, bias = false },
+    { op = "batch_norm", eps = 1e-3, scale = false },
+    { op = "relu" },
+    { op = "conv_transpose2d", channels = "image", kernel = 5, stride = 2, image_stride = 1 },
+    { op = "sigmoid" },
+]
+"#;
+
+/// Images of `height` x `width` x `channels` of `classes` classes.
+pub fn shape(height: u32, width: u32, channels: u32, classes: u32) -> DataShape {
+    DataShape { image: Dims { height, width, channels }, classes }
+}
+
 /// A model on images of `side` x `side` x `channels`.
 pub fn model(toml: &str, side: u32, channels: u32) -> ModelShape {
-    let image = Dims { height: side, width: side, channels };
+    model_on(toml, shape(side, side, channels, CLASSES))
+}
+
+/// A model on such data.
+pub fn model_on(toml: &str, data: DataShape) -> ModelShape {
     let spec = parse::parse(toml, "model.toml").unwrap();
-    parse::check(&spec, toml, "model.toml", DataShape { image, classes: CLASSES }).unwrap()
+    parse::check(&spec, toml, "model.toml", data).unwrap()
 }
 
 /// Images of uniform noise that is brighter or darker by class; `train` of them to learn from.
 pub fn data_set(model: &ModelShape, train: usize) -> data::Dataset {
     let pixels = model.data.image.len();
     let split = |n: usize, stream: u32| {
-        let labels: Vec<u8> = (0..n).map(|i| (i % CLASSES as usize) as u8).collect();
+        let labels: Vec<u8> = (0..n).map(|i| (i % model.data.classes as usize) as u8).collect();
         let value = |e: u32| {
-            let class = f64::from(labels[(e / pixels) as usize]);
+            let class = f64::from(labels[(e / pixels) as usize] % 3);
             255.0 * (0.2 * class + 0.6 * rng::uniform(9, Counter { stream, step: 0 }, e))
         };
         let images = (0..n as u32 * pixels).map(|e| value(e) as u8).collect();

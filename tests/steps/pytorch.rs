@@ -1,8 +1,9 @@
 //! One step of small models against PyTorch's numbers in `tests/fixtures` (made by `make_step.py` there).
 
-use super::models::{CNN_JOINED, CNN_SEPARATE, DNN, data_set, model};
+use super::models::{CLASSES, CNN_JOINED, CNN_SEPARATE, DNN, PHOTO, data_set, model_on, shape};
 use super::{Comparison, gpu, ssl, supervised, values};
 use ssgan::app::run::checkpoint::{self, save_with};
+use ssgan::model::shape::DataShape;
 use ssgan::native::BlockOn;
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, Settings};
@@ -14,8 +15,8 @@ use std::path::Path;
 const INPUT_TOLERANCE: f64 = 2e-5;
 const TOLERANCE: f64 = 5e-5;
 
-/// Name of the fixture, model file, side and channels of the images, settings.
-fn cases() -> [(&'static str, &'static str, (u32, u32), Settings); 5] {
+/// Name of the fixture, model file, images and classes, settings.
+fn cases() -> [(&'static str, &'static str, DataShape, Settings); 7] {
     let small = |s: Settings| Settings { batch_size: 4, labels: 3.into(), ..s };
     let sum = Settings {
         feature_matching: FeatureMatching::Sum,
@@ -26,21 +27,25 @@ fn cases() -> [(&'static str, &'static str, (u32, u32), Settings); 5] {
         ..small(ssl())
     };
     let separate = Settings { discriminator_updates: DiscriminatorUpdates::Separate, ..sum.clone() };
+    let views = Settings { consistency_weight: 1.0, ..small(ssl()) };
+    let square = |side, channels| shape(side, side, channels, CLASSES);
     let alone = Settings { batch_size: 4, ..supervised() };
     [
-        ("step-dnn", DNN, (6, 1), small(ssl())),
-        ("step-dnn-separate", DNN, (6, 1), separate),
-        ("step-cnn", CNN_SEPARATE, (6, 3), sum),
-        ("step-cnn-joined", CNN_JOINED, (7, 1), small(ssl())),
-        ("step-cnn-supervised", CNN_SEPARATE, (6, 1), alone),
+        ("step-dnn", DNN, square(6, 1), small(ssl())),
+        ("step-dnn-separate", DNN, square(6, 1), separate),
+        ("step-cnn", CNN_SEPARATE, square(6, 3), sum),
+        ("step-cnn-joined", CNN_JOINED, square(7, 1), small(ssl())),
+        ("step-cnn-supervised", CNN_SEPARATE, square(6, 1), alone),
+        ("step-photo", PHOTO, shape(9, 14, 3, 26), Settings { labels: 26.into(), ..small(ssl()) }),
+        ("step-photo-two-classes", PHOTO, shape(14, 10, 1, 2), Settings { labels: 2.into(), ..views }),
     ]
 }
 
 /// Not the first step: moments and running statistics are at work.
 const STEP: u32 = 3;
 
-fn trace(toml: &str, (side, channels): (u32, u32), settings: &Settings) -> Checkpoint {
-    let model = model(toml, side, channels);
+fn trace(toml: &str, data: DataShape, settings: &Settings) -> Checkpoint {
+    let model = model_on(toml, data);
     trace_step(&gpu(), &model, settings, &data_set(&model, 40), STEP).block_on().unwrap()
 }
 

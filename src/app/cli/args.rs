@@ -1,10 +1,14 @@
 //! Arguments that several commands share.
 
 use super::flags::{TrainingFlags, flag_name};
+use crate::app::model_file::{generators_help, models_help};
 use crate::app::report::progress::{Mode, Progress};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
-use crate::app::run::settings::{RunSettings, not_toml};
+use crate::app::run::settings::{Channels, OwnImages, RunSettings, not_toml};
+use crate::app::source::Own;
+use crate::app::source::images::load::Choice;
+use crate::app::source::images::policy::Fit;
 use crate::app::source::{DIGITS, NAMES};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Precision};
@@ -106,6 +110,51 @@ pub struct DataArgs {
     pub offline: bool,
 }
 
+/// The user's own images.
+#[derive(Debug, Clone, Default, Args, Serialize)]
+pub struct OwnArgs {
+    /// Your own images, in place of a data set by name: a folder with a folder of images for each class and unlabelled ones in
+    /// `_unlabeled`, a folder with a labels.csv, such a file itself, or packed images (.npz, CIFAR, IDX)
+    #[arg(value_name = "IMAGES", conflicts_with_all = ["dataset", "data_dir"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Height and width that your images are given [default: from the images, at most 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<u32>,
+    /// How images of other proportions become so large: with black bars, cut, or stretched [default: letterbox]
+    #[arg(long, value_parser = word::<Fit>(["letterbox", "crop", "stretch"]), value_name = "HOW", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Channels of your images [default: auto: 1 where all are gray, else 3]
+    #[arg(long, value_parser = word::<Channels>(["auto", "1", "3"]), value_name = "auto|1|3", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
+    /// Share of each class's labels that is held out to estimate the accuracy, where your images have no test folder
+    /// [default: 0.2, of classes with five labels or more]
+    #[arg(long, value_parser = hold_out, value_name = "SHARE", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f32>,
+}
+
+impl OwnArgs {
+    /// The images, if there are some, as they are shown: no label of them is held out.
+    pub fn images(&self) -> Option<Own> {
+        let path = self.data.clone()?;
+        let channels = self.channels.unwrap_or_default().number();
+        let size = self.image_size.map(|side| (side, side));
+        let choice = Choice { size, fit: self.fit.unwrap_or_default(), channels };
+        Some(Own { path, choice, hold_out: 0.0, label_seed: 1 })
+    }
+}
+
+fn hold_out(text: &str) -> std::result::Result<f32, String> {
+    match text.parse() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("give a number from 0 to below 1, such as 0.2".into()),
+    }
+}
+
 /// All settings of a run. A flag that is not given leaves the setting alone.
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SettingsArgs {
@@ -117,14 +166,15 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
     #[serde(skip)]
     pub recipe: Option<String>,
-    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, cnn-noise, or the path of a model file [default: dnn]
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", help = format!("{} [default: dnn]", models_help()))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Generator in place of the model's own: conv (28x28 images), or that of another model
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", help = generators_help())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub own: OwnArgs,
     #[command(flatten)]
     #[serde(flatten)]
     pub data: DataArgs,
@@ -146,8 +196,16 @@ impl SettingsArgs {
     /// # Errors
     /// As [`config::resolve`]; [`Error::Usage`] for a flag that would do nothing.
     pub fn resolve(&self) -> Result<Resolved> {
+        self.resolve_for(None)
+    }
+
+    /// As [`SettingsArgs::resolve`], with the defaults for the user's own images, which are known by now.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::resolve`].
+    pub fn resolve_for(&self, own: Option<OwnImages>) -> Result<Resolved> {
         let given = self.given()?;
-        let resolved = config::resolve(self.recipe.as_deref(), self.config.as_deref(), &given)?;
+        let resolved = config::resolve(self.recipe.as_deref(), self.config.as_deref(), &given, own)?;
         match idle(&given, &resolved.settings) {
             Some((flag, why)) => Err(Error::Usage(format!("{flag} would do nothing: {why}; leave it out"))),
             None => Ok(resolved),
@@ -190,6 +248,9 @@ fn idle(given: &Table, s: &RunSettings) -> Option<(String, &'static str)> {
                 "`supervised` sees neither unlabelled nor generated images"
             }
             (_, Some(Method::Supervised)) if method == Method::Ssl => "it is of --method supervised alone",
+            ("image_size" | "fit" | "channels" | "hold_out", _) if s.data.is_none() => {
+                "it is for images of your own, whose folder comes first"
+            }
             ("data_dir", _) if s.dataset == DIGITS => {
                 "the digits are drawn by the program (--dataset names other data)"
             }

@@ -59,6 +59,11 @@ fn another(key: &str) -> Value {
         None => match key {
             "model" | "generator" => text("cnn"),
             "dataset" => text("mnist"),
+            "data" => text("/photos"),
+            "image_size" => Value::Integer(32),
+            "fit" => text("crop"),
+            "channels" => text("3"),
+            "hold_out" => Value::Float(0.25),
             "data_dir" => text("/data"),
             "offline" => Value::Boolean(true),
             "adapter" => text("software"),
@@ -88,6 +93,7 @@ fn every_setting_is_a_key_and_a_flag() {
             "{key} written and read"
         );
         let flag = match &value {
+            Value::String(path) if key == "data" => path.clone(),
             Value::Boolean(true) => format!("--{}", flag_name(key)),
             Value::String(word) => format!("--{} {}", flag_name(key), word.replace('_', "-")),
             number => format!("--{} {number}", flag_name(key)),
@@ -111,7 +117,7 @@ fn every_setting_is_a_key_and_a_flag() {
     let expected: BTreeSet<String> = settings.chain(["config", "recipe"].map(String::from)).collect();
     assert_eq!(flags, expected, "flags, and the keys of settings");
     let changing: Vec<&str> = RunSettings::keys().filter(|key| RunSettings::changes(key)).collect();
-    assert_eq!(changing, ["data_dir", "offline", "adapter", "backend", "epochs"]);
+    assert_eq!(changing, ["data", "data_dir", "offline", "adapter", "backend", "epochs"]);
 }
 
 /// The table of docs/settings.md.
@@ -130,7 +136,10 @@ fn table() -> String {
         let values = own.or_else(|| Settings::named(key).map(|s| s.values.to_string())).unwrap();
         rows.push(format!(
             "| `{key}` | {} | {} | {} | {} |",
-            flags.iter().map(|f| format!("`--{f}`")).collect::<Vec<_>>().join(", "),
+            match arg.is_positional() {
+                true => format!("`{}`", arg.get_value_names().unwrap()[0]),
+                false => flags.iter().map(|f| format!("`--{f}`")).collect::<Vec<_>>().join(", "),
+            },
             arg.get_help().unwrap(),
             values,
             if RunSettings::changes(key) { "may change" } else { "" }

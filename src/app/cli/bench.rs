@@ -4,19 +4,19 @@ use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
 use super::load::adapter_line;
 use super::output::{self, Kind};
 use crate::app::model_file;
-use crate::app::profile::bench::{self, Product, Timed};
+use crate::app::profile::bench::{self, Timed};
 use crate::app::profile::growth::{self, Axis, Point};
 use crate::app::profile::{Roofs, Spread};
 use crate::app::report::plot;
 use crate::app::report::progress::Progress;
-use crate::app::report::table::{Align, Table};
+use crate::app::report::table::Table;
 use crate::app::run::tiles;
 use crate::app::source::{self, Request};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::native::{self, BlockOn};
-use crate::ops::Tile;
+use crate::ops::{Product, Tile};
 use crate::text;
 use crate::train::settings::{Method, Settings};
 use crate::train::{Scratch, Trainer};
@@ -136,30 +136,33 @@ fn kernel(args: &KernelArgs) -> Result<()> {
             return Err(Error::Usage(text::unknown("variant", &args.variant, names)));
         }
     }
-    product.fits(&gpu)?;
+    bench::fits(&gpu, &product)?;
     let roofs = progress.during("measuring the roofs", || Roofs::cached(&gpu, false))?;
     // Each tile is verified, then timed.
     progress.begin("verifying and timing the tiles", tiles.len() as u64 * u64::from(1 + args.runs));
-    let timed = bench::gemm(&gpu, product, &tiles, args.runs, || progress.piece())?;
+    let timed = bench::gemm(&gpu, &product, &tiles, args.runs, || progress.piece())?;
     drop(progress);
-    let intensity = product.flops() as f64 / product.bytes() as f64;
+    show_gemm(args, &gpu, &product, &roofs, &timed)
+}
+
+fn show_gemm(args: &KernelArgs, gpu: &Gpu, product: &Product, roofs: &Roofs, timed: &[Timed]) -> Result<()> {
+    let ((m, n, k), (flop, bytes)) = (product.size, bench::cost(product));
+    let intensity = flop as f64 / bytes as f64;
     if args.speech.json {
         return output::print_json(&json!({
             "adapter": gpu.summary().name,
             "driver": gpu.summary().driver_text(),
-            "product": product,
-            "flop": product.flops(),
-            "bytes": product.bytes(),
+            "product": { "m": m, "n": n, "k": k, "columns": args.columns },
+            "flop": flop,
+            "bytes": bytes,
             "roofs": roofs,
             "variants": timed,
         }));
     }
-    let right = ["median ms", "p25", "p75", "min", "GFLOP/s", "% roof", "error"].map(|h| (h, Align::Right));
-    let heads: Vec<_> =
-        [("variant", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]).collect();
-    let mut table = Table::new(&heads);
-    for t in &timed {
-        let rate = product.flops() as f64 / t.time.p50;
+    let numbers = ["median ms", "p25", "p75", "min", "GFLOP/s", "% roof", "error"];
+    let mut table = Table::of(&["variant"], &numbers, &[""]);
+    for t in timed {
+        let rate = flop as f64 / t.time.p50;
         let mut cells = vec![t.variant.clone()];
         cells.extend(times(&t.time));
         cells.push(format!("{:.2}", rate / 1e9));
@@ -169,15 +172,11 @@ fn kernel(args: &KernelArgs) -> Result<()> {
         table.row(cells);
     }
     output::print(&format!(
-        "C [{m}, {n}] = A B, inner size {k}, A by {}: {:.3} GFLOP, {:.2} FLOP/B; {} runs each\n{}\n\n{table}",
-        if product.columns { "columns" } else { "rows" },
-        product.flops() as f64 / 1e9,
-        intensity,
+        "C [{m}, {n}] = A B, inner size {k}, A by {}: {:.3} GFLOP, {intensity:.2} FLOP/B; {} runs each\n{}\n\n{table}",
+        if args.columns { "columns" } else { "rows" },
+        flop as f64 / 1e9,
         args.runs,
         gpu.summary().name,
-        m = product.m,
-        n = product.n,
-        k = product.k,
     ))
 }
 
@@ -197,7 +196,7 @@ const MAX: u32 = 1_000_000;
 fn product(shape: &str, columns: bool) -> Result<Product> {
     let sizes: Vec<Option<u32>> = shape.split('x').map(|n| n.parse().ok()).collect();
     match sizes[..] {
-        [Some(m @ 1..=MAX), Some(n @ 1..=MAX), Some(k @ 1..=MAX)] => Ok(Product { m, n, k, columns }),
+        [Some(m @ 1..=MAX), Some(n @ 1..=MAX), Some(k @ 1..=MAX)] => Ok(bench::product((m, n, k), columns)),
         _ => Err(Error::Usage(format!(
             "--shape {shape:?}: write rows x columns x inner size, each 1 to {MAX}, such as 512x1000x784"
         ))),
@@ -252,10 +251,8 @@ fn step(args: &StepArgs) -> Result<()> {
 }
 
 fn steps_table(trainers: &[Trainer], spreads: &[Spread], roofs: &Roofs) -> Table {
-    let right = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
-    let heads: Vec<_> =
-        [("model", Align::Left)].into_iter().chain(right.map(|h| (h, Align::Right))).collect();
-    let mut table = Table::new(&heads);
+    let numbers = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
+    let mut table = Table::of(&["model"], &numbers, &[]);
     for (t, s) in trainers.iter().zip(spreads) {
         let flops = t.program().flops() as f64;
         let mut cells = vec![t.model().name.clone()];
@@ -290,11 +287,9 @@ fn show_growth(args: &GrowthArgs, gpu: &Gpu, models: &[(String, Vec<Point>)]) ->
             "models": models.iter().map(of).collect::<Vec<_>>(),
         }));
     }
-    let right =
+    let numbers =
         ["median ms", "p25", "p75", "us/image", "image, relative", "GFLOP/s", "operation, relative", "MiB"];
-    let left = ["model", "grown", "to"].map(|h| (h, Align::Left));
-    let heads: Vec<_> = left.into_iter().chain(right.map(|h| (h, Align::Right))).collect();
-    let mut table = Table::new(&heads);
+    let mut table = Table::of(&["model", "grown", "to"], &numbers, &[]);
     let mut refused = String::new();
     for (model, points) in models {
         for p in points {
@@ -368,12 +363,13 @@ fn paced(trainer: &Trainer) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Operand;
 
     #[test]
     fn shapes() {
         let p = product("512x1000x784", true).unwrap();
-        assert_eq!((p.m, p.n, p.k, p.columns), (512, 1000, 784, true));
-        assert_eq!((p.flops(), p.bytes()), (802_816_000, 4 * (512 * 784 + 784_000 + 512_000)));
+        assert_eq!((p.size, p.a), ((512, 1000, 784), Operand::Columns));
+        assert_eq!(bench::cost(&p), (802_816_000, 4 * (512 * 784 + 784_000 + 512_000)));
         for bad in ["", "1x2", "0x1x1", "1x2x3x4", "1x2xa", "1x2x1000001", "-1x2x3"] {
             assert_eq!(product(bad, false).unwrap_err().exit_code(), 2, "{bad:?}");
         }

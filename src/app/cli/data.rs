@@ -1,6 +1,6 @@
 //! `ssgan data fetch|info|preview`.
 
-use super::args::{DataArgs, SpeechArgs};
+use super::args::{DataArgs, OwnArgs, SpeechArgs};
 use super::load;
 use super::output::{self, Kind};
 use crate::app::report::grid;
@@ -28,15 +28,19 @@ enum Command {
         #[command(flatten)]
         speech: SpeechArgs,
     },
-    /// Count a data set's images and classes
+    /// Count a data set's images and classes, or those of your own images
     Info {
+        #[command(flatten)]
+        own: OwnArgs,
         #[command(flatten)]
         data: DataArgs,
         #[command(flatten)]
         speech: SpeechArgs,
     },
-    /// Draw the first images of a data set into a PNG file
+    /// Draw the first images of a data set, or of your own as a network sees them, into a PNG file
     Preview {
+        #[command(flatten)]
+        own: OwnArgs,
         #[command(flatten)]
         data: DataArgs,
         #[command(flatten)]
@@ -56,8 +60,11 @@ enum Command {
 pub fn run(args: &Args) -> Result<()> {
     match &args.command {
         Command::Fetch { data, speech } => fetch(data, speech),
-        Command::Info { data, speech } => info(data, speech),
-        Command::Preview { data, speech, out, count, test } => preview(data, speech, out, *count, *test),
+        Command::Info { own, data, speech } => info(&read(own, data, speech)?, speech),
+        Command::Preview { own, data, speech, out, count, test } => {
+            output::check_file(out, Kind::Picture)?;
+            preview(&read(own, data, speech)?, speech, out, *count, *test)
+        }
     }
 }
 
@@ -65,8 +72,12 @@ fn request(args: &DataArgs) -> Result<Request> {
     load::request(args.dataset.as_deref().unwrap_or(DIGITS), args.data_dir.as_deref(), args.offline)
 }
 
-fn read(args: &DataArgs, speech: &SpeechArgs) -> Result<Dataset> {
-    source::load(&request(args)?, &mut speech.progress())
+fn read(own: &OwnArgs, args: &DataArgs, speech: &SpeechArgs) -> Result<Dataset> {
+    let mut progress = speech.progress();
+    match own.images() {
+        Some(own) => source::own::show(&own, &mut progress),
+        None => source::load(&request(args)?, &mut progress),
+    }
 }
 
 fn fetch(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
@@ -89,8 +100,8 @@ fn fetch(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
     })
 }
 
-fn info(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
-    let info = source::info(&read(args, speech)?);
+fn info(set: &Dataset, speech: &SpeechArgs) -> Result<()> {
+    let info = source::info(set);
     if speech.json {
         return output::print_json(&info);
     }
@@ -116,15 +127,7 @@ fn info(args: &DataArgs, speech: &SpeechArgs) -> Result<()> {
     ))
 }
 
-fn preview(
-    args: &DataArgs,
-    speech: &SpeechArgs,
-    out: &std::path::Path,
-    count: u32,
-    test: bool,
-) -> Result<()> {
-    output::check_file(out, Kind::Picture)?;
-    let set = read(args, speech)?;
+fn preview(set: &Dataset, speech: &SpeechArgs, out: &std::path::Path, count: u32, test: bool) -> Result<()> {
     let split = if test { &set.test } else { &set.train };
     let count = split.len().min(count as usize);
     let image = set.shape.image;

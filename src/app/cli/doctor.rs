@@ -94,6 +94,9 @@ fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
     checks.push(Check::new("adapter", true, Ok(format!("{} ({}, {})", a.name, a.kind, a.backend))));
     let advice = a.advice().map_or(String::new(), |advice| format!("\n{advice}"));
     checks.push(Check::new("driver", true, Ok(a.driver_text() + &advice)));
+    if let Some(compiler) = a.shader_compiler() {
+        checks.push(Check::new("compiler", false, Ok(compiler.to_string())));
+    }
     let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };
     let features = format!("{features}; subgroups of {} to {}", a.subgroup_min, a.subgroup_max);
     checks.push(Check::new("features", false, Ok(features)));

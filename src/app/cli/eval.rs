@@ -5,7 +5,8 @@ use super::load::{self, Trained, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
 use crate::app::run::checkpoint::in_file;
-use crate::error::Result;
+use crate::app::source::own;
+use crate::error::{Error, Result};
 use crate::native::{self, BlockOn};
 use crate::train::Evaluation;
 use serde::Serialize;
@@ -22,6 +23,9 @@ pub struct Args {
     /// Write the confusion matrix as a PNG file
     #[arg(long, value_name = "FILE")]
     confusion: Option<PathBuf>,
+    /// Images to test on: a folder with a folder for each class, or one with a labels.csv [default: the data of the run]
+    #[arg(value_name = "IMAGES", conflicts_with_all = ["dataset", "data_dir"])]
+    images: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -36,8 +40,17 @@ pub fn run(args: &Args) -> Result<()> {
         output::check_file(file, Kind::Picture)?;
     }
     let trained = Trained::load(&args.trained)?;
-    let set = load::test_data(&trained, &args.data, &mut progress)?;
+    let set = match &args.images {
+        Some(images) => own::load_test(images, trained.policy()?, &trained.class_names, &mut progress)?,
+        None => load::test_data(&trained, &args.data, &mut progress)?,
+    };
     trained.fits(&set)?;
+    if set.test.is_empty() {
+        return Err(Error::Data(format!(
+            "no label of {} was held out, and it has no test images: name images to test on after the run",
+            set.name
+        )));
+    }
     if trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint) {
         let own = match trained.dataset == set.name {
             true => format!("other files of {}", set.name),

@@ -5,7 +5,10 @@ use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::{self, in_file};
 use crate::app::run::folder;
 use crate::app::run::settings::RunSettings;
-use crate::app::source::{self, DIGITS, Request};
+use crate::app::source::images::load::Choice;
+use crate::app::source::images::policy::Policy;
+use crate::app::source::own::HOLD_OUT;
+use crate::app::source::{self, DIGITS, Own, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -19,7 +22,24 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// As [`source::load`].
 pub fn dataset(settings: &RunSettings, progress: &mut Progress) -> Result<Dataset> {
-    source::load(&request(&settings.dataset, settings.data_dir.as_deref(), settings.offline)?, progress)
+    source::load(&requested(settings)?, progress)
+}
+
+/// What to load by these settings.
+///
+/// # Errors
+/// As [`request`].
+pub fn requested(settings: &RunSettings) -> Result<Request> {
+    let Some(path) = &settings.data else {
+        return request(&settings.dataset, settings.data_dir.as_deref(), settings.offline);
+    };
+    let own = Own {
+        path: path.clone(),
+        choice: settings.image_choice(),
+        hold_out: settings.hold_out.unwrap_or(HOLD_OUT),
+        label_seed: settings.train.label_seed,
+    };
+    Ok(Request { dataset: settings.dataset.clone(), own: Some(own), ..Request::default() })
 }
 
 /// What was chosen to compute on, for people: `on llvmpipe (Vulkan, Mesa 22.3.6)`.
@@ -39,7 +59,7 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
             "--data-dir {dir} would do nothing: the digits are drawn by the program (--dataset names other data)"
         )));
     }
-    Ok(Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline })
+    Ok(Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline, own: None })
 }
 
 /// The data set to test a trained model on: what `args` name, else the run's own, from the folder that it was read from.
@@ -49,6 +69,15 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
 pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) -> Result<Dataset> {
     if let Some(name) = &args.dataset {
         return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, progress);
+    }
+    if let (None, Some(own)) = (&args.data_dir, trained.own_images()?) {
+        let set = source::own::load(&own, progress).map_err(|e| match e {
+            Error::Data(reason) => {
+                Error::Data(format!("the run was trained on {}: {reason}", trained.dataset))
+            }
+            other => other,
+        })?;
+        return trained.unchanged(set, Some(&own.path), "name images to test on after the run");
     }
     let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
     let dir = args.data_dir.as_deref().or(own.as_deref());
@@ -60,14 +89,9 @@ pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) ->
             }
             other => other,
         })?;
-    match trained.checkpoint.meta("data_sha256") {
-        Ok(sha256) if args.data_dir.is_none() && sha256 != set.fingerprint => Err(Error::Data(format!(
-            "{} is not what the run was trained on any more (SHA-256 {} then, {} now): {what_to_do}",
-            dir.map_or(set.name.clone(), |dir| dir.display().to_string()),
-            sha256.chars().take(12).collect::<String>(),
-            set.fingerprint.chars().take(12).collect::<String>(),
-        ))),
-        _ => Ok(set),
+    match args.data_dir {
+        None => trained.unchanged(set, dir, what_to_do),
+        Some(_) => Ok(set),
     }
 }
 
@@ -82,6 +106,8 @@ pub struct Trained {
     pub model: ModelShape,
     /// Name of that data set.
     pub dataset: String,
+    /// Names of its classes.
+    pub class_names: Vec<String>,
 }
 
 impl Trained {
@@ -93,21 +119,73 @@ impl Trained {
         let path = folder::resolve_checkpoint(run_or_file)?;
         let checkpoint = checkpoint::load(&path)?;
         let (model, dataset) = model_of(&checkpoint).map_err(in_file(&path))?;
-        Ok(Trained { path, checkpoint, model, dataset })
+        let class_names = class_names(&checkpoint, &model).map_err(in_file(&path))?;
+        Ok(Trained { path, checkpoint, model, dataset, class_names })
     }
 
-    /// The folder that the run's data came from; `None` if it named none. Of its settings nothing else is looked at: they may
-    /// be another version's.
+    /// The settings of the run by key, as far as they are looked at here: they may be another version's.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where they do not read.
-    fn data_dir(&self) -> Result<Option<PathBuf>> {
-        let Ok(text) = self.checkpoint.meta("config_toml") else { return Ok(None) };
-        let settings: toml::Table = toml::from_str(text).map_err(|e| Error::Checkpoint {
+    fn settings(&self) -> Result<toml::Table> {
+        let Ok(text) = self.checkpoint.meta("config_toml") else { return Ok(toml::Table::new()) };
+        toml::from_str(text).map_err(|e| Error::Checkpoint {
             path: self.path.clone(),
             reason: format!("its settings do not read: {}", e.message()),
-        })?;
-        Ok(settings.get("data_dir").and_then(|dir| dir.as_str()).map(PathBuf::from))
+        })
+    }
+
+    /// The folder that the run's data came from; `None` if it named none.
+    ///
+    /// # Errors
+    /// As [`Trained::settings`].
+    fn data_dir(&self) -> Result<Option<PathBuf>> {
+        Ok(self.settings()?.get("data_dir").and_then(|dir| dir.as_str()).map(PathBuf::from))
+    }
+
+    /// What is done to an image before the network sees it.
+    ///
+    /// # Errors
+    /// As [`Trained::settings`]; [`Error::Usage`] for images that are neither gray nor of three colours.
+    pub fn policy(&self) -> Result<Policy> {
+        let image = self.model.data.image;
+        let fit = self.settings()?.get("fit").and_then(|fit| fit.clone().try_into().ok()).unwrap_or_default();
+        let policy = Policy { height: image.height, width: image.width, channels: image.channels, fit };
+        policy.check().map(|()| policy)
+    }
+
+    /// The user's images that the run was trained on, if they were; with the same held out.
+    ///
+    /// # Errors
+    /// As [`Trained::policy`].
+    fn own_images(&self) -> Result<Option<Own>> {
+        let settings = self.settings()?;
+        let Some(path) = settings.get("data").and_then(|path| path.as_str()) else { return Ok(None) };
+        let hold_out = settings.get("hold_out").and_then(toml::Value::as_float);
+        let label_seed = settings.get("label_seed").and_then(toml::Value::as_integer).unwrap_or(1);
+        Ok(Some(Own {
+            path: path.into(),
+            choice: Choice::prescribed(self.policy()?),
+            hold_out: hold_out.map_or(HOLD_OUT, |share| share as f32),
+            label_seed: label_seed.unsigned_abs(),
+        }))
+    }
+
+    /// The set, if it is still what the run was trained on; it came from `from`, or from nowhere in particular.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is not, ending in `what_to_do`.
+    fn unchanged(&self, set: Dataset, from: Option<&Path>, what_to_do: &str) -> Result<Dataset> {
+        let short = |sha256: &str| sha256.chars().take(12).collect::<String>();
+        match self.checkpoint.meta("data_sha256") {
+            Ok(sha256) if sha256 != set.fingerprint => Err(Error::Data(format!(
+                "{} is not what the run was trained on any more (SHA-256 {} then, {} now): {what_to_do}",
+                from.map_or(set.name.clone(), |dir| dir.display().to_string()),
+                short(sha256),
+                short(&set.fingerprint),
+            ))),
+            _ => Ok(set),
+        }
     }
 
     /// Refuses data of other shape than the model was trained on.
@@ -142,6 +220,19 @@ fn model_of(checkpoint: &Checkpoint) -> Result<(ModelShape, String)> {
     let spec = parse::parse(source, "model_toml").map_err(within)?;
     let model = parse::check(&spec, source, "model_toml", data).map_err(within)?;
     Ok((model, checkpoint.meta("dataset")?.to_string()))
+}
+
+/// The names that the checkpoint has, or the numbers of the classes if it is of a version that knew no names.
+fn class_names(checkpoint: &Checkpoint, model: &ModelShape) -> Result<Vec<String>> {
+    let k = model.data.classes;
+    let Ok(text) = checkpoint.meta("class_names") else { return Ok((0..k).map(|i| i.to_string()).collect()) };
+    match serde_json::from_str::<Vec<String>>(text) {
+        Ok(names) if names.len() == k as usize => Ok(names),
+        _ => Err(Error::Checkpoint {
+            path: PathBuf::new(),
+            reason: format!("metadata \"class_names\" is no list of {k} names: the file is damaged"),
+        }),
+    }
 }
 
 fn number(checkpoint: &Checkpoint, key: &str) -> Result<u32> {

@@ -10,6 +10,7 @@ mod doctor;
 mod eval;
 mod export;
 mod flags;
+mod label;
 mod load;
 mod model;
 pub mod output;
@@ -62,6 +63,8 @@ enum Command {
     #[command(mut_arg("dataset", |a| a.help("Data set to test on [default: the run's]")))]
     #[command(mut_arg("data_dir", |a| a.help("Folder of IDX files, plain or gzipped [default: the run's]")))]
     Eval(eval::Args),
+    /// Label images with a trained model: labels.csv, class folders, what to label next, a page to look through
+    Label(label::Args),
     /// Draw images with a trained generator
     Sample(sample::Args),
     /// Write a trained classifier for other programs, as an ONNX model
@@ -91,6 +94,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Train(a) => train::run(&a),
         Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run(&a),
+        Command::Label(a) => label::run(&a),
         Command::Sample(a) => sample::run(&a),
         Command::Export(a) => export::run(&a),
         Command::Model(a) => model::run(&a),

@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::app::model_file;
-use crate::app::report::table::{Align, Table};
+use crate::app::report::table::Table;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims};
@@ -10,11 +10,9 @@ use crate::model::summary::{ModelSummary, NetSummary};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// dnn, dnn-unit, cnn, cnn-batch-norm, cnn-minibatch, cnn-noise, or the path of a model file
-    #[arg(value_name = "NAME|PATH")]
+    #[arg(value_name = "NAME|PATH", help = model_file::models_help())]
     model: String,
-    /// Generator in place of the model's own: conv (28x28 images), or that of another model
-    #[arg(long, value_name = "NAME|PATH")]
+    #[arg(long, value_name = "NAME|PATH", help = model_file::generators_help())]
     generator: Option<String>,
     /// Shape of one image: channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]
@@ -53,12 +51,7 @@ fn text(s: &ModelSummary) -> String {
 }
 
 fn net(net: &NetSummary, name: &str) -> Table {
-    let mut table = Table::new(&[
-        (name, Align::Left),
-        ("output", Align::Right),
-        ("parameters", Align::Right),
-        ("FLOPs/image", Align::Right),
-    ]);
+    let mut table = Table::of(&[name], &["output", "parameters", "FLOPs/image"], &[]);
     table.row(["input".into(), net.input.clone()]);
     for l in &net.layers {
         let name = if l.feature { format!("{} (features)", l.layer) } else { l.layer.to_string() };

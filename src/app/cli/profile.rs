@@ -6,7 +6,7 @@ use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::profile::roofline;
 use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Samples, Spread};
-use crate::app::report::table::{Align, Table, wrapped};
+use crate::app::report::table::{Table, wrapped};
 use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
 use crate::app::text::count;
@@ -216,15 +216,11 @@ fn fit(t: &mut Table, width: usize) -> bool {
 }
 
 fn table(p: &Profile, all: bool) -> Table {
-    let right = [
+    let numbers = [
         "calls", "ms/step", "% step", "mean us", "p50", "p95", "min", "max", "groups", "MFLOP", "MB",
         "GFLOP/s", "GB/s", "FLOP/B", "% roof",
     ];
-    let heads: Vec<(&str, Align)> = std::iter::once(("kernel / layer", Align::Left))
-        .chain(right.map(|h| (h, Align::Right)))
-        .chain([("variant", Align::Left)])
-        .collect();
-    let mut t = Table::new(&heads);
+    let mut t = Table::of(&["kernel / layer"], &numbers, &["variant"]);
     for kernel in &p.kernels {
         t.row(cells(p, kernel, &kernel.kernel));
         let worth = |l: &&Row| all || p.share(l).is_none_or(|s| s >= WORTH_SHOWING);
@@ -336,16 +332,8 @@ fn step_lines(p: &Profile) -> String {
 const WORTH_TELLING: f64 = 0.005;
 
 fn changes(c: &Comparison, width: Option<usize>) -> String {
-    let mut t = Table::new(&[
-        ("kernel", Align::Left),
-        ("layer", Align::Left),
-        ("before ms", Align::Right),
-        ("p25 to p75", Align::Right),
-        ("now ms", Align::Right),
-        ("p25 to p75", Align::Right),
-        ("ratio", Align::Right),
-        ("", Align::Left),
-    ]);
+    let numbers = ["before ms", "p25 to p75", "now ms", "p25 to p75", "ratio"];
+    let mut t = Table::of(&["kernel", "layer"], &numbers, &[""]);
     let middle = |s: Spread| format!("{} to {}", ms(s.p25), ms(s.p75));
     let step = c.whole.after.map_or(0.0, |s| s.p50);
     let (same, moved): (Vec<_>, Vec<_>) = c.rows.iter().partition(|r| r.change == Change::Same);

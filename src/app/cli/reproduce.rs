@@ -3,11 +3,11 @@
 use super::args::{AdapterArgs, DataArgs, SettingsArgs, SpeechArgs, TuneArgs, seconds};
 use super::{load, output};
 use crate::app::experiment::folder::{ReportDir, finished, results};
-use crate::app::experiment::plan::{GROUPS, Planned, Scope, plan, shard};
+use crate::app::experiment::plan::{ARMS, Planned, Scope, plan, shard};
 use crate::app::experiment::results::{ANOTHER_RUN, Record, Results, RunResult, Stat};
 use crate::app::report::png::Picture;
 use crate::app::report::progress::{Progress, duration};
-use crate::app::report::table::{Align, Table};
+use crate::app::report::table::Table;
 use crate::app::run::config::{self, Resolved};
 use crate::app::run::folder::RunDir;
 use crate::app::run::interrupt;
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "I/N", value_parser = part)]
     shard: Option<(usize, usize)>,
     /// Train only these models, such as ssl-cnn
-    #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(GROUPS.map(|g| g.key)))]
+    #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(ARMS.map(|arm| arm.key)))]
     only: Vec<String>,
     /// Train nothing: make the report of --out from runs in these folders
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend", "precision", "tune"])]
@@ -65,7 +65,8 @@ pub struct Args {
     speech: SpeechArgs,
 }
 
-fn part(text: &str) -> std::result::Result<(usize, usize), String> {
+/// `I/N`, I from 1 to N.
+pub(super) fn part(text: &str) -> std::result::Result<(usize, usize), String> {
     let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
     match numbers {
         Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
@@ -82,31 +83,14 @@ struct Flags {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
-    let named = args.data.dataset.clone();
-    let scope = Scope {
-        dataset: named.unwrap_or_else(|| if args.quick { "digits" } else { "mnist" }.into()),
-        label_seeds: args.label_seeds.unwrap_or(if args.quick { 2 } else { 5 }),
-        quick: args.quick,
-        paper: args.paper,
-        ablate: args.ablate,
-    };
+    let scope = args.scope();
     let all = plan(&scope);
     if !args.merge.is_empty() {
         return merge(args, &all, &progress);
     }
     let out = ReportDir::new(&args.out);
     let stop = interrupt::install()?;
-    let wanted = |p: &Planned| args.only.is_empty() || args.only.iter().any(|key| key == p.group.key);
-    let mine: Vec<Planned> = all.iter().filter(|p| wanted(p)).cloned().collect();
-    if mine.is_empty() {
-        let only = args.only.join(", ");
-        return Err(Error::Usage(format!("{only}: not in this plan; add --ablate or --paper")));
-    }
-    // More shards than runs leave some with nothing to do, which is no mistake of a job array.
-    let mine = match args.shard {
-        Some(which) => shard(mine, which),
-        None => mine,
-    };
+    let mine = args.part_of(&all)?;
     // What cannot be resolved, and runs of another plan in the folder, are known before hours are spent.
     let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
     args.check_runs(&all, &[&out])?;
@@ -126,34 +110,17 @@ pub fn run(args: &Args) -> Result<()> {
         if finished(planned, &[&out])?.is_some() {
             continue;
         }
-        let folder = out.run(planned);
-        let results = results(&all, &[&out], args.quick, &info)?;
-        let left: Vec<&Planned> = mine[i..].iter().filter(|p| results.missing.contains(&p.id)).collect();
-        let left = time_left(&results, &left);
-        progress.set_context(&format!("run {} of {}: {}", i + 1, mine.len(), planned.id));
-        progress.note(&format!("run {} of {}: {}{left}", i + 1, mine.len(), planned.id));
-        let mut run = match begun(&folder)? {
-            true => Run::reopen(&folder, &args.of_begun().given()?)?,
-            false => {
-                abandon(&folder)?;
-                Run::create(resolved, Some(&folder))?
-            }
-        };
+        let left = time_left(&results(&all, &[&out], args.quick, &info)?, &mine[i..]);
+        let which = format!("run {} of {}: {}", i + 1, mine.len(), planned.id);
+        progress.set_context(&which);
+        progress.note(&format!("{which}{left}"));
+        let mut run = args.begin_or_reopen(&out.run(planned), resolved)?;
         let options = Options { keep: Some(KEEP), ..Options::default() };
         match run.train((&mut gpu, &set), options, &mut progress, stop) {
             Ok(_) => drop(out.publish(&all, args.quick, &info)?),
             Err(Error::Interrupted(what)) => {
                 out.publish(&all, args.quick, &info)?;
-                let what = format!("{}: {what}; the same command goes on", planned.id);
-                if !interrupt::time_is_up() {
-                    return Err(Error::Interrupted(what));
-                }
-                return match args.speech.json {
-                    true => output::print_json(&serde_json::json!({
-                        "report": output::path(&args.out), "stopped": what,
-                    })),
-                    false => output::print(&format!("time is up; {what}\n")),
-                };
+                return stopped(args, format!("{}: {what}; the same command goes on", planned.id));
             }
             // Others may fare better.
             Err(Error::Diverged(what)) => {
@@ -164,14 +131,24 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     drop(progress);
-    let results = out.publish(&all, args.quick, &info)?;
-    report(args, &results)?;
-    match diverged.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Diverged(format!(
-            "{}: training has diverged; the others are done",
-            diverged.join(", ")
-        ))),
+    report(args, &out.publish(&all, args.quick, &info)?)?;
+    if diverged.is_empty() {
+        return Ok(());
+    }
+    let diverged = diverged.join(", ");
+    Err(Error::Diverged(format!("{diverged}: training has diverged; the others are done")))
+}
+
+/// The end of a command whose time is up; an error where somebody has interrupted it.
+fn stopped(args: &Args, what: String) -> Result<()> {
+    if !interrupt::time_is_up() {
+        return Err(Error::Interrupted(what));
+    }
+    match args.speech.json {
+        true => output::print_json(&serde_json::json!({
+            "report": output::path(&args.out), "stopped": what,
+        })),
+        false => output::print(&format!("time is up; {what}\n")),
     }
 }
 
@@ -182,6 +159,40 @@ fn abandon(folder: &Path) -> Result<()> {
 }
 
 impl Args {
+    fn scope(&self) -> Scope {
+        let named = self.data.dataset.clone();
+        Scope {
+            dataset: named.unwrap_or_else(|| if self.quick { "digits" } else { "mnist" }.into()),
+            label_seeds: self.label_seeds.unwrap_or(if self.quick { 2 } else { 5 }),
+            quick: self.quick,
+            paper: self.paper,
+            ablate: self.ablate,
+        }
+    }
+
+    /// The runs of the plan that this command trains.
+    fn part_of(&self, plan: &[Planned]) -> Result<Vec<Planned>> {
+        let wanted = |p: &&Planned| self.only.is_empty() || self.only.iter().any(|key| key == p.arm.key);
+        let mine: Vec<Planned> = plan.iter().filter(wanted).cloned().collect();
+        if mine.is_empty() {
+            let only = self.only.join(", ");
+            return Err(Error::Usage(format!("{only}: not in this plan; add --ablate or --paper")));
+        }
+        // More shards than runs leave some with nothing to do, which is no mistake of a job array.
+        Ok(match self.shard {
+            Some(which) => shard(mine, which),
+            None => mine,
+        })
+    }
+
+    fn begin_or_reopen(&self, folder: &Path, resolved: Resolved) -> Result<Run> {
+        if begun(folder)? {
+            return Run::reopen(folder, &self.of_begun().given()?);
+        }
+        abandon(folder)?;
+        Run::create(resolved, Some(folder))
+    }
+
     /// Where the data are and what computes: said here, not in the plan.
     fn settings_args(&self) -> SettingsArgs {
         let data = DataArgs { dataset: None, ..self.data.clone() };
@@ -271,12 +282,12 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
     report(args, &results)
 }
 
-/// `; about 12m left`, from the finished runs of each group.
-fn time_left(results: &Results, left: &[&Planned]) -> String {
+/// `; about 12m left` for those of `runs` that are missing, from the finished runs of each arm.
+fn time_left(results: &Results, runs: &[Planned]) -> String {
     let mut seconds = 0.0;
     let mut unknown = false;
-    for planned in left {
-        match Stat::over(&results.of(&planned.group), |r| r.record.summary.seconds) {
+    for planned in runs.iter().filter(|p| results.missing.contains(&p.id)) {
+        match Stat::over(&results.of(&planned.arm), |r| r.record.summary.seconds) {
             Some(s) => seconds += s.mean,
             None => unknown = true,
         }
@@ -292,30 +303,24 @@ fn report(args: &Args, results: &Results) -> Result<()> {
     let page = ReportDir::new(&args.out).page();
     if args.speech.json {
         let page = output::path(&page);
-        let accuracies: BTreeMap<&str, Vec<f32>> = GROUPS
+        let accuracies: BTreeMap<&str, Vec<f32>> = ARMS
             .iter()
-            .map(|g| (g.key, results.of(g).iter().map(|r| r.record.summary.test_accuracy).collect()))
+            .map(|arm| (arm.key, results.of(arm).iter().map(|r| r.record.summary.test_accuracy).collect()))
             .collect();
         return output::print_json(&serde_json::json!({
             "page": page, "planned": results.planned, "finished": results.runs.len(), "test_accuracy": accuracies,
         }));
     }
-    let mut table = Table::new(&[
-        ("model", Align::Left),
-        ("report", Align::Right),
-        ("ours", Align::Right),
-        ("averaged", Align::Right),
-        ("runs", Align::Right),
-    ]);
-    for group in &GROUPS {
-        let runs = results.of(group);
+    let mut table = Table::of(&["model"], &["report", "ours", "averaged", "runs"], &[]);
+    for arm in &ARMS {
+        let runs = results.of(arm);
         if runs.is_empty() {
             continue;
         }
         let stat = |of: fn(&RunResult) -> f64| Stat::over(&runs, of).map_or(String::new(), |s| s.to_string());
         table.row([
-            group.key.to_string(),
-            results.reference(group).map_or(String::new(), |r| format!("{r:.4}")),
+            arm.key.to_string(),
+            results.reference(arm).map_or(String::new(), |r| format!("{r:.4}")),
             stat(RunResult::accuracy),
             stat(RunResult::averaged),
             runs.len().to_string(),

@@ -4,20 +4,23 @@ use super::args::{SettingsArgs, SpeechArgs, seconds};
 use super::load::{self, Trained};
 use super::output;
 use crate::app::report::confusion;
+use crate::app::report::interval::{FEWEST, wilson};
+use crate::app::report::progress::Progress;
 use crate::app::run::adapter::asked;
 use crate::app::run::config::Resolved;
 use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
-use crate::app::run::settings::RunSettings;
+use crate::app::run::settings::{OwnImages, RunSettings};
 use crate::app::run::{Options, Run, go_on};
 use crate::app::text::count;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::model::shape::{LayerShape, ModelShape};
 use crate::native;
 use crate::train::event::Summary;
-use crate::train::settings::Method;
+use crate::train::settings::{LabelCount, Method};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -62,8 +65,11 @@ fn keep(text: &str) -> std::result::Result<usize, String> {
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     let stop = interrupt::install()?;
-    let (mut run, mut gpu) = begin(args)?;
-    let set = load::dataset(&run.resolved.settings, &mut progress)?;
+    let (mut run, mut gpu, own) = begin(args, &mut progress)?;
+    let set = match own {
+        Some(set) => set,
+        None => load::dataset(&run.resolved.settings, &mut progress)?,
+    };
     go_on(stop)?;
     let Args { max_steps, max_seconds, keep, tensorboard, .. } = *args;
     let options = Options { max_steps, max_seconds, keep, tensorboard };
@@ -82,20 +88,37 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The run and its device. What can be refused without the data is, and of a new run before it has a folder.
-fn begin(args: &Args) -> Result<(Run, Gpu)> {
+/// The run and its device, and the data where the run's settings depend on them. What can be refused without the data is, and
+/// of a new run before it has a folder.
+fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Dataset>)> {
     let open = |resolved: &Resolved| native::open(&asked(resolved.settings.adapter_choice()));
     if let Some(from) = &args.resume {
         let run = Run::reopen(from, &args.settings.given_anew()?)?;
         let gpu = open(&run.resolved)?;
-        return Ok((run, gpu));
+        return Ok((run, gpu, None));
     }
-    let resolved = args.settings.resolve()?;
+    let mut resolved = args.settings.resolve()?;
     resolved.check_before_data()?;
-    let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
     let gpu = open(&resolved)?;
+    let own = match resolved.settings.data.is_some() {
+        true => Some(load::dataset(&resolved.settings, progress)?),
+        false => None,
+    };
+    if let Some(set) = &own {
+        let known = OwnImages { count: set.train.len() as u32, channels: set.shape.image.channels };
+        resolved = args.settings.resolve_for(Some(known))?;
+        let RunSettings { model, train, .. } = &resolved.settings;
+        progress.note(&format!(
+            "{} images {}, model {model}, {} of {} images a minibatch",
+            set.train.len(),
+            set.shape.image,
+            count(train.epochs, "epoch"),
+            train.batch_size
+        ));
+    }
+    let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
-    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu))
+    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own))
 }
 
 /// The checkpoint to begin from, whose model must have the parameters that the run's has.
@@ -152,7 +175,7 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
     };
     output::print(&format!(
         "{} {} on {}: {}, {}, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
-         test accuracy {:.4}, with averaged parameters {:.4}{}\n\n{}\n{}\npictures:\n{}{}",
+         {}{}\n\n{}\n{}\npictures:\n{}{}",
         s.method,
         s.model,
         s.dataset,
@@ -161,14 +184,29 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
         s.seconds,
         s.ms_per_step,
         s.images_per_second,
-        s.test_accuracy,
-        s.test_accuracy_ema,
+        estimate(s),
         memory(s),
         confusion::per_class(&s.confusion, &s.class_names),
         folder.display(),
         pictures.concat(),
         next(folder, &run.resolved.settings, s)
     ))
+}
+
+/// The test accuracy, and how far it is to be trusted.
+fn estimate(s: &Summary) -> String {
+    let images: u64 = s.confusion.iter().flatten().map(|&n| u64::from(n)).sum();
+    if images == 0 {
+        return "the accuracy is not known: no label was held out, and there are no test images".into();
+    }
+    let right: u64 = s.confusion.iter().enumerate().map(|(i, row)| u64::from(row[i])).sum();
+    let (low, high) = wilson(right, images);
+    let which = if s.held_out { "images whose labels were held out" } else { "test images" };
+    let guess = if images < FEWEST { ": so few images make a guess and no measurement" } else { "" };
+    format!(
+        "test accuracy {:.4}, with averaged parameters {:.4}\n95 % interval {low:.4} to {high:.4}, of {images} {which}{guess}",
+        s.test_accuracy, s.test_accuracy_ema
+    )
 }
 
 /// What to type next.
@@ -178,22 +216,33 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
     if s.method == Method::Ssl.name() {
         text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
     }
-    text += &format!("next:\n  ssgan eval {folder}\n");
+    text += &match &settings.data {
+        Some(images) => format!("next:\n  ssgan label {folder} {} --out labelled\n", images.display()),
+        None => format!("next:\n  ssgan eval {folder}\n"),
+    };
     if s.epochs < settings.train.epochs {
         text += &format!("  ssgan train --resume {folder}\n");
     }
     if s.method == Method::Ssl.name() {
         text += &format!("  ssgan sample {folder} --out grid.png\n");
         let own = [
-            ("--labels", settings.train.labels.to_string(), "100"),
+            (
+                "--labels",
+                settings.train.labels.to_string(),
+                if settings.data.is_some() { LabelCount::ALL } else { "100" },
+            ),
             ("--label-seed", settings.train.label_seed.to_string(), "1"),
             ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |d| d.display().to_string()), ""),
         ];
+        let data = match &settings.data {
+            Some(path) => path.display().to_string(),
+            None => format!("--dataset {}", settings.dataset),
+        };
         let own = own.iter().filter(|(_, value, default)| value != default);
         let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
         text += &format!(
-            "  ssgan train --method supervised --model {} --dataset {}{own}    the same labels without the GAN\n",
-            settings.model, settings.dataset
+            "  ssgan train {data} --method supervised --model {}{own}    the same labels without the GAN\n",
+            settings.model
         );
     }
     text

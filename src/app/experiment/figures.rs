@@ -1,6 +1,6 @@
 //! The figures of the report, drawn from our runs.
 
-use super::plan::{GROUPS, Group, Part, Section};
+use super::plan::{ARMS, Arm, Part, Section};
 use super::results::{Epoch, Results, RunResult};
 use super::tables::{BASE_LABEL, Effect, effects};
 use crate::app::report::plot::{Dot, Line, Panel};
@@ -8,7 +8,7 @@ use crate::model::shape::{LayerShape, NetShape};
 
 type Value = fn(&Epoch) -> f32;
 
-/// Curves of a group's runs.
+/// Curves of an arm's runs.
 #[derive(Debug)]
 pub struct Chart {
     /// The network; and of how many label seeds the curves are, where not of all.
@@ -62,8 +62,8 @@ fn panels(
     lines: &[(&str, Value)],
     (y_label, include): (&str, f64),
 ) -> Vec<Chart> {
-    let of = |group: &Group| {
-        let all = results.of(group);
+    let of = |arm: &Arm| {
+        let all = results.of(arm);
         // Of some runs only the end is known.
         let runs: Vec<&RunResult> = all.iter().copied().filter(|r| !r.record.history.is_empty()).collect();
         let lines = lines.iter().map(|(name, value)| mean_line(name, &runs, *value)).collect();
@@ -75,12 +75,12 @@ fn panels(
             include: vec![include],
         };
         let name = match runs.len() {
-            n if n == all.len() => group.network.to_string(),
-            n => format!("{}, {n} of {} label seeds", group.network, all.len()),
+            n if n == all.len() => arm.network.to_string(),
+            n => format!("{}, {n} of {} label seeds", arm.network, all.len()),
         };
         Chart { name, panel, runs: runs.len() }
     };
-    let charts = GROUPS.iter().filter(|g| g.section == section).map(of);
+    let charts = ARMS.iter().filter(|arm| arm.section == section).map(of);
     charts.filter(|c| c.runs > 0).collect()
 }
 

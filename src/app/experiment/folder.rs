@@ -6,7 +6,7 @@
 //! index.html       the page                          report.md, results.json
 //! ```
 
-use super::plan::{GROUPS, Planned, Section};
+use super::plan::{ARMS, Planned, Section};
 use super::results::{Results, RunResult, Samples};
 use super::{markdown, page};
 use crate::app::atomic;
@@ -178,14 +178,14 @@ impl ReportDir {
         let keep = |r: &RunResult| write_json(&self.record(&r.id), &r.record);
         results.runs.iter().try_for_each(keep)?;
         // The page shows generated images of the first run of these that has any.
-        for group in GROUPS.iter().filter(|g| g.section == Section::SemiSupervised) {
-            let shown = results.pictured(group)?;
+        for arm in ARMS.iter().filter(|arm| arm.section == Section::SemiSupervised) {
+            let shown = results.pictured(arm)?;
             if let Some((run, strip)) = shown.and_then(|(run, rows)| Some((run, Samples::strip(&rows)?))) {
                 strip.save(&self.strip(&run.id))?;
                 continue;
             }
             // Beside these runs it would be another's.
-            for run in results.of(group) {
+            for run in results.of(arm) {
                 atomic::remove(&self.strip(&run.id))?;
             }
         }

@@ -1,7 +1,7 @@
 //! `index.html`: tables and figures in one file that needs nothing else.
 
 use super::figures::{self, Block, Chart};
-use super::plan::{GROUPS, Section};
+use super::plan::{ARMS, Section};
 use super::results::{Results, RunResult};
 use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::app::report::plot::{Dot, draw_dots_svg, draw_svg};
@@ -47,9 +47,9 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     for (caption, panels) in charts {
         body += &charts_figure(caption, &panels);
     }
-    for group in GROUPS.iter().filter(|g| g.section == Section::SemiSupervised) {
-        if let Some((run, epochs)) = results.pictured(group)? {
-            body += &samples(group.network, run, &epochs)?;
+    for arm in ARMS.iter().filter(|arm| arm.section == Section::SemiSupervised) {
+        if let Some((run, epochs)) = results.pictured(arm)? {
+            body += &samples(arm.network, run, &epochs)?;
         }
     }
     let charts = figures::ablations(results);
@@ -140,8 +140,8 @@ fn charts_figure(caption: &str, all: &[Chart]) -> String {
 /// The networks that were trained, a figure for each.
 fn networks(results: &Results, data: DataShape) -> Result<String> {
     let model = |section: Section, network: &str| -> Result<Option<ModelShape>> {
-        let group = GROUPS.iter().find(|g| g.section == section && g.network == network);
-        let runs = group.map(|g| results.of(g)).unwrap_or_default();
+        let arm = ARMS.iter().find(|arm| arm.section == section && arm.network == network);
+        let runs = arm.map(|arm| results.of(arm)).unwrap_or_default();
         let Some(run) = runs.first() else { return Ok(None) };
         let text = &run.record.model_toml;
         parse::check(&parse::parse(text, "model.toml")?, text, "model.toml", data).map(Some)

@@ -1,7 +1,7 @@
 //! Which runs the experiment is made of. A run is the flags of `ssgan train` that make it, so that each can be
 //! repeated alone.
 
-/// What a group of runs belongs to.
+/// What an arm belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// Supervised alone, on the labelled images.
@@ -28,12 +28,12 @@ pub enum Part {
     Labels,
 }
 
-/// The group that ablations change.
+/// The arm that ablations change.
 pub const BASE: &str = "ssl-cnn";
 
-/// Runs that differ in their seeds alone.
+/// An arm of the experiment: runs that differ in their seeds alone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub struct Arm {
     /// Names its runs' folders, such as `ssl-cnn`.
     pub key: &'static str,
     /// What its runs show.
@@ -60,61 +60,24 @@ const CNN: &[&str] = &["--ema-rate", "0.01"];
 const DNN: &[&str] = &["--ema-rate", "0.01", "--beta2", "0.99"];
 
 /// The report's four models, in the order of its tables, and recipes.
-pub const GROUPS: [Group; 17] = [
-    Group {
-        key: "supervised-cnn",
-        section: Section::Baselines,
-        label: "cnn",
-        network: "cnn",
-        reference: Some(0.8339),
-        flags: SUPERVISED,
-        quick: QUICK_SUPERVISED,
-    },
-    Group {
-        key: "supervised-dnn",
-        section: Section::Baselines,
-        label: "dnn",
-        network: "dnn",
-        reference: Some(0.6946),
-        flags: SUPERVISED,
-        quick: QUICK_SUPERVISED,
-    },
-    Group {
-        key: BASE,
-        section: Section::SemiSupervised,
-        label: "cnn",
-        network: "cnn",
-        reference: Some(0.9509),
-        flags: CNN,
-        quick: QUICK_SSL,
-    },
-    Group {
-        key: "ssl-dnn",
-        section: Section::SemiSupervised,
-        label: "dnn",
-        network: "dnn",
-        reference: Some(0.7794),
-        flags: DNN,
-        quick: QUICK_SSL,
-    },
-    Group {
-        key: "recipe-best",
-        section: Section::Recipes,
-        label: "best, cnn",
-        network: "cnn",
-        reference: None,
-        flags: &["--recipe", "best"],
-        quick: QUICK_SSL,
-    },
-    Group {
-        key: PAPER,
-        section: Section::Recipes,
-        label: "paper, dnn-unit",
-        network: "dnn-unit",
+pub const ARMS: [Arm; 17] = [
+    arm(Section::Baselines, "supervised-cnn", "cnn", "cnn", Some(0.8339), SUPERVISED),
+    arm(Section::Baselines, "supervised-dnn", "dnn", "dnn", Some(0.6946), SUPERVISED),
+    arm(Section::SemiSupervised, BASE, "cnn", "cnn", Some(0.9509), CNN),
+    arm(Section::SemiSupervised, "ssl-dnn", "dnn", "dnn", Some(0.7794), DNN),
+    arm(Section::Recipes, "recipe-best", "best, cnn", "cnn", None, &["--recipe", "best"]),
+    Arm {
         // 93 of 10,000 wrong.
         reference: Some(0.9907),
-        flags: &["--recipe", "paper", "--evaluate-every", "5"],
         quick: &["--epochs", "5", "--unlabelled", "1000"],
+        ..arm(
+            Section::Recipes,
+            PAPER,
+            "paper, dnn-unit",
+            "dnn-unit",
+            None,
+            &["--recipe", "paper", "--evaluate-every", "5"],
+        )
     },
     ablation(Part::Discriminator, "minibatch", "minibatch discrimination", "cnn-minibatch", &[]),
     ablation(
@@ -153,17 +116,29 @@ pub const GROUPS: [Group; 17] = [
     ablation(Part::Labels, "labels-1000", "1000 labels", "cnn", &["--labels", "1000"]),
 ];
 
+const fn arm(
+    section: Section,
+    key: &'static str,
+    label: &'static str,
+    network: &'static str,
+    reference: Option<f64>,
+    flags: &'static [&'static str],
+) -> Arm {
+    let quick = if matches!(section, Section::Baselines) { QUICK_SUPERVISED } else { QUICK_SSL };
+    Arm { key, section, label, network, reference, flags, quick }
+}
+
 const fn ablation(
     part: Part,
     key: &'static str,
     label: &'static str,
     network: &'static str,
     flags: &'static [&'static str],
-) -> Group {
-    Group { key, section: Section::Ablations(part), label, network, reference: None, flags, quick: QUICK_SSL }
+) -> Arm {
+    arm(Section::Ablations(part), key, label, network, None, flags)
 }
 
-/// Key of the group that takes longer than all others.
+/// Key of the arm that takes longer than all others.
 const PAPER: &str = "recipe-paper";
 
 /// One training run.
@@ -172,7 +147,7 @@ pub struct Planned {
     /// Names the run's folder: `ssl-cnn-seed3`.
     pub id: String,
     /// Whose run it is.
-    pub group: Group,
+    pub arm: Arm,
     /// Seed of the choice of labelled images, and of everything else in the run.
     pub seed: u64,
     /// Flags of `ssgan train`.
@@ -195,47 +170,47 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn has(&self, group: &Group) -> bool {
-        match group.section {
+    fn has(&self, arm: &Arm) -> bool {
+        match arm.section {
             Section::Ablations(_) => self.ablate,
-            _ => self.paper || group.key != PAPER,
+            _ => self.paper || arm.key != PAPER,
         }
     }
 }
 
-/// The plan: every group with every label seed, the first seed of all groups first, so that a table with one column
+/// The plan: every arm with every label seed, the first seed of all arms first, so that a table with one column
 /// is there early.
 pub fn plan(scope: &Scope) -> Vec<Planned> {
-    let run = |group: &Group, seed: u64| {
+    let run = |arm: &Arm, seed: u64| {
         let seeds = seed.to_string();
-        let mut flags = vec!["--dataset", &scope.dataset, "--model", group.network];
+        let mut flags = vec!["--dataset", &scope.dataset, "--model", arm.network];
         flags.extend(["--label-seed", &seeds, "--seed", &seeds]);
-        if matches!(group.section, Section::Ablations(_)) {
+        if matches!(arm.section, Section::Ablations(_)) {
             flags.extend(CNN);
         }
-        flags.extend(group.flags);
+        flags.extend(arm.flags);
         if scope.quick {
-            flags.extend(group.quick);
+            flags.extend(arm.quick);
         }
         Planned {
-            id: format!("{}-seed{seed}", group.key),
-            group: group.clone(),
+            id: format!("{}-seed{seed}", arm.key),
+            arm: arm.clone(),
             seed,
             flags: flags.into_iter().map(str::to_string).collect(),
         }
     };
-    let groups = || GROUPS.iter().filter(|g| scope.has(g));
-    (1..=scope.label_seeds).flat_map(|seed| groups().map(move |g| run(g, seed))).collect()
+    let arms = || ARMS.iter().filter(|arm| scope.has(arm));
+    (1..=scope.label_seeds).flat_map(|seed| arms().map(move |arm| run(arm, seed))).collect()
 }
 
 /// The runs of shard `i` of `n`, counted from 1. The shards take turns, and another one begins with each seed, so that
 /// none has the slow models alone.
 pub fn shard(plan: Vec<Planned>, (i, n): (usize, usize)) -> Vec<Planned> {
-    let mut groups: Vec<&'static str> = vec![];
+    let mut arms: Vec<&'static str> = vec![];
     let mut of = |p: &Planned| {
-        let at = groups.iter().position(|g| *g == p.group.key).unwrap_or_else(|| {
-            groups.push(p.group.key);
-            groups.len() - 1
+        let at = arms.iter().position(|arm| *arm == p.arm.key).unwrap_or_else(|| {
+            arms.push(p.arm.key);
+            arms.len() - 1
         });
         (at + p.seed as usize) % n.max(1)
     };
@@ -272,7 +247,7 @@ mod tests {
         // As many shards as models: each has some of every kind.
         let five = Scope { paper: false, ablate: false, ..scope(false) };
         for i in 1..=5 {
-            let keys: BTreeSet<&str> = shard(plan(&five), (i, 5)).iter().map(|p| p.group.key).collect();
+            let keys: BTreeSet<&str> = shard(plan(&five), (i, 5)).iter().map(|p| p.arm.key).collect();
             assert_eq!(keys.len(), 5, "{i}");
         }
         assert!((1..=100).map(|i| shard(plan(&scope(true)), (i, 100)).len()).any(|n| n == 0));

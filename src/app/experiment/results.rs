@@ -1,6 +1,6 @@
 //! What finished runs gave: read from their folders, summed up over label seeds.
 
-use super::plan::{Group, Planned};
+use super::plan::{Arm, Planned};
 use crate::app::report::grid::first_row;
 use crate::app::report::png::Picture;
 use crate::app::run::folder;
@@ -21,8 +21,9 @@ use std::path::{Path, PathBuf};
 pub struct RunResult {
     /// Its name in the plan.
     pub id: String,
-    /// Key of its group.
-    pub group: &'static str,
+    /// Key of its arm.
+    #[serde(rename = "group")]
+    pub arm: &'static str,
     /// Its result.
     #[serde(flatten)]
     pub record: Record,
@@ -202,7 +203,7 @@ fn command(planned: &Planned, settings: &RunSettings) -> String {
 
 impl RunResult {
     fn new(planned: &Planned, record: Record, samples: Samples) -> RunResult {
-        RunResult { id: planned.id.clone(), group: planned.group.key, record, samples: vec![samples] }
+        RunResult { id: planned.id.clone(), arm: planned.arm.key, record, samples: vec![samples] }
     }
 
     /// Takes what `other` has more of the same run; nothing if it is another.
@@ -292,25 +293,25 @@ pub struct Results {
 }
 
 impl Results {
-    /// What the report, or the paper, has for a group; only beside the data that it had.
-    pub fn reference(&self, group: &Group) -> Option<f64> {
-        group.reference.filter(|_| self.data.name == "mnist" && !self.quick)
+    /// What the report, or the paper, has for an arm; only beside the data that it had.
+    pub fn reference(&self, arm: &Arm) -> Option<f64> {
+        arm.reference.filter(|_| self.data.name == "mnist" && !self.quick)
     }
 
-    /// The finished runs of a group, by seed.
-    pub fn of(&self, group: &Group) -> Vec<&RunResult> {
-        let mut runs: Vec<&RunResult> = self.runs.iter().filter(|r| r.group == group.key).collect();
+    /// The finished runs of an arm, by seed.
+    pub fn of(&self, arm: &Arm) -> Vec<&RunResult> {
+        let mut runs: Vec<&RunResult> = self.runs.iter().filter(|r| r.arm == arm.key).collect();
         runs.sort_by_key(|r| r.label_seed());
         runs
     }
 
-    /// The first of a group's runs whose generated images are there, and these, a row for each evaluated epoch.
+    /// The first of an arm's runs whose generated images are there, and these, a row for each evaluated epoch.
     ///
     /// # Errors
     /// [`Error::Io`] for a picture that cannot be read.
-    pub fn pictured(&self, group: &Group) -> Result<Option<(&RunResult, SampleRows)>> {
+    pub fn pictured(&self, arm: &Arm) -> Result<Option<(&RunResult, SampleRows)>> {
         let [height, width, channels] = self.data.image;
-        for run in self.of(group) {
+        for run in self.of(arm) {
             let samples = run.samples(Dims { height, width, channels })?;
             if !samples.is_empty() {
                 return Ok(Some((run, samples)));

@@ -1,7 +1,8 @@
 //! The tables of the report with our numbers beside its own; text and page draw them alike.
 
-use super::plan::{BASE, GROUPS, Group, Part, Section};
+use super::plan::{ARMS, Arm, BASE, Part, Section};
 use super::results::{Results, RunResult, Stat};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A table.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +74,8 @@ pub fn runs(results: &Results) -> Sheet {
     }
 }
 
-fn groups(section: Section) -> impl Iterator<Item = &'static Group> {
-    GROUPS.iter().filter(move |g| g.section == section)
+fn arms(section: Section) -> impl Iterator<Item = &'static Arm> {
+    ARMS.iter().filter(move |arm| arm.section == section)
 }
 
 fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
@@ -83,9 +84,9 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
         true => vec!["network", "labelled images", "optimiser", "epochs", "batch"],
         false => vec!["network", "labelled", "unlabelled", "optimiser", "epochs", "batch"],
     };
-    let row = |g: &'static Group| {
-        let runs = results.of(g);
-        let mut cells = vec![g.label.to_string()];
+    let row = |arm: &'static Arm| {
+        let runs = results.of(arm);
+        let mut cells = vec![arm.label.to_string()];
         let Some(record) = runs.first().map(|r| &r.record) else {
             cells.resize(heads.len(), "not run".into());
             return cells;
@@ -103,18 +104,18 @@ fn settings(results: &Results, section: Section, caption: &str) -> Sheet {
         cells.extend([s.epochs.to_string(), s.batch_size.to_string()]);
         cells
     };
-    let rows = groups(section).map(row).collect();
+    let rows = arms(section).map(row).collect();
     Sheet { caption: caption.into(), heads, rows }
 }
 
 fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
     let ssl = section != Section::Baselines;
     let recipes = section == Section::Recipes;
-    let row = |g: &'static Group| {
-        let runs = results.of(g);
-        let reference = results.reference(g);
+    let row = |arm: &'static Arm| {
+        let runs = results.of(arm);
+        let reference = results.reference(arm);
         let difference = Stat::over(&runs, RunResult::accuracy).zip(reference);
-        let mut cells = vec![g.label.into(), reference.map_or(String::new(), number)];
+        let mut cells = vec![arm.label.into(), reference.map_or(String::new(), number)];
         cells.push(stat(&runs, RunResult::accuracy));
         cells.push(difference.map_or(String::new(), |(s, r)| format!("{:+.4}", s.mean - r)));
         cells.push(list(&runs, RunResult::accuracy));
@@ -128,7 +129,7 @@ fn accuracy(results: &Results, section: Section, caption: &str) -> Sheet {
     if ssl {
         heads.extend(["ours, averaged parameters", "by label seed"]);
     }
-    let shown = groups(section).filter(|g| !recipes || !results.of(g).is_empty());
+    let shown = arms(section).filter(|arm| !recipes || !results.of(arm).is_empty());
     Sheet { caption: caption.into(), heads, rows: shown.map(row).collect() }
 }
 
@@ -189,19 +190,9 @@ impl Difference {
     }
 }
 
-/// Probability that Student's t with `freedom` degrees of freedom is beyond +-`t` (Abramowitz & Stegun, "Handbook of
-/// Mathematical Functions", 26.7.3 and 26.7.4).
+/// Probability that Student's t with `freedom` degrees of freedom, at least one, is beyond +-`t`.
 fn student(t: f64, freedom: u32) -> f64 {
-    let angle = (t / f64::from(freedom).sqrt()).atan();
-    let (sin, cos) = angle.sin_cos();
-    // Of cos^(k - 1), k = 2, 4, ... for odd degrees of freedom and 1, 3, ... for even ones.
-    let odd = freedom % 2;
-    let (mut sum, mut term) = (0.0, if odd == 1 { cos } else { 1.0 });
-    for k in (odd + 1..freedom).step_by(2) {
-        sum += term;
-        term *= cos * cos * f64::from(k) / f64::from(k + 1);
-    }
-    1.0 - if odd == 1 { (angle + sin * sum) * std::f64::consts::FRAC_2_PI } else { sin * sum }
+    StudentsT::new(0.0, 1.0, freedom.into()).map_or(f64::NAN, |distribution| 2.0 * distribution.sf(t))
 }
 
 fn probability(p: f64) -> String {
@@ -235,20 +226,20 @@ pub struct Effect<'a> {
 }
 
 fn base_runs(results: &Results) -> Vec<&RunResult> {
-    GROUPS.iter().find(|g| g.key == BASE).map(|g| results.of(g)).unwrap_or_default()
+    ARMS.iter().find(|arm| arm.key == BASE).map(|arm| results.of(arm)).unwrap_or_default()
 }
 
 /// The ablations that were run with a label seed of the base's, in the plan's order, and before them what averaging gives.
 pub fn effects(results: &Results) -> Vec<Effect<'_>> {
     let base = base_runs(results);
-    let of = |group: &'static Group| {
-        let Section::Ablations(part) = group.section else { return None };
-        let runs = results.of(group);
+    let of = |arm: &'static Arm| {
+        let Section::Ablations(part) = arm.section else { return None };
+        let runs = results.of(arm);
         let raw = Difference::between(&base, &runs, RunResult::accuracy)?;
         let averaged = Difference::between(&base, &runs, RunResult::averaged);
-        Some(Effect { part: Some(part), label: group.label, runs, raw, averaged })
+        Some(Effect { part: Some(part), label: arm.label, runs, raw, averaged })
     };
-    let mut effects: Vec<Effect> = GROUPS.iter().filter_map(of).collect();
+    let mut effects: Vec<Effect> = ARMS.iter().filter_map(of).collect();
     let gained: Vec<f64> = base.iter().map(|r| r.averaged() - r.accuracy()).collect();
     if let (false, Some(raw)) = (effects.is_empty(), Difference::of(&gained)) {
         let label = "averaged in place of raw ones";

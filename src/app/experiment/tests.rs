@@ -27,7 +27,7 @@ fn info() -> Info {
     }
 }
 
-/// Every run of a plan with ablations, its accuracy by its place in the groups and its seed.
+/// Every run of a plan with ablations, its accuracy by its place in the arms and its seed.
 fn results(ablate: bool) -> Results {
     let scope = Scope { dataset: "digits".into(), label_seeds: 3, quick: false, paper: true, ablate };
     let runs = plan(&scope);
@@ -66,19 +66,19 @@ fn results(ablate: bool) -> Results {
         };
         RunResult {
             id: p.id.clone(),
-            group: p.group.key,
+            arm: p.arm.key,
             record: Record {
                 command: format!("ssgan train {}", p.flags.join(" ")),
                 program: Some(text("ssgan 9.9")),
                 settings: {
-                    let of = RunSettings::defaults(method, !p.group.network.starts_with("dnn"));
+                    let of = RunSettings::defaults(method, !p.arm.network.starts_with("dnn"));
                     RunSettings { train: Settings { label_seed: p.seed, ..of.train }, ..of }
                 },
                 summary: Summary {
                     gpu_bytes: None,
                     host_peak_bytes: None,
                     method: method.name().into(),
-                    model: p.group.network.into(),
+                    model: p.arm.network.into(),
                     dataset: text("digits"),
                     labels: 100,
                     seed: p.seed,
@@ -100,7 +100,7 @@ fn results(ablate: bool) -> Results {
                     confusion: vec![],
                 },
                 history: (1..=2).map(epoch).collect(),
-                model_toml: model_file::load(p.group.network).unwrap().1,
+                model_toml: model_file::load(p.arm.network).unwrap().1,
             },
             samples: vec![],
         }
@@ -150,7 +150,7 @@ fn the_page_has_all_tables_and_figures() {
     assert!(plain.contains("Table 5.") && !plain.contains("Table 6.") && !plain.contains("Figure 13."));
 }
 
-/// Differences are those of runs with the same label seed, however many there are of each group.
+/// Differences are those of runs with the same label seed, however many there are of each arm.
 #[test]
 fn effects_are_paired_by_label_seed() {
     let mut r = results(true);
@@ -171,41 +171,41 @@ fn effects_are_paired_by_label_seed() {
     let averaging = &effects(&r)[0];
     close(averaging.raw.mean, -0.01);
     assert!(averaging.runs.is_empty() && averaging.averaged.is_none() && averaging.raw.seeds == 3);
-    // The last group lacks seed 3, whose runs are better by 0.001.
+    // The last arm lacks seed 3, whose runs are better by 0.001.
     let last = effects(&r).pop().unwrap();
     assert_eq!(last.label, "1000 labels");
     close(last.raw.mean, 0.028);
     // Nine standard errors of three label seeds are chance in one of 82 cases.
     let best = |r: &Results| answer(r)[0].clone();
     let is = |r: &Results, what: &str| assert!(best(r).ends_with(what), "{}", best(r));
-    r.runs.retain(|r| !["label-smoothing", "batch-norm", "noise"].contains(&r.group));
+    r.runs.retain(|r| !["label-smoothing", "batch-norm", "noise"].contains(&r.arm));
     is(&r, "(averaged +0.0080 ± 0.0000), significantly better over 3 label seeds (paired t-test, p = 0.01).");
     // One label seed is no rival of several.
-    let others = results(true).runs.into_iter().filter(|r| r.group == "label-smoothing");
+    let others = results(true).runs.into_iter().filter(|r| r.arm == "label-smoothing");
     let mut others: Vec<RunResult> = others.collect();
     r.runs.extend(others.iter().filter(|r| r.label_seed() == 2).cloned());
     is(&r, "p = 0.01).");
     // Of five tried, one is so far from 0 by chance in one of 16 cases.
-    r.runs.retain(|r| r.group != "label-smoothing");
-    for (i, group) in ["label-smoothing", "batch-norm", "noise", "plain-loss"].into_iter().enumerate() {
-        r.runs.retain(|r| r.group != "plain-loss");
+    r.runs.retain(|r| r.arm != "label-smoothing");
+    for (i, arm) in ["label-smoothing", "batch-norm", "noise", "plain-loss"].into_iter().enumerate() {
+        r.runs.retain(|r| r.arm != "plain-loss");
         for run in &mut others {
-            run.group = group;
+            run.arm = arm;
             run.record.summary.test_accuracy = 0.5 + 0.01 * i as f32;
         }
-        if group != "plain-loss" {
+        if arm != "plain-loss" {
             r.runs.extend(others.iter().cloned());
         }
     }
     is(&r, "significantly better over 3 label seeds (paired t-test, p = 0.05 for the best of 4).");
     second(&mut r, 0.002);
     is(&r, "not significantly different over 3 label seeds (paired t-test, p = 0.11 for the best of 4).");
-    r.runs.retain(|r| !["label-smoothing", "batch-norm", "noise"].contains(&r.group));
+    r.runs.retain(|r| !["label-smoothing", "batch-norm", "noise"].contains(&r.arm));
     is(&r, "significantly better over 3 label seeds (paired t-test, p = 0.03).");
     second(&mut r, -0.013);
     is(&r, "not significantly different over 3 label seeds (paired t-test, p = 0.18).");
     let minibatch = |r: &mut Results, by: f32| {
-        let of = r.runs.iter_mut().filter(|r| r.group == "minibatch");
+        let of = r.runs.iter_mut().filter(|r| r.arm == "minibatch");
         of.for_each(|r| r.record.summary.test_accuracy += by);
     };
     minibatch(&mut r, -0.030);
@@ -215,10 +215,10 @@ fn effects_are_paired_by_label_seed() {
     second(&mut r, 0.008);
     is(&r, "the same over 3 label seeds, which no test can judge.");
     // One label seed says nothing of its error, and another one than the base's nothing at all.
-    r.runs.retain(|r| r.group != "minibatch" || r.label_seed() == 2);
+    r.runs.retain(|r| r.arm != "minibatch" || r.label_seed() == 2);
     assert_eq!(effects(&r)[1].raw.to_string(), "+0.0080");
     assert!(best(&r).ends_with("with one label seed, which says little."), "{}", best(&r));
-    r.runs.retain(|r| r.group != "ssl-cnn" || r.label_seed() != 2);
+    r.runs.retain(|r| r.arm != "ssl-cnn" || r.label_seed() != 2);
     assert_eq!(effects(&r)[1].part, Some(Part::Generator));
 }
 
@@ -229,12 +229,12 @@ fn the_text_has_every_run_and_an_answer() {
     for run in &r.runs {
         assert!(text.contains(&format!("| {} |", run.id)), "{}", run.id);
     }
-    // Means over seeds 1 to 3 of the first group: 0.901, 0.902, 0.903.
+    // Means over seeds 1 to 3 of the first arm: 0.901, 0.902, 0.903.
     assert!(text.contains("0.9020 ± 0.0010"), "{text}");
     let sentences = answer(&r);
     assert_eq!(sentences.len(), 3);
     assert!(sentences[2].contains("both at once") && sentences[2].contains("no test can judge"));
-    // The base is the third group, minibatch discrimination the seventh.
+    // The base is the third arm, minibatch discrimination the seventh.
     let first = &effects(&r)[1];
     assert!((first.raw.mean - 0.008).abs() < 1e-6, "{}", first.raw.mean);
     assert!(answer(&results(false)).is_empty());
@@ -257,7 +257,7 @@ fn a_report_without_runs_is_a_report() {
 fn sample_rows_outlive_the_folder() {
     let dir = tempfile::tempdir().unwrap();
     let r = results(false);
-    let mut run = r.runs.into_iter().find(|r| r.group == "ssl-cnn").unwrap();
+    let mut run = r.runs.into_iter().find(|r| r.arm == "ssl-cnn").unwrap();
     let image = Dims { height: 28, width: 28, channels: 1 };
     let row = first_row(image);
     run.samples = vec![Samples::Folder(dir.path().into())];

@@ -2,60 +2,48 @@
 
 use super::Spread;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program, Timer};
+use crate::gpu::{Gpu, Program};
 use crate::native::BlockOn;
-use crate::ops::{Gemm, Operand, Ops, ProductKind, Right, Tile, Tiling};
+use crate::ops::tune::Bench;
+use crate::ops::{Operand, Product, Tile, Tiling};
 use crate::reference::{dense, nmse};
 use crate::rng::{self, Counter};
 use crate::train::Trainer;
 use serde::Serialize;
+
 /// Multiply-adds that the float64 check of one variant may take; of larger products it checks some rows.
 const CHECKED: u64 = 1 << 29;
 
-/// Sizes of a product C [m, n] = A [m, k] B [k, n].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Product {
-    /// Rows of C.
-    pub m: u32,
-    /// Columns of C.
-    pub n: u32,
-    /// Inner size.
-    pub k: u32,
-    /// Whether A is stored `[k, m]`, as in weight gradients.
-    pub columns: bool,
+/// C [m, n] = A [m, k] B [k, n]; with `columns` A is stored `[k, m]`, as in weight gradients.
+pub fn product(size: (u32, u32, u32), columns: bool) -> Product {
+    let a = if columns { Operand::Columns } else { Operand::Rows };
+    Product { size, a, b_window: false, conv: Default::default() }
 }
 
-impl Product {
-    fn operand(self) -> Operand {
-        if self.columns { Operand::Columns } else { Operand::Rows }
-    }
-    /// Whether the adapter can hold it.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] naming the matrix that is too large.
-    pub fn fits(self, gpu: &Gpu) -> Result<()> {
-        let Product { m, n, k, .. } = self;
-        let most = gpu.max_binding().min(u64::from(u32::MAX));
-        for (what, rows, cols) in [("A", m, k), ("B", k, n), ("C", m, n)] {
-            let bytes = u64::from(rows) * u64::from(cols) * 4;
-            if bytes > most || bytes == 0 {
-                return Err(Error::Usage(format!(
-                    "{what} [{rows}, {cols}] has {bytes} bytes; {} binds 4 to {most}: choose another --shape",
-                    gpu.summary().name
-                )));
-            }
+/// FLOP of a product, and its bytes: A and B read once, C written once.
+pub fn cost(product: &Product) -> (u64, u64) {
+    let (m, n, k) = product.size;
+    let (m, n, k) = (u64::from(m), u64::from(n), u64::from(k));
+    (2 * m * n * k, 4 * (m * k + k * n + m * n))
+}
+
+/// Whether the adapter can hold a product.
+///
+/// # Errors
+/// [`Error::Usage`] naming the matrix that is too large.
+pub fn fits(gpu: &Gpu, product: &Product) -> Result<()> {
+    let (m, n, k) = product.size;
+    let most = gpu.max_binding().min(u64::from(u32::MAX));
+    for (what, rows, cols) in [("A", m, k), ("B", k, n), ("C", m, n)] {
+        let bytes = u64::from(rows) * u64::from(cols) * 4;
+        if bytes > most || bytes == 0 {
+            return Err(Error::Usage(format!(
+                "{what} [{rows}, {cols}] has {bytes} bytes; {} binds 4 to {most}: choose another --shape",
+                gpu.summary().name
+            )));
         }
-        Ok(())
     }
-    /// FLOP.
-    pub fn flops(self) -> u64 {
-        2 * u64::from(self.m) * u64::from(self.n) * u64::from(self.k)
-    }
-    /// Bytes: A and B read once, C written once.
-    pub fn bytes(self) -> u64 {
-        let (m, n, k) = (u64::from(self.m), u64::from(self.n), u64::from(self.k));
-        4 * (m * k + k * n + m * n)
-    }
+    Ok(())
 }
 
 /// One variant's result.
@@ -80,91 +68,90 @@ pub struct Timed {
 /// [`Error::Gpu`] if the device failed or a tile's result is wrong.
 pub fn gemm(
     gpu: &Gpu,
-    product: Product,
+    product: &Product,
     tiles: &[Tile],
     runs: u32,
     mut done: impl FnMut(),
 ) -> Result<Vec<Timed>> {
-    let Product { m, n, k, .. } = product;
-    product.fits(gpu)?;
-    let numbers = |stream: u32, len: u32| -> Vec<f32> {
-        let at = Counter { stream, step: 0 };
-        (0..len).map(|i| (2.0 * rng::uniform(7, at, i) - 1.0) as f32).collect()
-    };
+    fits(gpu, product)?;
+    let (m, n, k) = product.size;
     let (a, b) = (numbers(1, m * k), numbers(2, k * n));
-    let (a_rows, a_cols) = if product.columns { (k, m) } else { (m, k) };
-    let (ta, tb) = (gpu.upload("bench a", a_rows, a_cols, &a), gpu.upload("bench b", k, n, &b));
-    let weights = gpu.upload("bench weights", n, k, &dense::transpose(&b, k as usize, n as usize));
-    let out = gpu.tensor("bench c", m, n);
-    let checked = checked_rows(product);
-    let want = twin(product, &a, &b, &checked);
-    let chosen = Tiling::for_gpu(gpu).tile(ProductKind::new(product.operand(), (m, n, k)));
-    let mut programs = vec![];
+    let mut bench = Bench::new(gpu, product)?;
+    gpu.write(&bench.a, &a);
+    match product.a {
+        Operand::Columns => gpu.write(&bench.b, &b),
+        _ => gpu.write(&bench.b, &dense::transpose(&b, k as usize, n as usize)),
+    }
+    let rows = checked_rows(product);
+    let want = twin(product, &a, &b, &rows);
+    let mut programs: Vec<(Tile, Program, f64, Vec<f64>)> = vec![];
     for &tile in tiles {
-        let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
-        let mut p = Program::new();
-        // Weights are packed once a step, for several products.
-        let packed = (!product.columns).then(|| ops.right_operand("bench packed", product.operand(), k, n));
-        if let Some(packed) = &packed {
-            let mut pack = Program::new();
-            ops.pack_weights(&mut pack, "bench", &weights, 1, None, packed, None)?;
-            gpu.submit(&pack, &[]).block_on()?;
-        }
-        let a = (&ta, product.operand());
-        let b = packed.as_ref().map_or(Right::Rows(&tb), Right::Packed);
-        let (epilogue, gradient_in) = Default::default();
-        let g = Gemm { m, n, k, a, b, conv: Default::default(), out: &out, epilogue, gradient_in };
-        ops.gemm(&mut p, "bench", g)?;
-        gpu.write(&out, &vec![f32::NAN; out.len()]);
-        gpu.submit(&p, &[]).block_on()?;
-        let all: Vec<f32> = gpu.read(&out).block_on()?;
-        let got: Vec<f32> =
-            checked.iter().flat_map(|&r| &all[(r * n) as usize..((r + 1) * n) as usize]).copied().collect();
-        let error = nmse(&want, &got).unwrap_or(f64::INFINITY);
-        let bound = tile.nmse();
-        if error > bound {
-            return Err(Error::Gpu(format!(
-                "{tile} is wrong on {m}x{n}x{k}: error {error:.1e}, at most {bound:.0e} is rounding; update the driver of {}",
-                gpu.summary().name
-            )));
-        }
-        let times: Vec<f64> = vec![];
-        programs.push((tile, p, error, times));
+        let (program, c) = bench.run(tile).block_on()?;
+        programs.push((tile, program, verified(product, tile, (&rows, &want), &c, gpu)?, vec![]));
         done();
     }
-    let mut timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
     for _ in 0..runs {
-        for (_, p, _, times) in &mut programs {
-            let timing = timer.run(p).block_on()?;
-            // From the first begin to the last end, both passes of a split product.
-            let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
-            times.push(last.unwrap_or(timing.wall));
+        for (_, program, _, times) in &mut programs {
+            times.push(bench.time(program).block_on()?);
             done();
         }
     }
-    let timed = programs.into_iter().map(|(tile, p, nmse, times)| Timed {
+    let chosen = Tiling::for_gpu(gpu).tile(product.kind());
+    let timed = programs.into_iter().map(|(tile, program, nmse, times)| Timed {
         variant: tile.to_string(),
         chosen: tile == chosen,
         nmse,
         time: Spread::of(&times).unwrap_or_default(),
-        dispatches: p.dispatches.len() as u32,
+        dispatches: program.dispatches.len() as u32,
     });
     let mut timed: Vec<Timed> = timed.collect();
     timed.sort_by(|a, b| a.time.p50.total_cmp(&b.time.p50));
     Ok(timed)
 }
 
+/// `len` numbers in -1..1 from a stream of its own.
+fn numbers(stream: u32, len: u32) -> Vec<f32> {
+    let at = Counter { stream, step: 0 };
+    (0..len).map(|i| (2.0 * rng::uniform(7, at, i) - 1.0) as f32).collect()
+}
+
+/// Error of some rows of C against those that are wanted.
+///
+/// # Errors
+/// [`Error::Gpu`] if it is more than rounding.
+fn verified(
+    product: &Product,
+    tile: Tile,
+    (rows, want): (&[u32], &[f64]),
+    c: &[f32],
+    gpu: &Gpu,
+) -> Result<f64> {
+    let (m, n, k) = product.size;
+    let row = |r: &u32| &c[(r * n) as usize..((r + 1) * n) as usize];
+    let got: Vec<f32> = rows.iter().flat_map(row).copied().collect();
+    let error = nmse(want, &got).unwrap_or(f64::INFINITY);
+    let bound = tile.nmse();
+    if error > bound {
+        return Err(Error::Gpu(format!(
+            "{tile} is wrong on {m}x{n}x{k}: error {error:.1e}, at most {bound:.0e} is rounding; update the driver of {}",
+            gpu.summary().name
+        )));
+    }
+    Ok(error)
+}
+
 /// Rows of C that the check can afford: all of a small product, else some spread over it, the last among them.
-fn checked_rows(p: Product) -> Vec<u32> {
-    let affordable = (CHECKED / (u64::from(p.n) * u64::from(p.k))).clamp(1, u64::from(p.m)) as u32;
-    let stride = p.m.div_ceil(affordable);
-    (0..p.m).rev().step_by(stride as usize).collect()
+fn checked_rows(p: &Product) -> Vec<u32> {
+    let (m, n, k) = p.size;
+    let affordable = (CHECKED / (u64::from(n) * u64::from(k))).clamp(1, u64::from(m)) as u32;
+    let stride = m.div_ceil(affordable);
+    (0..m).rev().step_by(stride as usize).collect()
 }
 
 /// Some rows of C in float64.
-fn twin(p: Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
-    let (m, n, k) = (p.m as usize, p.n as usize, p.k as usize);
-    let at = |r: usize, i: usize| if p.columns { i * m + r } else { r * k + i };
+fn twin(p: &Product, a: &[f32], b: &[f32], rows: &[u32]) -> Vec<f64> {
+    let (m, n, k) = (p.size.0 as usize, p.size.1 as usize, p.size.2 as usize);
+    let at = |r: usize, i: usize| if p.a == Operand::Columns { i * m + r } else { r * k + i };
     let a: Vec<f64> = rows
         .iter()
         .flat_map(|&r| (0..k).map(move |i| (r as usize, i)))
@@ -209,20 +196,20 @@ mod tests {
 
     #[test]
     fn the_last_row_is_always_checked() {
-        let product = |m, n, k| Product { m, n, k, columns: false };
-        assert_eq!(checked_rows(product(3, 2, 2)), [2, 1, 0]);
-        let some = checked_rows(product(1000, 4096, 4096));
+        let checked = |m, n, k| checked_rows(&product((m, n, k), false));
+        assert_eq!(checked(3, 2, 2), [2, 1, 0]);
+        let some = checked(1000, 4096, 4096);
         assert!(some[0] == 999 && some.len() <= 32 && some.len() >= 16, "{some:?}");
-        assert_eq!(checked_rows(product(5, 1 << 15, 1 << 15)), [4]);
+        assert_eq!(checked(5, 1 << 15, 1 << 15), [4]);
     }
 
     #[test]
     fn rows_and_columns_are_the_same_product() {
         // A = [[1, 2, 3], [4, 5, 6]], B = [[1, 0], [0, 1], [1, 1]].
         let b = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
-        let product = |columns| Product { m: 2, n: 2, k: 3, columns };
-        let rows = twin(product(false), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &b, &[0, 1]);
-        let columns = twin(product(true), &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], &b, &[0, 1]);
+        let product = |columns| product((2, 2, 3), columns);
+        let rows = twin(&product(false), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &b, &[0, 1]);
+        let columns = twin(&product(true), &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], &b, &[0, 1]);
         assert_eq!((rows.as_slice(), columns), ([4.0, 5.0, 10.0, 11.0].as_slice(), rows.clone()));
     }
 }

@@ -7,7 +7,7 @@ use crate::app::run::tiles;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::layers::{Conv2d, ConvTranspose2d, Dense};
+use crate::layers::{Channels, Conv2d, ConvTranspose2d, Dense, ImageUnits};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims};
 use crate::model::spec::{LayerOp, LayerSpec, ModelSpec, Units};
@@ -191,7 +191,8 @@ pub fn widened(spec: &ModelSpec, factor: u32) -> ModelSpec {
     let widen = |layer: &mut LayerSpec| match &mut layer.op {
         LayerOp::Dense(Dense { units: Units::Count(n), .. })
         | LayerOp::Conv2d(Conv2d { channels: n, .. })
-        | LayerOp::ConvTranspose2d(ConvTranspose2d { channels: n, .. }) => *n *= factor,
+        | LayerOp::Dense(Dense { units: Units::Image(ImageUnits { channels: n, .. }), .. })
+        | LayerOp::ConvTranspose2d(ConvTranspose2d { channels: Channels::Count(n), .. }) => *n *= factor,
         _ => {}
     };
     let generator = &mut spec.generator.layers;

@@ -2,15 +2,14 @@
 
 use crate::app::profile::{Profile, Roofs, Row};
 use crate::app::report::font;
+use crate::app::report::plot::{COLORS, Drawn, INK, PALE, axes};
 use crate::app::report::png::Picture;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (1200, 800);
-const INK: RGBColor = RGBColor(51, 51, 51);
-const PALE: RGBColor = RGBColor(225, 225, 225);
-const POINT: RGBColor = RGBColor(0, 114, 178);
-const ROOF: RGBColor = RGBColor(213, 94, 0);
+const POINT: RGBColor = COLORS[0];
+const ROOF: RGBColor = COLORS[1];
 /// Area of a kernel that takes the whole step, in pixels.
 const WHOLE_STEP: f64 = 18_000.0;
 /// Height of a label in pixels.
@@ -32,14 +31,7 @@ pub fn draw_svg(profile: &Profile, roofs: &Roofs) -> String {
     text
 }
 
-fn draw_on<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    profile: &Profile,
-    roofs: &Roofs,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    B::ErrorType: 'static,
-{
+fn draw_on<B: DrawingBackend>(area: &DrawingArea<B, Shift>, profile: &Profile, roofs: &Roofs) -> Drawn<B> {
     area.fill(&WHITE)?;
     let points: Vec<(&Row, f64, f64)> = profile
         .kernels
@@ -47,13 +39,7 @@ where
         .filter_map(|k| Some((k, k.intensity(), k.flop_rate()? / 1e9)))
         .filter(|(_, i, r)| *i > 0.0 && *r > 0.0)
         .collect();
-    let decade_below = |v: f64| 10f64.powf(v.log10().floor());
-    let decade_above = |v: f64| 10f64.powf(v.log10().ceil());
-    let low = points.iter().map(|p| p.1).fold(roofs.ridge(), f64::min);
-    let high = points.iter().map(|p| p.1).fold(roofs.ridge(), f64::max);
-    let (x0, x1) = (decade_below(low), decade_above(high * 1.5));
-    let bottom = points.iter().map(|p| p.2).fold(roofs.at(x0) / 1e9, f64::min);
-    let (y0, y1) = (decade_below(bottom), decade_above(roofs.flops_per_second / 1e9 * 1.2));
+    let ((x0, x1), (y0, y1)) = ranges(&points, roofs);
     let title = format!("{} on {}, {} ({})", profile.model, profile.dataset, profile.adapter, profile.method);
     let mut chart = ChartBuilder::on(area)
         .caption(title, font::text(24, INK))
@@ -62,73 +48,97 @@ where
         .x_label_area_size(52)
         .y_label_area_size(78)
         .build_cartesian_2d((x0..x1).log_scale(), (y0..y1).log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(PALE)
-        .axis_style(INK)
-        .label_style(font::text(17, INK))
-        .axis_desc_style(font::text(19, INK))
+    axes(&mut chart.configure_mesh())
         .x_desc("arithmetic intensity, FLOP per byte")
         .y_desc("GFLOP/s")
         .x_label_formatter(&short)
         .y_label_formatter(&short)
         .draw()?;
-    let roof = [x0, roofs.ridge().clamp(x0, x1), x1].map(|i| (i, roofs.at(i) / 1e9));
-    chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(3)))?;
-    let mut taken: Vec<(i32, i32, i32)> = vec![];
-    let pixel = |at: (f64, f64)| chart.backend_coord(&at);
-    let flat = pixel((x1, roofs.flops_per_second / 1e9));
     let bend = roofs.ridge().clamp(x0, x1);
-    let middle = (x0 * bend).sqrt();
-    let ramp = pixel((middle, roofs.at(middle) / 1e9));
-    let line = [x0, bend, x1].map(|i| pixel((i, roofs.at(i) / 1e9)));
-    let text = |words: &str, at: (i32, i32), color: RGBColor| {
-        area.draw(&Text::new(words.to_string(), at, font::text(17, color)))
-    };
-    let above = format!("multiply-add: {:.1} GFLOP/s", roofs.flops_per_second / 1e9);
-    text(&above, (flat.0 - 9 * above.len() as i32, flat.1 - 24), ROOF)?;
-    taken.push((flat.0 - 9 * above.len() as i32, flat.0, flat.1 - 24));
-    let along = format!("copy: {:.1} GB/s", roofs.bytes_per_second / 1e9);
-    // Below the line, which rises to the right.
-    let beside = (ramp.0 + 12, ramp.1 + 6);
-    text(&along, beside, ROOF)?;
-    taken.push((beside.0, beside.0 + 9 * along.len() as i32, beside.1));
+    let roof = |intensity: f64| (intensity, roofs.at(intensity) / 1e9);
+    chart.draw_series(LineSeries::new([x0, bend, x1].map(roof), ROOF.stroke_width(3)))?;
+    let pixel = |at: (f64, f64)| chart.backend_coord(&at);
     let circle = |(row, intensity, rate): &(&Row, f64, f64)| {
-        let share = profile.share(row).unwrap_or(0.0);
-        let radius = (WHOLE_STEP * share / std::f64::consts::PI).sqrt().max(3.0) as i32;
-        (pixel((*intensity, *rate)), radius, share)
+        let pixels = WHOLE_STEP * profile.share(row).unwrap_or(0.0);
+        (pixel((*intensity, *rate)), (pixels / std::f64::consts::PI).sqrt().max(3.0) as i32)
     };
-    let circles: Vec<_> = points.iter().map(circle).collect();
-    for ((row, ..), &(at, radius, share)) in points.iter().zip(&circles) {
+    let circles: Vec<Circled> = points.iter().map(circle).collect();
+    let line = [x0, bend, x1].map(|i| pixel(roof(i)));
+    let mut labels = Labels { area, line, circles: circles.clone(), taken: vec![] };
+    let words = format!("multiply-add: {:.1} GFLOP/s", roofs.flops_per_second / 1e9);
+    let flat = pixel((x1, roofs.flops_per_second / 1e9));
+    labels.write(&words, (flat.0 - wide(&words), flat.1 - 24), ROOF)?;
+    // Below the line, which rises to the right.
+    let ramp = pixel(roof((x0 * bend).sqrt()));
+    let words = format!("copy: {:.1} GB/s", roofs.bytes_per_second / 1e9);
+    labels.write(&words, (ramp.0 + 12, ramp.1 + 6), ROOF)?;
+    for ((row, ..), &(at, radius)) in points.iter().zip(&circles) {
         area.draw(&Circle::new(at, radius, POINT.mix(0.35).filled()))?;
         area.draw(&Circle::new(at, radius, POINT.stroke_width(1)))?;
-        let words = format!("{} {:.1} %", row.kernel, 100.0 * share);
-        let wide = 9 * words.len() as i32;
-        // Right of the point, else left of it; a label that would lie on another moves a line down, or up.
-        let sides = [at.0 + radius + 6, at.0 - radius - 6 - wide];
-        let free = |&(left, y): &(i32, i32)| {
-            let clash = |&(a, b, c): &(i32, i32, i32)| (c - y).abs() < LABEL && left < b && a < left + wide;
-            let inside =
-                left > 95 && left + wide < SIZE.0 as i32 - 20 && (50..SIZE.1 as i32 - 90).contains(&y);
-            let covers = |&((x, cy), r, _): &((i32, i32), i32, f64)| {
-                left < x + r && x - r < left + wide && y < cy + r && cy - r < y + LABEL
-            };
-            inside
-                && !crosses(&line, (left, y), wide)
-                && !taken.iter().any(clash)
-                && !circles.iter().any(covers)
-        };
-        let lines = (0..40).flat_map(|k| [k * LABEL, -k * LABEL]).map(|d| at.1 - 9 + d);
-        let mut places = lines.flat_map(|y| sides.map(|left| (left, y)));
-        let (left, y) = places.find(free).unwrap_or((sides[0], at.1 - 9));
-        if (y - (at.1 - 9)).abs() >= LABEL {
-            area.draw(&PathElement::new([at, (left - 2, y + 9)], PALE.stroke_width(1)))?;
-        }
-        text(&words, (left, y), INK)?;
-        taken.push((left, left + wide, y));
+        let share = profile.share(row).unwrap_or(0.0);
+        labels.write_beside(&format!("{} {:.1} %", row.kernel, 100.0 * share), (at, radius))?;
     }
     Ok(())
+}
+
+/// Whole decades with all points (row, intensity, GFLOP/s) and the ridge: from and to, of the intensity and of the rate.
+fn ranges(points: &[(&Row, f64, f64)], roofs: &Roofs) -> ((f64, f64), (f64, f64)) {
+    let decade_below = |v: f64| 10f64.powf(v.log10().floor());
+    let decade_above = |v: f64| 10f64.powf(v.log10().ceil());
+    let low = points.iter().map(|p| p.1).fold(roofs.ridge(), f64::min);
+    let high = points.iter().map(|p| p.1).fold(roofs.ridge(), f64::max);
+    let (x0, x1) = (decade_below(low), decade_above(high * 1.5));
+    let bottom = points.iter().map(|p| p.2).fold(roofs.at(x0) / 1e9, f64::min);
+    ((x0, x1), (decade_below(bottom), decade_above(roofs.flops_per_second / 1e9 * 1.2)))
+}
+
+/// A kernel's circle: centre and radius in pixels.
+type Circled = ((i32, i32), i32);
+
+/// Width of a label in pixels.
+fn wide(words: &str) -> i32 {
+    9 * words.len() as i32
+}
+
+/// Labels that lie neither on each other nor on circles or the roof, where there is a place for that.
+struct Labels<'a, B: DrawingBackend> {
+    area: &'a DrawingArea<B, Shift>,
+    /// Points of the roof.
+    line: [(i32, i32); 3],
+    circles: Vec<Circled>,
+    /// Left end, right end and top of each label.
+    taken: Vec<(i32, i32, i32)>,
+}
+
+impl<B: DrawingBackend> Labels<'_, B> {
+    fn write(&mut self, words: &str, at: (i32, i32), color: RGBColor) -> Drawn<B> {
+        self.taken.push((at.0, at.0 + wide(words), at.1));
+        self.area.draw(&Text::new(words.to_string(), at, font::text(17, color)))
+    }
+
+    /// Right of the circle, else left of it; a label that would lie on something moves a line down, or up.
+    fn write_beside(&mut self, words: &str, (at, radius): Circled) -> Drawn<B> {
+        let (wide, beside) = (wide(words), at.1 - 9);
+        let sides = [at.0 + radius + 6, at.0 - radius - 6 - wide];
+        let lines = (0..40).flat_map(|k| [k * LABEL, -k * LABEL]).map(|d| beside + d);
+        let mut places = lines.flat_map(|y| sides.map(|left| (left, y)));
+        let (left, y) = places.find(|place| self.is_free(*place, wide)).unwrap_or((sides[0], beside));
+        if (y - beside).abs() >= LABEL {
+            self.area.draw(&PathElement::new([at, (left - 2, y + 9)], PALE.stroke_width(1)))?;
+        }
+        self.write(words, (left, y), INK)
+    }
+
+    fn is_free(&self, (left, y): (i32, i32), wide: i32) -> bool {
+        let clash = |&(a, b, c): &(i32, i32, i32)| (c - y).abs() < LABEL && left < b && a < left + wide;
+        let covers =
+            |&((x, cy), r): &Circled| left < x + r && x - r < left + wide && y < cy + r && cy - r < y + LABEL;
+        let inside = left > 95 && left + wide < SIZE.0 as i32 - 20 && (50..SIZE.1 as i32 - 90).contains(&y);
+        inside
+            && !crosses(&self.line, (left, y), wide)
+            && !self.taken.iter().any(clash)
+            && !self.circles.iter().any(covers)
+    }
 }
 
 /// Whether a line of text at `at`, `wide` pixels wide, would lie on the roof, a line through these points.

@@ -2,15 +2,20 @@
 
 use super::font;
 use super::png::Picture;
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use std::fmt::Display;
 
 const SIZE: (u32, u32) = (960, 560);
-const INK: RGBColor = RGBColor(51, 51, 51);
-const PALE: RGBColor = RGBColor(225, 225, 225);
+/// Text and axes.
+pub const INK: RGBColor = RGBColor(51, 51, 51);
+/// What is drawn behind the data.
+pub const PALE: RGBColor = RGBColor(225, 225, 225);
 /// Okabe & Ito's colours, which colour-blind people can tell apart.
-const COLORS: [RGBColor; 6] = [
+pub const COLORS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -76,6 +81,20 @@ pub fn draw_svg(panel: &Panel, size: (u32, u32)) -> String {
     text
 }
 
+/// What drawing on a backend gives.
+pub type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// The look of all axes.
+pub fn axes<'m, 'a, 'b, X: Ranged, Y: Ranged, B: DrawingBackend>(
+    mesh: &'m mut MeshStyle<'a, 'b, X, Y, B>,
+) -> &'m mut MeshStyle<'a, 'b, X, Y, B> {
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(PALE)
+        .axis_style(INK)
+        .label_style(font::text(17, INK))
+        .axis_desc_style(font::text(19, INK))
+}
+
 /// A value with its error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dot {
@@ -95,14 +114,7 @@ pub fn draw_dots_svg(dots: &[Dot], x_label: &str, width: u32) -> String {
     text
 }
 
-fn draw_dots<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    dots: &[Dot],
-    x_label: &str,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    B::ErrorType: 'static,
-{
+fn draw_dots<B: DrawingBackend>(area: &DrawingArea<B, Shift>, dots: &[Dot], x_label: &str) -> Drawn<B> {
     let Some(first) = dots.first() else { return Ok(()) };
     let bar = |d: &Dot| [d.mean - d.error.unwrap_or(0.0), d.mean + d.error.unwrap_or(0.0)];
     let ends = dots.iter().flat_map(bar);
@@ -110,15 +122,9 @@ where
     let bottom = -(dots.len() as f64);
     let mut chart =
         ChartBuilder::on(area).margin(14).x_label_area_size(52).build_cartesian_2d(x0..x1, bottom..0.2)?;
-    chart
-        .configure_mesh()
+    axes(&mut chart.configure_mesh())
         .disable_y_mesh()
         .disable_y_axis()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(PALE)
-        .axis_style(INK)
-        .label_style(font::text(17, INK))
-        .axis_desc_style(font::text(19, INK))
         .x_desc(x_label)
         .x_labels(5)
         .x_label_formatter(&|v| short(*v))
@@ -135,19 +141,13 @@ where
     Ok(())
 }
 
-fn draw_panel<B: DrawingBackend>(
-    area: &DrawingArea<B, Shift>,
-    panel: &Panel,
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    B::ErrorType: 'static,
-{
+fn draw_panel<B: DrawingBackend>(area: &DrawingArea<B, Shift>, panel: &Panel) -> Drawn<B> {
     let lines: Vec<Line> = panel.lines.iter().map(reduced).filter(|l| !l.points.is_empty()).collect();
     let all = || lines.iter().flat_map(|l| l.members.iter().chain([&l.points])).flatten();
-    let (x0, x1) = span(all().map(|p| p.0), 0.0);
-    let (y0, y1) = span(all().map(|p| p.1).chain(panel.include.iter().copied()), 0.05);
+    let x = span(all().map(|p| p.0), 0.0);
+    let y = span(all().map(|p| p.1).chain(panel.include.iter().copied()), 0.05);
     // Steps and epochs are whole: no tick between two of them.
-    let whole_ticks = (x1 - x0 + 1.0).clamp(2.0, 10.0) as usize;
+    let whole_ticks = (x.1 - x.0 + 1.0).clamp(2.0, 10.0) as usize;
     let mut builder = ChartBuilder::on(area);
     // A page has the title beside the picture.
     if !panel.title.is_empty() {
@@ -158,14 +158,8 @@ where
         .margin_right(28)
         .x_label_area_size(52)
         .y_label_area_size(78)
-        .build_cartesian_2d(x0..x1, y0..y1)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(PALE)
-        .axis_style(INK)
-        .label_style(font::text(17, INK))
-        .axis_desc_style(font::text(19, INK))
+        .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
+    axes(&mut chart.configure_mesh())
         .x_desc(&panel.x_label)
         .y_desc(&panel.y_label)
         .x_labels(whole_ticks)
@@ -173,35 +167,37 @@ where
         .x_label_formatter(&|v| short(*v))
         .y_label_formatter(&|v| short(*v))
         .draw()?;
-    for (line, color) in lines.iter().zip(COLORS.iter().cycle()) {
-        let color = *color;
-        let few = line.points.len() <= 40;
-        for member in &line.members {
-            let thin = color.mix(0.3).stroke_width(1);
-            chart.draw_series(LineSeries::new(member.iter().copied(), thin))?;
-        }
-        chart
-            .draw_series(
-                LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(if few {
-                    4
-                } else {
-                    0
-                }),
-            )?
-            .label(&line.name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 22, y + 1)], color.filled()));
+    lines
+        .iter()
+        .zip(COLORS.iter().cycle())
+        .try_for_each(|(line, color)| draw_line(&mut chart, line, *color))?;
+    if lines.is_empty() {
+        return Ok(());
     }
-    if !lines.is_empty() {
-        chart
-            .configure_series_labels()
-            .label_font(font::text(17, INK))
-            .background_style(WHITE.mix(0.85))
-            .border_style(PALE)
-            .legend_area_size(30)
-            .margin(12)
-            .position(corner(&lines, (x0, x1), (y0, y1)))
-            .draw()?;
+    chart
+        .configure_series_labels()
+        .label_font(font::text(17, INK))
+        .background_style(WHITE.mix(0.85))
+        .border_style(PALE)
+        .legend_area_size(30)
+        .margin(12)
+        .position(corner(&lines, x, y))
+        .draw()
+}
+
+/// A line over its members, with a row of the legend; where it has few points, each is marked.
+fn draw_line<'a, B: DrawingBackend + 'a>(
+    chart: &mut ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>,
+    line: &Line,
+    color: RGBColor,
+) -> Drawn<B> {
+    for member in &line.members {
+        chart.draw_series(LineSeries::new(member.iter().copied(), color.mix(0.3).stroke_width(1)))?;
     }
+    let marks = if line.points.len() <= 40 { 4 } else { 0 };
+    let series = LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(marks);
+    let drawn = chart.draw_series(series)?.label(&line.name);
+    drawn.legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 22, y + 1)], color.filled()));
     Ok(())
 }
 

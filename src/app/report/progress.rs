@@ -366,6 +366,17 @@ impl source::Progress for Progress {
     fn finish(&mut self) {
         self.clear();
     }
+
+    fn counted(&mut self, what: &str, done: usize, of: usize) {
+        if done == 1 {
+            self.begin(what, of as u64);
+        }
+        self.piece();
+    }
+
+    fn note(&mut self, line: &str) {
+        Progress::note(self, line);
+    }
 }
 
 /// The losses that there are: `supervised` has no others.

@@ -26,6 +26,13 @@ impl Table {
         Table { columns: heads.iter().map(|(_, align)| *align).collect(), rows: vec![Some(head), None] }
     }
 
+    /// A table with columns of words, then of numbers, then of words again.
+    pub fn of(words: &[&str], numbers: &[&str], more: &[&str]) -> Table {
+        let sides = [(words, Align::Left), (numbers, Align::Right), (more, Align::Left)];
+        let heads = sides.into_iter().flat_map(|(heads, align)| heads.iter().map(move |h| (*h, align)));
+        Table::new(&heads.collect::<Vec<_>>())
+    }
+
     /// Adds a row; missing cells are empty, extra ones are dropped.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut cells: Vec<String> = cells.into_iter().collect();
@@ -173,11 +180,13 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut t = Table::new(&[("name", Align::Left), ("n", Align::Right)]);
-        t.row(["a".into(), "1".into()]);
-        t.row(["longer".into(), "234".into()]);
+        let mut t = Table::of(&["name"], &["n"], &["as"]);
+        t.row(["a".into(), "1".into(), "x".into()]);
+        t.row(["longer".into(), "234".into(), "y".into()]);
         t.rule();
         t.row(["é".into()]);
-        assert_eq!(t.to_string(), "name      n\n------  ---\na         1\nlonger  234\n------  ---\né\n");
+        let lines =
+            ["name      n  as", "------  ---  --", "a         1  x", "longer  234  y", "------  ---  --", "é", ""];
+        assert_eq!(t.to_string(), lines.join("\n"));
     }
 }

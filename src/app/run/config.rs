@@ -1,6 +1,6 @@
 //! Settings from defaults, a recipe, a `--config` file, and flags, each over the one before.
 
-use super::settings::RunSettings;
+use super::settings::{OwnImages, RunSettings};
 use crate::app::{model_file, source, text as text_file};
 use crate::data;
 use crate::error::{Error, Result};
@@ -37,6 +37,9 @@ impl Resolved {
     /// [`Error::Usage`] for labels that the data set does not have; [`Error::Text`] for a model that does not fit it.
     pub fn check_before_data(&self) -> Result<()> {
         let RunSettings { dataset, data_dir, train, .. } = &self.settings;
+        if self.settings.data.is_some() {
+            return Ok(());
+        }
         let Some((shape, images)) = source::known(dataset, data_dir.as_deref())? else { return Ok(()) };
         let labels = match train.labels {
             LabelCount::Balanced(n) => Some(n),
@@ -78,12 +81,17 @@ impl Resolved {
 }
 
 /// Layers the settings and reads the model: defaults, the recipe of this name, a configuration file, and `flags`, values
-/// by key.
+/// by key. The defaults are those for `own` images, once they are known.
 ///
 /// # Errors
 /// [`Error::Text`] for a mistake in the configuration or model file, [`Error::Usage`] for a value that makes
 /// no sense, [`Error::Io`] for a file that cannot be read.
-pub fn resolve(recipe: Option<&str>, file: Option<&Path>, flags: &Table) -> Result<Resolved> {
+pub fn resolve(
+    recipe: Option<&str>,
+    file: Option<&Path>,
+    flags: &Table,
+    own: Option<OwnImages>,
+) -> Result<Resolved> {
     let recipe = RECIPES.iter().find(|(name, _)| recipe == Some(name));
     let recipe = recipe.map(|(name, text)| ConfigFile::parse(name, (*text).into())).transpose()?;
     let file = file.map(ConfigFile::read).transpose()?;
@@ -91,16 +99,23 @@ pub fn resolve(recipe: Option<&str>, file: Option<&Path>, flags: &Table) -> Resu
         recipe.iter().chain(&file).try_for_each(|file| file.over(&mut settings))?;
         over(&mut settings, flags)?;
         // The run's folder keeps it, and may be gone on with from elsewhere.
-        if let Some(dir) = &mut settings.data_dir {
-            *dir = std::path::absolute(&*dir).map_err(Error::io("read", dir.as_path()))?;
+        for path in settings.data_dir.iter_mut().chain(&mut settings.data) {
+            *path = std::path::absolute(&*path).map_err(Error::io("read", path.as_path()))?;
+        }
+        if let Some(data) = &settings.data {
+            settings.dataset = source::own::name(data);
         }
         Ok(settings)
     };
+    let defaults = |method, convolutional| match own {
+        Some(own) => RunSettings::defaults_for(own, method, convolutional),
+        None => RunSettings::defaults(method, convolutional),
+    };
     // Method and model decide the defaults of other settings, so they are resolved first.
-    let first = layered(RunSettings::defaults(Default::default(), false))?;
+    let first = layered(defaults(Default::default(), false))?;
     let (spec, model_toml) = model_file::load_with(&first.model, first.generator.as_deref())?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
-    let settings = layered(RunSettings::defaults(first.train.method, convolutional))?;
+    let settings = layered(defaults(first.train.method, convolutional))?;
     validate(&settings)?;
     Ok(Resolved { settings, spec, model_toml })
 }
@@ -111,7 +126,9 @@ fn over(settings: &mut RunSettings, values: &Table) -> Result<()> {
 }
 
 fn validate(settings: &RunSettings) -> Result<()> {
-    source::check_name(&settings.dataset)?;
+    if settings.data.is_none() {
+        source::check_name(&settings.dataset)?;
+    }
     settings.train.validate()
 }
 
@@ -201,6 +218,8 @@ fn unknown(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::run::settings::Channels;
+    use crate::app::source::images::policy::Fit;
     use crate::gpu::Precision;
     use crate::train::Tune;
     use crate::train::settings::Method;
@@ -228,6 +247,11 @@ mod tests {
             model: "cnn".into(),
             generator: text("conv"),
             dataset: "mnist".into(),
+            data: Some("c d".into()),
+            image_size: Some(32),
+            fit: Some(Fit::Crop),
+            channels: Some(Channels::Three),
+            hold_out: Some(0.25),
             data_dir: Some("a b".into()),
             offline: true,
             train: Settings { unlabelled: Some(5), ..Settings::defaults(Method::Ssl, false) },
@@ -266,7 +290,7 @@ mod tests {
     /// The bytes of `config.toml` are part of every checkpoint: they stay as they are.
     #[test]
     fn the_written_config_keeps_its_order() {
-        let text = resolve(None, None, &Table::new()).unwrap().config_toml().unwrap();
+        let text = resolve(None, None, &Table::new(), None).unwrap().config_toml().unwrap();
         let begin =
             "model = \"dnn\"\ndataset = \"digits\"\noffline = false\nmethod = \"ssl\"\nlabels = 100\n";
         assert!(text.starts_with(begin) && text.contains("\nlearning_rate = 0.001\n"), "{text}");

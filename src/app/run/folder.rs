@@ -38,7 +38,7 @@ pub struct RunDir {
     files: Vec<PathBuf>,
     keep: bool,
     /// Locked as long as it is open.
-    _lock: Option<fs::File>,
+    lock: Option<fs::File>,
 }
 
 impl RunDir {
@@ -58,7 +58,7 @@ impl RunDir {
                 (make_fresh(Path::new("runs"), &stem)?, true)
             }
         };
-        let mut run = RunDir { path, new_folder, around, files: vec![], keep: false, _lock: None };
+        let mut run = RunDir { path, new_folder, around, files: vec![], keep: false, lock: None };
         let claim = run.path.join(CLAIM);
         match fault::attempt(|| fs::OpenOptions::new().write(true).create_new(true).open(&claim)) {
             Ok(_) => run.files.push(claim),
@@ -69,7 +69,7 @@ impl RunDir {
             Err(e) => return Err(Error::io("write", claim)(e)),
         }
         run.files.push(run.path.join(LOCK));
-        run._lock = Some(lock(&run.path)?);
+        run.lock = Some(lock(&run.path)?);
         run.write(CLAIM, config.as_bytes())?;
         Ok(run)
     }
@@ -95,7 +95,7 @@ impl RunDir {
             around: vec![],
             files: vec![],
             keep: true,
-            _lock: Some(lock),
+            lock: Some(lock),
         })
     }
 
@@ -118,23 +118,32 @@ impl RunDir {
     ///
     /// # Errors
     /// [`Error::Output`] for one that has checkpoints, [`Error::Io`] if it cannot be removed.
-    pub fn discard(self) -> Result<()> {
+    pub fn discard(mut self) -> Result<()> {
         if let Some(saved) = checkpoints(&self.path)?.first() {
             let (path, saved) = (self.path.display(), saved.display());
             return Err(Error::Output(format!(
                 "{path}: has {saved}, but not its settings and model: it cannot be resumed: move it away"
             )));
         }
+        let claim = self.path.join(CLAIM);
+        fs::remove_file(&claim).map_err(Error::io("remove", claim))?;
+        self.unlock();
         fs::remove_dir_all(&self.path).map_err(Error::io("remove", &self.path))
     }
 
-    /// Path of a file `NAME` or `FOLDER/NAME` in the folder; the inner one is made, the run's own is not: where it has
+    /// Releases the lock, since Windows keeps the name of a file that is open. Once the claim is gone, nobody takes the folder
+    /// for a run to go on with; and nobody makes a run in it while it is not empty.
+    fn unlock(&mut self) {
+        self.lock = None;
+    }
+
+    /// Path of a file `NAME` or `FOLDER/NAME` in the folder, with the system's separators; the inner one is made, the run's own is not: where it has
     /// vanished, most of the run is lost, and that must be said.
     ///
     /// # Errors
     /// [`Error::Io`] if the inner folder cannot be made.
     pub fn file(&self, name: &str) -> Result<PathBuf> {
-        let path = self.path.join(name);
+        let path = self.path.join(Path::new(name).components().collect::<PathBuf>());
         let Some(folder) = path.parent().filter(|folder| *folder != self.path) else { return Ok(path) };
         match make(folder) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("create", folder)(e)),
@@ -168,8 +177,13 @@ impl Drop for RunDir {
             return;
         }
         // Only what this run made goes, and a folder only if that leaves it empty.
-        for file in &self.files {
+        let lock = self.path.join(LOCK);
+        for file in self.files.iter().filter(|f| **f != lock) {
             let _ = fs::remove_file(file);
+        }
+        self.unlock();
+        if self.files.contains(&lock) {
+            let _ = fs::remove_file(lock);
         }
         if self.new_folder {
             let _ = fs::remove_dir(&self.path);

@@ -471,6 +471,10 @@ impl Observer for Both<'_> {
 
 /// The most memory that this process has had, in bytes, where the system tells (Linux).
 fn peak_memory() -> Option<u64> {
+    // Elsewhere a folder of that name tells of something else, if anything: under Wine of the host's process.
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)

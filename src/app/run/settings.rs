@@ -1,6 +1,9 @@
 //! The settings of a run: those of training, and around them those of the application: model and data by name, and what
 //! computes. `config.toml` of a run folder holds them.
 
+use crate::app::source::images::load::Choice;
+use crate::app::source::images::policy::Fit;
+use crate::data::LabelCount;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Precision};
 use crate::train::Tune;
@@ -17,8 +20,23 @@ pub struct RunSettings {
     /// Generator in place of the model's own: `conv`, or that of another model by name or path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
-    /// `digits`, `mnist` or `fashion-mnist`.
+    /// `digits`, `mnist` or `fashion-mnist`; with `data`, what is called after its folder or file.
     pub dataset: String,
+    /// The user's own images: a folder, a file of labels, a packed file; those that `dataset` names where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Height and width of the user's own images; from the data where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<u32>,
+    /// How images of other proportions become so large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Channels of the user's own images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
+    /// Share of each class's labels that is held out to estimate the accuracy, where the user's data have no test images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f32>,
     /// Folder of IDX files; the cache directory, then a download, where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
@@ -41,6 +59,47 @@ pub struct RunSettings {
     pub tune: Option<Tune>,
 }
 
+/// Channels of the images that a network is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Channels {
+    /// One where every image is gray, else three.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// Gray.
+    #[serde(rename = "1")]
+    One,
+    /// Red, green and blue.
+    #[serde(rename = "3")]
+    Three,
+}
+
+impl Channels {
+    /// The number, where it does not depend on the data.
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Channels::Auto => None,
+            Channels::One => Some(1),
+            Channels::Three => Some(3),
+        }
+    }
+}
+
+/// What defaults depend on where the images are the user's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnImages {
+    /// Images to learn from.
+    pub count: u32,
+    /// 1 or 3.
+    pub channels: u32,
+}
+
+/// Steps that the user's own images are trained for where nothing is said: ten epochs of 60,000 images.
+const OWN_STEPS: u32 = 1170;
+
+/// Most epochs that come of that.
+const MOST_EPOCHS: u32 = 300;
+
 /// A setting of the application.
 #[derive(Debug)]
 pub struct AppSetting {
@@ -58,10 +117,15 @@ const fn setting(key: &'static str, values: &'static str, changes: bool) -> AppS
 
 impl RunSettings {
     /// The settings that are not of training.
-    pub const APPLICATION: [AppSetting; 9] = [
+    pub const APPLICATION: [AppSetting; 14] = [
         setting("model", "a model's name, such as cnn, or the path of a model file", false),
         setting("generator", "conv, a model's name, or the path of a model file", false),
         setting("dataset", "digits, mnist or fashion-mnist", false),
+        setting("data", "the path of a folder of images, of a file of labels or of packed images", true),
+        setting("image_size", "a whole number from 1 to 4096", false),
+        setting("fit", "letterbox, crop or stretch", false),
+        setting("channels", "auto, 1 or 3, as a text", false),
+        setting("hold_out", "a number from 0 to below 1, such as 0.2", false),
         setting("data_dir", "the path of a folder", true),
         setting("offline", "true or false", true),
         setting("adapter", "a text: part of a name, an index, software or gpu", true),
@@ -88,6 +152,11 @@ impl RunSettings {
             model: "dnn".into(),
             generator: None,
             dataset: "digits".into(),
+            data: None,
+            image_size: None,
+            fit: None,
+            channels: None,
+            hold_out: None,
             data_dir: None,
             offline: false,
             train: Settings::defaults(method, convolutional),
@@ -96,6 +165,23 @@ impl RunSettings {
             precision: Precision::F32,
             tune: None,
         }
+    }
+
+    /// The defaults for the user's own images: every label counts, a minibatch is at most half of the images, and a small set
+    /// is trained on for as many steps as a large one.
+    pub fn defaults_for(own: OwnImages, method: Method, convolutional: bool) -> RunSettings {
+        let mut settings = RunSettings::defaults(method, convolutional);
+        settings.model = if own.channels == 3 { "photo-small" } else { "cnn" }.into();
+        settings.train.labels = LabelCount::All;
+        if method == Method::Ssl {
+            let batch = settings.train.batch_size.min(own.count / 2).max(1);
+            let epochs =
+                OWN_STEPS.div_ceil((own.count / batch).max(1)).clamp(settings.train.epochs, MOST_EPOCHS);
+            settings.train.batch_size = batch;
+            settings.train.epochs = epochs;
+            settings.train.evaluate_every = (epochs / 10).max(1);
+        }
+        settings
     }
 
     /// Sets the setting `key`.
@@ -131,8 +217,24 @@ impl RunSettings {
 
     /// Without what says where the data are and what computes: what is left is the same on every machine.
     pub fn anywhere(&self) -> RunSettings {
-        let here = RunSettings { data_dir: None, adapter: None, backend: None, tune: None, ..self.clone() };
+        let here = RunSettings {
+            data_dir: None,
+            data: None,
+            adapter: None,
+            backend: None,
+            tune: None,
+            ..self.clone()
+        };
         RunSettings { offline: false, ..here }
+    }
+
+    /// What the user decides of own images.
+    pub fn image_choice(&self) -> Choice {
+        Choice {
+            size: self.image_size.map(|side| (side, side)),
+            fit: self.fit.unwrap_or_default(),
+            channels: self.channels.unwrap_or_default().number(),
+        }
     }
 
     /// The adapter that was asked for.

@@ -50,7 +50,8 @@ fn flags(model: &Path, others: &str) -> Table {
 fn begin(folder: &Path) -> Result<(Run, Gpu)> {
     let model = folder.with_file_name("m.toml");
     std::fs::write(&model, MODEL).unwrap();
-    let resolved = config::resolve(None, None, &flags(&model, "labels = 9\nbatch_size = 16\nepochs = 3"))?;
+    let resolved =
+        config::resolve(None, None, &flags(&model, "labels = 9\nbatch_size = 16\nepochs = 3"), None)?;
     let gpu = native::open(&resolved.settings.adapter_choice())?;
     Ok((Run::create(resolved, Some(folder))?, gpu))
 }
@@ -195,7 +196,7 @@ fn only_what_is_used_must_fit() {
         let mut given = flags(&model, "validation_split = 0\nlabels = 9\nbatch_size = 16\nepochs = 3");
         given.insert("method".into(), method.name().into());
         unlabelled.map(|n| given.insert("unlabelled".into(), n.into()));
-        let resolved = config::resolve(None, None, &given).unwrap();
+        let resolved = config::resolve(None, None, &given, None).unwrap();
         let mut gpu = native::open(&resolved.settings.adapter_choice()).unwrap();
         let mut run = Run::create(resolved, Some(&folder)).unwrap();
         fault::bind(bytes);
@@ -267,7 +268,7 @@ fn too_little_memory(set: &Dataset, rows: u32) {
     std::fs::write(&model, MODEL).unwrap();
     let with = |batch_size: u32, bytes: u64| {
         let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}"));
-        let resolved = config::resolve(None, None, &given);
+        let resolved = config::resolve(None, None, &given, None);
         let Resolved { settings, spec, model_toml } = resolved.unwrap();
         let shape = crate::model::parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
         fault::memory(bytes);

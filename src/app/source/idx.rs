@@ -5,7 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::Split;
+use super::idx_header::{axes, parse_header};
 use crate::error::{Error, Result};
+
+pub use super::idx_header::Array;
 
 /// Largest uncompressed file that is accepted, in bytes.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -38,7 +41,7 @@ impl Kind {
             Kind::Labels => 8,
         }
     }
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Images => "images",
             Kind::Labels => "labels",
@@ -74,9 +77,23 @@ impl Idx {
 /// # Errors
 /// [`Error::Io`] if it cannot be opened, else as [`read`].
 pub fn read_file(path: &Path, kind: Kind) -> Result<Idx> {
+    let (name, file, len) = open(path)?;
+    read(&name, file, len, kind)
+}
+
+/// Reads one file, whatever whole numbers are in it.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_array(path: &Path) -> Result<Array> {
+    let (name, file, len) = open(path)?;
+    read_packed(&name, file, len, None)
+}
+
+fn open(path: &Path) -> Result<(String, std::fs::File, u64)> {
     let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
     let len = file.metadata().map_err(Error::io("read", path))?.len();
-    read(&path.display().to_string(), file, len, kind)
+    Ok((path.display().to_string(), file, len))
 }
 
 /// Reads an IDX file of `len` bytes, plain or gzip; `name` is for messages. Never holds more than
@@ -85,6 +102,12 @@ pub fn read_file(path: &Path, kind: Kind) -> Result<Idx> {
 /// # Errors
 /// [`Error::Data`] with the name: wrong magic, no images, too large, truncated, trailing bytes, broken gzip.
 pub fn read(name: &str, input: impl Read, len: u64, kind: Kind) -> Result<Idx> {
+    let Array { sizes, bytes, .. } = read_packed(name, input, len, Some(kind))?;
+    let size = |axis: usize| sizes.get(axis).copied().unwrap_or(1);
+    Ok(Idx { kind, count: size(0), rows: size(1), columns: size(2), bytes })
+}
+
+fn read_packed(name: &str, input: impl Read, len: u64, kind: Option<Kind>) -> Result<Array> {
     let mut input = BufReader::with_capacity(1 << 16, input);
     let fail = |e: std::io::Error| Error::Data(format!("{name}: cannot be read: {e}"));
     if input.fill_buf().map_err(fail)?.starts_with(&[0x1f, 0x8b]) {
@@ -95,18 +118,18 @@ pub fn read(name: &str, input: impl Read, len: u64, kind: Kind) -> Result<Idx> {
     }
 }
 
-/// `available`: an upper bound of what `input` can deliver.
-fn read_plain(name: &str, mut input: impl Read, available: u64, kind: Kind) -> Result<Idx> {
+/// `available`: an upper bound of what `input` can deliver. Without a kind any whole numbers do.
+fn read_plain(name: &str, mut input: impl Read, available: u64, kind: Option<Kind>) -> Result<Array> {
     let fail = |reason: String| Error::Data(format!("{name}: {reason}"));
     let broken = |e: std::io::Error| fail(format!("cannot be read ({e}): get the file again"));
     let mut bytes = Vec::new();
-    input.by_ref().take(kind.header_len() as u64).read_to_end(&mut bytes).map_err(broken)?;
-    let (mut idx, total) = parse_header(kind, &bytes).map_err(fail)?;
+    input.by_ref().take(4).read_to_end(&mut bytes).map_err(broken)?;
+    let axes = axes(kind, &bytes).map_err(fail)?;
+    input.by_ref().take(4 * axes as u64).read_to_end(&mut bytes).map_err(broken)?;
+    let (mut array, what, total) = parse_header(&bytes, axes).map_err(fail)?;
     let truncated = |found: u64| {
         fail(format!(
-            "truncated: {} {} need {total} bytes, the file has {}{found}: get the file again",
-            idx.count,
-            kind.name(),
+            "truncated: {what} need {total} bytes, the file has {}{found}: get the file again",
             if found == available { "at most " } else { "" }
         ))
     };
@@ -119,60 +142,10 @@ fn read_plain(name: &str, mut input: impl Read, available: u64, kind: Kind) -> R
     }
     // Reading on to the end also makes the gzip decoder check its checksum.
     if input.take(1).read_to_end(&mut Vec::new()).map_err(broken)? > 0 {
-        let n = idx.count;
-        return Err(fail(format!("trailing bytes after {n} {} ({total} bytes)", kind.name())));
+        return Err(fail(format!("trailing bytes after {what} ({total} bytes)")));
     }
-    idx.bytes = bytes;
-    Ok(idx)
-}
-
-/// What a magic number says of a file, and what is expected instead.
-fn described(kind: Kind, magic: u32) -> String {
-    let [zero, also, element, axes] = magic.to_be_bytes();
-    let element = match element {
-        8 => "unsigned bytes",
-        9 => "signed bytes",
-        11 => "16-bit integers",
-        12 => "32-bit integers",
-        13 => "32-bit floats",
-        14 => "64-bit floats",
-        _ => "",
-    };
-    if (zero, also) != (0, 0) || element.is_empty() {
-        return format!("magic number {magic:#x}, expected {:#x}", kind.magic());
-    }
-    let along = |n: u32| format!("along {n} {}", if n == 1 { "axis" } else { "axes" });
-    let swapped = if [0x801, 0x803].contains(&magic) { " (images and labels swapped?)" } else { "" };
-    let wanted = along(kind.magic() & 0xff);
-    format!("it has {element} {}; wanted are unsigned bytes {wanted}{swapped}", along(axes.into()))
-}
-
-/// Checks a header; returns it with the size of the whole file in bytes.
-fn parse_header(kind: Kind, header: &[u8]) -> std::result::Result<(Idx, u64), String> {
-    let word =
-        |i: usize| -> Option<u32> { header.get(4 * i..4 * i + 4)?.try_into().ok().map(u32::from_be_bytes) };
-    let short = || format!("truncated: {} bytes, a header has {}", header.len(), kind.header_len());
-    let magic = word(0).ok_or_else(short)?;
-    if magic != kind.magic() {
-        return Err(format!("not an IDX file of {}: {}", kind.name(), described(kind, magic)));
-    }
-    let count = word(1).ok_or_else(short)?;
-    let (rows, columns) = match kind {
-        Kind::Images => (word(2).ok_or_else(short)?, word(3).ok_or_else(short)?),
-        Kind::Labels => (1, 1),
-    };
-    if count == 0 || rows == 0 || columns == 0 {
-        return Err(format!("nothing in it: {count} {} of {rows}x{columns}", kind.name()));
-    }
-    let total = u64::from(rows)
-        .checked_mul(u64::from(columns))
-        .and_then(|n| n.checked_mul(u64::from(count)))
-        .and_then(|n| n.checked_add(kind.header_len() as u64))
-        .filter(|&n| n <= MAX_BYTES)
-        .ok_or_else(|| {
-            format!("{count} {} of {rows}x{columns} are more than {MAX_BYTES} bytes", kind.name())
-        })?;
-    Ok((Idx { kind, count, rows, columns, bytes: Vec::new() }, total))
+    array.bytes = bytes;
+    Ok(array)
 }
 
 /// Joins images and labels, each with its name; also returns rows and columns of an image.

@@ -1,11 +1,16 @@
-//! Where data sets come from: the drawn digits, IDX files in a folder, in the cache or on a mirror.
+//! Where data sets come from: the drawn digits, IDX files in a folder, in the cache or on a mirror, the user's own images.
 
 mod catalog;
 mod fetch;
 pub mod idx;
+mod idx_header;
+pub mod images;
+pub mod own;
+pub mod packed;
 mod summary;
 
 pub use catalog::{DIGITS, NAMES, check_name};
+pub use own::Own;
 pub use summary::{Counts, FileStatus, Info, info, status};
 
 use crate::data::digits::{self, Digits, Part};
@@ -17,7 +22,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// What to load, and from where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// One of [`NAMES`].
     pub dataset: String,
@@ -25,11 +30,13 @@ pub struct Request {
     pub data_dir: Option<PathBuf>,
     /// Never open a connection.
     pub offline: bool,
+    /// The user's own images, in place of a data set by name.
+    pub own: Option<Own>,
 }
 
 impl Default for Request {
     fn default() -> Request {
-        Request { dataset: DIGITS.into(), data_dir: None, offline: false }
+        Request { dataset: DIGITS.into(), data_dir: None, offline: false, own: None }
     }
 }
 
@@ -41,6 +48,10 @@ pub trait Progress {
     fn advance(&mut self, bytes: u64);
     /// It is over, well or not.
     fn finish(&mut self);
+    /// So many pieces of so many are done of some work.
+    fn counted(&mut self, what: &str, done: usize, of: usize);
+    /// Something worth knowing.
+    fn note(&mut self, line: &str);
 }
 
 /// [`Progress`] that says nothing.
@@ -51,6 +62,8 @@ impl Progress for Silent {
     fn start(&mut self, _what: &str, _total_bytes: Option<u64>) {}
     fn advance(&mut self, _bytes: u64) {}
     fn finish(&mut self) {}
+    fn counted(&mut self, _what: &str, _done: usize, _of: usize) {}
+    fn note(&mut self, _line: &str) {}
 }
 
 /// Loads a data set: draws `digits`, or reads IDX files from `data_dir`, else from the cache folder, else
@@ -60,6 +73,9 @@ impl Progress for Silent {
 /// [`Error::Usage`] for a name that is not in [`NAMES`]; [`Error::Data`] for files that are missing, broken
 /// or do not fit together; [`Error::Download`] if no mirror delivered; [`Error::Io`].
 pub fn load(request: &Request, progress: &mut dyn Progress) -> Result<Dataset> {
+    if let Some(own) = &request.own {
+        return own::load(own, progress);
+    }
     let Some(source) = catalog::find(&request.dataset)? else {
         progress.start("drawing the digits", None);
         let drawn = Digits::embedded().map(|digits| [Part::Train, Part::Test].map(|p| draw(&digits, p)));

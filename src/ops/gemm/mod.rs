@@ -11,8 +11,9 @@
 //!
 //! Packed operands lie in panels of as many columns as a tile has, where the tile asks for that. The window is never
 //! materialised (implicit GEMM). A tile is a shader plus its sizes (`tile.rs`), `tiling.rs` says which one a product
-//! gets, `tune.rs` finds out by measuring.
+//! gets, `tune.rs` finds out by measuring, `pass.rs` records it.
 
+mod pass;
 mod split;
 mod tile;
 mod tiling;
@@ -25,7 +26,7 @@ pub use tune::Product;
 use self::split::Split;
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
-use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
+use crate::gpu::{Call, Program, Tensor};
 
 /// How the left operand A is read. The numbers are those of `shaders/common/operands.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,12 +86,6 @@ impl Right<'_> {
             Right::Packed(p) => &p.tensor,
         }
     }
-    fn is_window(&self) -> bool {
-        matches!(self, Right::Window(_))
-    }
-    fn panel(&self) -> u32 {
-        if let Right::Packed(p) = self { p.panel } else { 0 }
-    }
 }
 
 /// Geometry of a convolution, or of a pooling window: x `[rows, h, w, c]`, y `[rows, oh, ow, oc]`.
@@ -148,15 +143,10 @@ impl<'a> Epilogue<'a> {
             Epilogue::Forward { bias, activation } => (activation, bias, None),
             Epilogue::Backward { saved, activation } => (activation, None, Some(saved)),
         };
-        let call = call
-            .define("ACT", activation.number())
-            .define("BIAS", u32::from(bias.is_some()))
-            .define("GRAD", u32::from(saved.is_some()))
-            .param("slope", activation.slope());
-        [("bias", bias), ("saved", saved)]
-            .into_iter()
-            .filter_map(|(name, tensor)| Some((name, tensor?)))
-            .fold(call, |call, (name, tensor)| call.bind(name, tensor))
+        call.define("ACT", activation.number())
+            .optional("BIAS", "bias", bias)
+            .optional("GRAD", "saved", saved)
+            .param("slope", activation.slope())
     }
 }
 
@@ -171,10 +161,6 @@ pub enum GradientIn {
     /// The right one.
     B,
 }
-
-/// Gradient scaling where they are rounded to 16-bit floats: those of 16 and more are cut off. At the logits D's are at most a
-/// weight of its loss by the rows of a minibatch.
-const GRADIENT_SCALE: f32 = 4096.0;
 
 /// One product.
 #[derive(Debug)]
@@ -255,116 +241,6 @@ impl Ops {
             .turns(u64::from(split.chunks) + 1)
             .flops(parts.len() as u64);
         program.each(&self.gpu, g.epilogue.of(call), u64::from(g.m) * u64::from(g.n))
-    }
-
-    fn gemm_pass(
-        &self,
-        program: &mut Program,
-        layer: &str,
-        g: &Gemm<'_>,
-        tile: Tile,
-        split: Split,
-    ) -> Result<()> {
-        let c = g.conv;
-        let (tm, tn) = tile.size();
-        let (classes, rows) = if g.a.1 == Operand::Scatter {
-            let (h, w) = (c.h.div_ceil(c.stride), c.w.div_ceil(c.stride));
-            (c.stride * c.stride, g.m / (c.h * c.w) * h * w)
-        } else {
-            (1, g.m)
-        };
-        let groups_m = rows.div_ceil(tm);
-        let z = classes * split.chunks;
-        // Rows of tiles beyond the portable limit of an axis go on in z.
-        let folds = groups_m.div_ceil(MAX_GROUPS);
-        let grid = [g.n.div_ceil(tn), groups_m.min(MAX_GROUPS), z * folds];
-        let name = match tile {
-            Tile::Workgroup { .. } => "gemm_workgroup",
-            Tile::Subgroup { .. } => "gemm_subgroup",
-            Tile::Cooperative { .. } => "gemm_cooperative",
-        };
-        let b_window = g.b.is_window();
-        let panel = g.b.panel();
-        let mut call = Call::new(name, layer)
-            .define("A", g.a.1 as u32)
-            .define("B", if panel > 0 { 2 } else { u32::from(b_window) })
-            .define("SPLIT", u32::from(split.chunks > 1))
-            .bind("a", g.a.0)
-            .bind("b", g.b.tensor())
-            .bind("out", g.out)
-            .param("m", g.m)
-            .param("n", g.n)
-            .param("k", g.k)
-            .param("k_chunk", split.k_chunk)
-            .param("z", z)
-            .param("h", c.h)
-            .param("w", c.w)
-            .param("c", c.c)
-            .param("oh", c.oh)
-            .param("ow", c.ow)
-            .param("oc", c.oc)
-            .param("kernel", c.kernel)
-            .param("stride", c.stride)
-            .param("pad_top", c.pad_top)
-            .param("pad_left", c.pad_left)
-            .turns(split.turns)
-            .flops(g.flops());
-        call = g.epilogue.of(call);
-        let by4 = |n: u32| u32::from(n.is_multiple_of(4));
-        let by4_or_2 = |n: u32| if by4(n) == 1 { 1 } else { 2 * u32::from(n.is_multiple_of(2)) };
-        // What is contiguous in A and in B.
-        let a_run = match g.a.1 {
-            Operand::Rows => g.k,
-            Operand::Columns => g.m,
-            Operand::Window => c.c,
-            Operand::Scatter => c.oc,
-        };
-        let b_run = if b_window { c.c } else { g.n };
-        if let Tile::Cooperative { side, lanes, .. } = tile {
-            let scale = |on| if g.gradient_in == on { GRADIENT_SCALE } else { 1.0 };
-            let (of_a, of_b) = (scale(GradientIn::A), scale(GradientIn::B));
-            call = call
-                .define("SIDE", side)
-                .define("LANES", lanes)
-                .param("scale_a", of_a)
-                .param("scale_b", of_b)
-                .param("unscale", 1.0 / (of_a * of_b));
-        }
-        call = match tile {
-            Tile::Workgroup { rows, columns, tall, wide }
-            | Tile::Cooperative { rows, columns, tall, wide, .. } => call
-                .define("TM", rows)
-                .define("TN", columns)
-                .define("TALL", tall)
-                .define("WIDE", wide)
-                .define("KS", tile.k_steps())
-                .define("VA", by4(a_run))
-                .define("VB", by4(b_run)),
-            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
-                let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
-                let va = match g.a.1 {
-                    Operand::Rows | Operand::Columns => by4_or_2(a_run),
-                    Operand::Window | Operand::Scatter => by4(a_run),
-                };
-                let vb = match g.b {
-                    Right::Window(_) => by4(b_run),
-                    Right::Rows(_) if by8(b_run) => 3,
-                    Right::Rows(_) => by4_or_2(b_run),
-                    Right::Packed(_) if by8(panel) => 3,
-                    Right::Packed(_) => 1,
-                };
-                call.define("L", u32::from(long))
-                    .param("panel", panel_rows(g.k))
-                    .define("SG", lanes)
-                    .define("RG", row_groups)
-                    .define("CL", column_lanes)
-                    .define("CV", column_vecs)
-                    .define("VA", va)
-                    .define("VB", vb)
-            }
-        }
-        .define("VC", by4(g.n));
-        program.dispatch(&self.gpu, call, grid)
     }
 
     fn check_gemm(&self, layer: &str, g: &Gemm<'_>) -> Result<()> {

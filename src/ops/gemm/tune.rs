@@ -4,7 +4,7 @@ use super::{Conv, Epilogue, Gemm, GradientIn, Operand, ProductKind, Right, Tile,
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Tensor, Timer};
 use crate::numerics::nmse;
-use crate::ops::{Fill, Ops, State};
+use crate::ops::{Fill, Ops, Packing, State};
 use std::cell::Cell;
 
 /// A tile that takes so many times as long as the best is timed once.
@@ -73,47 +73,62 @@ pub struct Trial {
     pub agrees: bool,
 }
 
-/// A product in memory: its operands, of random numbers, and its result.
-struct Bench<'a> {
+/// A product in memory, to be computed with one tile after another.
+#[derive(Debug)]
+pub struct Bench<'a> {
     gpu: &'a Gpu,
     product: &'a Product,
-    a: Tensor,
-    /// B as it is, or the weights that it is packed from.
-    b: Tensor,
+    /// A; 0 at first.
+    pub a: Tensor,
+    /// B as it is, or the weights `[n, k]` that it is packed from; 0 at first.
+    pub b: Tensor,
     out: Tensor,
     timer: Timer,
 }
 
-impl Bench<'_> {
-    async fn new<'a>(gpu: &'a Gpu, product: &'a Product) -> Result<Bench<'a>> {
+impl<'a> Bench<'a> {
+    /// Memory for `product`.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub fn new(gpu: &'a Gpu, product: &'a Product) -> Result<Bench<'a>> {
         let (m, n, k) = product.size;
         let ((a_rows, a_cols), (b_rows, b_cols)) = product.operands();
-        let a = gpu.tensor("tune a", a_rows, a_cols);
         let b = match product.is_packed() {
-            true => gpu.tensor("tune weights", n, k),
-            false => gpu.tensor("tune b", b_rows, b_cols),
+            true => gpu.tensor("trial weights", n, k),
+            false => gpu.tensor("trial b", b_rows, b_cols),
         };
-        let out = gpu.tensor("tune c", m, n);
-        let mut numbers = Program::new();
-        let ops = Ops::new(gpu);
-        gpu.write(&ops.state, &[State::default()]);
-        for (stream, t) in [(1, &a), (2, &b)] {
-            ops.random_fill(&mut numbers, "tune", stream, Fill::Normal, t)?;
-        }
-        gpu.submit(&numbers, &[]).await?;
         let timer = Timer::new(gpu, gpu.timing_modes()[0], 2)?;
+        let (a, out) = (gpu.tensor("trial a", a_rows, a_cols), gpu.tensor("trial c", m, n));
         Ok(Bench { gpu, product, a, b, out, timer })
     }
 
-    /// The product with `tile` as a program, its result, and how long it took once.
-    async fn run(&mut self, tile: Tile) -> Result<(Program, Vec<f32>, f64)> {
+    /// Random numbers for A and B.
+    async fn fill(&self) -> Result<()> {
+        let mut numbers = Program::new();
+        let ops = Ops::new(self.gpu);
+        self.gpu.write(&ops.state, &[State::default()]);
+        for (stream, t) in [(1, &self.a), (2, &self.b)] {
+            ops.random_fill(&mut numbers, "trial", stream, Fill::Normal, t)?;
+        }
+        self.gpu.submit(&numbers, &[]).await?;
+        Ok(())
+    }
+
+    /// The product with `tile` as a program, and its result C.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed, or refuses the tile.
+    pub async fn run(&self, tile: Tile) -> Result<(Program, Vec<f32>)> {
         let (gpu, product) = (self.gpu, self.product);
         let (m, n, k) = product.size;
         let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
-        let packed = product.is_packed().then(|| ops.right_operand("tune packed", product.a, k, n));
+        // Weights are packed once a step, for several products.
+        let packed = product.is_packed().then(|| ops.right_operand("trial packed", product.a, k, n));
         if let Some(packed) = &packed {
             let mut pack = Program::new();
-            ops.pack_weights(&mut pack, "tune", &self.b, 1, None, packed, None)?;
+            let packing = Packing { v: &self.b, taps: 1, scale: None, forward: packed, backward: None };
+            ops.pack_weights(&mut pack, "trial", packing)?;
             gpu.submit(&pack, &[]).await?;
         }
         let b = match &packed {
@@ -124,15 +139,24 @@ impl Bench<'_> {
         let (a, conv, out) = ((&self.a, product.a), product.conv, &self.out);
         let (epilogue, gradient_in) = (Epilogue::None, GradientIn::Neither);
         let mut p = Program::new();
-        ops.gemm(&mut p, "tune", Gemm { m, n, k, a, b, conv, out, epilogue, gradient_in })?;
+        ops.gemm(&mut p, "trial", Gemm { m, n, k, a, b, conv, out, epilogue, gradient_in })?;
         gpu.write(out, &vec![f32::NAN; out.len()]);
         gpu.submit(&p, &[]).await?;
-        let got = gpu.read(out).await?;
-        let seconds = self.time(&p).await?;
-        Ok((p, got, seconds))
+        Ok((p, gpu.read(out).await?))
     }
 
-    async fn time(&mut self, p: &Program) -> Result<f64> {
+    async fn run_and_time(&mut self, tile: Tile) -> Result<(Program, Vec<f32>, f64)> {
+        let (p, c) = self.run(tile).await?;
+        let seconds = self.time(&p).await?;
+        Ok((p, c, seconds))
+    }
+
+    /// Seconds of one run of a program of [`Bench::run`], from the first begin to the last end: both passes of a split
+    /// product.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub async fn time(&mut self, p: &Program) -> Result<f64> {
         let timing = self.timer.run(p).await?;
         let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
         Ok(last.unwrap_or(timing.wall))
@@ -172,13 +196,14 @@ async fn compared(
     rounds: u32,
     trying: &Cell<Option<Tile>>,
 ) -> Result<Vec<Trial>> {
-    let mut bench = Bench::new(gpu, product).await?;
+    let mut bench = Bench::new(gpu, product)?;
+    bench.fill().await?;
     let mut all: Vec<(Trial, Program)> = vec![];
     let mut want: Option<Vec<f64>> = None;
     let reference = to_portable.then(|| Tile::portable()[0]);
     for (i, &tile) in reference.iter().chain(tiles).enumerate() {
         trying.set(Some(tile));
-        let (p, got, seconds) = match bench.run(tile).await {
+        let (p, got, seconds) = match bench.run_and_time(tile).await {
             Ok(done) => done,
             Err(e) if want.is_none() || matches!(e, Error::DeviceLost(_)) => return Err(e),
             Err(_) => continue,

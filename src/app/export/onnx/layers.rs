@@ -24,6 +24,7 @@ pub fn add(graph: &mut Graph, p: &Parameters<'_>, i: usize, layer: &LayerShape) 
         LayerOp::GaussianNoise(_)
         | LayerOp::Dropout(_)
         | LayerOp::RandomShift(_)
+        | LayerOp::RandomFlip(_)
         | LayerOp::RandomAffine(_) => {}
         LayerOp::Dense(_) => {
             graph.rows(input);

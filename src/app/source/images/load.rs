@@ -1,0 +1,249 @@
+//! Decodes what was found, on all cores. Memory holds the resized images, and a picture in work for each core.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+
+use image::DynamicImage;
+use rayon::prelude::*;
+
+use super::decode::{self, Size, Unread};
+use super::decoded_cache;
+use super::policy::{Fit, Fitted, MAX_SIDE, Policy, spread};
+use super::scan::{Entry, Found};
+use super::set::{Broken, ImageSet};
+use crate::error::{Error, Result};
+
+/// The side that is not exceeded where the data choose the size.
+pub const LARGEST_DEFAULT: u32 = 64;
+
+/// Pictures whose heads are looked at to choose a size.
+const SAMPLE: usize = 1024;
+
+/// What the user decides; the data decide the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Choice {
+    /// Height and width; `None`: [`default_size`].
+    pub size: Option<(u32, u32)>,
+    /// What happens to other proportions.
+    pub fit: Fit,
+    /// 1 or 3; `None`: 1 where every picture is gray, else 3.
+    pub channels: Option<u32>,
+}
+
+impl Choice {
+    /// What a policy prescribes, such as that of a checkpoint.
+    pub fn prescribed(policy: Policy) -> Choice {
+        let Policy { height, width, channels, fit } = policy;
+        Choice { size: Some((height, width)), fit, channels: Some(channels) }
+    }
+}
+
+/// What decoding gave, before labels are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// What was done to every image.
+    pub policy: Policy,
+    /// `N x H x W x C`, of the images that could be read, in the order of [`Found::images`].
+    pub pixels: Vec<u8>,
+    /// Why others could not, by their places in [`Found::images`].
+    pub failed: BTreeMap<usize, Unread>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// How images are loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loading<'a> {
+    /// What the user decides.
+    pub choice: Choice,
+    /// What to do about broken files.
+    pub broken: Broken,
+    /// The folder of [`decoded_cache`]; `None`: nothing is kept.
+    pub cache: Option<&'a Path>,
+}
+
+/// Decodes all images that were found and puts them together with their labels. `progress` is told how many images of how
+/// many are done.
+///
+/// # Errors
+/// As [`decode_all`] and [`ImageSet::assemble`]. Duplicates are another matter: [`ImageSet::part_duplicates`].
+pub fn load(found: &Found, loading: &Loading, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSet> {
+    let key = decoded_cache::key(found, &loading.choice);
+    let cache = loading.cache.zip(key.as_deref());
+    let kept = cache.and_then(|(folder, key)| decoded_cache::read(folder, key, found.images.len()));
+    let decoded = match kept {
+        Some(decoded) => decoded,
+        None => {
+            let decoded = decode_all(found, &loading.choice, progress)?;
+            if let Some((folder, key)) = cache {
+                decoded_cache::write(folder, key, &decoded);
+            }
+            decoded
+        }
+    };
+    ImageSet::assemble(found, decoded, loading.broken)
+}
+
+/// The size of the images where nobody chose one: their own where all have the same, of at most [`LARGEST_DEFAULT`] a
+/// side, so that they come through bit by bit; else a square of the median of their longer sides, at most
+/// [`LARGEST_DEFAULT`], at least 8, rounded to a multiple of 4, as the networks halve sizes twice. A thousand pictures
+/// that lie evenly in the list say it. Height and width.
+pub fn default_size(found: &Found) -> (u32, u32) {
+    let step = found.images.len().div_ceil(SAMPLE).max(1);
+    let sizes: Vec<Size> = (found.images.par_iter().step_by(step))
+        .filter_map(|entry| decode::size(&found.root.join(&entry.path)).ok())
+        .collect();
+    size_of(&sizes)
+}
+
+fn size_of(sizes: &[Size]) -> (u32, u32) {
+    let Some(first) = sizes.first() else { return (LARGEST_DEFAULT, LARGEST_DEFAULT) };
+    if first.height.max(first.width) <= LARGEST_DEFAULT && sizes.iter().all(|s| s == first) {
+        return (first.height, first.width);
+    }
+    let mut sides: Vec<u32> = sizes.iter().map(|s| s.height.max(s.width)).collect();
+    sides.sort_unstable();
+    let side = sides[sides.len() / 2].clamp(8, LARGEST_DEFAULT);
+    let side = (side + 2) / 4 * 4;
+    (side, side)
+}
+
+/// Decodes all images that were found.
+///
+/// # Errors
+/// [`Error::Usage`] for a size or number of channels that cannot be; [`Error::Data`] where memory does not suffice. A file
+/// that cannot be read is no error here.
+pub fn decode_all(found: &Found, choice: &Choice, progress: &mut dyn FnMut(usize, usize)) -> Result<Decoded> {
+    let (height, width) = choice.size.unwrap_or_else(|| default_size(found));
+    let policy = Policy { height, width, channels: choice.channels.unwrap_or(1), fit: choice.fit };
+    policy.check()?;
+    let n = found.images.len();
+    let mut kept = Kept::new(n, policy, choice.channels.is_none())?;
+    let workers = rayon::current_num_threads();
+    let (sender, receiver) = sync_channel(2 * workers);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let work = |sender: &mut std::sync::mpsc::SyncSender<_>, (i, entry): (usize, &Entry)| {
+                let outcome = one(&found.root.join(&entry.path), &policy, choice.channels);
+                // Nobody listens any more where memory did not suffice.
+                let _ = sender.send((i, outcome));
+            };
+            found.images.par_iter().enumerate().for_each_with(sender, work);
+        });
+        for (done, (i, outcome)) in receiver.into_iter().enumerate() {
+            kept.put(i, outcome)?;
+            progress(done + 1, n);
+        }
+        Ok::<(), Error>(())
+    })?;
+    Ok(kept.finish())
+}
+
+/// One image, ready to be kept.
+struct One {
+    fitted: Fitted,
+    /// Whether it has 16 bits and uses less than an eighth of their range.
+    faint: bool,
+}
+
+fn one(path: &Path, policy: &Policy, channels: Option<u32>) -> std::result::Result<One, Unread> {
+    decode::read_with(path, |image| {
+        let deep = is_deep(&image);
+        let fitted = match channels {
+            Some(1) => Fitted { channels: 1, pixels: policy.apply(image) },
+            _ => policy.fitted(image),
+        };
+        let faint = deep && fitted.pixels.iter().all(|&v| v < 32);
+        One { fitted, faint }
+    })
+}
+
+fn is_deep(image: &DynamicImage) -> bool {
+    let color = image.color();
+    color.bits_per_pixel() / u16::from(color.channel_count()) == 16
+}
+
+/// The images so far, each at its place.
+struct Kept {
+    policy: Policy,
+    /// Whether the first coloured picture makes all of them coloured.
+    auto: bool,
+    n: usize,
+    pixels: Vec<u8>,
+    failed: BTreeMap<usize, Unread>,
+    faint: usize,
+}
+
+impl Kept {
+    fn new(n: usize, policy: Policy, auto: bool) -> Result<Kept> {
+        let pixels = room(n, &policy)?;
+        Ok(Kept { policy, auto, n, pixels, failed: BTreeMap::new(), faint: 0 })
+    }
+
+    fn size(&self) -> usize {
+        self.policy.dims().len() as usize
+    }
+
+    fn put(&mut self, i: usize, outcome: std::result::Result<One, Unread>) -> Result<()> {
+        let One { fitted, faint } = match outcome {
+            Ok(one) => one,
+            Err(reason) => {
+                self.failed.insert(i, reason);
+                return Ok(());
+            }
+        };
+        if self.auto && fitted.channels == 3 && self.policy.channels == 1 {
+            self.policy.channels = 3;
+            let gray = std::mem::replace(&mut self.pixels, room(self.n, &self.policy)?);
+            for (colour, v) in self.pixels.chunks_exact_mut(3).zip(gray) {
+                colour.fill(v);
+            }
+        }
+        let size = self.size();
+        self.pixels[i * size..(i + 1) * size].copy_from_slice(&spread(fitted, self.policy.channels));
+        self.faint += usize::from(faint);
+        Ok(())
+    }
+
+    /// Without the places of images that could not be read.
+    fn finish(mut self) -> Decoded {
+        let size = self.size();
+        let mut to = 0;
+        for from in (0..self.n).filter(|i| !self.failed.contains_key(i)) {
+            if from != to {
+                self.pixels.copy_within(from * size..(from + 1) * size, to * size);
+            }
+            to += 1;
+        }
+        self.pixels.truncate(to * size);
+        let mut notes = Vec::new();
+        if self.faint > 0 {
+            notes.push(format!(
+                "{} images of 16 bits use less than an eighth of their range and are nearly black: scale their values to \
+                 the whole range first",
+                self.faint
+            ));
+        }
+        Decoded { policy: self.policy, pixels: self.pixels, failed: self.failed, notes }
+    }
+}
+
+/// Zeros for `n` images.
+fn room(n: usize, policy: &Policy) -> Result<Vec<u8>> {
+    let bytes = n.checked_mul(policy.dims().len() as usize);
+    let mut pixels: Vec<u8> = Vec::new();
+    match bytes {
+        Some(bytes) if pixels.try_reserve_exact(bytes).is_ok() => {
+            pixels.resize(bytes, 0);
+            Ok(pixels)
+        }
+        _ => Err(Error::Data(format!(
+            "{n} images of {policy} do not fit into memory: choose a smaller size than {MAX_SIDE} or fewer images"
+        ))),
+    }
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,243 @@
+//! What a folder of images holds, before any of them is decoded.
+//!
+//! Three layouts are known:
+//! - class folders, beside them `_unlabeled/` (and the like) and loose files, which are unlabelled: `cat/1.jpg`;
+//! - a folder with a file of labels in it ([`LABEL_FILES`]) or beside it, whose folders then say nothing; a label file
+//!   given by its own path stands for the images that it lists;
+//! - `train/`, `val/` and `test/` above either of these.
+//!
+//! Hidden files, and files that are no pictures, are passed over. The images are in the order of their file names, then of
+//! their paths, by bytes: the same on every machine, and one that does not change when an image is moved to its class.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::label_file::{self, Reading};
+use super::summary::Summary;
+use super::walk::{self, Walk};
+use super::{Part, arrange, decode, sorted_classes};
+use crate::error::{Error, Result};
+
+/// Names of label files that are found by themselves.
+pub const LABEL_FILES: [&str; 3] = ["labels.csv", "metadata.csv", "labels.json"];
+
+/// Most classes of a data set.
+pub const MAX_CLASSES: usize = 1000;
+
+/// What to look through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// A folder; a label file, for the images that it lists; or one picture.
+    pub path: PathBuf,
+    /// A label file for the folder, instead of one that is found in it.
+    pub labels: Option<PathBuf>,
+    /// How label files are read.
+    pub reading: Reading,
+}
+
+/// One image file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to [`Found::root`], or absolute where a label file says so. Need not be Unicode.
+    pub path: PathBuf,
+    /// Index into [`Found::class_names`]; `None`: unlabelled.
+    pub class: Option<u16>,
+    /// What it is for.
+    pub part: Part,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written, in nanoseconds since 1970, where the system knows.
+    pub modified: Option<u128>,
+}
+
+/// A file that is passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Relative to [`Found::root`].
+    pub path: PathBuf,
+    /// Why, in plain words.
+    pub reason: String,
+    /// Whether a label is lost with it.
+    pub labelled: bool,
+}
+
+/// Where the labels come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Labels {
+    /// Class folders.
+    Folders,
+    /// Label files, of which there are several where each part has its own.
+    Files(Vec<PathBuf>),
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The folder that paths are relative to.
+    pub root: PathBuf,
+    /// Where the labels come from.
+    pub labels: Labels,
+    /// K names, in the order of [`sorted_classes`].
+    pub class_names: Vec<String>,
+    /// The images: all of [`Part::Train`], then of the other parts, each in the order of file names.
+    pub images: Vec<Entry>,
+    /// Files and folders that look like images and cannot be read.
+    pub skipped: Vec<Skipped>,
+    /// Files that are no images.
+    pub other_files: usize,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// An image and the name of its class, before classes have their order.
+#[derive(Debug, Clone)]
+pub(super) struct Labelled {
+    pub file: walk::File,
+    pub class: Option<String>,
+    pub part: Part,
+}
+
+/// Looks through a folder, a label file's images, or one picture.
+///
+/// # Errors
+/// [`Error::Data`] if there is no such folder or no image in it, if folders contradict each other, or a label file names
+/// an image that is not there; [`Error::Text`] for a mistake in a label file; [`Error::Usage`]; [`Error::Io`].
+pub fn scan(request: &Request) -> Result<Found> {
+    let path = &request.path;
+    let at = std::fs::metadata(path).map_err(|_| {
+        Error::Data(format!("{}: no such folder or file: name a folder of images", path.display()))
+    })?;
+    let found = if at.is_dir() {
+        let walk = walk::walk(path)?;
+        arrange::folder(path, walk, request)?
+    } else if label_file::is_label_file(path) {
+        if request.labels.is_some() {
+            let name = path.display();
+            return Err(Error::Usage(format!(
+                "{name} is a label file itself: give one, or the images' folder"
+            )));
+        }
+        arrange::listed(path, request.reading)?
+    } else {
+        one_picture(path)?
+    };
+    if found.images.is_empty() {
+        return Err(nothing_in(&found));
+    }
+    if found.class_names.len() > usize::from(u16::MAX) {
+        let (root, n) = (found.root.display(), found.class_names.len());
+        return Err(Error::Data(format!("{root}: {n} classes: at most {MAX_CLASSES} can be told apart")));
+    }
+    Ok(found)
+}
+
+fn nothing_in(found: &Found) -> Error {
+    let root = found.root.display();
+    let seen = match (found.skipped.as_slice(), found.other_files) {
+        ([], 0) => "nothing is in it".to_string(),
+        ([], n) => format!("{n} files of other kinds are in it"),
+        (skipped, _) => {
+            let shown = skipped.iter().map(|s| format!("{}: {}", s.path.display(), s.reason));
+            format!("not read: {}", super::some(shown, 3))
+        }
+    };
+    Error::Data(format!("{root}: no images: {seen}; {} are read", decode::FORMATS))
+}
+
+fn one_picture(path: &Path) -> Result<Found> {
+    let root = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let name = PathBuf::from(path.file_name().unwrap_or(path.as_os_str()));
+    let file = walk::file(path, name).map_err(Error::io("read", path))?;
+    let walk = Walk { files: vec![file], ..Walk::default() };
+    Ok(found(root, Labels::Folders, Vec::new(), unlabelled(walk.files), Vec::new()))
+}
+
+fn unlabelled(files: Vec<walk::File>) -> Vec<Labelled> {
+    files.into_iter().map(|file| Labelled { file, class: None, part: Part::Train }).collect()
+}
+
+/// Gives the classes their order and the images theirs. `empty`: classes without images.
+pub(super) fn found(
+    root: PathBuf,
+    labels: Labels,
+    empty: Vec<String>,
+    mut images: Vec<Labelled>,
+    skipped: Vec<Skipped>,
+) -> Found {
+    let named = images.iter().filter_map(|i| i.class.clone()).collect::<std::collections::BTreeSet<_>>();
+    let class_names = sorted_classes(named.into_iter().chain(empty));
+    let index: std::collections::HashMap<&str, u16> = class_names
+        .iter()
+        .enumerate()
+        .map(|(i, n)| (n.as_str(), i.min(usize::from(u16::MAX)) as u16))
+        .collect();
+    images.sort_by_cached_key(|i| (i.part, walk::order(&i.file.path)));
+    let entry = |i: Labelled| Entry {
+        class: i.class.and_then(|c| index.get(c.as_str()).copied()),
+        part: i.part,
+        bytes: i.file.bytes,
+        modified: i.file.modified,
+        path: i.file.path,
+    };
+    let images = images.into_iter().map(entry).collect();
+    let mut notes = Vec::new();
+    for (i, name) in class_names.iter().enumerate() {
+        let alike = class_names[..i].iter().find(|n| n.to_lowercase() == name.to_lowercase());
+        notes.extend(alike.map(|other| format!("classes {other:?} and {name:?} differ in their case alone")));
+    }
+    Found { root, labels, class_names, images, skipped, other_files: 0, notes }
+}
+
+impl Found {
+    /// Counts of what was found.
+    pub fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+
+    /// Whether a classifier can be trained on it.
+    ///
+    /// # Errors
+    /// [`Error::Data`], which says what to do: no labels at all, one class only, a class that no training image has, more
+    /// than [`MAX_CLASSES`].
+    pub fn check_for_training(&self) -> Result<()> {
+        let root = self.root.display();
+        let fail = |reason: String| Err(Error::Data(format!("{root}: {reason}")));
+        let mut labels = vec![0usize; self.class_names.len()];
+        for class in self.images.iter().filter(|i| i.part == Part::Train).filter_map(|i| i.class) {
+            if let Some(n) = labels.get_mut(usize::from(class)) {
+                *n += 1;
+            }
+        }
+        let how = "put a few images of each class into a folder with its name (the others into _unlabeled), or name them \
+                   in labels.csv, a table with the columns path and label";
+        if labels.iter().all(|&n| n == 0) {
+            return fail(format!("{} images, and no label for any of them: {how}", self.images.len()));
+        }
+        if let [one] = &self.class_names[..] {
+            return fail(format!("{one:?} is the only class: at least two are needed; {how}"));
+        }
+        if self.class_names.len() > MAX_CLASSES {
+            let n = self.class_names.len();
+            return fail(format!("{n} classes: at most {MAX_CLASSES} can be told apart"));
+        }
+        let without =
+            self.class_names.iter().zip(&labels).filter(|(_, n)| **n == 0).map(|(name, _)| name.clone());
+        let without: Vec<String> = without.collect();
+        if !without.is_empty() {
+            let names = super::some(without, 5);
+            return fail(format!(
+                "no labelled training image of: {names}; add one or more, or remove the class"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn nanoseconds(metadata: &std::fs::Metadata) -> Option<u128> {
+    Some(metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos())
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+pub(super) mod tests;

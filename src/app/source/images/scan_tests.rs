@@ -1,0 +1,288 @@
+use super::*;
+use std::fs;
+
+/// The smallest picture: a PNM of one gray pixel.
+pub fn picture(value: u8) -> Vec<u8> {
+    [&b"P5 1 1 255\n"[..], &[value]].concat()
+}
+
+/// A folder with pictures of those paths, each of another gray.
+pub fn folder(paths: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, value) in paths.iter().zip(0..) {
+        put(dir.path(), path, &picture(value));
+    }
+    dir
+}
+
+fn put(dir: &Path, path: &str, bytes: &[u8]) {
+    let path = dir.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+fn look(path: &Path) -> Result<Found> {
+    scan(&Request { path: path.into(), ..Request::default() })
+}
+
+/// Path, class and part of every image, as text.
+fn listed(found: &Found) -> Vec<String> {
+    let line = |i: &Entry| {
+        let class = i.class.map_or("-", |c| &found.class_names[usize::from(c)]);
+        format!("{} {class} {:?}", i.path.display(), i.part).replace('\\', "/")
+    };
+    found.images.iter().map(line).collect()
+}
+
+fn refused(path: &Path, expected: &str) -> String {
+    let e = look(path).unwrap_err();
+    let text = e.to_string();
+    assert!([3, 4].contains(&e.exit_code()) && text.contains(expected), "{text:?}, expected {expected:?}");
+    text
+}
+
+#[test]
+fn class_folders_and_what_has_no_class() {
+    let dir = folder(&[
+        "dog/2.png",
+        "cat/x/3.JPG",
+        "cat/1.png",
+        "_unlabeled/4.png",
+        "Unlabelled/5.png",
+        "0.png",
+        "_unsure/6.png",
+    ]);
+    put(dir.path(), "cat/notes.txt", b"no picture");
+    put(dir.path(), "cat/.hidden.png", b"hidden");
+    put(dir.path(), ".git/1.png", b"hidden");
+    put(dir.path(), "__MACOSX/cat/1.png", b"hidden");
+    put(dir.path(), "dog/without-ending", &picture(9));
+    let found = look(dir.path()).unwrap();
+    let wanted = [
+        "0.png - Train",
+        "cat/1.png cat Train",
+        "dog/2.png dog Train",
+        "cat/x/3.JPG cat Train",
+        "_unlabeled/4.png - Train",
+        "Unlabelled/5.png - Train",
+        "_unsure/6.png - Train",
+        "dog/without-ending dog Train",
+    ];
+    assert_eq!(listed(&found), wanted);
+    assert_eq!((found.other_files, found.skipped.len()), (1, 0));
+    assert_eq!(found.class_names, ["cat", "dog"]);
+    found.check_for_training().unwrap();
+    let summary = serde_json::to_value(found.summary()).unwrap();
+    assert_eq!((&summary["classes"][1]["train"], &summary["unlabelled"]["train"]), (&2.into(), &4.into()));
+}
+
+/// Giving an image a label, by moving it to its class, leaves the order of all.
+#[test]
+fn the_order_does_not_depend_on_classes() {
+    let names = |found: Found| -> Vec<_> {
+        found.images.iter().map(|i| i.path.file_name().unwrap().to_owned()).collect()
+    };
+    let before = folder(&["_unlabeled/1.png", "_unlabeled/2.png", "b/0.png", "a/3.png"]);
+    let after = folder(&["b/1.png", "a/2.png", "b/0.png", "a/3.png"]);
+    assert_eq!(names(look(before.path()).unwrap()), names(look(after.path()).unwrap()));
+}
+
+#[test]
+fn parts_above_classes() {
+    let dir = folder(&[
+        "train/b/1.png",
+        "train/a/2.png",
+        "train/3.png",
+        "Test/a/1.png",
+        "val/b/1.png",
+        "_unlabeled/0.png",
+    ]);
+    let found = look(dir.path()).unwrap();
+    let wanted = [
+        "_unlabeled/0.png - Train",
+        "train/b/1.png b Train",
+        "train/a/2.png a Train",
+        "train/3.png - Train",
+        "val/b/1.png b Validation",
+        "Test/a/1.png a Test",
+    ];
+    assert_eq!(listed(&found), wanted);
+    put(dir.path(), "test/metadata.csv", b"file_name,label\n1.png,b\n");
+    put(dir.path(), "test/1.png", &picture(9));
+    let found = look(dir.path()).unwrap();
+    assert!(listed(&found).contains(&"test/1.png b Test".to_string()), "{:?}", listed(&found));
+}
+
+#[test]
+fn class_folders_named_like_parts() {
+    let dir = folder(&["cat/1.png", "test/2.png"]);
+    let text = refused(dir.path(), "test/ is read as a part of the data");
+    assert!(text.contains("cat/") && text.contains("rename it"), "{text}");
+    let dir = folder(&["train/cat/1.png", "train/test/2.png"]);
+    refused(dir.path(), "a class folder named like a part of the data: rename it, such as to class_test/");
+    let dir = folder(&["test/cat/1.png"]);
+    refused(dir.path(), "test/ without train/");
+    let dir = folder(&["test/1.png", "val/2.png"]);
+    put(dir.path(), "labels.csv", b"path,label\ntest/1.png,a\nval/2.png,b\n");
+    assert_eq!(listed(&look(dir.path()).unwrap()), ["test/1.png a Train", "val/2.png b Train"]);
+}
+
+#[test]
+fn a_label_file_in_the_folder() {
+    let dir = folder(&["a/1.png", "b/2.png", "b/1.png", "3.png", "näme, \"x\".png"]);
+    let csv = "path,label,split\na/1.png,x,\n2.png,y,test\n./b/1.png,,\n\"näme, \"\"x\"\".png\",x,\n";
+    put(dir.path(), "labels.csv", csv.as_bytes());
+    let found = look(dir.path()).unwrap();
+    let wanted =
+        ["a/1.png x Train", "b/1.png - Train", "3.png - Train", "näme, \"x\".png x Train", "b/2.png y Test"];
+    assert_eq!(listed(&found), wanted);
+    put(dir.path(), "metadata.csv", b"path,label\n");
+    refused(dir.path(), "are both files of labels");
+}
+
+/// A label file elsewhere, for the folder: paths relative to the file, or to the folder.
+#[test]
+fn a_label_file_beside_the_folder() {
+    let dir = folder(&["photos/a/1.png", "photos/2.png"]);
+    for csv in [
+        "path,label\nphotos/a/1.png,x\nphotos/2.png,y\n",
+        "path,label\na/1.png,x\n2.png,y\n",
+        "path,label\nphotos\\a\\1.png,x\n../photos/2.png,y\n",
+    ] {
+        put(dir.path(), "sub/../my labels.csv", csv.as_bytes());
+        put(dir.path(), "sub/l.csv", csv.as_bytes());
+        let file = if csv.contains("..") { "sub/l.csv" } else { "my labels.csv" };
+        let csv = csv.replace("photos\\", "..\\photos\\");
+        if file == "sub/l.csv" {
+            put(dir.path(), file, csv.as_bytes());
+        }
+        let labels = Some(dir.path().join(file));
+        let found = scan(&Request { path: dir.path().join("photos"), labels, ..Request::default() }).unwrap();
+        assert_eq!(listed(&found), ["a/1.png x Train", "2.png y Train"], "{csv}");
+    }
+}
+
+/// A label file by itself: its images and no others, wherever they are.
+#[test]
+fn the_images_of_a_label_file() {
+    let dir = folder(&["photos/1.png", "photos/2.png", "out/3.png"]);
+    put(dir.path(), "out/labels.csv", b"path,label,status\n../photos/1.png,x,given\n3.png,y,predicted\n");
+    let found = look(&dir.path().join("out/labels.csv")).unwrap();
+    assert_eq!(listed(&found), ["../photos/1.png x Train", "3.png - Train"]);
+    assert!(found.root.join(&found.images[0].path).is_file());
+    put(dir.path(), "out/labels.csv", b"path,label\n3.png,y\n4.png,y\n");
+    refused(&dir.path().join("out/labels.csv"), "labels.csv:3: no image \"4.png\"");
+    let one = look(&dir.path().join("out/3.png")).unwrap();
+    assert_eq!(listed(&one), ["3.png - Train"]);
+}
+
+#[test]
+fn paths_that_are_not_there() {
+    let dir = folder(&["a/1.png", "b/1.png", "2.png"]);
+    let write = |csv: &str| put(dir.path(), "labels.csv", csv.as_bytes());
+    write("path,label\n2.png,x\n3.png,x\n4.png,x\n5.png,y\n");
+    refused(
+        dir.path(),
+        "labels.csv:3: no image \"3.png\": paths are relative to the file's folder, with their endings, nor 2 others",
+    );
+    write("path,label\n1.png,x\n");
+    refused(dir.path(), "labels.csv:2: \"1.png\" is the name of several images: write their paths (");
+    write("path,label\nlabels.csv,x\n");
+    refused(dir.path(), "\"labels.csv\" is no image in");
+    write("path,label\n2.png,x\n./2.png,y\n");
+    refused(dir.path(), "labels.csv:3: \"2.png\" is there twice, first at 2");
+}
+
+#[test]
+fn nothing_to_read() {
+    let dir = tempfile::tempdir().unwrap();
+    refused(dir.path(), "no images: nothing is in it; PNG, JPEG");
+    put(dir.path(), "a.txt", b"text");
+    refused(dir.path(), "1 files of other kinds are in it");
+    refused(&dir.path().join("gone"), "no such folder or file");
+}
+
+#[test]
+fn what_cannot_be_trained_on() {
+    let check = |paths: &[&str], expected: &str| {
+        let dir = folder(paths);
+        fs::create_dir_all(dir.path().join("empty")).unwrap();
+        if !expected.contains("empty") {
+            fs::remove_dir(dir.path().join("empty")).unwrap();
+        }
+        let e = look(dir.path()).unwrap().check_for_training().unwrap_err().to_string();
+        assert!(e.contains(expected), "{e}");
+    };
+    check(&["1.png", "2.png"], "2 images, and no label for any of them: put a few images of each class");
+    check(&["cat/1.png", "_unlabeled/2.png"], "\"cat\" is the only class");
+    check(&["cat/1.png", "dog/2.png"], "no labelled training image of: empty; add");
+    check(&["train/cat/1.png", "train/dog/2.png", "test/cow/3.png"], "no labelled training image of: cow");
+}
+
+#[test]
+fn classes_that_differ_in_case() {
+    let dir = folder(&["1.png", "2.png"]);
+    put(dir.path(), "labels.csv", b"path,label\n1.png,Cat\n2.png,cat\n");
+    assert_eq!(look(dir.path()).unwrap().notes, ["classes \"Cat\" and \"cat\" differ in their case alone"]);
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// Links are followed; those that lead nowhere or in a circle are listed, a pipe is not waited for.
+    #[test]
+    fn links_and_pipes() {
+        let dir = folder(&["cat/1.png", "elsewhere/2.png"]);
+        let at = |p: &str| dir.path().join(p);
+        fs::create_dir(at("dog")).unwrap();
+        fs::rename(at("elsewhere"), at(".elsewhere")).unwrap();
+        symlink(at(".elsewhere/2.png"), at("dog/2.png")).unwrap();
+        symlink(dir.path(), at("dog/round")).unwrap();
+        symlink("self.png", at("cat/self.png")).unwrap();
+        symlink("gone.png", at("cat/dangling.png")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("cat/pipe.png")).status().unwrap().success());
+        let found = look(dir.path()).unwrap();
+        assert_eq!(listed(&found), ["cat/1.png cat Train", "dog/2.png dog Train"]);
+        let skipped: Vec<_> =
+            found.skipped.iter().map(|s| (s.path.to_str().unwrap(), s.reason.as_str(), s.labelled)).collect();
+        let wanted = [
+            ("cat/dangling.png", "a link that leads nowhere", true),
+            ("cat/pipe.png", "a pipe or a device", true),
+            ("dog/round", "a link in a circle", false),
+            ("cat/self.png", "a link that leads nowhere", true),
+        ];
+        assert_eq!(skipped, wanted);
+    }
+
+    /// The superuser may read everything, so that only others see a folder that is closed.
+    #[test]
+    fn closed_folders() {
+        let dir = folder(&["cat/1.png", "dog/2.png", "dog/closed/3.png"]);
+        let closed = dir.path().join("dog/closed");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        let may = fs::read_dir(&closed).is_ok();
+        let found = look(dir.path()).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
+        let reasons: Vec<_> = found.skipped.iter().map(|s| (s.reason.as_str(), s.labelled)).collect();
+        let wanted = if may { vec![] } else { vec![("no permission to read it", true)] };
+        assert_eq!((reasons, found.images.len()), (wanted, 2 + usize::from(may)));
+    }
+
+    #[test]
+    fn names_that_are_not_unicode() {
+        let dir = folder(&["cat/1.png", "dog/2.png"]);
+        let name = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+        fs::write(dir.path().join("cat").join(name), picture(9)).unwrap();
+        put(dir.path(), "dog/a\nb, \"c\".png", &picture(8));
+        let found = look(dir.path()).unwrap();
+        assert_eq!(found.images.len(), 4);
+        assert!(found.images.iter().all(|i| found.root.join(&i.path).is_file() && i.class.is_some()));
+        found.summary().to_string();
+        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+        fs::create_dir(&odd).unwrap();
+        refused(dir.path(), "the name of a class must be Unicode text: rename the folder");
+    }
+}

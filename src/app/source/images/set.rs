@@ -1,0 +1,226 @@
+//! Decoded images with their labels, from whatever source: what every reader of images yields.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use super::load::Decoded;
+use super::policy::Policy;
+use super::scan::{Found, Skipped};
+use super::{PARTS, Part, some};
+use crate::error::{Error, Result};
+
+/// Images of one part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Images {
+    /// `N x H x W x C` bytes.
+    pub pixels: Vec<u8>,
+    /// N classes, indices into [`ImageSet::class_names`]; `None`: unlabelled.
+    pub labels: Vec<Option<u16>>,
+    /// N paths relative to the folder; of packed files their place in them, such as `data_batch_1.bin#7`.
+    pub paths: Vec<PathBuf>,
+    /// N times SHA-256 of an image's pixels.
+    pub hashes: Vec<[u8; 32]>,
+}
+
+impl Images {
+    /// N.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Images of `size` bytes each, with their hashes.
+    pub fn new(size: usize, pixels: Vec<u8>, labels: Vec<Option<u16>>, paths: Vec<PathBuf>) -> Images {
+        use rayon::prelude::*;
+        let hashes = pixels.par_chunks_exact(size.max(1)).map(|image| Sha256::digest(image).into()).collect();
+        Images { pixels, labels, paths, hashes }
+    }
+
+    /// Leaves out the images at the places that `gone` names.
+    fn remove(&mut self, gone: &[bool]) {
+        let size = self.pixels.len() / self.len().max(1);
+        let mut to = 0;
+        for from in (0..gone.len()).filter(|&i| !gone[i]) {
+            self.pixels.copy_within(from * size..(from + 1) * size, to * size);
+            self.labels[to] = self.labels[from];
+            self.hashes[to] = self.hashes[from];
+            self.paths.swap(to, from);
+            to += 1;
+        }
+        self.pixels.truncate(to * size);
+        self.labels.truncate(to);
+        self.hashes.truncate(to);
+        self.paths.truncate(to);
+    }
+}
+
+/// Images, decoded and labelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSet {
+    /// What it is called: the folder's name.
+    pub name: String,
+    /// What was done to every image, and their size.
+    pub policy: Policy,
+    /// K names.
+    pub class_names: Vec<String>,
+    /// To learn from.
+    pub train: Images,
+    /// To choose by; may be empty.
+    pub validation: Images,
+    /// To test on; may be empty.
+    pub test: Images,
+    /// Files that are passed over, with reasons.
+    pub skipped: Vec<Skipped>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// What to do about files that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Broken {
+    /// For training: an error where one has a label, or where more than one in twenty is broken.
+    #[default]
+    Refuse,
+    /// For labelling: they are skipped and listed.
+    Skip,
+}
+
+impl ImageSet {
+    /// The images of a part.
+    pub fn part(&self, part: Part) -> &Images {
+        match part {
+            Part::Train => &self.train,
+            Part::Validation => &self.validation,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// Puts what was found and what was decoded together.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for broken files as `broken` says.
+    pub fn assemble(found: &Found, decoded: Decoded, broken: Broken) -> Result<ImageSet> {
+        let failed = |i: usize| decoded.failed.get(&i);
+        let unread = found.images.iter().enumerate().filter_map(|(i, entry)| {
+            let reason = failed(i)?.to_string();
+            Some(Skipped { path: entry.path.clone(), reason, labelled: entry.class.is_some() })
+        });
+        let skipped: Vec<Skipped> = found.skipped.iter().cloned().chain(unread).collect();
+        if broken == Broken::Refuse {
+            check_broken(found, &skipped)?;
+        }
+        let size = decoded.policy.dims().len() as usize;
+        let mut pixels = decoded.pixels;
+        let mut parts = [(); 3].map(|()| Images::default());
+        // From the last part to the first, each split off the end.
+        for part in PARTS.into_iter().rev() {
+            let kept =
+                found.images.iter().enumerate().filter(|(i, e)| e.part == part && failed(*i).is_none());
+            let (labels, paths): (Vec<_>, Vec<_>) = kept.map(|(_, e)| (e.class, e.path.clone())).unzip();
+            let before = pixels.len().saturating_sub(labels.len() * size);
+            let own = if before == 0 { std::mem::take(&mut pixels) } else { pixels.split_off(before) };
+            parts[part as usize] = Images::new(size, own, labels, paths);
+        }
+        let [train, validation, test] = parts;
+        let root = found.root.canonicalize().unwrap_or_else(|_| found.root.clone());
+        let name = root.file_name().map_or("images".into(), |n| n.to_string_lossy().into_owned());
+        let (class_names, mut notes) = (found.class_names.clone(), found.notes.clone());
+        notes.extend(decoded.notes);
+        Ok(ImageSet { name, policy: decoded.policy, class_names, train, validation, test, skipped, notes })
+    }
+
+    /// Looks for images that are there more than once. Equal images of different labels, in whatever parts, are an
+    /// error: the label of one of them is wrong. An image of the test set is taken out of the other parts, and one of the
+    /// validation set out of the training set, so that nothing is tested on what was learnt; what was taken out is in
+    /// [`ImageSet::skipped`]. Within a part equal images stay.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that lists the images.
+    pub fn part_duplicates(&mut self) -> Result<()> {
+        self.check_labels_agree()?;
+        let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
+        let mut taken = 0;
+        let (skipped, parts) = (&mut self.skipped, [&mut self.test, &mut self.validation, &mut self.train]);
+        for images in parts {
+            let gone: Vec<bool> = images.hashes.iter().map(|h| seen.contains_key(h)).collect();
+            for i in (0..gone.len()).filter(|&i| gone[i]) {
+                let reason = format!("the same picture as {}", seen[&images.hashes[i]].display());
+                let labelled = images.labels[i].is_some();
+                skipped.push(Skipped { path: images.paths[i].clone(), reason, labelled });
+                taken += 1;
+            }
+            if gone.contains(&true) {
+                images.remove(&gone);
+            }
+            seen.extend(images.hashes.iter().copied().zip(images.paths.iter().cloned()));
+        }
+        if taken > 0 {
+            self.notes.push(format!(
+                "{taken} images are in two parts: they are kept in the later of train, val, test"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Pairs of equal images with different labels, as a reader may look them up.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut first: HashMap<[u8; 32], (u16, &PathBuf)> = HashMap::new();
+        let mut found = Vec::new();
+        let name = |class: u16| self.class_names.get(usize::from(class)).map_or("?", String::as_str);
+        for images in PARTS.map(|p| self.part(p)) {
+            for ((hash, label), path) in images.hashes.iter().zip(&images.labels).zip(&images.paths) {
+                let Some(class) = *label else { continue };
+                let (other, at) = *first.entry(*hash).or_insert((class, path));
+                if other != class {
+                    let (one, two) = (at.display(), path.display());
+                    found.push(format!("{one} ({}) and {two} ({})", name(other), name(class)));
+                }
+            }
+        }
+        found
+    }
+
+    fn check_labels_agree(&self) -> Result<()> {
+        let found = self.contradictions();
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Data(format!(
+            "{}: equal pictures with different labels: {}: correct or remove one of each",
+            self.name,
+            some(found, 5)
+        )))
+    }
+}
+
+/// Refuses broken files that matter.
+fn check_broken(found: &Found, skipped: &[Skipped]) -> Result<()> {
+    let root = found.root.display();
+    let shown = |s: &Skipped| format!("{}: {}", s.path.display(), s.reason);
+    let labelled: Vec<String> = skipped.iter().filter(|s| s.labelled).map(shown).collect();
+    if !labelled.is_empty() {
+        let (n, list) = (labelled.len(), some(labelled, 5));
+        return Err(Error::Data(format!(
+            "{root}: {n} with a label cannot be read: {list}: mend or remove, and take it out of the label file"
+        )));
+    }
+    let all = found.images.len() + found.skipped.len();
+    if skipped.len() * 20 > all {
+        let list = some(skipped.iter().map(shown), 5);
+        let n = skipped.len();
+        return Err(Error::Data(format!(
+            "{root}: {n} of {all} images cannot be read, more than one in twenty: {list}: mend or remove them"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+//! The files under a folder: which may be pictures, which not.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io::{Read, Result as IoResult};
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::decode;
+use super::scan::nanoseconds;
+use crate::error::{Error, Result};
+
+/// Endings of picture files. Files of other names are looked into.
+const ENDINGS: [&str; 16] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm", "ppm",
+    "gif", "apng",
+];
+
+/// What cameras, network drives and operating systems leave in folders, besides all that begins with a dot.
+const LITTER: [&str; 5] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
+
+/// A file that may be a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct File {
+    /// Relative to the folder.
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// Nanoseconds since 1970.
+    pub modified: Option<u128>,
+}
+
+/// What is under a folder, in no order.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    pub files: Vec<File>,
+    /// Folders in it and in those, relative.
+    pub folders: Vec<PathBuf>,
+    /// What cannot be read, and why.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Files that are no pictures, relative.
+    pub others: Vec<PathBuf>,
+}
+
+/// What images are sorted by: the bytes of the file's name, then those of the names of its folders.
+pub(super) fn order(path: &Path) -> (Vec<u8>, Vec<u8>) {
+    let bytes = |name: Option<&OsStr>| name.map(|n| n.as_encoded_bytes().to_vec()).unwrap_or_default();
+    let mut folders = Vec::new();
+    for part in path.parent().into_iter().flat_map(Path::iter) {
+        folders.extend(part.as_encoded_bytes());
+        folders.push(0);
+    }
+    (bytes(path.file_name()), folders)
+}
+
+/// A file by its path on the disk and the one to call it by.
+pub(super) fn file(on_disk: &Path, path: PathBuf) -> IoResult<File> {
+    Ok(file_of(&std::fs::metadata(on_disk)?, path))
+}
+
+fn file_of(metadata: &Metadata, path: PathBuf) -> File {
+    File { path, bytes: metadata.len(), modified: nanoseconds(metadata) }
+}
+
+/// All files under a folder, links followed.
+///
+/// # Errors
+/// [`Error::Io`] if the folder itself cannot be read; what is wrong below it is in [`Walk::unreadable`].
+pub(super) fn walk(root: &Path) -> Result<Walk> {
+    let mut walk = Walk::default();
+    let wanted = |e: &DirEntry| e.depth() == 0 || !is_litter(e.file_name());
+    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
+        match entry {
+            Ok(entry) => walk.add(root, &entry),
+            Err(e) if e.depth() == 0 => {
+                return Err(Error::io("read", root)(e.into()));
+            }
+            Err(e) => walk.cannot(root, e),
+        }
+    }
+    Ok(walk)
+}
+
+fn is_litter(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") || name.to_str().is_some_and(|n| LITTER.contains(&n))
+}
+
+impl Walk {
+    fn add(&mut self, root: &Path, entry: &DirEntry) {
+        let Ok(path) = entry.path().strip_prefix(root) else { return };
+        let path = path.to_path_buf();
+        if entry.file_type().is_dir() {
+            if entry.depth() > 0 {
+                self.folders.push(path);
+            }
+            return;
+        }
+        let named = has_ending(&path);
+        match entry.metadata() {
+            // A pipe would be waited for without end.
+            Ok(m) if !m.is_file() && named => self.unreadable.push((path, "a pipe or a device".into())),
+            Ok(m) if m.is_file() && (named || begins_as_picture(entry.path())) => {
+                self.files.push(file_of(&m, path));
+            }
+            Err(e) if named => self.unreadable.push((path, format!("cannot be read: {e}"))),
+            _ => self.others.push(path),
+        }
+    }
+
+    fn cannot(&mut self, root: &Path, e: walkdir::Error) {
+        let path = e.path().unwrap_or(root).strip_prefix(root).unwrap_or(root).to_path_buf();
+        let reason = match (e.loop_ancestor(), e.io_error().map(std::io::Error::kind)) {
+            (Some(_), _) => "a link in a circle".into(),
+            (_, Some(std::io::ErrorKind::PermissionDenied)) => "no permission to read it".into(),
+            _ if e.path().is_some_and(Path::is_symlink) => {
+                if !has_ending(&path) {
+                    return self.others.push(path);
+                }
+                "a link that leads nowhere".into()
+            }
+            _ => format!("cannot be read: {e}"),
+        };
+        self.unreadable.push((path, reason));
+    }
+}
+
+fn has_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
+    ENDINGS.contains(&ending.as_str())
+}
+
+fn begins_as_picture(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|f| f.take(16).read_to_end(&mut head));
+    read.is_ok() && decode::is_picture(&head)
+}

@@ -1,0 +1,184 @@
+//! The user's own images as a data set: what was found is told, and where there is nothing to test on, some labels are held
+//! out.
+
+use super::{Progress, packed};
+use super::images::load::{self, Choice, Loading};
+use super::images::policy::Policy;
+use super::images::scan;
+use super::images::set::{Broken, ImageSet, Images};
+use crate::app::cache;
+use crate::data::{Dataset, Split, Tested};
+use crate::error::{Error, Result};
+use crate::shape::DataShape;
+use std::path::{Path, PathBuf};
+
+/// Share of each class's labels that is held out where nothing is said.
+pub const HOLD_OUT: f32 = 0.2;
+
+/// What to load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Own {
+    /// A folder of images, a file of labels, or a file of packed images.
+    pub path: PathBuf,
+    /// Size, channels and fit.
+    pub choice: Choice,
+    /// Share of each class's labels that is held out where no test images are.
+    pub hold_out: f32,
+    /// Which of them are.
+    pub label_seed: u64,
+}
+
+/// What the data set of a folder or file is called.
+pub fn name(path: &Path) -> String {
+    let real = path.canonicalize();
+    let path = real.as_deref().unwrap_or(path);
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.map_or_else(|| "images".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads the images, tells `progress` what was found, and makes a data set to train on of them.
+///
+/// # Errors
+/// [`Error::Data`] for images and labels that cannot be trained on, saying what to do; [`Error::Text`] for a mistake in a file
+/// of labels; [`Error::Usage`]; [`Error::Io`].
+pub fn load(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
+    let set = read(own, true, progress)?;
+    let notes = set.notes.clone();
+    let set = dataset(set, own, progress)?;
+    notes.iter().for_each(|note| progress.note(note));
+    Ok(set)
+}
+
+/// Reads the images to be looked at: with or without labels, and none held out.
+///
+/// # Errors
+/// As [`load`].
+pub fn show(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
+    let set = read(own, false, progress)?;
+    let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
+    let (test, _) = labelled(set.test, shape);
+    let train = Split { images: set.train.pixels, labels: set.train.labels };
+    Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)
+}
+
+/// Reads images to test a model on that knows these classes: those of `test/`, where there is one, else all with a label.
+///
+/// # Errors
+/// As [`load`]; [`Error::Data`] for a class that the model does not know, and if no image has a label.
+pub fn load_test(
+    path: &Path,
+    policy: Policy,
+    classes: &[String],
+    progress: &mut dyn Progress,
+) -> Result<Dataset> {
+    let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
+    let set = read(&own, false, progress)?;
+    let class = |name: &String| {
+        let known = classes.iter().position(|own| own == name).map(|i| Some(i as u16));
+        known.ok_or_else(|| {
+            let (path, known) = (path.display(), classes.join(", "));
+            Error::Data(format!("{path}: the model does not know the class {name}; its classes are {known}"))
+        })
+    };
+    let classes_of = set.class_names.iter().map(class).collect::<Result<Vec<_>>>()?;
+    let mut images = if set.test.is_empty() { set.train } else { set.test };
+    images
+        .labels
+        .iter_mut()
+        .for_each(|label| *label = label.and_then(|label| classes_of[usize::from(label)]));
+    let shape = DataShape { image: policy.dims(), classes: classes.len() as u32 };
+    let (test, _) = labelled(images, shape);
+    if test.is_empty() {
+        return Err(Error::Data(format!(
+            "{}: no image has a label: there is nothing to test on",
+            path.display()
+        )));
+    }
+    Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)
+}
+
+/// Unpacks the images, or looks through the folder and decodes what is in it.
+fn read(own: &Own, trains: bool, progress: &mut dyn Progress) -> Result<ImageSet> {
+    if let Some(set) = packed::read(&own.path, None)? {
+        return as_chosen(set, own);
+    }
+    let found = scan::scan(&scan::Request { path: own.path.clone(), ..Default::default() })?;
+    if trains {
+        found.check_for_training()?;
+    }
+    progress.note(&found.summary().to_string());
+    let folder = cache::dir().ok().map(|dir| dir.join("images"));
+    let loading = Loading { choice: own.choice, broken: Broken::Refuse, cache: folder.as_deref() };
+    let mut set =
+        load::load(&found, &loading, &mut |done, of| progress.counted("reading the images", done, of))?;
+    if trains {
+        set.part_duplicates()?;
+    }
+    Ok(set)
+}
+
+/// Packed images are taken as they are: another size, or other channels, are refused.
+fn as_chosen(set: ImageSet, own: &Own) -> Result<ImageSet> {
+    let Choice { size, channels, .. } = own.choice;
+    let is = set.policy;
+    if size.is_none_or(|size| size == (is.height, is.width)) && channels.is_none_or(|channels| channels == is.channels) {
+        return Ok(set);
+    }
+    Err(Error::Usage(format!(
+        "{}: packed images are taken as they are, which is {}: write them out as files to give them another size",
+        own.path.display(),
+        is.dims()
+    )))
+}
+
+/// The parts of a data set: to test on are the images of `test/`, else those of `val/`, else some of the labelled ones.
+fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
+    let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
+    let (test, spare) = match (set.test.is_empty(), set.validation.is_empty()) {
+        (true, _) => (set.validation, None),
+        (false, true) => (set.test, None),
+        (false, false) => (set.test, Some(set.validation)),
+    };
+    let mut train = Split { images: set.train.pixels, labels: set.train.labels };
+    if let Some(spare) = spare {
+        progress.note(&format!("the {} images of val are learnt from without their labels", spare.len()));
+        train.labels.extend(std::iter::repeat_n(None, spare.len()));
+        train.images.extend(spare.pixels);
+    }
+    let (test, unlabelled) = labelled(test, shape);
+    if unlabelled > 0 {
+        progress.note(&format!("{unlabelled} test images without a label are left out"));
+    }
+    let data = Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)?;
+    if !data.test.is_empty() {
+        return Ok(data);
+    }
+    let given = data.train.labels_given();
+    let data = data.hold_out(own.hold_out.into(), own.label_seed)?;
+    progress.note(&match data.tested {
+        Tested::HeldOut => format!(
+            "{} of the {given} labels are held out to estimate the accuracy; the others are learnt from",
+            data.test.len()
+        ),
+        Tested::Apart => "no label is held out: nothing will be known of the accuracy".into(),
+    });
+    Ok(data)
+}
+
+/// The images that have a label, and how many have none.
+fn labelled(images: Images, shape: DataShape) -> (Split, usize) {
+    let size = shape.image.len() as usize;
+    let all = images.len();
+    if images.labels.iter().all(Option::is_some) {
+        return (Split { images: images.pixels, labels: images.labels }, 0);
+    }
+    let mut split = Split::default();
+    for (pixels, label) in images.pixels.chunks_exact(size).zip(images.labels) {
+        if label.is_some() {
+            split.images.extend_from_slice(pixels);
+            split.labels.push(label);
+        }
+    }
+    let without = all - split.len();
+    (split, without)
+}

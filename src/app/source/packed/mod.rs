@@ -1,0 +1,152 @@
+//! Data sets that others have packed into a few files: `.npz` as MedMNIST and Keras have them ([`npz`]), the binary files
+//! of CIFAR-10 and CIFAR-100 ([`cifar`]), and IDX files of any size ([`idx`]). They yield what a folder of images does.
+//!
+//! No label is -1, and 255 where the classes do not reach it. The classes of numbers without names are the numbers that
+//! are there: labels from 1 to 26 are 26 classes.
+
+pub mod cifar;
+pub mod idx;
+pub mod npz;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::images::policy::{Fit, Policy};
+use super::images::set::{ImageSet, Images};
+use super::images::some;
+use crate::error::{Error, Result};
+use crate::shape::Dims;
+
+/// Largest array that is read, in bytes.
+pub const MAX_BYTES: u64 = 4 << 30;
+
+/// One part of a packed data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Where it comes from, for messages and the images' paths.
+    pub source: String,
+    /// `N x H x W x C` bytes.
+    pub pixels: Vec<u8>,
+    /// N numbers; `None` where there are no labels at all.
+    pub labels: Option<Vec<i64>>,
+}
+
+/// A packed data set before its labels are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Its name.
+    pub name: String,
+    /// Of an image.
+    pub dims: Dims,
+    /// The names of classes 0, 1, ...; `None`: the numbers themselves.
+    pub class_names: Option<Vec<String>>,
+    /// For training, validation and testing.
+    pub parts: [Option<Packed>; 3],
+}
+
+/// Reads the packed data set at `path`: an `.npz`, or a folder of CIFAR's or IDX files, in it or in a folder of it. `None`
+/// where there is none. `set` chooses where a folder has several (`emnist-letters`).
+///
+/// # Errors
+/// [`Error::Data`] for files that are broken or do not belong together; [`Error::Io`].
+pub fn read(path: &Path, set: Option<&str>) -> Result<Option<ImageSet>> {
+    let unpacked = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+        Some(npz::read(path)?)
+    } else if let Some(folder) = cifar::find(path) {
+        Some(cifar::read(&folder)?)
+    } else {
+        idx::read(path, set)?
+    };
+    unpacked.map(Unpacked::into_set).transpose()
+}
+
+impl Unpacked {
+    /// With classes instead of numbers. Pictures that are there twice are no error, as nobody can mend such files, but
+    /// noted.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for numbers of pixels and labels that differ, labels without a name, and files without images.
+    pub fn into_set(self) -> Result<ImageSet> {
+        let Dims { height, width, channels } = self.dims;
+        let policy = Policy { height, width, channels, fit: Fit::Letterbox };
+        policy.check().map_err(|e| Error::Data(format!("{}: {e}", self.name)))?;
+        let classes = Classes::of(&self)?;
+        let size = self.dims.len() as usize;
+        let mut images = [(); 3].map(|()| Images::default());
+        for (to, part) in images.iter_mut().zip(self.parts) {
+            let Some(Packed { source, pixels, labels }) = part else { continue };
+            let n = pixels.len() / size;
+            let labels = labels.unwrap_or_else(|| vec![-1; n]);
+            if labels.len() != n || pixels.len() != n * size {
+                let m = labels.len();
+                return Err(Error::Data(format!(
+                    "{source}: {n} images and {m} labels do not belong together"
+                )));
+            }
+            let labels = labels.iter().map(|&label| classes.index(label)).collect();
+            let paths = (0..n).map(|i| PathBuf::from(format!("{source}#{i}"))).collect();
+            *to = Images::new(size, pixels, labels, paths);
+        }
+        let [train, validation, test] = images;
+        if train.is_empty() {
+            return Err(Error::Data(format!("{}: no training images", self.name)));
+        }
+        let (name, class_names) = (self.name, classes.names);
+        let (skipped, notes) = Default::default();
+        let mut set = ImageSet { name, policy, class_names, train, validation, test, skipped, notes };
+        let twice = set.contradictions();
+        if !twice.is_empty() {
+            let list = some(twice.iter().cloned(), 3);
+            set.notes.push(format!("{} pairs of equal images have different labels: {list}", twice.len()));
+        }
+        Ok(set)
+    }
+}
+
+/// Which class a number is.
+struct Classes {
+    names: Vec<String>,
+    /// The numbers of the classes, ascending.
+    numbers: Vec<i64>,
+}
+
+impl Classes {
+    fn of(set: &Unpacked) -> Result<Classes> {
+        let labels = || set.parts.iter().flatten().flat_map(|p| p.labels.iter().flatten().copied());
+        let mut numbers: BTreeSet<i64> = labels().filter(|&n| n >= 0).collect();
+        // A byte of ones means no label; but where there are more classes than that, it is one of them.
+        if numbers.iter().next_back() == Some(&255) && !numbers.contains(&254) {
+            numbers.remove(&255);
+        }
+        let Some(names) = &set.class_names else {
+            let names = numbers.iter().map(i64::to_string).collect();
+            let numbers: Vec<i64> = numbers.into_iter().collect();
+            if numbers.len() > usize::from(u16::MAX) {
+                return Err(Error::Data(format!("{}: {} classes are too many", set.name, numbers.len())));
+            }
+            return Ok(Classes { names, numbers });
+        };
+        match numbers.iter().find(|&&n| n >= names.len() as i64) {
+            Some(n) => {
+                Err(Error::Data(format!("{}: label {n}, but {} classes have names", set.name, names.len())))
+            }
+            None => Ok(Classes { names: names.clone(), numbers: (0..names.len() as i64).collect() }),
+        }
+    }
+
+    fn index(&self, label: i64) -> Option<u16> {
+        self.numbers.binary_search(&label).ok().map(|i| i as u16)
+    }
+}
+
+/// A data set's name from a path: its last part that says something.
+pub(super) fn name_of(path: &Path) -> String {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let words = real.iter().rev().map(|n| n.to_string_lossy().to_lowercase());
+    let mut telling = words.filter(|n| !["raw", "data", "/"].contains(&n.as_str()));
+    telling.next().unwrap_or_else(|| "images".into())
+}
+
+#[cfg(test)]
+#[path = "packed_tests.rs"]
+mod tests;

@@ -1,0 +1,64 @@
+//! Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, or find
+//! that it binds little at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+thread_local! {
+    /// Submissions until the next loss, and from each loss to the one after.
+    static LEFT: RefCell<VecDeque<u32>> = const { RefCell::new(VecDeque::new()) };
+    /// Bytes that there are.
+    static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// Bytes of the largest binding.
+    static BINDING: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// Lost devices that will not open again.
+    static REFUSED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// So many attempts of this thread to open a lost device again fail.
+pub fn refuse(devices: u32) {
+    REFUSED.set(devices);
+}
+
+pub(super) fn refused() -> bool {
+    REFUSED.replace(REFUSED.get().saturating_sub(1)) > 0
+}
+
+/// Devices opened by this thread have so many bytes.
+pub fn memory(bytes: u64) {
+    MEMORY.set(bytes);
+}
+
+/// Devices bind at most so many bytes to this thread's kernels.
+pub fn bind(bytes: u64) {
+    BINDING.set(bytes);
+}
+
+pub(super) fn binding() -> u64 {
+    BINDING.get()
+}
+
+pub(super) fn exceeds(bytes: u64) -> bool {
+    bytes > MEMORY.get()
+}
+
+/// Loses the device at these submissions from now on, each counted from the loss before.
+pub fn at(submissions: impl IntoIterator<Item = u32>) {
+    LEFT.set(submissions.into_iter().collect());
+}
+
+/// Losses that are still to come.
+pub fn left() -> usize {
+    LEFT.with_borrow(VecDeque::len)
+}
+
+pub(super) fn point() -> bool {
+    LEFT.with_borrow_mut(|left| match left.front_mut() {
+        Some(0) => left.pop_front().is_some(),
+        Some(n) => {
+            *n -= 1;
+            false
+        }
+        None => false,
+    })
+}

@@ -1,0 +1,99 @@
+//! Opening a device.
+
+use super::adapter::COOPERATIVE;
+use super::submission::Reports;
+use super::{AdapterChoice, AdapterSummary, Gpu, Host, Opened, Precision, choice};
+use crate::error::{Error, Result};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+impl Gpu {
+    /// Opens the adapter that `choice` means, in a program that is `host`; `checked` keeps the bounds and loop checks that
+    /// WGSL prescribes in every shader.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if there is none, it lacks something needed, or its driver refuses a device.
+    pub async fn open(choice: &AdapterChoice, host: Rc<dyn Host>, checked: bool) -> Result<Gpu> {
+        Gpu::with_adapter(choice::choose(choice).await?, choice.precision, host, checked).await
+    }
+
+    /// Opens an adapter that was open before, and no other.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if it is not there, or its driver refuses a device.
+    pub async fn reopen(was: &AdapterSummary, precision: Precision, host: Rc<dyn Host>) -> Result<Gpu> {
+        #[cfg(test)]
+        if super::fault::refused() {
+            return Err(Error::Adapter("not there yet".into()));
+        }
+        Gpu::with_adapter(choice::find(was).await?, precision, host, false).await
+    }
+
+    async fn with_adapter(
+        (summary, adapter): (AdapterSummary, wgpu::Adapter),
+        precision: Precision,
+        host: Rc<dyn Host>,
+        checked: bool,
+    ) -> Result<Gpu> {
+        let cooperative = match precision {
+            Precision::F32 => None,
+            Precision::Mixed => Some(summary.cooperative_side.ok_or_else(|| {
+                Error::Adapter(format!(
+                    "{} has no cooperative matrices of 16-bit floats: choose one that `ssgan adapters` lists with \
+                     cooperative-matrix, or train with `--precision f32`",
+                    summary.name
+                ))
+            })?),
+        };
+        let opened = request_device(&adapter, cooperative.is_some()).await;
+        let (device, queue) =
+            opened.map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
+        let reports = Reports::of(&device);
+        // On llvmpipe each workgroup costs some time: noise took 16.8 ms a step in groups of 32, 14.7 in groups of 256.
+        let elementwise_group = if summary.is_software() { 256 } else { 64 };
+        Ok(Gpu(Rc::new(Opened {
+            device,
+            queue,
+            summary,
+            host,
+            checked,
+            elementwise_group,
+            cooperative,
+            kernels: RefCell::default(),
+            reports,
+            memory: RefCell::default(),
+            staging: RefCell::default(),
+        })))
+    }
+}
+
+/// A device with the features that kernels and timers make use of, where the adapter has them.
+async fn request_device(
+    adapter: &wgpu::Adapter,
+    cooperative: bool,
+) -> std::result::Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
+    let mut wanted = wgpu::Features::SUBGROUP
+        | wgpu::Features::SHADER_INT64
+        | wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+    let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+    if cooperative {
+        wanted |= COOPERATIVE;
+        #[expect(unsafe_code, reason = "wgpu's mark for what is not finished")]
+        // SAFETY: wgpu asks to be ready for bugs. A known one: under the Vulkan memory model, which cooperative matrices
+        // ask for, naga's barriers do not say that they make workgroup memory visible. So a device is checked before
+        // anything is computed on it (`Ops::checked`), and nobody gets them who did not ask.
+        let unfinished = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        experimental_features = unfinished;
+    }
+    let described = wgpu::DeviceDescriptor {
+        label: Some("ssgan"),
+        required_features: adapter.features() & wanted,
+        experimental_features,
+        required_limits: adapter.limits(),
+        // 8 to 64 MiB at a time: most of a larger block would stay unused (docs/performance.md, Memory).
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    };
+    adapter.request_device(&described).await
+}

@@ -1,0 +1,172 @@
+//! Handing work to the device, waiting for it, and what the driver reports meanwhile.
+
+use super::{Gpu, Kernel, Program, Readback, Tensor};
+use crate::error::{Error, Result};
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What the driver has reported since the device was opened. Its callbacks run on any thread.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    /// The first error since the last check.
+    failure: Mutex<Option<String>>,
+    /// Why the device is gone.
+    lost: Mutex<Option<String>>,
+    /// Whether the adapter has no more memory.
+    exhausted: AtomicBool,
+}
+
+impl Reports {
+    /// Those of `device` from now on.
+    pub fn of(device: &wgpu::Device) -> Arc<Reports> {
+        let reports = Arc::new(Reports::default());
+        let to = reports.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
+            if matches!(e, wgpu::Error::OutOfMemory { .. }) {
+                to.exhaust();
+            }
+            if let Ok(mut slot) = to.failure.lock() {
+                slot.get_or_insert_with(|| e.to_string());
+            }
+        }));
+        let to = reports.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping a device destroys it too, but then nobody is left to ask.
+            if let Ok(mut slot) = to.lost.lock() {
+                slot.get_or_insert_with(|| format!("{reason:?}: {message}"));
+            }
+        });
+        reports
+    }
+
+    pub fn exhaust(&self) {
+        self.exhausted.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::SeqCst)
+    }
+
+    /// Why the device is gone, if it is.
+    fn loss(&self) -> Option<String> {
+        self.lost.lock().ok().and_then(|slot| slot.clone())
+    }
+
+    fn take_failure(&self) -> Option<String> {
+        self.failure.lock().ok().and_then(|mut slot| slot.take())
+    }
+
+    /// Forgets errors and a shortage of memory, but not that the device is gone.
+    pub fn forget(&self) {
+        self.take_failure();
+        self.exhausted.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Work that was handed to the device.
+#[derive(Debug)]
+pub struct Submission {
+    index: wgpu::SubmissionIndex,
+    done: OneshotReceiver<()>,
+}
+
+impl Gpu {
+    /// Submits a program as one compute pass when its kernels are compiled; `copies` (source, destination) follow it.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with the driver's or wgpu's message if anything failed since the last call.
+    pub async fn submit(&self, program: &Program, copies: &[(&Tensor, &Readback)]) -> Result<Submission> {
+        program.ready().await.map_err(|e| self.instead(e))?;
+        #[cfg(test)]
+        if super::fault::point() {
+            self.device.destroy();
+        }
+        let commands = self.encode(program, 0..program.dispatches.len(), copies);
+        let submission = self.hand_over(commands.map_err(|e| self.instead(e))?);
+        self.check()?;
+        Ok(submission)
+    }
+
+    pub(super) fn hand_over(&self, commands: wgpu::CommandBuffer) -> Submission {
+        let index = self.queue.submit([commands]);
+        let (sender, done) = oneshot_channel();
+        self.queue.on_submitted_work_done(move || {
+            let _ = sender.send(());
+        });
+        Submission { index, done }
+    }
+
+    pub(super) fn encode(
+        &self,
+        program: &Program,
+        dispatches: Range<usize>,
+        copies: &[(&Tensor, &Readback)],
+    ) -> Result<wgpu::CommandBuffer> {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        program.encode_range(&mut encoder.begin_compute_pass(&Default::default()), dispatches)?;
+        for (source, destination) in copies {
+            destination.copy_from(&mut encoder, source);
+        }
+        Ok(encoder.finish())
+    }
+
+    /// Waits for a submission.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the device failed.
+    pub async fn wait(&self, submission: Submission) -> Result<()> {
+        let until = wgpu::PollType::Wait { submission_index: Some(submission.index), timeout: None };
+        self.host.drive(&self.device, until).map_err(|e| self.failed(e.to_string()))?;
+        self.check()?;
+        submission.done.receive().await;
+        self.check()
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self.reports.take_failure() {
+            Some(message) => Err(self.failed(message)),
+            None if self.reports.loss().is_some() => Err(self.failed(String::new())),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until every kernel is compiled that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if one of them is not valid, the driver rejects it, or something else that was recorded is not valid.
+    pub async fn compiled(&self) -> Result<()> {
+        let kernels: Vec<Rc<Kernel>> = self.kernels.borrow().values().cloned().collect();
+        for kernel in kernels {
+            kernel.ready().await.map_err(|e| self.instead(e))?;
+        }
+        self.check()
+    }
+
+    /// The error of a kernel that did not compile, or why it could not: a device that is lost. Nothing of it stays for
+    /// the next check.
+    fn instead(&self, e: Error) -> Error {
+        match self.check() {
+            Err(lost @ Error::DeviceLost(_)) => lost,
+            _ => e,
+        }
+    }
+
+    /// The error for a failure with this message; of a device that is gone, everything fails.
+    fn failed(&self, message: String) -> Error {
+        let name = &self.summary.name;
+        // The news of a loss comes when the work before it is done.
+        let timeout = Some(Duration::from_secs(5));
+        let _ = self.host.drive(&self.device, wgpu::PollType::Wait { submission_index: None, timeout });
+        match self.reports.loss() {
+            Some(why) => Error::DeviceLost(format!("{why} (adapter {name})")),
+            None => {
+                let message = self.memory.borrow().shortage().unwrap_or(message);
+                Error::Gpu(format!("{message} (adapter {name})"))
+            }
+        }
+    }
+}
