@@ -84,8 +84,9 @@ fn onnx_runtime_gives_the_same_labels_and_logits() {
         let shape = DataShape { image, classes: models::CLASSES };
         let spec = parse::parse(&toml, name).unwrap();
         let model = parse::check(&spec, &toml, name, shape).unwrap();
+        let data = noise(shape, IMAGES);
         for (parameters, averaged) in [("raw", false), ("averaged", true)] {
-            write_case(dir.path(), &format!("{name}-{parameters}"), &gpu, &model, &noise(shape, IMAGES), averaged);
+            write_case(dir.path(), &format!("{name}-{parameters}"), &gpu, &model, &data, averaged);
         }
     }
     let digits = source::load(&Request::default(), &mut Silent).unwrap();
