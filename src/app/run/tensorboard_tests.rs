@@ -28,7 +28,7 @@ fn epoch(n: u32, at: u32) -> EpochMetrics {
 /// CRC-32C bit by bit, the polynomial 0x1EDC6F41 with its bits reversed.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, &b| {
-        (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { c >> 1 ^ 0x82f6_3b78 } else { c >> 1 })
+        (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { (c >> 1) ^ 0x82f6_3b78 } else { c >> 1 })
     })
 }
 
