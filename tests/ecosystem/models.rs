@@ -24,6 +24,7 @@ const ROWS: &str = r#"
 /// Images: windows with even and odd sides, strides that leave out an edge or pass over it, all paddings, rows in between.
 const IMAGES: &str = r#"
     { op = "random_shift", pixels = 1 },
+    { op = "random_flip" },
     { op = "random_affine", shift = 1.0, warp = 0.1 },
     { op = "conv2d", channels = 6, kernel = 4, stride = 2, weight_norm = "trained" },
     { op = "batch_norm", eps = 1e-3 },

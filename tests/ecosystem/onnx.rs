@@ -8,7 +8,7 @@ use ssgan::app::source::{self, Request, Silent};
 use ssgan::data::{Dataset, Split};
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
-use ssgan::model::shape::{DataShape, ModelShape};
+use ssgan::model::shape::{DataShape, Dims, ModelShape};
 use ssgan::native::{self, BlockOn};
 use ssgan::rng::{self, Counter};
 use ssgan::train::checkpoint::Checkpoint;
@@ -49,14 +49,18 @@ fn write_case(folder: &Path, name: &str, gpu: &Gpu, model: &ModelShape, data: &D
     fs::write(file("logits"), logits.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
     let image = model.data.image;
     let told = serde_json::json!({
-        "batch": classifier.rows(), "class_names": data.class_names, "image": [image.height, image.width, image.channels], "classes": model.data.classes,
-        "averaged": averaged, "minibatch": model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination"),
+        "image": [image.height, image.width, image.channels], "classes": model.data.classes,
+        "class_names": data.class_names, "averaged": averaged, "batch": classifier.rows(),
+        "compares": model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination"),
     });
     fs::write(file("json"), told.to_string()).unwrap();
 }
 
-/// Noise of all bytes, by class a little brighter.
-fn noise(shape: DataShape) -> Dataset {
+/// More images than go through the network at once, and a last few.
+const IMAGES: u32 = 1050;
+
+/// Noise of all bytes, by class a little brighter; `test` images to test on.
+fn noise(shape: DataShape, test: u32) -> Dataset {
     let pixels = shape.image.len();
     let split = |n: u32, stream: u32| {
         let label = |i: u32| i % shape.classes;
@@ -66,8 +70,7 @@ fn noise(shape: DataShape) -> Dataset {
         };
         Split::labelled((0..n * pixels).map(value).collect(), (0..n).map(|i| label(i) as u16))
     };
-    // More than go through the network at once, and a last few.
-    let (train, test) = (split(80, 0xE000), split(1050, 0xE001));
+    let (train, test) = (split(80, 0xE000), split(test, 0xE001));
     let names = ["a", "b, c", "d\"e", "f"].map(String::from).to_vec();
     Dataset::with_classes("noise", shape, names, train, test).unwrap()
 }
@@ -81,15 +84,19 @@ fn onnx_runtime_gives_the_same_labels_and_logits() {
         let shape = DataShape { image, classes: models::CLASSES };
         let spec = parse::parse(&toml, name).unwrap();
         let model = parse::check(&spec, &toml, name, shape).unwrap();
+        let data = noise(shape, IMAGES);
         for (parameters, averaged) in [("raw", false), ("averaged", true)] {
-            write_case(dir.path(), &format!("{name}-{parameters}"), &gpu, &model, &noise(shape), averaged);
+            write_case(dir.path(), &format!("{name}-{parameters}"), &gpu, &model, &data, averaged);
         }
     }
     let digits = source::load(&Request::default(), &mut Silent).unwrap();
+    let colour = DataShape { image: Dims { height: 32, width: 32, channels: 3 }, classes: models::CLASSES };
+    let photos = noise(colour, 100);
     for (name, _) in parse::BUILT_IN {
+        let data = if name.starts_with("photo") { &photos } else { &digits };
         let (text, spec) = parse::built_in(name).unwrap();
-        let model = parse::check(&spec.unwrap(), text, name, digits.shape).unwrap();
-        write_case(dir.path(), name, &gpu, &model, &digits, false);
+        let model = parse::check(&spec.unwrap(), text, name, data.shape).unwrap();
+        write_case(dir.path(), name, &gpu, &model, data, false);
     }
     let said = python("check_onnx.py", dir.path());
     println!("{said}");

@@ -12,7 +12,6 @@
 //! tensorboard/     event files, where they are asked for
 //! ```
 
-use super::tensorboard;
 use crate::app::atomic::fault;
 use crate::error::{Error, Result};
 use std::fs;
@@ -22,6 +21,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file whose exclusive creation makes a folder this run's own.
 const CLAIM: &str = "config.toml";
+/// The folder of event files for TensorBoard.
+pub const EVENTS: &str = "tensorboard";
 /// Locked by the process that trains; the system releases it when that ends, however it ends.
 const LOCK: &str = ".lock";
 
@@ -85,7 +86,7 @@ impl RunDir {
         }
         let lock = lock(path)?;
         // Nobody else writes here now: what a killed process left half written goes.
-        for folder in ["", "checkpoints", "samples", "plots", tensorboard::FOLDER] {
+        for folder in ["", "checkpoints", "samples", "plots", EVENTS] {
             crate::app::atomic::sweep(&path.join(folder), Duration::ZERO);
         }
         Ok(RunDir {

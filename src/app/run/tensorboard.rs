@@ -11,7 +11,7 @@
 mod proto;
 
 use self::proto::{Image, Message, SessionLog, Summary, Value};
-use super::folder::RunDir;
+use super::folder::{EVENTS, RunDir};
 use crate::app::atomic::LogFile;
 use crate::app::report::grid;
 use crate::error::{Error, Result};
@@ -23,10 +23,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The folder of these files in that of a run.
-pub const FOLDER: &str = "tensorboard";
-
-/// What their names begin with, before a number of four digits: TensorBoard takes what has `tfevents` in its name, in the
+/// What the files' names begin with, before a number of four digits: TensorBoard takes what has `tfevents` in its name, in the
 /// order of the names.
 const NAME: &str = "events.out.tfevents.";
 
@@ -54,7 +51,7 @@ impl EventFile {
     /// # Errors
     /// [`Error::Io`] naming the file or folder that cannot be made or read.
     pub fn begin(run: &mut RunDir, known: &History, asked: bool) -> Result<Option<EventFile>> {
-        let newest = newest(&run.path().join(FOLDER))?;
+        let newest = newest(&run.path().join(EVENTS))?;
         if newest == 0 && !asked {
             return Ok(None);
         }
@@ -72,7 +69,7 @@ impl EventFile {
                 evaluated.iter().for_each(|e| bytes.extend(record(&of_epoch(e))));
             }
         }
-        let path = run.file(&format!("{FOLDER}/{NAME}{:04}", newest + 1))?;
+        let path = run.file(&format!("{EVENTS}/{NAME}{:04}", newest + 1))?;
         Ok(Some(EventFile { log: LogFile::with_bytes(path, &bytes)?, step }))
     }
 

@@ -28,7 +28,7 @@ fn epoch(n: u32, at: u32) -> EpochMetrics {
 /// CRC-32C bit by bit, the polynomial 0x1EDC6F41 with its bits reversed.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, &b| {
-        (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { c >> 1 ^ 0x82f6_3b78 } else { c >> 1 })
+        (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { (c >> 1) ^ 0x82f6_3b78 } else { c >> 1 })
     })
 }
 
@@ -57,7 +57,7 @@ fn messages(path: &Path) -> Vec<Message> {
 
 /// The names of the files in a run's folder.
 fn names(run: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(run.join(FOLDER)).unwrap();
+    let entries = std::fs::read_dir(run.join(EVENTS)).unwrap();
     let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
@@ -68,7 +68,7 @@ fn names(run: &Path) -> Vec<String> {
 fn shown(run: &Path) -> BTreeMap<String, Vec<(i64, f32)>> {
     let mut curves: BTreeMap<String, Vec<(i64, f32)>> = BTreeMap::new();
     for name in names(run) {
-        for (i, message) in messages(&run.join(FOLDER).join(name)).into_iter().enumerate() {
+        for (i, message) in messages(&run.join(EVENTS).join(name)).into_iter().enumerate() {
             assert_eq!(message.file_version.as_deref(), (i == 0).then_some(VERSION));
             assert!(message.wall_time > 1e9);
             if message.session_log.is_some_and(|log| log.status == proto::START) {
@@ -137,7 +137,7 @@ fn every_number_is_written_once() {
         assert!(!curves.contains_key(absent), "{absent}");
     }
     let [name] = &names(&out)[..] else { panic!("one file") };
-    let all = messages(&out.join(FOLDER).join(name));
+    let all = messages(&out.join(EVENTS).join(name));
     let image = all.iter().find_map(|m| m.summary.as_ref()?.value[0].image.clone()).unwrap();
     let png = std::io::Cursor::new(&image.encoded_image_string);
     let picture = Picture::read(Path::new("samples"), png).unwrap();
@@ -155,14 +155,14 @@ fn a_run_that_goes_on_shows_no_step_twice() {
     let (out, whole) = (dir.path().join("run"), dir.path().join("whole"));
     go_on(&mut begin(&whole, &History::default(), true).unwrap().unwrap(), 1, 8).unwrap();
     go_on(&mut begin(&out, &History::default(), true).unwrap().unwrap(), 1, 5).unwrap();
-    let first = out.join(FOLDER).join(&names(&out)[0]);
+    let first = out.join(EVENTS).join(&names(&out)[0]);
     let mut bytes = std::fs::read(&first).unwrap();
     bytes.extend(&record(&of_step(&step(6)))[..30]);
     std::fs::write(&first, bytes).unwrap();
     go_on(&mut begin(&out, &known(4), false).unwrap().unwrap(), 5, 8).unwrap();
     assert_eq!(names(&out), ["events.out.tfevents.0001", "events.out.tfevents.0002"]);
     assert_eq!(shown(&out), shown(&whole));
-    let marks = messages(&out.join(FOLDER).join("events.out.tfevents.0002"));
+    let marks = messages(&out.join(EVENTS).join("events.out.tfevents.0002"));
     assert_eq!(marks[1].step, 5, "the restart is where the steps go on");
 }
 
@@ -171,7 +171,7 @@ fn event_files_are_there_where_they_are_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let (out, whole) = (dir.path().join("run"), dir.path().join("whole"));
     assert!(begin(&out, &History::default(), false).unwrap().is_none());
-    assert!(!out.join(FOLDER).exists());
+    assert!(!out.join(EVENTS).exists());
     // Asked for later, they tell what was before, but for the pictures.
     drop(RunDir::create(Some(&out), "m", "d", "").map(|mut run| run.keep()));
     go_on(&mut begin(&out, &known(4), true).unwrap().unwrap(), 5, 6).unwrap();

@@ -130,11 +130,11 @@ fn graph(checkpoint: &Checkpoint, model: &ModelShape, averaged: bool) -> Result<
 /// For people who open the file.
 fn description(model: &ModelShape) -> String {
     let compares = model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination");
-    let batch = match compares {
-        true => {
-            " Minibatch discrimination compares the images of one call with one another: what is said of an image depends on those beside it."
-        }
-        false => "",
+    let batch = if compares {
+        " Minibatch discrimination compares the images of one call with one another: what is said of an image depends on \
+         those beside it."
+    } else {
+        ""
     };
     format!(
         "{} classifies images {} (channels, height, width) given as bytes.{batch}",
