@@ -58,7 +58,6 @@ test-swiftshader:
 	$$run $$(program steps) dnn_runs cnn_with_joined; \
 	$$run $$(program determinism) the_seed_decides; \
 	$$run $$ssgan train --model dnn --max-steps 2 --unlabelled 2048 --quiet --out $$out/dnn; \
-	$$run $$ssgan train --resume $$out/dnn --max-steps 3 --quiet; \
 	$$run $$ssgan train --model cnn --max-steps 1 --batch-size 128 --quiet --out $$out/cnn
 
 # Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
