@@ -62,6 +62,8 @@ fn what_is_no_picture() {
     refused(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, which is not read: save it as PNG or JPEG");
     refused(b"\0\0\0\x18ftypisom\0\0\0\0", "a film");
     refused(b"%PDF-1.7\nmore text than sixteen bytes", "a PDF");
+    assert!(!is_picture(b"BMW and P1 are words") && !is_picture(b"P1ease read me first"));
+    assert!(is_picture(b"\0\0\0\x18ftypheic") && !is_picture(b""));
     refused(b"qoif\0\0\0\x01\0\0\0\x01\x03\0aaaaaaaa", "not read");
 }
 
@@ -110,8 +112,8 @@ fn too_many_pixels() {
     refused(&png_head(40_000, 40_000), "40000x40000 pixels: more than 134217728 are not read");
     refused(&png_head(u32::MAX >> 1, u32::MAX >> 1), "");
     let mut bmp = encoded(&gray(4, 4), ImageFormat::Bmp);
-    bmp[18..26].copy_from_slice(&[0, 0, 1, 0, 0, 0, 1, 0]);
-    refused(&bmp, "65536x65536 pixels");
+    bmp[18..26].copy_from_slice(&[0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0]);
+    refused(&bmp, "65535x65535 pixels");
     refused(b"P5 50000 50000 255\n", "50000x50000 pixels");
     let gif = [&b"GIF89a"[..], &[0xff; 4], &[0, 0, 0]].concat();
     refused(&gif, "65535x65535 pixels");
