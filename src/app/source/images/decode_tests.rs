@@ -120,7 +120,7 @@ fn too_many_pixels() {
     bmp[18..26].copy_from_slice(&[0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0]);
     refused(&bmp, "65535x65535 pixels");
     refused(b"P5 50000 50000 255\n", "50000x50000 pixels");
-    let gif = [&b"GIF89a"[..], &[0xff; 4], &[0, 0, 0], b";"].concat();
+    let gif = [&b"GIF89a"[..], &[0xff; 4], &[0, 0, 0], b",", &[0; 4], &[0xff; 4], &[0, 2, 1, 0]].concat();
     refused(&gif, "65535x65535 pixels");
 }
 
