@@ -103,9 +103,15 @@ pub fn size(path: &Path) -> Result<Size, Unread> {
     })
 }
 
-/// Whether the first bytes of a file are those of a picture, of any kind that is known, read or not.
+/// Whether the first sixteen bytes of a file are those of a picture, of any kind that is known, read or not. A text may
+/// begin with the two letters of BMP and PNM: there more is looked at.
 pub fn is_picture(head: &[u8]) -> bool {
-    image::guess_format(head).is_ok() || other_kind(head).is_some()
+    match image::guess_format(head) {
+        Ok(ImageFormat::Bmp) => head.get(6..10) == Some(&[0; 4]),
+        Ok(ImageFormat::Pnm) => head.get(2).is_some_and(u8::is_ascii_whitespace),
+        Ok(_) => true,
+        Err(_) => other_kind(head).is_some(),
+    }
 }
 
 /// A decoder that panics on a hostile file spoils that file alone.

@@ -158,7 +158,9 @@ impl ImageSet {
             if gone.contains(&true) {
                 images.remove(&gone);
             }
-            seen.extend(images.hashes.iter().copied().zip(images.paths.iter().cloned()));
+            for (hash, path) in images.hashes.iter().zip(&images.paths) {
+                seen.entry(*hash).or_insert_with(|| path.clone());
+            }
         }
         if taken > 0 {
             self.notes.push(format!(
