@@ -6,10 +6,10 @@ use ssgan::train::settings::Settings;
 
 #[test]
 fn photo_networks_run_like_the_twin() {
-    let many = Settings { labels: 52, ..ssl() };
+    let many = Settings { labels: 52.into(), ..ssl() };
     whole_run("photo 9x14x3, 26 classes", &model_on(PHOTO, shape(9, 14, 3, 26)), &many);
     let two = Settings {
-        labels: 12,
+        labels: 12.into(),
         entropy_weight: 0.3,
         consistency_weight: 2.0,
         ramp_epochs: 1,
@@ -21,8 +21,8 @@ fn photo_networks_run_like_the_twin() {
 
 #[test]
 fn a_step_of_a_photo_network_leaves_what_the_twin_leaves() {
-    let two = Settings { labels: 12, consistency_weight: 2.0, seed: SEED + 1, ..ssl() };
+    let two = Settings { labels: 12.into(), consistency_weight: 2.0, seed: SEED + 1, ..ssl() };
     one_step("photo 10x9x3, 2 classes, step 6", &model_on(PHOTO, shape(10, 9, 3, 2)), &two, 6);
-    let alone = Settings { labels: 52, ..supervised() };
+    let alone = Settings { labels: 52.into(), ..supervised() };
     one_step("supervised photo 9x14x3, 26 classes", &model_on(PHOTO, shape(9, 14, 3, 26)), &alone, 6);
 }

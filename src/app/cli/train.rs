@@ -105,7 +105,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         false => None,
     };
     if let Some(set) = &own {
-        let known = OwnImages { count: set.train.len() as u32, channels: set.shape.image.channels };
+        let known = OwnImages { count: set.train.len() as u32 };
         resolved = args.settings.resolve_for(Some(known))?;
         let RunSettings { model, train, .. } = &resolved.settings;
         progress.note(&format!(

@@ -90,8 +90,6 @@ impl Channels {
 pub struct OwnImages {
     /// Images to learn from.
     pub count: u32,
-    /// 1 or 3.
-    pub channels: u32,
 }
 
 /// Steps that the user's own images are trained for where nothing is said: ten epochs of 60,000 images.
@@ -171,7 +169,7 @@ impl RunSettings {
     /// is trained on for as many steps as a large one.
     pub fn defaults_for(own: OwnImages, method: Method, convolutional: bool) -> RunSettings {
         let mut settings = RunSettings::defaults(method, convolutional);
-        settings.model = if own.channels == 3 { "photo-small" } else { "cnn" }.into();
+        settings.model = "cnn".into();
         settings.train.labels = LabelCount::All;
         if method == Method::Ssl {
             let batch = settings.train.batch_size.min(own.count / 2).max(1);
