@@ -52,6 +52,7 @@
 //! run               a training run in its folder, gone on with, recorded
 //! source            data sets from files and the network
 //! report            pictures, tables, progress
+//! label             folders of labels: tables, class folders, a page to review
 //! experiment        plans of many runs, and the page that shows them
 //! profile           times the trainer's step, dispatch by dispatch
 //! ```

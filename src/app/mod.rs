@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod cache;
 pub mod cli;
 pub mod experiment;
+pub mod label;
 pub mod model_file;
 pub mod profile;
 pub mod report;
