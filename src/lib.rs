@@ -53,6 +53,7 @@
 //! source            data sets from files and the network, and the user's own images
 //! report            pictures, tables, progress
 //! export            trained classifiers as ONNX models
+//! label             folders of labels: tables, class folders, a page to review
 //! experiment        plans of many runs, and the page that shows them
 //! profile           times the trainer's step, dispatch by dispatch
 //! ```

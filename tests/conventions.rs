@@ -65,13 +65,14 @@ const FLOORS: [&str; 15] = [
 const PROGRAM: [&str; 2] = ["native", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 12] = [
     "text",
     "atomic",
     "cache",
     "model_file",
     "source",
     "report",
+    "label",
     "run",
     "export",
     "profile",

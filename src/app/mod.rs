@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cli;
 pub mod experiment;
 pub mod export;
+pub mod label;
 pub mod model_file;
 pub mod profile;
 pub mod report;

@@ -1,0 +1,206 @@
+//! Images in folders of their classes. Nothing is ever overwritten, and nothing is half there: a copy is made beside and
+//! renamed. What has been done already, by a run that was killed, is done.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, ErrorKind, Result as IoResult};
+use std::path::{Component, Path, PathBuf};
+
+use super::Arrange;
+use crate::app::atomic::{self, fault};
+use crate::error::{Error, Result};
+
+/// The folder of images that are not sure enough.
+pub(super) const UNSURE: &str = "_unsure";
+
+/// Names that a class folder cannot have, in lower case: the files beside it, and what data sets call their unlabelled images
+/// and their parts.
+const RESERVED: [&str; 17] = [
+    "labels.csv",
+    "skipped.csv",
+    "next.csv",
+    "review.html",
+    "summary.json",
+    UNSURE,
+    "_unlabeled",
+    "_unlabelled",
+    "unlabeled",
+    "unlabelled",
+    "train",
+    "training",
+    "val",
+    "valid",
+    "validation",
+    "test",
+    "testing",
+];
+
+/// Devices of Windows, whatever the ending; `com1` to `lpt9` too.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// Most bytes of a class folder's name; file systems take 255.
+const LONGEST: usize = 200;
+
+/// A folder's name for each class: its own, where that is safe on every system, and no two alike in lower case.
+pub(super) fn folder_names(classes: &[String]) -> Vec<String> {
+    let mut taken: Vec<String> = Vec::with_capacity(classes.len());
+    let mut names = Vec::with_capacity(classes.len());
+    for class in classes {
+        let safe = safe_name(class);
+        let numbered = |n: usize| if n == 1 { safe.clone() } else { format!("{safe}-{n}") };
+        let free = (1..).map(numbered).find(|name| !taken.contains(&name.to_lowercase()));
+        let name = free.unwrap_or_default();
+        taken.push(name.to_lowercase());
+        names.push(name);
+    }
+    names
+}
+
+fn safe_name(class: &str) -> String {
+    let bad = |c: char| c.is_control() || "/\\:*?\"<>|".contains(c);
+    let mut name: String = class.trim().chars().map(|c| if bad(c) { '_' } else { c }).collect();
+    while name.len() > LONGEST {
+        name.pop();
+    }
+    // Windows drops dots and spaces at the end.
+    name.truncate(name.trim_end_matches(['.', ' ']).len());
+    // What begins with a dot is hidden, and not read again.
+    if name.is_empty() || name.starts_with('.') || is_reserved(&name.to_lowercase()) {
+        name.insert_str(0, "class_");
+    }
+    name
+}
+
+fn is_reserved(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let numbered = ["com", "lpt"].iter().find_map(|device| stem.strip_prefix(device));
+    let device =
+        DEVICES.contains(&stem) || numbered.is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    device || RESERVED.contains(&name)
+}
+
+/// Where an image goes, from the folder of all: its own path below its class, without what leads out of there.
+pub(super) fn place(folder: &str, path: &Path) -> PathBuf {
+    let inside = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    });
+    Path::new(folder).join(inside.collect::<PathBuf>())
+}
+
+/// Puts `source` at `target`, a path in the folder `out`.
+///
+/// # Errors
+/// [`Error::Output`] if another file is there, or if the file system has no such links; [`Error::Io`] else.
+pub(super) fn put(how: Arrange, source: &Path, out: &Path, target: &Path) -> Result<()> {
+    let target = out.join(target);
+    if let Some(folder) = target.parent() {
+        fault::attempt(|| fs::create_dir_all(folder)).map_err(Error::io("create", folder))?;
+    }
+    let done = match how {
+        Arrange::Copy => copy(source, out, &target, false),
+        Arrange::Hardlink => fault::attempt(|| fs::hard_link(source.canonicalize()?, &target)),
+        Arrange::Symlink => fault::attempt(|| link(&source.canonicalize()?, &target)),
+        Arrange::Move => shift(source, out, &target),
+    };
+    match done {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => there_already(how, source, &target),
+        // Moved by the run that was killed.
+        Err(e) if how == Arrange::Move && e.kind() == ErrorKind::NotFound && target.is_file() => Ok(()),
+        Err(e) if !source.exists() => Err(Error::io("read", source)(e)),
+        Err(e) if [Arrange::Hardlink, Arrange::Symlink].contains(&how) => Err(Error::Output(format!(
+            "cannot link {} to {}: {e}; if the file system has no such links, remove {} and label again with --by-class copy",
+            target.display(),
+            source.display(),
+            out.display()
+        ))),
+        Err(e) => Err(Error::io("write", target)(e)),
+    }
+}
+
+/// An error, unless what is there is this image.
+fn there_already(how: Arrange, source: &Path, target: &Path) -> Result<()> {
+    match same_content(source, target).map_err(Error::io("read", target))? {
+        true if how == Arrange::Move => atomic::remove(source),
+        true => Ok(()),
+        false => Err(Error::Output(format!(
+            "{} is there already, and is not {}: nothing is overwritten; move one of them away, then repeat the command",
+            target.display(),
+            source.display()
+        ))),
+    }
+}
+
+fn same_content(a: &Path, b: &Path) -> IoResult<bool> {
+    let (a, b) = (File::open(a)?, File::open(b)?);
+    if a.metadata()?.len() != b.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (BufReader::new(a), BufReader::new(b));
+    loop {
+        let (x, y) = (a.fill_buf()?, b.fill_buf()?);
+        let n = x.len().min(y.len());
+        if x[..n] != y[..n] {
+            return Ok(false);
+        }
+        if n == 0 {
+            return Ok(x.len() == y.len());
+        }
+        a.consume(n);
+        b.consume(n);
+    }
+}
+
+/// A copy that is whole or not there; `durable` where the original goes. One that a power cut takes can be made again.
+fn copy(source: &Path, out: &Path, target: &Path, durable: bool) -> IoResult<()> {
+    let mut from = File::open(source)?;
+    let temporary = fault::attempt(|| atomic::temporary_beside(&out.join("copy")))?;
+    fault::attempt(|| std::io::copy(&mut from, &mut temporary.as_file()))?;
+    if durable {
+        fault::attempt(|| temporary.as_file().sync_all())?;
+    }
+    fault::attempt(|| temporary.persist_noclobber(target).map_err(|e| e.error))?;
+    if durable { fault::attempt(|| atomic::sync_parent(target)) } else { Ok(()) }
+}
+
+/// Moves a file: a second name, then the first goes, because renaming would overwrite. What cannot be linked is copied: a file of
+/// another file system, and a link, which may not lead there from elsewhere.
+fn shift(source: &Path, out: &Path, target: &Path) -> IoResult<()> {
+    let linked = match fs::symlink_metadata(source)?.is_symlink() {
+        true => Err(ErrorKind::Unsupported.into()),
+        false => fault::attempt(|| fs::hard_link(source, target)),
+    };
+    match linked {
+        Ok(()) => fault::attempt(|| atomic::sync_parent(target))?,
+        Err(e) if [ErrorKind::AlreadyExists, ErrorKind::NotFound].contains(&e.kind()) => return Err(e),
+        Err(_) => copy(source, out, target, true)?,
+    }
+    fault::attempt(|| fs::remove_file(source))
+}
+
+#[cfg(unix)]
+fn link(source: &Path, target: &Path) -> IoResult<()> {
+    std::os::unix::fs::symlink(source, target)
+}
+
+#[cfg(windows)]
+fn link(source: &Path, target: &Path) -> IoResult<()> {
+    std::os::windows::fs::symlink_file(source, target)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn link(_: &Path, _: &Path) -> IoResult<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// A path as text with `/` between its parts, on every system; `None` if it is not Unicode, which no CSV of Unicode holds.
+pub(super) fn text(path: &Path) -> Option<String> {
+    let parts: OsString = path.into();
+    let text = parts.into_string().ok()?;
+    Some(if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace(std::path::MAIN_SEPARATOR, "/") })
+}
+
+#[cfg(test)]
+#[path = "arrange_tests.rs"]
+mod tests;

@@ -1,0 +1,287 @@
+//! A labelling that goes from image to image.
+//!
+//! Rows are written in steps. A step ends with the tables on the disk, then one file that says how long they are and has all
+//! that is gathered from the images so far; then the images of the step are put into their folders. A run that goes on cuts
+//! the tables to those lengths, puts the images of the last step into their folders, as far as they are not there, and
+//! labels what comes after it: the result is that of a run that was never interrupted. Images that are to be moved are moved at
+//! the end, so that they are there for a run that goes on.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::progress::{self, Folder, Progress};
+use super::summary::{Summary, judge};
+use super::table::Table;
+use super::verdict::{Judge, Status, Verdict};
+use super::{Abstain, Arrange, Options, Prediction, arrange, page, short};
+use crate::app::atomic;
+use crate::error::{Error, Result};
+
+/// Most images of a step.
+const STEP: usize = 4096;
+
+/// How long a step may take before it ends.
+const STEP_TIME: Duration = Duration::from_secs(5);
+
+/// The columns of `labels.csv` that are always there.
+const COLUMNS: [&str; 7] =
+    ["path", "label", "confidence", "status", "second_label", "second_confidence", "disagrees_with_given"];
+
+/// A folder that is being filled with labels. Dropped, it can be gone on with.
+pub struct Labelling {
+    options: Options,
+    judge: Judge,
+    /// Of the classes, and last that of the unsure images.
+    folders: Vec<String>,
+    folder: Folder,
+    progress: Progress,
+    labels: Table,
+    skipped: Table,
+    places: Table,
+    /// Images since the step began.
+    pending: usize,
+    begun: Instant,
+    /// Images of a step; tests take fewer.
+    step: usize,
+}
+
+impl Labelling {
+    /// Begins a labelling, or goes on with one that was killed: then [`Labelling::done`] says how many images are written.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for options that make no sense; [`Error::Output`] if [`Options::out`] has other files, another
+    /// labelling, one that is finished, or is in use by another process. One that was killed while it moved files is finished
+    /// first. [`Error::Io`] names what cannot be written.
+    pub fn create(options: Options) -> Result<Labelling> {
+        check(&options)?;
+        let (folder, progress) = Folder::open(&options)?;
+        if let Some(summary) = &progress.summary {
+            shift(&folder, &progress)?;
+            folder.finish(summary)?;
+            return Err(progress::finished(&options.out));
+        }
+        let labels = Table::open(folder.file("labels.csv"), progress.labels)?;
+        let skipped = Table::open(folder.file("skipped.csv"), progress.skipped)?;
+        let places = Table::open(folder.places(), progress.places)?;
+        let mut folders = arrange::folder_names(&options.class_names);
+        folders.push(arrange::UNSURE.into());
+        let judge = judge(&options).0;
+        let (pending, begun, step) = (0, Instant::now(), STEP);
+        let mut labelling = Labelling {
+            options,
+            judge,
+            folders,
+            folder,
+            progress,
+            labels,
+            skipped,
+            places,
+            pending,
+            begun,
+            step,
+        };
+        labelling.put_pending()?;
+        if labelling.progress.labels == 0 {
+            let classes = labelling.options.class_names.iter().map(|c| format!("p_{c}"));
+            let classes = classes.filter(|_| labelling.options.probabilities);
+            labelling.labels.row(COLUMNS.iter().map(|c| c.to_string()).chain(classes))?;
+            labelling.skipped.row(["path", "reason"])?;
+        }
+        Ok(labelling)
+    }
+
+    /// How many images are written, skipped ones too: the first so many in the order of the run that was killed.
+    pub fn done(&self) -> usize {
+        self.progress.done
+    }
+
+    /// Writes down one image. One whose path is not Unicode is skipped, as no table of Unicode text can name it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a prediction that does not fit to the options or is not finite; [`Error::Io`] naming what cannot be
+    /// written; [`Error::Output`] if another file is where an image should go.
+    pub fn push(&mut self, p: Prediction) -> Result<()> {
+        self.check_prediction(&p)?;
+        let (Some(path), Some(source)) = (arrange::text(&p.path), arrange::text(&p.source)) else {
+            return self.skip(&p.path, "its name is not Unicode: rename it");
+        };
+        let verdict = self.judge.verdict(&p.logits, p.given);
+        let path = match self.options.by_class {
+            Some(_) => self.place(&verdict, &p.path, &source)?,
+            None => path,
+        };
+        let Progress { tally, sheet, pool, .. } = &mut self.progress;
+        tally.add(&verdict);
+        if let Some(sheet) = sheet {
+            sheet.add(&path, &verdict, &p.pixels, self.options.image);
+        }
+        if let Some(pool) = pool {
+            pool.add(&path, &verdict, &p.features, &p.pixels);
+        }
+        let row = self.row(&path, &verdict);
+        self.labels.row(row)?;
+        self.count()
+    }
+
+    /// Writes down an image that cannot be labelled, and why. A path that is not Unicode is shown as far as it is.
+    ///
+    /// # Errors
+    /// As [`Labelling::push`].
+    pub fn skip(&mut self, path: &Path, reason: &str) -> Result<()> {
+        self.progress.tally.skipped += 1;
+        self.skipped.row([&*path.to_string_lossy(), reason])?;
+        self.count()
+    }
+
+    /// Writes what is made of all images, moves the files that are to be moved, and ends the labelling.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming what cannot be written, [`Error::Output`] if another file is where an image should go. The
+    /// labelling can be gone on with.
+    pub fn finish(mut self) -> Result<Summary> {
+        self.end_step()?;
+        let next = self.progress.pool.as_ref().map(|pool| pool.choose());
+        let summary = Summary::of(&self.options, &self.progress.tally, next.as_ref().map(Vec::len));
+        if let Some(next) = next {
+            let rows = next.iter().map(|c| {
+                let class = &self.options.class_names[c.predicted];
+                [c.path.clone(), String::new(), class.clone(), short(c.confidence).to_string()]
+            });
+            let names = ["path", "label", "predicted", "confidence"].map(String::from);
+            write_table(&self.folder.file("next.csv"), std::iter::once(names).chain(rows))?;
+        }
+        if let Some(sheet) = &self.progress.sheet {
+            let page = page::page(sheet, &self.options, &summary)?;
+            atomic::write(&self.folder.file("review.html"), page.as_bytes())?;
+        }
+        if self.options.by_class == Some(Arrange::Move) {
+            self.progress.summary = Some(summary.clone());
+            self.folder.save(&self.progress)?;
+            shift(&self.folder, &self.progress)?;
+        }
+        self.folder.finish(&summary)?;
+        Ok(summary)
+    }
+
+    fn check_prediction(&self, p: &Prediction) -> Result<()> {
+        let fail = |reason: String| Err(Error::Data(format!("{}: {reason}", p.path.display())));
+        let classes = self.options.class_names.len();
+        if p.logits.len() != classes {
+            return fail(format!("{} logits for {classes} classes", p.logits.len()));
+        }
+        if p.logits.iter().any(|z| !z.is_finite()) {
+            return fail("the model's logits are not finite: take an earlier checkpoint".into());
+        }
+        if let Some(label) = p.given.filter(|&label| usize::from(label) >= classes) {
+            return fail(format!("label {label}, but there are {classes} classes"));
+        }
+        let pixels = self.options.image.len() as usize;
+        let wanted = self.options.review || self.options.next.is_some();
+        if wanted && p.pixels.len() != pixels {
+            return fail(format!("{} bytes of pixels where {pixels} are needed", p.pixels.len()));
+        }
+        Ok(())
+    }
+
+    /// The image's path in its class folder, where it will be.
+    fn place(&mut self, verdict: &Verdict, path: &Path, source: &str) -> Result<String> {
+        let unsure = self.options.class_names.len();
+        let at = if verdict.status == Status::Unsure { unsure } else { verdict.label };
+        let target: PathBuf = arrange::place(&self.folders[at], path);
+        let target = arrange::text(&target).unwrap_or_default();
+        self.places.row([source, &target])?;
+        Ok(target)
+    }
+
+    fn row(&self, path: &str, v: &Verdict) -> Vec<String> {
+        let names = &self.options.class_names;
+        let contradicts = v.status == Status::Given && v.contradicts();
+        let mut row = vec![
+            path.to_string(),
+            names[v.label].clone(),
+            short(v.confidence).to_string(),
+            v.status.name().into(),
+            names[v.second].clone(),
+            short(v.second_confidence).to_string(),
+            contradicts.to_string(),
+        ];
+        if self.options.probabilities {
+            row.extend(v.probabilities.iter().map(|&p| short(p).to_string()));
+        }
+        row
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.progress.done += 1;
+        self.pending += 1;
+        // A kind of link that the file system does not have is noticed at the first image.
+        let first = self.progress.done == 1 && self.options.by_class.is_some();
+        if first || self.pending >= self.step || self.begun.elapsed() > STEP_TIME {
+            self.end_step()?;
+        }
+        Ok(())
+    }
+
+    fn end_step(&mut self) -> Result<()> {
+        self.progress.labels = self.labels.sync()?;
+        self.progress.skipped = self.skipped.sync()?;
+        self.progress.places = self.places.sync()?;
+        self.folder.save(&self.progress)?;
+        self.put_pending()?;
+        (self.pending, self.begun) = (0, Instant::now());
+        Ok(())
+    }
+
+    /// Puts the images of the step into their folders, but for those that are to be moved.
+    fn put_pending(&mut self) -> Result<()> {
+        let Some(how) = self.options.by_class.filter(|&how| how != Arrange::Move) else { return Ok(()) };
+        let Progress { arranged, places, .. } = self.progress;
+        let out = self.folder.path();
+        self.folder.each_place(arranged, places, |source, target| arrange::put(how, source, out, target))?;
+        self.progress.arranged = places;
+        Ok(())
+    }
+}
+
+/// Moves all images into their folders.
+fn shift(folder: &Folder, progress: &Progress) -> Result<()> {
+    let out = folder.path();
+    folder.each_place(0, progress.places, |source, target| arrange::put(Arrange::Move, source, out, target))
+}
+
+fn write_table(path: &Path, rows: impl Iterator<Item = [String; 4]>) -> Result<()> {
+    atomic::write_with(path, |w| {
+        let mut table = csv::Writer::from_writer(w);
+        for row in rows {
+            table.write_record(row)?;
+        }
+        table.flush()
+    })
+}
+
+fn check(options: &Options) -> Result<()> {
+    let usage = |reason: String| Err(Error::Usage(reason));
+    let classes = options.class_names.len();
+    if !(2..=usize::from(u16::MAX)).contains(&classes) {
+        return usage(format!("{classes} classes: a classifier has two or more, and at most {}", u16::MAX));
+    }
+    if options.next == Some(0) {
+        return usage("--next 0: ask for at least one image".into());
+    }
+    match options.abstain {
+        Abstain::Threshold(t) if !(0.0..=1.0).contains(&t) => {
+            usage(format!("--threshold {t}: a probability is from 0 to 1"))
+        }
+        Abstain::Precision(p) if !(p > 0.0 && p <= 1.0) => {
+            usage(format!("--target-precision {p}: a share is above 0 and at most 1"))
+        }
+        Abstain::Precision(_) if options.calibration.as_ref().is_none_or(|c| c.held_out() == 0) => usage(
+            "--target-precision needs held-out labels, and there are none: train with --hold-out, or give --threshold".into(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "labelling_tests.rs"]
+mod tests;

@@ -1,0 +1,380 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+
+use super::*;
+use crate::app::atomic::fault;
+use crate::app::label::Calibration;
+use crate::shape::Dims;
+
+const IMAGE: Dims = Dims { height: 1, width: 2, channels: 1 };
+
+fn options(out: PathBuf) -> Options {
+    Options {
+        out,
+        probabilities: false,
+        by_class: None,
+        abstain: Abstain::Never,
+        next: None,
+        image: IMAGE,
+        class_names: ["cat", "dog, brown", "test"].map(String::from).to_vec(),
+        calibration: None,
+        identity: "one".into(),
+        review: false,
+    }
+}
+
+/// With logits of these probabilities.
+fn prediction(path: impl AsRef<Path>, source: &Path, p: [f32; 3], given: Option<u16>) -> Prediction {
+    let pixels = vec![(p[0] * 255.0) as u8, (p[1] * 255.0) as u8];
+    let (path, source) = (path.as_ref().to_path_buf(), source.to_path_buf());
+    Prediction { path, source, given, logits: p.map(f32::ln).to_vec(), features: p.to_vec(), pixels }
+}
+
+fn text(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Twenty held-out labels of which one in five is wrong, all with confidences from 0.5 to 0.9.
+fn calibration() -> Calibration {
+    let logits = (0..20u8).flat_map(|i| [f32::from(i) / 10.0, 0.0, -3.0]).collect::<Vec<f32>>();
+    let labels: Vec<u16> = (0..20).map(|i| u16::from(i % 5 == 0)).collect();
+    Calibration::fit(&logits, 3, &labels).unwrap()
+}
+
+#[test]
+fn rows_of_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let options = Options { abstain: Abstain::Threshold(0.5), probabilities: true, ..options(out.clone()) };
+    let mut l = Labelling::create(options).unwrap();
+    l.push(prediction("a.png", Path::new("a.png"), [0.7, 0.2, 0.1], None)).unwrap();
+    l.push(prediction("s/b, \"c\"\nd.png", Path::new("b"), [0.2, 0.7, 0.1], Some(0))).unwrap();
+    l.push(prediction("e.png", Path::new("e"), [0.1, 0.45, 0.45], None)).unwrap();
+    l.push(prediction("f.png", Path::new("f"), [0.1, 0.8, 0.1], Some(1))).unwrap();
+    l.skip(Path::new("broken, really.png"), "a broken PNG").unwrap();
+    let summary = l.finish().unwrap();
+    let expected = "\
+path,label,confidence,status,second_label,second_confidence,disagrees_with_given,p_cat,\"p_dog, brown\",p_test
+a.png,cat,0.7,predicted,\"dog, brown\",0.2,false,0.7,0.2,0.1
+\"s/b, \"\"c\"\"\nd.png\",cat,0.2,given,\"dog, brown\",0.7,true,0.2,0.7,0.1
+e.png,\"dog, brown\",0.45,unsure,test,0.45,false,0.1,0.45,0.45
+f.png,\"dog, brown\",0.8,given,cat,0.1,false,0.1,0.8,0.1
+";
+    assert_eq!(text(&out, "labels.csv"), expected);
+    assert_eq!(text(&out, "skipped.csv"), "path,reason\n\"broken, really.png\",a broken PNG\n");
+    assert_eq!(serde_json::from_str::<Summary>(&text(&out, "summary.json")).unwrap(), summary);
+    let Summary { images, given, predicted, unsure, contradicted, skipped, accuracy_on_given, .. } = summary;
+    assert_eq!((images, given, predicted, unsure, contradicted, skipped), (4, 2, 1, 1, 1, 1));
+    assert_eq!((accuracy_on_given, summary.threshold, summary.calibrated), (Some(0.5), Some(0.5), false));
+    assert!(
+        summary.notes[0].contains("not calibrated: there are 0 held-out labels, and 20 are needed"),
+        "{:?}",
+        summary.notes
+    );
+    let counts: Vec<_> = summary.classes.iter().map(|c| (c.given, c.predicted, c.unsure)).collect();
+    assert_eq!(counts, [(1, 1, 0), (1, 0, 1), (0, 0, 0)]);
+    let left: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+/// The threshold comes from the held-out labels, and so does what is said of it.
+#[test]
+fn a_wanted_precision() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |wanted: f64, name: &str| {
+        let calibration = Some(calibration());
+        let options =
+            Options { calibration, abstain: Abstain::Precision(wanted), ..options(dir.path().join(name)) };
+        let mut l = Labelling::create(options).unwrap();
+        l.push(prediction("a", Path::new("a"), [0.9, 0.05, 0.05], None)).unwrap();
+        l.finish().unwrap()
+    };
+    let summary = of(0.85, "a");
+    let precision = summary.precision.clone().unwrap();
+    assert_eq!(
+        (precision.right, precision.of),
+        (12, 14),
+        "twelve of fourteen are 0.857, sixteen of nineteen 0.842"
+    );
+    assert!(summary.calibrated && summary.temperature != 1.0 && summary.held_out == 20);
+    assert!(summary.notes[0].contains("95 % interval"), "{:?}", summary.notes);
+    let of_all_wrong = Calibration::fit(&[1.0, 0.0, 0.0].repeat(20), 3, &[1; 20]).unwrap();
+    let options = Options {
+        calibration: Some(of_all_wrong),
+        abstain: Abstain::Precision(0.9),
+        ..options(dir.path().join("b"))
+    };
+    let mut l = Labelling::create(options).unwrap();
+    l.push(prediction("a", Path::new("a"), [0.9, 0.05, 0.05], None)).unwrap();
+    let summary = l.finish().unwrap();
+    assert_eq!((summary.unsure, summary.threshold, summary.precision), (1, None, None));
+    assert!(summary.notes[0].contains("every prediction is unsure"), "{:?}", summary.notes);
+}
+
+#[test]
+fn bad_options_and_predictions() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = || dir.path().join("out");
+    let bad = [
+        (Options { class_names: vec!["one".into()], ..options(out()) }, "1 classes"),
+        (Options { abstain: Abstain::Threshold(1.5), ..options(out()) }, "--threshold 1.5"),
+        (Options { abstain: Abstain::Precision(0.0), ..options(out()) }, "--target-precision 0"),
+        (Options { abstain: Abstain::Precision(0.9), ..options(out()) }, "needs held-out labels"),
+        (Options { next: Some(0), ..options(out()) }, "--next 0"),
+    ];
+    for (options, part) in bad {
+        let e = Labelling::create(options).err().unwrap();
+        assert!(e.to_string().contains(part) && e.exit_code() == 2, "{e}");
+        assert!(!out().exists(), "nothing is made");
+    }
+    let mut l = Labelling::create(Options { review: true, ..options(out()) }).unwrap();
+    let good = || prediction("a.png", Path::new("a.png"), [0.5, 0.3, 0.2], None);
+    for (bad, part) in [
+        (Prediction { logits: vec![1.0], ..good() }, "a.png: 1 logits for 3 classes"),
+        (Prediction { logits: vec![f32::NAN, 0.0, 0.0], ..good() }, "not finite"),
+        (Prediction { given: Some(3), ..good() }, "label 3, but there are 3 classes"),
+        (Prediction { pixels: vec![], ..good() }, "0 bytes of pixels where 2 are needed"),
+    ] {
+        let e = l.push(bad).unwrap_err();
+        assert!(e.to_string().contains(part) && e.exit_code() == 4, "{e}");
+    }
+    assert_eq!(l.done(), 0);
+}
+
+/// What is there is never written over, and not added to.
+#[test]
+fn folders_that_are_not_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |options: Options, part: &str| {
+        let e = Labelling::create(options).err().unwrap_or_else(|| panic!("{part}"));
+        assert!(e.to_string().contains(part) && e.exit_code() == 6, "{e}");
+    };
+    fs::write(dir.path().join("photo.png"), "x").unwrap();
+    refused(options(dir.path().into()), "is in use");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is made there");
+    refused(options(dir.path().join("photo.png")), "photo.png");
+    // One after another, and at once.
+    let out = dir.path().join("out");
+    let mut l = Labelling::create(options(out.clone())).unwrap();
+    refused(options(out.clone()), "another process labels into it");
+    l.push(prediction("a", Path::new("a"), [0.5, 0.3, 0.2], None)).unwrap();
+    l.end_step().unwrap();
+    drop(l);
+    refused(
+        Options { identity: "two".into(), ..options(out.clone()) },
+        "another checkpoint, other images or other settings",
+    );
+    refused(Options { abstain: Abstain::Threshold(0.9), ..options(out.clone()) }, "other settings");
+    let l = Labelling::create(options(out.clone())).unwrap();
+    assert_eq!(l.done(), 1);
+    l.finish().unwrap();
+    refused(options(out.clone()), "is finished");
+    assert_eq!(text(&out, "labels.csv").lines().count(), 2);
+    // Where nothing was labelled yet, other settings begin anew.
+    let empty = dir.path().join("empty");
+    drop(Labelling::create(options(empty.clone())).unwrap());
+    Labelling::create(Options { identity: "two".into(), ..options(empty) }).unwrap();
+}
+
+#[test]
+fn damaged_progress_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut l = Labelling::create(options(dir.path().into())).unwrap();
+    l.push(prediction("a", Path::new("a"), [0.5, 0.3, 0.2], None)).unwrap();
+    l.end_step().unwrap();
+    drop(l);
+    fs::write(dir.path().join("labels.csv"), "path").unwrap();
+    let e = Labelling::create(options(dir.path().into())).err().unwrap();
+    assert!(e.to_string().contains("labels.csv has lost lines"), "{e}");
+    fs::write(dir.path().join(".progress.json"), "{").unwrap();
+    let e = Labelling::create(options(dir.path().into())).err().unwrap();
+    assert!(e.to_string().contains(".progress.json:1") && e.to_string().contains("--out"), "{e}");
+}
+
+/// A name that no table of Unicode text can hold is skipped, and said.
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mut l = Labelling::create(options(dir.path().into())).unwrap();
+    let name = Path::new(std::ffi::OsStr::from_bytes(b"na\xefve.png"));
+    l.push(prediction(name, name, [0.5, 0.3, 0.2], None)).unwrap();
+    assert_eq!(l.done(), 1);
+    assert_eq!(l.finish().unwrap().skipped, 1);
+    assert_eq!(
+        text(dir.path(), "skipped.csv"),
+        "path,reason\nna\u{fffd}ve.png,its name is not Unicode: rename it\n"
+    );
+}
+
+const IMAGES: usize = 9;
+
+/// Labels nine files in steps of three with all that there is; goes on where a run was killed.
+fn label(root: &Path, out: &Path, how: Arrange) -> Result<Summary> {
+    let abstain = Abstain::Threshold(0.45);
+    let options =
+        Options { by_class: Some(how), next: Some(3), review: true, abstain, ..options(out.to_path_buf()) };
+    let mut l = Labelling::create(options)?;
+    l.step = 3;
+    for i in l.done()..IMAGES {
+        let path = format!("s{}/{i}.png", i % 2);
+        if i == 4 {
+            l.skip(Path::new(&path), "broken")?;
+            continue;
+        }
+        let mut p = [0.2 + 0.01 * i as f32; 3];
+        p[i % 3] += 0.1 * (i % 5) as f32;
+        let sum: f32 = p.iter().sum();
+        l.push(prediction(&path, &root.join(&path), p.map(|v| v / sum), (i == 8).then_some(0)))?;
+    }
+    l.finish()
+}
+
+fn images(root: &Path) {
+    for i in 0..IMAGES {
+        let path = root.join(format!("s{}/{i}.png", i % 2));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("image {i}")).unwrap();
+    }
+}
+
+/// All files below a folder and what is in them.
+fn content(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        match entry.is_dir() {
+            true => all.extend(content(&entry)),
+            false => drop(all.insert(entry.clone(), fs::read_to_string(&entry).unwrap())),
+        }
+    }
+    all
+}
+
+fn inside(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let strip = |(path, text): (PathBuf, String)| (path.strip_prefix(folder).unwrap().to_path_buf(), text);
+    content(folder).into_iter().map(strip).collect()
+}
+
+#[test]
+fn class_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("in"), dir.path().join("out"));
+    images(&root);
+    let summary = label(&root, &out, Arrange::Copy).unwrap();
+    assert_eq!((summary.images, summary.skipped, summary.next), (8, 1, Some(3)));
+    assert!(
+        summary.notes.iter().any(|n| n.contains("class \"test\" is in the folder \"class_test\"")),
+        "{:?}",
+        summary.notes
+    );
+    let all = inside(&out);
+    let mut rows = csv::Reader::from_path(out.join("labels.csv")).unwrap();
+    let mut folders = std::collections::BTreeSet::new();
+    for row in rows.records().map(|r| r.unwrap()) {
+        let name = Path::new(&row[0]).file_stem().unwrap().to_str().unwrap();
+        assert_eq!(all[Path::new(&row[0])], format!("image {name}"), "the path leads to the image");
+        let folder = row[0].split('/').next().unwrap().to_string();
+        let of_label = if &row[1] == "test" { "class_test" } else { &row[1] };
+        assert_eq!(folder, if &row[3] == "unsure" { "_unsure" } else { of_label });
+        folders.insert(folder);
+    }
+    assert_eq!(folders.into_iter().collect::<Vec<_>>(), ["_unsure", "cat", "class_test", "dog, brown"]);
+    let next = text(&out, "next.csv");
+    assert!(next.starts_with("path,label,predicted,confidence\n") && next.lines().count() == 4, "{next}");
+    assert!(next.lines().skip(1).all(|l| l.contains(",,")), "{next}");
+    assert!(content(&root).len() == IMAGES, "the originals stay");
+}
+
+/// Everything that is done to files fails in turn, half-way, alone or with all that comes after it, as if the process had been
+/// killed there. The run that goes on ends in the same files.
+#[test]
+fn killed_after_each_write() {
+    for (how, lasting) in [(Arrange::Copy, false), (Arrange::Move, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, whole) = (dir.path().join("in"), dir.path().join("whole"));
+        images(&root);
+        label(&root, &whole, how).unwrap();
+        let whole = inside(&whole);
+        let mut kills = 0;
+        while killed(dir.path(), how, kills, lasting, &whole) {
+            kills += 1;
+        }
+        assert!(kills > 60, "{how:?}: {kills} operations");
+    }
+}
+
+/// `false` if there is no such operation.
+fn killed(dir: &Path, how: Arrange, n: u32, lasting: bool, whole: &BTreeMap<PathBuf, String>) -> bool {
+    let name = format!("{how:?}, operation {n}, lasting {lasting}");
+    let (root, out) = (dir.join("in"), dir.join("out"));
+    images(&root);
+    let _ = fs::remove_dir_all(&out);
+    fault::after(n, ErrorKind::StorageFull, lasting);
+    let result = label(&root, &out, how);
+    let happened = fault::end();
+    if result.is_err() {
+        assert!(happened, "{name}: {result:?}");
+        // All was labelled, and files were left to be moved, or the folder to be flushed to the disk.
+        if let Err(e) = label(&root, &out, how) {
+            assert!(e.to_string().contains("is finished"), "{name}: {e}");
+        }
+    }
+    let there = inside(&out);
+    let differs = |path: &&PathBuf| whole.get(*path) != there.get(*path);
+    let differing: Vec<&PathBuf> = whole.keys().chain(there.keys()).filter(differs).collect();
+    assert!(differing.is_empty(), "{name}: {differing:?}");
+    if how == Arrange::Move {
+        assert_eq!(content(&root).len(), 1, "{name}: only the skipped one is left");
+    }
+    happened
+}
+
+/// A torn last line, and rows after the last step, are cut and written again.
+#[test]
+fn a_torn_line_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let image = |i: usize| prediction(format!("{i}"), Path::new("x"), [0.5, 0.3, 0.2], None);
+    let mut l = Labelling::create(options(out.clone())).unwrap();
+    (0..3).for_each(|i| l.push(image(i)).unwrap());
+    l.end_step().unwrap();
+    (3..5).for_each(|i| l.push(image(i)).unwrap());
+    drop(l);
+    let mut torn = text(&out, "labels.csv");
+    torn.truncate(torn.len() - 3);
+    fs::write(out.join("labels.csv"), torn).unwrap();
+    let mut l = Labelling::create(options(out.clone())).unwrap();
+    assert_eq!(l.done(), 3);
+    (3..5).for_each(|i| l.push(image(i)).unwrap());
+    l.finish().unwrap();
+    let paths: Vec<_> =
+        text(&out, "labels.csv").lines().map(|l| l.split(',').next().unwrap().to_string()).collect();
+    assert_eq!(paths, ["path", "0", "1", "2", "3", "4"]);
+}
+
+/// What is gathered from a hundred thousand images is not more than what is gathered from ten thousand.
+#[test]
+fn memory_does_not_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { next: Some(10), review: true, ..options(dir.path().into()) };
+    let mut l = Labelling::create(options).unwrap();
+    let mut gathered = Vec::new();
+    for i in 0..100_000usize {
+        let p = [0.2 + (i % 997) as f32 / 2000.0, 0.3, 0.1 + (i % 89) as f32 / 300.0];
+        let mut image = prediction(format!("{i}.png"), Path::new("x"), p, (i % 100 == 0).then_some(1));
+        image.pixels = vec![i as u8, (i >> 8) as u8];
+        l.push(image).unwrap();
+        if i + 1 == 10_000 || i + 1 == 100_000 {
+            l.end_step().unwrap();
+            gathered.push(fs::metadata(dir.path().join(".progress.json")).unwrap().len());
+        }
+    }
+    assert!(gathered[1] < gathered[0] + gathered[0] / 20, "{gathered:?} bytes");
+    let summary = l.finish().unwrap();
+    assert_eq!((summary.images, summary.next), (100_000, Some(10)));
+    assert_eq!(text(dir.path(), "labels.csv").lines().count(), 100_001);
+    let page = fs::metadata(dir.path().join("review.html")).unwrap().len();
+    assert!(page < 300_000, "{page} bytes");
+}

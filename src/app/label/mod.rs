@@ -1,0 +1,103 @@
+//! What `ssgan label` writes: a folder of tables, class folders and a page to look through, from what a classifier says of
+//! one image after another. Memory does not grow with the number of images, and a run that was killed goes on.
+//!
+//! ```text
+//! labels.csv      a row for each image, in the order in which they came; `ssgan train` reads it again
+//! skipped.csv     images without a row, and why
+//! CLASS/          the images of a class, where class folders are wanted; `_unsure/` those below the threshold
+//! next.csv        the images whose labels would help most, to be filled in
+//! review.html     a contact sheet, the least sure first
+//! summary.json    numbers; written last: where it is, the labelling is finished
+//! ```
+
+mod arrange;
+mod calibrate;
+mod labelling;
+mod next;
+mod packed;
+mod page;
+mod progress;
+mod sheet;
+mod summary;
+mod table;
+mod verdict;
+
+use std::path::PathBuf;
+
+use crate::shape::Dims;
+
+pub use calibrate::{Calibration, Reached};
+pub use labelling::Labelling;
+pub use summary::{ClassCount, Precision, Summary};
+
+/// What the classifier says of one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// As it is to be written: one that no other image of the labelling has, of Unicode text.
+    pub path: PathBuf,
+    /// Where to open it.
+    pub source: PathBuf,
+    /// The label that somebody gave it, below K.
+    pub given: Option<u16>,
+    /// K logits.
+    pub logits: Vec<f32>,
+    /// F values of the layer before the logits; read where [`Options::next`] is set.
+    pub features: Vec<f32>,
+    /// `H x W x C`, as the network sees it; read where [`Options::next`] or [`Options::review`] is set.
+    pub pixels: Vec<u8>,
+}
+
+/// How images come into the folders of their classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrange {
+    /// A copy of the file.
+    Copy,
+    /// A second name of the same file, which takes no space; on one file system alone.
+    Hardlink,
+    /// A link to the file's absolute path.
+    Symlink,
+    /// The file itself, when all images are labelled.
+    Move,
+}
+
+/// Which predictions are not sure enough to be labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Abstain {
+    /// None.
+    Never,
+    /// Those of a confidence below this, from 0 to 1.
+    Threshold(f64),
+    /// Those below the lowest confidence from which on a share of at least this of the held-out labels was predicted right,
+    /// see [`Calibration::reach`].
+    Precision(f64),
+}
+
+/// What is wanted of a labelling.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder: one that is not there, an empty one, or one of the same labelling that was killed.
+    pub out: PathBuf,
+    /// Whether `labels.csv` has a column `p_CLASS` for each class.
+    pub probabilities: bool,
+    /// Whether and how images are put into folders of their classes.
+    pub by_class: Option<Arrange>,
+    /// What is unsure.
+    pub abstain: Abstain,
+    /// How many images `next.csv` suggests to label.
+    pub next: Option<usize>,
+    /// Size of an image as the network sees it.
+    pub image: Dims,
+    /// K names.
+    pub class_names: Vec<String>,
+    /// From held-out labels, where there are any.
+    pub calibration: Option<Calibration>,
+    /// Hash of the checkpoint, the policy and the images: a labelling goes on with the same alone.
+    pub identity: String,
+    /// Whether `review.html` is written.
+    pub review: bool,
+}
+
+/// A share or a probability as it is written, with six digits.
+pub(crate) fn short(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}

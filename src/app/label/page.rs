@@ -1,0 +1,159 @@
+//! `review.html`: a contact sheet in one file that needs nothing else, to look through and to correct.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use super::sheet::{Entry, Section, Sheet};
+use super::{Options, Summary};
+use crate::error::Result;
+use crate::text::hex;
+
+const STYLE: &str = include_str!("../../../assets/report/style.css");
+const SHEET: &str = include_str!("../../../assets/label/review.css");
+const SCRIPT: &str = include_str!("../../../assets/label/review.js");
+
+/// Classes that the page's list shows without being asked.
+const OPEN: usize = 12;
+
+/// The page.
+///
+/// # Errors
+/// [`Error::Output`](crate::Error::Output) for a thumbnail that is no picture.
+pub(super) fn page(sheet: &Sheet, options: &Options, summary: &Summary) -> Result<String> {
+    let names = &options.class_names;
+    let titles = names.iter().cloned().chain(["Contradicted labels".into(), "Unsure".into()]);
+    let titles: Vec<String> = titles.collect();
+    let mut sections = String::new();
+    for (i, section) in sheet.sections.iter().enumerate() {
+        sections += &section_of(i, &titles[i], section, options)?;
+    }
+    let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
+    // Marks are kept under this name.
+    let own = hex(&Sha256::digest(&sections));
+    Ok(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
+         script-src 'unsafe-inline'\">\n<title>Labels to review</title>\n<style>\n{STYLE}{SHEET}</style>\n</head>\n\
+         <body data-sheet=\"{own}\">\n<h1>Labels to review</h1>\n{}{}<main>\n{sections}</main>\n{}<script>\n{SCRIPT}</script>\n\
+         </body>\n</html>\n",
+        lead(summary),
+        contents(&titles, sheet),
+        toolbar(&choices),
+    ))
+}
+
+fn lead(summary: &Summary) -> String {
+    let Summary { images, given, predicted, unsure, contradicted, skipped, .. } = summary;
+    let mut text = format!(
+        "<p>{images} images: {predicted} predicted, {unsure} unsure, {given} with a given label, of which the model contradicts \
+         {contradicted}"
+    );
+    text += &if *skipped > 0 {
+        format!("; {skipped} skipped (<code>skipped.csv</code>).</p>\n")
+    } else {
+        ".</p>\n".into()
+    };
+    for note in &summary.notes {
+        text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
+    }
+    text + "<p>Each section begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
+            Save writes what you marked as <code>corrections.csv</code>: put it beside <code>labels.csv</code> and train with \
+            it.</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
+            another, <kbd>1</kbd> to <kbd>9</kbd> the first nine classes, <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
+            save.</p>\n<noscript><p class=\"note\">Marking needs JavaScript; looking does not.</p></noscript>\n"
+}
+
+/// Links to all sections that have images.
+fn contents(titles: &[String], sheet: &Sheet) -> String {
+    let sections = || sheet.sections.iter().zip(titles).enumerate().filter(|(_, (s, _))| s.all > 0);
+    let links: String = sections()
+        .map(|(i, (section, title))| {
+            format!("<li><a href=\"#s{i}\">{}</a> {}</li>\n", escape(title), section.all)
+        })
+        .collect();
+    let open = if sections().count() <= OPEN { " open" } else { "" };
+    format!(
+        "<nav><details{open}><summary>Sections</summary>\n<ul class=\"contents\">\n{links}</ul></details></nav>\n"
+    )
+}
+
+fn section_of(i: usize, title: &str, section: &Section, options: &Options) -> Result<String> {
+    if section.all == 0 {
+        return Ok(String::new());
+    }
+    let shown = section.kept.len() as u64;
+    let what = match i.checked_sub(options.class_names.len()) {
+        None => "predicted",
+        Some(0) => "given labels that the model contradicts",
+        Some(_) => "below the threshold",
+    };
+    let rest = section.all - shown;
+    let hidden =
+        if rest > 0 { format!("; the {shown} least sure are shown, {rest} are not") } else { String::new() };
+    let mut text = format!(
+        "<section id=\"s{i}\">\n<h2>{}</h2>\n<p class=\"count\">{} {what}{hidden}</p>\n<ul class=\"sheet\">\n",
+        escape(title),
+        section.all
+    );
+    for entry in &section.kept {
+        text += &item(entry, options)?;
+    }
+    Ok(text + "</ul>\n</section>\n")
+}
+
+fn item(entry: &Entry, options: &Options) -> Result<String> {
+    let picture = entry.picture(options.image);
+    let (width, height) = (picture.width, picture.height);
+    let image = STANDARD.encode(picture.encode()?);
+    let path = escape(&entry.path);
+    let name = escape(entry.path.rsplit('/').next().unwrap_or_default());
+    let [label, second] = [entry.label, entry.second].map(|class| escape(&options.class_names[class]));
+    let (sure, other) = (percent(entry.confidence), percent(entry.second_confidence));
+    Ok(format!(
+        "<li><button type=\"button\" class=\"item\" data-path=\"{path}\" data-label=\"{label}\" title=\"{path}\">\
+         <img alt=\"{name}\" width=\"{width}\" height=\"{height}\" src=\"data:image/png;base64,{image}\">\
+         <span class=\"said\">{label} <b>{sure}</b></span><span class=\"second\">{second} {other}</span>\
+         <span class=\"mark\"></span></button></li>\n"
+    ))
+}
+
+/// With one digit: 99.96 % is not called 100.
+fn percent(p: f64) -> String {
+    let tenths = (p * 1000.0).round();
+    let tenths = if p < 1.0 { tenths.min(999.0) } else { tenths };
+    format!("{:.1}\u{a0}%", tenths / 10.0)
+}
+
+fn toolbar(choices: &str) -> String {
+    format!(
+        "<div id=\"bar\" role=\"toolbar\" aria-label=\"Mark the image\">\n\
+         <button type=\"button\" id=\"right\">Right</button>\n\
+         <select id=\"class\" aria-label=\"Another class\"><option value=\"\" disabled selected>Change to</option>{choices}</select>\n\
+         <button type=\"button\" id=\"none\">No label</button>\n<button type=\"button\" id=\"undo\">Undo</button>\n\
+         <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<output id=\"said\"></output>\n</div>\n"
+    )
+}
+
+/// Text in HTML and in attributes in double quotes, where a carriage return would become a line feed.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\r' => out += "&#13;",
+            '\n' => out += "&#10;",
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

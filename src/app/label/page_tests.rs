@@ -1,0 +1,99 @@
+use super::*;
+use crate::app::label::verdict::Judge;
+use crate::app::label::{Abstain, summary::Tally};
+use crate::shape::Dims;
+
+const IMAGE: Dims = Dims { height: 2, width: 2, channels: 1 };
+
+fn options(class_names: &[&str]) -> Options {
+    Options {
+        out: "out".into(),
+        probabilities: false,
+        by_class: None,
+        abstain: Abstain::Threshold(0.6),
+        next: None,
+        image: IMAGE,
+        class_names: class_names.iter().map(|n| n.to_string()).collect(),
+        calibration: None,
+        identity: String::new(),
+        review: true,
+    }
+}
+
+/// The page of images with these paths, probabilities of the first class, and given labels.
+fn page_of(options: &Options, images: &[(&str, f32, Option<u16>)]) -> String {
+    let (mut sheet, mut tally) = (Sheet::new(2), Tally::new(2));
+    for &(path, p, given) in images {
+        let verdict =
+            Judge { temperature: 1.0, threshold: Some(0.6) }.verdict(&[p.ln(), (1.0 - p).ln()], given);
+        sheet.add(path, &verdict, &[0, 50, 100, 255], IMAGE);
+        tally.add(&verdict);
+    }
+    page(&sheet, options, &Summary::of(options, &tally, None)).unwrap()
+}
+
+#[test]
+fn sections_in_their_order() {
+    let images = [
+        ("s/a.png", 0.9, None),
+        ("b.png", 0.7, None),
+        ("c.png", 0.2, Some(0)),
+        ("d.png", 0.55, None),
+        ("e.png", 0.9, Some(0)),
+    ];
+    let html = page_of(&options(&["cat", "dog"]), &images);
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        at("<h2>cat</h2>") < at("data-path=\"b.png\"")
+            && at("data-path=\"b.png\"") < at("data-path=\"s/a.png\"")
+    );
+    assert!(at("data-path=\"s/a.png\"") < at("<h2>Contradicted labels</h2>"));
+    assert!(
+        at("data-path=\"c.png\"") < at("<h2>Unsure</h2>")
+            && at("<h2>Unsure</h2>") < at("data-path=\"d.png\"")
+    );
+    assert!(!html.contains("<h2>dog</h2>") && !html.contains("e.png"), "nothing to review");
+    assert!(html.contains("alt=\"a.png\"") && html.contains("cat <b>70.0\u{a0}%</b>"), "{html}");
+    assert!(html.contains(
+        "5 images: 2 predicted, 1 unsure, 2 with a given label, of which the model contradicts 1."
+    ));
+}
+
+/// Nothing is fetched, and the policy forbids it too.
+#[test]
+fn one_file_alone() {
+    let html = page_of(&options(&["cat", "dog"]), &[("a.png", 0.9, None)]);
+    for word in ["http://", "https://", "src=\"/", "@import", "url("] {
+        assert!(!html.contains(word), "{word}");
+    }
+    assert!(html.contains("default-src 'none'") && html.contains("name=\"viewport\""));
+}
+
+#[test]
+fn names_are_escaped() {
+    let path = "a\"><script>alert(1)</script>\n&\r.png";
+    let html = page_of(&options(&["<b>cat</b>", "d\"og"]), &[(path, 0.9, None)]);
+    assert!(
+        html.contains("data-path=\"a&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&#10;&amp;&#13;.png\""),
+        "{html}"
+    );
+    assert!(html.contains("<option>d&quot;og</option>") && html.contains("<h2>&lt;b&gt;cat&lt;/b&gt;</h2>"));
+    assert_eq!(html.matches("<script>").count(), 1, "the page's own");
+}
+
+#[test]
+fn what_is_not_shown_is_said() {
+    let images: Vec<(String, f32, Option<u16>)> = (0..100).map(|i| (format!("{i}.png"), 0.9, None)).collect();
+    let images: Vec<_> = images.iter().map(|(path, p, given)| (path.as_str(), *p, *given)).collect();
+    let html = page_of(&options(&["cat", "dog"]), &images);
+    assert!(html.contains("100 predicted; the 60 least sure are shown, 40 are not"), "{html}");
+    assert_eq!(html.matches("class=\"item\"").count(), 60);
+}
+
+#[test]
+fn nearly_sure_is_not_sure() {
+    assert_eq!(
+        [0.5, 0.99996, 1.0, 0.0].map(percent),
+        ["50.0\u{a0}%", "99.9\u{a0}%", "100.0\u{a0}%", "0.0\u{a0}%"]
+    );
+}

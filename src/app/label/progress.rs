@@ -1,0 +1,228 @@
+//! The folder of a labelling that is not finished, and what is needed to go on with it.
+
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::next::Pool;
+use super::sheet::Sheet;
+use super::summary::{Summary, Tally};
+use super::{Options, table};
+use crate::app::atomic::{self, fault};
+use crate::app::text;
+use crate::error::{Error, Result};
+use crate::text::hex;
+
+/// What has been done, replaced as a whole.
+const PROGRESS: &str = ".progress.json";
+/// Sources and targets of images in class folders.
+const PLACES: &str = ".places.csv";
+/// Locked by the process that labels.
+const LOCK: &str = ".lock";
+/// Written last.
+const SUMMARY: &str = "summary.json";
+
+/// Everything up to an image: the lengths of the files there, and what is gathered from all images.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Of the options.
+    fingerprint: String,
+    /// Images, skipped ones too.
+    pub done: usize,
+    /// Bytes of `labels.csv`.
+    pub labels: u64,
+    /// Bytes of `skipped.csv`.
+    pub skipped: u64,
+    /// Bytes of the places.
+    pub places: u64,
+    /// Bytes of the places before which every image is in its folder.
+    pub arranged: u64,
+    pub tally: Tally,
+    pub sheet: Option<Sheet>,
+    pub pool: Option<Pool>,
+    /// That of a labelling of which only files are left to be moved.
+    pub summary: Option<Summary>,
+}
+
+impl Progress {
+    fn new(options: &Options) -> Progress {
+        let classes = options.class_names.len();
+        Progress {
+            fingerprint: fingerprint(options),
+            done: 0,
+            labels: 0,
+            skipped: 0,
+            places: 0,
+            arranged: 0,
+            tally: Tally::new(classes),
+            sheet: options.review.then(|| Sheet::new(classes)),
+            pool: options.next.map(|wanted| Pool::new(wanted, classes)),
+            summary: None,
+        }
+    }
+}
+
+/// Hash of everything that the results depend on.
+fn fingerprint(options: &Options) -> String {
+    let Options {
+        out: _,
+        probabilities,
+        by_class,
+        abstain,
+        next,
+        image,
+        class_names,
+        calibration,
+        identity,
+        review,
+    } = options;
+    let all = (probabilities, by_class, abstain, next, image, class_names, calibration, identity, review);
+    hex(&Sha256::digest(format!("{all:?}")))
+}
+
+/// A folder that this process alone labels into.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder of a labelling, or goes on in it.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if something else is in it, another labelling, one that is finished, or another process that labels;
+    /// [`Error::Io`] naming what cannot be written.
+    pub fn open(options: &Options) -> Result<(Folder, Progress)> {
+        let path = &options.out;
+        fault::attempt(|| fs::create_dir_all(path)).map_err(Error::io("create", path))?;
+        check_known(path)?;
+        let folder = Folder { path: path.clone(), _lock: lock(path)? };
+        atomic::sweep(path, Duration::ZERO);
+        if folder.file(SUMMARY).exists() {
+            folder.clear();
+            return Err(finished(path));
+        }
+        let new = Progress::new(options);
+        if folder.file(PROGRESS).exists() {
+            let known = folder.load()?;
+            let same = known.fingerprint == new.fingerprint;
+            if same || known.summary.is_some() {
+                return Ok((folder, known));
+            }
+            // Where nothing has been done, nothing is lost.
+            if known.done > 0 {
+                return Err(another(path));
+            }
+        }
+        folder.save(&new)?;
+        Ok((folder, new))
+    }
+
+    fn load(&self) -> Result<Progress> {
+        let path = self.file(PROGRESS);
+        let text = text::read_record(&path)?;
+        serde_json::from_str(&text).map_err(|e| {
+            let reason = format!("{e}: label again with another --out");
+            Error::Text { file: path.display().to_string(), line: e.line(), reason }
+        })
+    }
+
+    /// Writes down how far the labelling is.
+    pub fn save(&self, progress: &Progress) -> Result<()> {
+        atomic::write_with(&self.file(PROGRESS), |w| serde_json::to_writer(w, progress).map_err(Into::into))
+    }
+
+    /// Ends the labelling.
+    pub fn finish(&self, summary: &Summary) -> Result<()> {
+        let path = self.file(SUMMARY);
+        atomic::write(&path, text::json(path.display(), summary)?.as_bytes())?;
+        self.clear();
+        Ok(())
+    }
+
+    /// Removes what a finished labelling does not need, last what makes the next command do this if it is not done.
+    fn clear(&self) {
+        for name in [PLACES, LOCK, PROGRESS] {
+            let _ = fs::remove_file(self.file(name));
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn places(&self) -> PathBuf {
+        self.file(PLACES)
+    }
+
+    /// Calls `put` with the source and target of each image from one place to another.
+    pub fn each_place(
+        &self,
+        from: u64,
+        to: u64,
+        mut put: impl FnMut(&Path, &Path) -> Result<()>,
+    ) -> Result<()> {
+        for row in table::rows(&self.places(), from, to)? {
+            let row = row?;
+            if let (Some(source), Some(target)) = (row.get(0), row.get(1)) {
+                put(Path::new(source), Path::new(target))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a folder with files that are not a labelling's before anything is made in it.
+fn check_known(path: &Path) -> Result<()> {
+    let names = fs::read_dir(path).map_err(Error::io("read", path))?.map(|e| e.map(|e| e.file_name()));
+    let names: Vec<_> = names.collect::<std::io::Result<_>>().map_err(Error::io("read", path))?;
+    let has = |name: &str| names.iter().any(|n| n == name);
+    // A process that was killed at once leaves no more than its lock and a temporary file.
+    let early = |n: &std::ffi::OsString| n == LOCK || n.to_str().is_some_and(|n| n.starts_with(".ssgan-"));
+    if has(PROGRESS) || names.iter().all(early) {
+        return Ok(());
+    }
+    if has(SUMMARY) && has("labels.csv") {
+        return Err(finished(path));
+    }
+    let path = path.display();
+    Err(Error::Output(format!("{path} is in use: name an --out that does not exist or is an empty folder")))
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let open = || File::options().write(true).create(true).truncate(false).open(&path);
+    let file = fault::attempt(open).map_err(Error::io("write", &path))?;
+    match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let folder = folder.display();
+            Err(Error::Output(format!("{folder}: another process labels into it; wait for that, or end it")))
+        }
+        // Some network file systems know no locks; there the folder's owner has to take care.
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
+    }
+}
+
+pub(super) fn finished(path: &Path) -> Error {
+    let path = path.display();
+    Error::Output(format!("{path}: the labelling in it is finished: name another --out, or remove it first"))
+}
+
+fn another(path: &Path) -> Error {
+    let path = path.display();
+    Error::Output(format!(
+        "{path} has a labelling that was begun with another checkpoint, other images or other settings: repeat its command to go \
+         on with it, or name another --out"
+    ))
+}

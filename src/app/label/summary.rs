@@ -1,0 +1,186 @@
+//! What a labelling came to, as numbers: `summary.json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::arrange::folder_names;
+use super::verdict::{Judge, Status, Verdict};
+use super::{Abstain, Options, short};
+use crate::app::report::interval;
+use crate::app::text::count;
+
+/// Class folders with names of their own that the notes list.
+const LISTED: usize = 20;
+
+/// Images of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassCount {
+    /// Its name.
+    pub class: String,
+    /// Images whose given label it is.
+    pub given: u64,
+    /// Images of which it is predicted.
+    pub predicted: u64,
+    /// Images of which it is the most probable class, too little so to count.
+    pub unsure: u64,
+}
+
+/// What the threshold that was chosen for a precision gave on the held-out labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Precision {
+    /// The share that was asked for.
+    pub wanted: f64,
+    /// Held-out images at or above the threshold.
+    pub of: u64,
+    /// How many of them were predicted right.
+    pub right: u64,
+    /// The 95 % interval of the true share (Wilson).
+    pub interval: (f64, f64),
+}
+
+/// A labelling in numbers. Shares, probabilities and temperatures have six digits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Rows of `labels.csv`.
+    pub images: u64,
+    /// Images whose label was given.
+    pub given: u64,
+    /// Images whose label is predicted.
+    pub predicted: u64,
+    /// Images whose prediction is below the threshold.
+    pub unsure: u64,
+    /// Given labels that the model contradicts.
+    pub contradicted: u64,
+    /// Rows of `skipped.csv`.
+    pub skipped: u64,
+    /// K of them.
+    pub classes: Vec<ClassCount>,
+    /// Share of the given labels that the model predicts, those among them that it learnt from; none without given labels.
+    pub accuracy_on_given: Option<f64>,
+    /// What the logits were divided by.
+    pub temperature: f64,
+    /// Held-out labels that the temperature and the threshold come from.
+    pub held_out: u64,
+    /// Whether those are enough to call the confidences calibrated.
+    pub calibrated: bool,
+    /// The confidence from which on a prediction counts; none where no confidence was enough.
+    pub threshold: Option<f64>,
+    /// Where a precision was asked for and a threshold reaches it.
+    pub precision: Option<Precision>,
+    /// Rows of `next.csv`, where it was asked for.
+    pub next: Option<u64>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// Counts while images come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// Given, predicted, unsure, of each class.
+    classes: Vec<[u64; 3]>,
+    contradicted: u64,
+    pub skipped: u64,
+}
+
+impl Tally {
+    pub fn new(classes: usize) -> Tally {
+        Tally { classes: vec![[0; 3]; classes], ..Tally::default() }
+    }
+
+    pub fn add(&mut self, verdict: &Verdict) {
+        let column = match verdict.status {
+            Status::Given => 0,
+            Status::Predicted => 1,
+            Status::Unsure => 2,
+        };
+        if let Some(class) = self.classes.get_mut(verdict.label) {
+            class[column] += 1;
+        }
+        self.contradicted += u64::from(verdict.status == Status::Given && verdict.contradicts());
+    }
+}
+
+/// How images are judged, and the threshold's precision where one was asked for; `options` are checked.
+pub(super) fn judge(options: &Options) -> (Judge, Option<Precision>) {
+    let temperature = options.calibration.as_ref().map_or(1.0, |c| c.temperature());
+    let (threshold, precision) = match options.abstain {
+        Abstain::Never => (Some(0.0), None),
+        Abstain::Threshold(threshold) => (Some(threshold), None),
+        Abstain::Precision(wanted) => {
+            let reached = options.calibration.as_ref().and_then(|c| c.reach(wanted));
+            let precision = reached.map(|r| {
+                let (low, high) = interval::wilson(r.right, r.of);
+                Precision { wanted, of: r.of, right: r.right, interval: (short(low), short(high)) }
+            });
+            (reached.map(|r| r.threshold), precision)
+        }
+    };
+    (Judge { temperature, threshold }, precision)
+}
+
+impl Summary {
+    pub(super) fn of(options: &Options, tally: &Tally, next: Option<usize>) -> Summary {
+        let (judge, precision) = judge(options);
+        let total = |column: usize| tally.classes.iter().map(|c| c[column]).sum::<u64>();
+        let (given, predicted, unsure) = (total(0), total(1), total(2));
+        let class = |(name, n): (&String, &[u64; 3])| ClassCount {
+            class: name.clone(),
+            given: n[0],
+            predicted: n[1],
+            unsure: n[2],
+        };
+        Summary {
+            images: given + predicted + unsure,
+            given,
+            predicted,
+            unsure,
+            contradicted: tally.contradicted,
+            skipped: tally.skipped,
+            classes: options.class_names.iter().zip(&tally.classes).map(class).collect(),
+            accuracy_on_given: (given > 0).then(|| short(1.0 - tally.contradicted as f64 / given as f64)),
+            temperature: short(judge.temperature),
+            held_out: options.calibration.as_ref().map_or(0, |c| c.held_out() as u64),
+            calibrated: options.calibration.as_ref().is_some_and(|c| c.reliable()),
+            threshold: judge.threshold.map(short),
+            notes: notes(options, judge, precision.as_ref()),
+            precision,
+            next: next.map(|n| n as u64),
+        }
+    }
+}
+
+fn notes(options: &Options, judge: Judge, precision: Option<&Precision>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let held_out = options.calibration.as_ref().map_or(0, |c| c.held_out() as u32);
+    if u64::from(held_out) < interval::FEWEST {
+        notes.push(format!(
+            "confidences are not calibrated: there are {}, and {} are needed; models trained on few labels are often surer \
+             than they should be",
+            count(held_out, "held-out label"),
+            interval::FEWEST
+        ));
+    }
+    if let Abstain::Precision(wanted) = options.abstain {
+        notes.push(match (precision, judge.threshold) {
+            (Some(Precision { of, right, interval: (low, high), .. }), Some(threshold)) => format!(
+                "from confidence {} on, {right} of {of} held-out labels are predicted right; the true share is between {low:.3} \
+                 and {high:.3} (95 % interval)",
+                short(threshold)
+            ),
+            _ => format!(
+                "no confidence gives a precision of {wanted} on the held-out labels: every prediction is unsure; ask for less, \
+                 or train with more labels"
+            ),
+        });
+    }
+    if options.by_class.is_some() {
+        let renamed = options.class_names.iter().zip(folder_names(&options.class_names));
+        let renamed: Vec<_> = renamed.filter(|(class, folder)| *class != folder).collect();
+        notes.extend(renamed.iter().take(LISTED).map(|(class, folder)| {
+            format!("class {class:?} is in the folder {folder:?}, as its name is not safe for a folder")
+        }));
+        if renamed.len() > LISTED {
+            notes.push(format!("and {} more classes in folders of other names", renamed.len() - LISTED));
+        }
+    }
+    notes
+}

@@ -1,0 +1,119 @@
+//! From logits to a label, how sure it is, and whether it counts.
+
+use serde::{Deserialize, Serialize};
+
+use super::calibrate::{largest, softmax};
+
+/// Where a label comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Status {
+    /// Somebody gave it.
+    Given,
+    /// The model says so.
+    Predicted,
+    /// The model says so, but is less sure than was asked for.
+    Unsure,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Given => "given",
+            Status::Predicted => "predicted",
+            Status::Unsure => "unsure",
+        }
+    }
+}
+
+/// What is made of one image's logits.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Verdict {
+    /// The given label, else the predicted one.
+    pub label: usize,
+    /// Its probability.
+    pub confidence: f64,
+    /// The most probable other class.
+    pub second: usize,
+    /// Its probability.
+    pub second_confidence: f64,
+    pub status: Status,
+    /// K of them.
+    pub probabilities: Vec<f64>,
+}
+
+impl Verdict {
+    /// The most probable class.
+    pub fn predicted(&self) -> usize {
+        if self.contradicts() { self.second } else { self.label }
+    }
+
+    /// Whether the label was given and another class is more probable.
+    pub fn contradicts(&self) -> bool {
+        self.second_confidence > self.confidence
+    }
+
+    /// How much more probable the most probable class is than the one after it.
+    pub fn margin(&self) -> f64 {
+        (self.confidence - self.second_confidence).abs()
+    }
+}
+
+/// How logits are judged: the same for all images of a labelling.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Judge {
+    pub temperature: f64,
+    /// Confidences below it are unsure; `None`: all are.
+    pub threshold: Option<f64>,
+}
+
+impl Judge {
+    /// Of K >= 2 logits.
+    pub fn verdict(&self, logits: &[f32], given: Option<u16>) -> Verdict {
+        let probabilities = softmax(logits, self.temperature);
+        let label = given.map_or_else(|| largest(&probabilities), usize::from);
+        let others: Vec<f64> =
+            probabilities.iter().enumerate().map(|(i, &p)| if i == label { -1.0 } else { p }).collect();
+        let (confidence, second) = (probabilities[label], largest(&others));
+        let status = match given {
+            Some(_) => Status::Given,
+            None if self.threshold.is_some_and(|t| confidence >= t) => Status::Predicted,
+            None => Status::Unsure,
+        };
+        Verdict { label, confidence, second, second_confidence: others[second], status, probabilities }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_are_given_stay() {
+        let judge = Judge { temperature: 1.0, threshold: Some(0.7) };
+        let logits = [0.6f32.ln(), 0.3f32.ln(), 0.1f32.ln()];
+        let own = judge.verdict(&logits, None);
+        assert_eq!((own.label, own.second, own.status), (0, 1, Status::Unsure));
+        assert!(
+            (own.confidence - 0.6).abs() < 1e-6 && (own.margin() - 0.3).abs() < 1e-6 && !own.contradicts()
+        );
+        let given = judge.verdict(&logits, Some(2));
+        assert_eq!((given.label, given.second, given.predicted()), (2, 0, 0));
+        assert!(given.contradicts() && (given.confidence - 0.1).abs() < 1e-6);
+        assert_eq!(given.status, Status::Given);
+        let agreed = judge.verdict(&logits, Some(0));
+        assert!(!agreed.contradicts() && agreed.predicted() == 0);
+        let sure = Judge { threshold: Some(0.5), ..judge }.verdict(&logits, None);
+        assert_eq!(sure.status, Status::Predicted);
+        assert_eq!(Judge { threshold: None, ..judge }.verdict(&logits, None).status, Status::Unsure);
+    }
+
+    /// Two classes that are equally probable: the first is the label, and a given second one is not contradicted.
+    #[test]
+    fn equal_logits() {
+        let judge = Judge { temperature: 1.0, threshold: Some(0.0) };
+        assert_eq!(judge.verdict(&[1.0, 1.0], None).label, 0);
+        assert!(!judge.verdict(&[1.0, 1.0], Some(1)).contradicts());
+        let colder = Judge { temperature: 0.5, ..judge }.verdict(&[1.0, 0.0], None);
+        assert!((colder.confidence - 1.0 / (1.0 + (-2.0f64).exp())).abs() < 1e-12);
+    }
+}
