@@ -42,11 +42,6 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// The most probable class.
-    pub fn predicted(&self) -> usize {
-        if self.contradicts() { self.second } else { self.label }
-    }
-
     /// Whether the label was given and another class is more probable.
     pub fn contradicts(&self) -> bool {
         self.second_confidence > self.confidence
@@ -97,11 +92,11 @@ mod tests {
             (own.confidence - 0.6).abs() < 1e-6 && (own.margin() - 0.3).abs() < 1e-6 && !own.contradicts()
         );
         let given = judge.verdict(&logits, Some(2));
-        assert_eq!((given.label, given.second, given.predicted()), (2, 0, 0));
+        assert_eq!((given.label, given.second), (2, 0));
         assert!(given.contradicts() && (given.confidence - 0.1).abs() < 1e-6);
         assert_eq!(given.status, Status::Given);
         let agreed = judge.verdict(&logits, Some(0));
-        assert!(!agreed.contradicts() && agreed.predicted() == 0);
+        assert!(!agreed.contradicts() && agreed.label == 0);
         let sure = Judge { threshold: Some(0.5), ..judge }.verdict(&logits, None);
         assert_eq!(sure.status, Status::Predicted);
         assert_eq!(Judge { threshold: None, ..judge }.verdict(&logits, None).status, Status::Unsure);
