@@ -65,8 +65,19 @@ const FLOORS: [&str; 15] = [
 const PROGRAM: [&str; 2] = ["native", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 11] =
-    ["text", "atomic", "cache", "model_file", "source", "report", "label", "run", "profile", "experiment", "cli"];
+const ROOMS: [&str; 11] = [
+    "text",
+    "atomic",
+    "cache",
+    "model_file",
+    "source",
+    "report",
+    "label",
+    "run",
+    "profile",
+    "experiment",
+    "cli",
+];
 
 /// Code without comments and tests.
 fn code(file: &Path) -> String {
