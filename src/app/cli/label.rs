@@ -137,6 +137,9 @@ struct Input {
 
 /// The images that were named.
 struct Inputs {
+    /// The folder that their paths are to lead from, so that its labels.csv can be trained on; with class folders none, as
+    /// they are written as they come to lie there.
+    from: Option<PathBuf>,
     images: Vec<Input>,
     skipped: Vec<(PathBuf, String)>,
     notes: Vec<String>,
@@ -145,7 +148,8 @@ struct Inputs {
 impl Inputs {
     /// Those of this shard. `class_names` are the model's, by which given labels are known.
     fn of(args: &Args, class_names: &[String]) -> Result<Inputs> {
-        let mut all = Inputs { images: vec![], skipped: vec![], notes: vec![] };
+        let from = args.by_class.is_none().then(|| args.out.clone());
+        let mut all = Inputs { from, images: vec![], skipped: vec![], notes: vec![] };
         let several = args.images.len() > 1;
         for path in &args.images {
             match path.as_os_str() == "-" {
@@ -187,12 +191,16 @@ impl Inputs {
             ));
         }
         let prefix = if several && path.is_dir() { path } else { Path::new("") };
-        let input = |entry: Entry| Input {
-            source: found.root.join(&entry.path),
-            given: entry.class.and_then(|class| known[usize::from(class)]),
-            path: prefix.join(entry.path),
-        };
-        self.images.extend(found.images.into_iter().map(input));
+        for entry in found.images {
+            let source = found.root.join(&entry.path);
+            let given = entry.class.and_then(|class| known[usize::from(class)]);
+            // Class folders keep what is below the folder that was named.
+            let path = match &self.from {
+                Some(out) => relative(out, &source)?,
+                None => prefix.join(entry.path),
+            };
+            self.images.push(Input { path, source, given });
+        }
         self.skipped.extend(found.skipped.into_iter().map(|s| (prefix.join(s.path), s.reason)));
         self.notes.extend(found.notes);
         Ok(())
@@ -209,11 +217,31 @@ impl Inputs {
             if path.is_dir() {
                 self.add(&path, true, class_names)?;
             } else {
-                self.images.push(Input { path: path.clone(), source: path, given: None });
+                let written = match &self.from {
+                    Some(out) => relative(out, &path)?,
+                    None => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
+                };
+                self.images.push(Input { path: written, source: path, given: None });
             }
         }
         Ok(())
     }
+}
+
+/// The way from a folder to a file.
+fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
+    let whole = |path: &Path| match path.canonicalize() {
+        Ok(real) => Ok(real),
+        Err(_) => std::path::absolute(path).map_err(Error::io("read", path)),
+    };
+    let (from, to) = (whole(from)?, whole(to)?);
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    // Another drive.
+    if shared == 0 {
+        return Ok(to);
+    }
+    let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
+    Ok(up.chain(to.components().skip(shared)).collect())
 }
 
 /// Temperature and precision from the labels that the run's training has not seen; `None`, told, where there are none.
@@ -361,4 +389,23 @@ fn described(s: &Summary) -> String {
     }
     s.notes.iter().for_each(|note| text += &format!("{note}\n"));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_from_the_output_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("photos/a/1.png");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, b"x").unwrap();
+        for (out, way) in
+            [("labelled", "../photos/a/1.png"), ("photos", "a/1.png"), ("x/y", "../../photos/a/1.png")]
+        {
+            let out = dir.path().canonicalize().unwrap().join(out);
+            assert_eq!(relative(&out, &file).unwrap(), Path::new(way));
+        }
+    }
 }

@@ -31,18 +31,25 @@ pub(super) fn page(sheet: &Sheet, options: &Options, summary: &Summary) -> Resul
     let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
     // Marks are kept under this name.
     let own = hex(&Sha256::digest(&sections));
+    let style = format!("{STYLE}{SHEET}");
+    let (style_hash, script_hash) = (policy_hash(&style), policy_hash(SCRIPT));
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
-         script-src 'unsafe-inline'\">\n<title>Labels to review</title>\n<style>\n{STYLE}{SHEET}</style>\n</head>\n\
-         <body data-sheet=\"{own}\">\n<h1>Labels to review</h1>\n{}{}<main>\n{sections}</main>\n{}<script>\n{SCRIPT}</script>\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src {style_hash}; \
+         script-src {script_hash}\">\n<title>Labels to review</title>\n<style>{style}</style>\n</head>\n\
+         <body data-sheet=\"{own}\">\n<h1>Labels to review</h1>\n{}{}<main>\n{sections}</main>\n{}<script>{SCRIPT}</script>\n\
          </body>\n</html>\n",
         lead(summary),
         contents(&titles, sheet),
         toolbar(&choices),
     ))
+}
+
+/// What a browser's content security policy allows: this style or script and no other.
+fn policy_hash(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
 fn lead(summary: &Summary) -> String {
@@ -131,7 +138,7 @@ fn toolbar(choices: &str) -> String {
     format!(
         "<div id=\"bar\" role=\"toolbar\" aria-label=\"Mark the image\">\n\
          <button type=\"button\" id=\"right\">Right</button>\n\
-         <select id=\"class\" aria-label=\"Another class\"><option value=\"\" disabled selected>Change to</option>{choices}</select>\n\
+         <select id=\"class\" aria-label=\"Another class\"><option value=\"\" disabled selected>Change</option>{choices}</select>\n\
          <button type=\"button\" id=\"none\">No label</button>\n<button type=\"button\" id=\"undo\">Undo</button>\n\
          <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<output id=\"said\"></output>\n</div>\n"
     )

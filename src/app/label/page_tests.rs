@@ -67,6 +67,14 @@ fn one_file_alone() {
         assert!(!html.contains(word), "{word}");
     }
     assert!(html.contains("default-src 'none'") && html.contains("name=\"viewport\""));
+    for tag in ["style", "script"] {
+        let (_, rest) = html.split_once(&format!("<{tag}>")).unwrap();
+        let (text, _) = rest.split_once(&format!("</{tag}>")).unwrap();
+        assert!(
+            html.contains(&format!("{tag}-src {}", policy_hash(text))),
+            "{tag}: a browser would refuse it"
+        );
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ mod tests {
         assert!(given.contradicts() && (given.confidence - 0.1).abs() < 1e-6);
         assert_eq!(given.status, Status::Given);
         let agreed = judge.verdict(&logits, Some(0));
-        assert!(!agreed.contradicts());
+        assert!(!agreed.contradicts() && agreed.label == 0);
         let sure = Judge { threshold: Some(0.5), ..judge }.verdict(&logits, None);
         assert_eq!(sure.status, Status::Predicted);
         assert_eq!(Judge { threshold: None, ..judge }.verdict(&logits, None).status, Status::Unsure);
