@@ -14,6 +14,8 @@ fn photo_networks_run_like_the_twin() {
         consistency_weight: 2.0,
         ramp_epochs: 1,
         epsilon: 1e-3,
+        // With the seed itself an input of a relu comes so near to 0 in step 4 that 32 bits tell its sign otherwise.
+        seed: SEED + 2,
         ..ssl()
     };
     whole_run("photo 13x10x1, 2 classes, regularised", &model_on(PHOTO, shape(13, 10, 1, 2)), &two);

@@ -10,7 +10,7 @@ use crate::app::report::table::{Align, Table};
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::images::decode;
 use crate::app::source::images::policy::Policy;
-use crate::app::source::images::scan::{self, Entry};
+use crate::app::source::images::scan;
 use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;

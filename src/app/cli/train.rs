@@ -234,14 +234,14 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
             ("--label-seed", settings.train.label_seed.to_string(), "1"),
             ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |d| d.display().to_string()), ""),
         ];
-        let data = match &settings.data {
-            Some(path) => path.display().to_string(),
-            None => format!("--dataset {}", settings.dataset),
+        let (first, last) = match &settings.data {
+            Some(path) => (format!(" {}", path.display()), String::new()),
+            None => (String::new(), format!(" --dataset {}", settings.dataset)),
         };
         let own = own.iter().filter(|(_, value, default)| value != default);
         let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
         text += &format!(
-            "  ssgan train {data} --method supervised --model {}{own}    the same labels without the GAN\n",
+            "  ssgan train{first} --method supervised --model {}{last}{own}    the same labels without the GAN\n",
             settings.model
         );
     }
