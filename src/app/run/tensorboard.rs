@@ -114,7 +114,7 @@ fn message(step: u32) -> Message {
 }
 
 /// Numbers by the names of their curves; those that a run does not have are left out.
-fn scalars<'a>(step: u32, values: impl IntoIterator<Item = (String, f32)>) -> Message {
+fn scalars(step: u32, values: impl IntoIterator<Item = (String, f32)>) -> Message {
     let there = values.into_iter().filter(|(_, value)| value.is_finite());
     let value = |(tag, number)| Value { tag, simple_value: Some(number), image: None };
     Message { summary: Some(Summary { value: there.map(value).collect() }), ..message(step) }

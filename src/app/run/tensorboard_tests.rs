@@ -38,7 +38,7 @@ fn messages(path: &Path) -> Vec<Message> {
     let mut rest = &bytes[..];
     let check = |part: &[u8], said: &[u8]| {
         let crc = crc32c(part);
-        let masked = ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8);
+        let masked = crc.rotate_right(15).wrapping_add(0xa282_ead8);
         assert_eq!(masked.to_le_bytes(), said, "{}", path.display());
     };
     let mut all = vec![];

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::decode::{self, Size, Unread};
 use super::decoded_cache;
-use super::policy::{Fit, Fitted, MAX_SIDE, Policy, spread};
+use super::policy::{Fit, Fitted, Policy, spread};
 use super::scan::{Entry, Found};
 use super::set::{Broken, ImageSet};
 use crate::error::{Error, Result};
@@ -233,13 +233,13 @@ impl Kept {
 fn room(n: usize, policy: &Policy) -> Result<Vec<u8>> {
     let bytes = n.checked_mul(policy.dims().len() as usize);
     let mut pixels: Vec<u8> = Vec::new();
-    match bytes {
-        Some(bytes) if pixels.try_reserve_exact(bytes).is_ok() => {
-            pixels.resize(bytes, 0);
+    match bytes.filter(|&bytes| pixels.try_reserve_exact(bytes).is_ok()) {
+        Some(bytes) => {
+            pixels.extend(std::iter::repeat_n(0, bytes));
             Ok(pixels)
         }
-        _ => Err(Error::Data(format!(
-            "{n} images of {policy} do not fit into memory: choose a smaller size than {MAX_SIDE} or fewer images"
+        None => Err(Error::Data(format!(
+            "{n} images of {policy} do not fit into memory: give a smaller --image-size, or fewer images"
         ))),
     }
 }

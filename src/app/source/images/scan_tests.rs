@@ -262,7 +262,7 @@ mod unix {
     fn closed_folders() {
         let dir = folder(&["cat/1.png", "dog/2.png", "dog/closed/3.png"]);
         let closed = dir.path().join("dog/closed");
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         let may = fs::read_dir(&closed).is_ok();
         let found = look(dir.path()).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
