@@ -18,7 +18,7 @@ pub enum Units {
     Image(ImageUnits),
 }
 
-/// The values of an image at a stride, see [`image_at_stride`].
+/// As many values as an image has at a stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageUnits {

@@ -52,7 +52,7 @@ pub fn load(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
 /// Reads the images to be looked at: with or without labels, and none held out.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load()`].
 pub fn show(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
     let set = read(own, false, progress)?;
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
@@ -64,7 +64,7 @@ pub fn show(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
 /// Reads images to test a model on that knows these classes: those of `test/`, where there is one, else all with a label.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Data`] for a class that the model does not know, and if no image has a label.
+/// As [`load()`]; [`Error::Data`] for a class that the model does not know, and if no image has a label.
 pub fn load_test(
     path: &Path,
     policy: Policy,
