@@ -633,7 +633,7 @@ fn what_is_done_is_said() {
     let line = format!("train {data} --batch-size 32 --epochs 1");
     b.file("g.toml", &MODEL.replace("\"pixels\"", "784"));
     b.fails(&format!("{line} --generator g.toml"), 2, &["--generator g.toml", "leave it out", "1x8x8"]);
-    b.fails(&line.replace("m.toml", "photo"), 2, &["models for images 1x8x8: dnn, cnn"]);
+    b.fails(&line.replace("m.toml", "photo"), 3, &["models for images 1x8x8: dnn, cnn"]);
     let (result, progress) = said(&format!("{line} --out run"));
     assert!(progress.contains("an epoch is a single step"), "{progress}");
     assert!(!progress.contains("0s left"), "{progress}");
