@@ -187,6 +187,19 @@ fn damaged_progress_is_said() {
     fs::write(dir.path().join("labels.csv"), "path").unwrap();
     let e = Labelling::create(options(dir.path().into())).err().unwrap();
     assert!(e.to_string().contains("labels.csv has lost lines"), "{e}");
+    for (class, wrong) in [("\"label\":0", "\"label\":9"), ("\"predicted\":0", "\"predicted\":9")] {
+        let out = dir.path().join(wrong.split('"').nth(1).unwrap());
+        let options = || Options { next: Some(2), review: true, ..options(out.clone()) };
+        let mut l = Labelling::create(options()).unwrap();
+        l.push(prediction("a", Path::new("a"), [0.5, 0.3, 0.2], None)).unwrap();
+        l.end_step().unwrap();
+        drop(l);
+        let progress = text(&out, ".progress.json");
+        assert!(progress.contains(class), "{progress}");
+        fs::write(out.join(".progress.json"), progress.replace(class, wrong)).unwrap();
+        let e = Labelling::create(options()).err().unwrap();
+        assert!(e.to_string().contains("not of this labelling"), "{e}");
+    }
     fs::write(dir.path().join(".progress.json"), "{").unwrap();
     let e = Labelling::create(options(dir.path().into())).err().unwrap();
     assert!(e.to_string().contains(".progress.json:1") && e.to_string().contains("--out"), "{e}");

@@ -60,6 +60,11 @@ impl Pool {
         Pool { wanted, classes: vec![Vec::new(); classes] }
     }
 
+    /// Whether it is of K classes, and has images of no others.
+    pub fn fits(&self, classes: usize) -> bool {
+        self.classes.len() == classes && self.classes.iter().flatten().all(|c| c.predicted < classes)
+    }
+
     /// Keeps an image without a label if it is among the least sure.
     pub fn add(&mut self, path: &str, verdict: &Verdict, features: &[f32], pixels: &[u8]) {
         if verdict.status == Status::Given {

@@ -64,6 +64,12 @@ impl Progress {
             summary: None,
         }
     }
+
+    /// Whether every class in it is one of K.
+    fn fits(&self, classes: usize) -> bool {
+        let sheet = self.sheet.as_ref().is_none_or(|sheet| sheet.fits(classes));
+        sheet && self.pool.as_ref().is_none_or(|pool| pool.fits(classes))
+    }
 }
 
 /// Hash of everything that the results depend on.
@@ -111,6 +117,9 @@ impl Folder {
         if folder.file(PROGRESS).exists() {
             let known = folder.load()?;
             let same = known.fingerprint == new.fingerprint;
+            if same && !known.fits(options.class_names.len()) {
+                return Err(folder.damaged(1, "it is not of this labelling"));
+            }
             if same || known.summary.is_some() {
                 return Ok((folder, known));
             }
@@ -126,10 +135,12 @@ impl Folder {
     fn load(&self) -> Result<Progress> {
         let path = self.file(PROGRESS);
         let text = text::read_record(&path)?;
-        serde_json::from_str(&text).map_err(|e| {
-            let reason = format!("{e}: label again with another --out");
-            Error::Text { file: path.display().to_string(), line: e.line(), reason }
-        })
+        serde_json::from_str(&text).map_err(|e| self.damaged(e.line(), e))
+    }
+
+    fn damaged(&self, line: usize, reason: impl std::fmt::Display) -> Error {
+        let reason = format!("{reason}: label again with another --out");
+        Error::Text { file: self.file(PROGRESS).display().to_string(), line, reason }
     }
 
     /// Writes down how far the labelling is.

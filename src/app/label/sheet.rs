@@ -51,6 +51,12 @@ impl Sheet {
         Sheet { sections: vec![Section::default(); classes + 2] }
     }
 
+    /// Whether it has the sections of K classes, and images of no others.
+    pub fn fits(&self, classes: usize) -> bool {
+        let entries = || self.sections.iter().flat_map(|s| &s.kept);
+        self.sections.len() == classes + 2 && entries().all(|e| e.label < classes && e.second < classes)
+    }
+
     /// Takes an image if it belongs on the sheet.
     pub fn add(&mut self, path: &str, verdict: &Verdict, pixels: &[u8], image: Dims) {
         let classes = self.sections.len() - 2;

@@ -79,7 +79,7 @@ pub(super) fn rows(
     let open = || -> std::io::Result<Take<BufReader<File>>> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(from))?;
-        Ok(BufReader::new(file).take(to - from))
+        Ok(BufReader::new(file).take(to.saturating_sub(from)))
     };
     let part = open().map_err(Error::io("read", path))?;
     let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(part);
