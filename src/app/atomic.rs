@@ -1,8 +1,8 @@
-//! Whole files or none: write to a sibling temporary file, flush it to the disk, rename it into place.
+//! Whole files or none: write to a sibling temporary file, flush it to the disk, rename it into place. And locks.
 
 use crate::error::{Error, Result};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, TryLockError};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -263,6 +263,23 @@ pub(crate) mod fault {
         fn flush(&mut self) -> Result<()> {
             self.file.flush()
         }
+    }
+}
+
+/// Holds a lock, the file of this name, which is made if need be, for as long as what is returned is open; `None` where another
+/// process holds it.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn lock(path: &Path) -> Result<Option<File>> {
+    let open = || File::options().write(true).create(true).truncate(false).open(path);
+    let file = fault::attempt(open).map_err(Error::io("write", path))?;
+    match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Some network file systems know no locks; there the folder's owner has to take care.
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Some(file)),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
     }
 }
 

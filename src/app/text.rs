@@ -1,9 +1,11 @@
-//! Text files: reading what people write, with a limit on its size, and writing JSON as people lay it out.
+//! Text files: reading what people write, with a limit on its size, and writing JSON as people lay it out; text in HTML; the
+//! hash of a file.
 
 use crate::error::{Error, Result};
-use crate::text::MAX_BYTES;
+use crate::text::{MAX_BYTES, hex};
 use serde_json::ser::Formatter;
-use std::io::{Read, Write};
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 /// Largest profile, picture and checkpoint's head that is read, in bytes.
@@ -60,6 +62,33 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
         line: 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),
         reason: "not UTF-8 text".into(),
     })
+}
+
+/// SHA-256 of a file, as `sha256sum` prints it; of the file no more than a buffer is in memory.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let read = |hash: &mut Sha256| -> std::io::Result<()> {
+        let mut file = BufReader::with_capacity(1 << 16, std::fs::File::open(path)?);
+        loop {
+            let part = file.fill_buf()?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            hash.update(part);
+            let read = part.len();
+            file.consume(read);
+        }
+    };
+    read(&mut hash).map_err(Error::io("read", path))?;
+    Ok(hex(&hash.finalize()))
+}
+
+/// Text in HTML, and in its attributes in double quotes.
+pub fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// `1 epoch`, `2 epochs`.

@@ -5,9 +5,8 @@ use crate::app::model_file::{generators_help, models_help};
 use crate::app::report::progress::{Mode, Progress};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
-use crate::app::run::settings::{Channels, OwnImages, RunSettings, not_toml};
+use crate::app::run::settings::{Channels, OwnImages, RunSettings, image_choice, not_toml};
 use crate::app::source::Own;
-use crate::app::source::images::load::Choice;
 use crate::app::source::images::policy::Fit;
 use crate::app::source::{DIGITS, NAMES};
 use crate::error::{Error, Result};
@@ -141,9 +140,7 @@ impl OwnArgs {
     /// The images, if there are some, as they are shown: no label of them is held out.
     pub fn images(&self) -> Option<Own> {
         let path = self.data.clone()?;
-        let channels = self.channels.unwrap_or_default().number();
-        let size = self.image_size.map(|side| (side, side));
-        let choice = Choice { size, fit: self.fit.unwrap_or_default(), channels };
+        let choice = image_choice(self.image_size, self.fit, self.channels);
         Some(Own { path, choice, hold_out: 0.0, label_seed: 1 })
     }
 }

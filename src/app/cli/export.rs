@@ -5,11 +5,9 @@ use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::export::onnx::{self, IMAGES, LOGITS, OPSET, Origin, PROBABILITIES};
 use crate::app::run::checkpoint::in_file;
-use crate::error::{Error, Result};
-use crate::text::hex;
-use sha2::{Digest, Sha256};
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use crate::app::text;
+use crate::error::Result;
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,7 +30,7 @@ pub fn run(args: &Args) -> Result<()> {
     let trained = Trained::load(&args.trained)?;
     let (path, model) = (&trained.path, &trained.model);
     let class_names = onnx::class_names(&trained.checkpoint, model.data.classes).map_err(in_file(path))?;
-    let origin = Origin { averaged: args.averaged, class_names, checkpoint_sha256: sha256(path)? };
+    let origin = Origin { averaged: args.averaged, class_names, checkpoint_sha256: text::sha256(path)? };
     let bytes = onnx::encode(&trained.checkpoint, model, &origin).map_err(in_file(path))?;
     atomic::write(&args.onnx, &bytes)?;
     let image = model.data.image;
@@ -58,22 +56,4 @@ pub fn run(args: &Args) -> Result<()> {
         image.channels,
         model.data.classes
     ))
-}
-
-/// SHA-256 of a file, as `sha256sum` prints it.
-fn sha256(path: &Path) -> Result<String> {
-    let read = || -> std::io::Result<String> {
-        let mut file = BufReader::with_capacity(1 << 16, std::fs::File::open(path)?);
-        let mut hash = Sha256::new();
-        loop {
-            let part = file.fill_buf()?;
-            if part.is_empty() {
-                return Ok(hex(&hash.finalize()));
-            }
-            hash.update(part);
-            let read = part.len();
-            file.consume(read);
-        }
-    };
-    read().map_err(Error::io("read", path))
 }

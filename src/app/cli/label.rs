@@ -11,7 +11,7 @@ use crate::app::run::checkpoint::in_file;
 use crate::app::source::images::decode;
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::scan;
-use crate::app::text::count;
+use crate::app::text::{self, count};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::native::{self, BlockOn};
@@ -270,9 +270,8 @@ fn calibration(
 
 /// What a labelling that goes on must have in common with the one that was begun.
 fn identity(args: &Args, trained: &Trained, policy: Policy, inputs: &Inputs) -> Result<String> {
-    let checkpoint = std::fs::read(&trained.path).map_err(Error::io("read", &trained.path))?;
     let mut hash = Sha256::new();
-    hash.update(Sha256::digest(&checkpoint));
+    hash.update(text::sha256(&trained.path)?);
     hash.update(format!("{policy} {} {:?}", args.averaged, args.shard));
     for image in &inputs.images {
         hash.update(image.path.as_os_str().as_encoded_bytes());

@@ -6,7 +6,7 @@ use super::results::{Results, RunResult};
 use super::tables::{QUESTION, Sheet, answer, runs, sheets};
 use crate::app::report::plot::{Dot, draw_dots_svg, draw_svg};
 use crate::app::report::png::Picture;
-use crate::app::text;
+use crate::app::text::{self, escape_html as escape};
 use crate::error::Result;
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape, NetShape};
@@ -83,10 +83,6 @@ fn numbered(body: &str) -> String {
     let mut parts = body.split("Figure #.");
     let first = parts.next().unwrap_or_default().to_string();
     parts.zip(1..).fold(first, |text, (part, n)| text + &format!("Figure {n}.") + part)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn table(sheet: &Sheet) -> String {

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::sheet::{Entry, Section, Sheet};
 use super::{Options, Summary};
+use crate::app::text::escape_html;
 use crate::error::Result;
 use crate::text::hex;
 
@@ -146,19 +147,7 @@ fn toolbar(choices: &str) -> String {
 
 /// Text in HTML and in attributes in double quotes, where a carriage return would become a line feed.
 fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\r' => out += "&#13;",
-            '\n' => out += "&#10;",
-            c => out.push(c),
-        }
-    }
-    out
+    escape_html(text).replace('\r', "&#13;").replace('\n', "&#10;")
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The folder of a labelling that is not finished, and what is needed to go on with it.
 
-use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -210,19 +209,10 @@ fn check_known(path: &Path) -> Result<()> {
 }
 
 fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join(LOCK);
-    let open = || File::options().write(true).create(true).truncate(false).open(&path);
-    let file = fault::attempt(open).map_err(Error::io("write", &path))?;
-    match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let folder = folder.display();
-            Err(Error::Output(format!("{folder}: another process labels into it; wait for that, or end it")))
-        }
-        // Some network file systems know no locks; there the folder's owner has to take care.
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
-    }
+    atomic::lock(&folder.join(LOCK))?.ok_or_else(|| {
+        let folder = folder.display();
+        Error::Output(format!("{folder}: another process labels into it; wait for that, or end it"))
+    })
 }
 
 pub(super) fn finished(path: &Path) -> Error {

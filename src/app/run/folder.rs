@@ -12,7 +12,7 @@
 //! tensorboard/     event files, where they are asked for
 //! ```
 
-use crate::app::atomic::fault;
+use crate::app::atomic::{self, fault};
 use crate::error::{Error, Result};
 use std::fs;
 use std::io::ErrorKind;
@@ -202,19 +202,10 @@ fn missing(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn lock(folder: &Path) -> Result<fs::File> {
-    let path = folder.join(LOCK);
-    let open = || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = fault::attempt(open).map_err(Error::io("write", &path))?;
-    match fault::point().map_err(fs::TryLockError::Error).and_then(|()| file.try_lock()) {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::Output(format!(
-            "{}: another process trains in it; wait for that, or end it",
-            folder.display()
-        ))),
-        // Some network file systems know no locks; there the folder's owner has to take care.
-        Err(fs::TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(fs::TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
-    }
+    atomic::lock(&folder.join(LOCK))?.ok_or_else(|| {
+        let folder = folder.display();
+        Error::Output(format!("{folder}: another process trains in it; wait for that, or end it"))
+    })
 }
 
 fn in_use(path: &Path) -> Error {

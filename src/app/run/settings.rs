@@ -85,6 +85,15 @@ impl Channels {
     }
 }
 
+/// What these settings decide of own images.
+pub fn image_choice(image_size: Option<u32>, fit: Option<Fit>, channels: Option<Channels>) -> Choice {
+    Choice {
+        size: image_size.map(|side| (side, side)),
+        fit: fit.unwrap_or_default(),
+        channels: channels.unwrap_or_default().number(),
+    }
+}
+
 /// What defaults depend on where the images are the user's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnImages {
@@ -228,11 +237,7 @@ impl RunSettings {
 
     /// What the user decides of own images.
     pub fn image_choice(&self) -> Choice {
-        Choice {
-            size: self.image_size.map(|side| (side, side)),
-            fit: self.fit.unwrap_or_default(),
-            channels: self.channels.unwrap_or_default().number(),
-        }
+        image_choice(self.image_size, self.fit, self.channels)
     }
 
     /// The adapter that was asked for.

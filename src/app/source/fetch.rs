@@ -11,6 +11,7 @@ use super::catalog::{Published, Source};
 use super::{Progress, hex_sha256, idx};
 use crate::app::atomic;
 use crate::app::cache;
+use crate::app::text;
 use crate::error::{Error, Result};
 use crate::text::hex;
 
@@ -194,14 +195,11 @@ fn download_from(
 
 /// Why the file is not the published one, as served or unpacked or compressed anew; `None` if it is.
 pub(super) fn verify(path: &Path, file: &Published) -> Result<Option<String>> {
-    let mut hash = Sha256::new();
-    let mut input = std::fs::File::open(path).map_err(Error::io("read", path))?;
-    let bytes = input.metadata().map_err(Error::io("read", path))?.len();
+    let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
     if bytes > idx::MAX_BYTES {
         return Ok(Some(format!("{bytes} bytes are more than any published file has")));
     }
-    std::io::copy(&mut input, &mut HashWriter(&mut hash)).map_err(Error::io("read", path))?;
-    if hex(&hash.finalize()) == file.gz_sha256 || unpacks_to_published(path, file)? {
+    if text::sha256(path)? == file.gz_sha256 || unpacks_to_published(path, file)? {
         return Ok(None);
     }
     Ok(Some("not the published bytes (SHA-256 differs)".into()))
@@ -214,18 +212,6 @@ fn unpacks_to_published(path: &Path, file: &Published) -> Result<bool> {
         Ok(read) => Ok(hex_sha256(&read.bytes) == expected),
         Err(Error::Data(_)) => Ok(false),
         Err(e) => Err(e),
-    }
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -56,7 +56,7 @@ pub fn load(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
 pub fn show(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
     let set = read(own, false, progress)?;
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
-    let (test, _) = labelled(set.test, shape);
+    let (test, _) = labelled(set.test);
     let train = Split { images: set.train.pixels, labels: set.train.labels };
     Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)
 }
@@ -87,7 +87,7 @@ pub fn load_test(
         .iter_mut()
         .for_each(|label| *label = label.and_then(|label| classes_of[usize::from(label)]));
     let shape = DataShape { image: policy.dims(), classes: classes.len() as u32 };
-    let (test, _) = labelled(images, shape);
+    let (test, _) = labelled(images);
     if test.is_empty() {
         return Err(Error::Data(format!(
             "{}: no image has a label: there is nothing to test on",
@@ -147,7 +147,7 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Progress) -> Result<Data
         train.labels.extend(std::iter::repeat_n(None, spare.len()));
         train.images.extend(spare.pixels);
     }
-    let (test, unlabelled) = labelled(test, shape);
+    let (test, unlabelled) = labelled(test);
     if unlabelled > 0 {
         progress.note(&format!("{unlabelled} test images without a label are left out"));
     }
@@ -168,19 +168,9 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Progress) -> Result<Data
 }
 
 /// The images that have a label, and how many have none.
-fn labelled(images: Images, shape: DataShape) -> (Split, usize) {
-    let size = shape.image.len() as usize;
-    let all = images.len();
-    if images.labels.iter().all(Option::is_some) {
-        return (Split { images: images.pixels, labels: images.labels }, 0);
-    }
-    let mut split = Split::default();
-    for (pixels, label) in images.pixels.chunks_exact(size).zip(images.labels) {
-        if label.is_some() {
-            split.images.extend_from_slice(pixels);
-            split.labels.push(label);
-        }
-    }
-    let without = all - split.len();
-    (split, without)
+fn labelled(mut images: Images) -> (Split, usize) {
+    let gone: Vec<bool> = images.labels.iter().map(Option::is_none).collect();
+    images.remove(&gone);
+    let without = gone.len() - images.len();
+    (Split { images: images.pixels, labels: images.labels }, without)
 }

@@ -43,7 +43,7 @@ impl Images {
     }
 
     /// Leaves out the images at the places that `gone` names.
-    fn remove(&mut self, gone: &[bool]) {
+    pub fn remove(&mut self, gone: &[bool]) {
         let size = self.pixels.len() / self.len().max(1);
         let mut to = 0;
         for from in (0..gone.len()).filter(|&i| !gone[i]) {
