@@ -12,7 +12,7 @@ use ssgan::train::{Trainer, classify};
 
 /// The first `count` images of a split, and their labels.
 fn first(split: Split, count: usize, pixels: usize) -> Split {
-    Split { images: split.images[..count * pixels].to_vec(), labels: split.labels[..count].to_vec() }
+    Split { images: split.images[..count * pixels].to_vec().into(), labels: split.labels[..count].to_vec() }
 }
 
 fn main() -> ssgan::Result<()> {

@@ -42,7 +42,10 @@ fn main() -> ssgan::Result<()> {
     let part = |part: Part, count: usize| -> ssgan::Result<Split> {
         let whole = digits::generate(part)?;
         let pixels = digits::SHAPE.image.len() as usize;
-        Ok(Split { images: whole.images[..count * pixels].to_vec(), labels: whole.labels[..count].to_vec() })
+        Ok(Split {
+            images: whole.images[..count * pixels].to_vec().into(),
+            labels: whole.labels[..count].to_vec(),
+        })
     };
     let data = Dataset::new("some digits", digits::SHAPE, part(Part::Train, 1000)?, part(Part::Test, 500)?)?;
     let (text, spec) = parse::built_in("dnn").expect("comes with the program");

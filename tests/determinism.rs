@@ -1,7 +1,7 @@
 //! The same seed gives the same bytes; another seed gives others.
 
 use sha2::{Digest, Sha256};
-use ssgan::app::model_file;
+use ssgan::app::model_file::{self, Changes};
 use ssgan::app::run::checkpoint::save;
 use ssgan::data::{Dataset, Split};
 use ssgan::gpu::{AdapterChoice, Gpu};
@@ -108,16 +108,26 @@ fn the_seed_decides_every_byte() {
     }
 }
 
-/// Images in several buffers, the last of them with fewer, give the bytes of images in one.
+/// Images in several buffers, the last of them with fewer, and images in main memory give the bytes of images in one buffer.
 #[test]
 fn where_the_images_lie_changes_nothing() {
     let gpu = native::open(&AdapterChoice::default()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let model = model(Dims { height: 9, width: 7, channels: 1 });
     let data = data(&model);
-    for method in [Method::Ssl, Method::Supervised] {
+    for (method, varied) in [(Method::Ssl, false), (Method::Ssl, true), (Method::Supervised, false)] {
         let few =
             Settings { labels: 60.into(), batch_size: 20, epochs: 8, ..Settings::defaults(method, true) };
+        // Two views of some of the images, and updates apart from each other.
+        let few = match varied {
+            true => Settings {
+                unlabelled: Some(70),
+                consistency_weight: 1.0,
+                discriminator_updates: DiscriminatorUpdates::Separate,
+                ..few
+            },
+            false => few,
+        };
         let bytes = |images| {
             let storage = Storage { scratch: Scratch::Shared, images };
             let mut trainer =
@@ -128,8 +138,8 @@ fn where_the_images_lie_changes_nothing() {
             sha256(&file)
         };
         let whole = bytes(Images::Device);
-        for images in [Images::Blocks(63 * 40), Images::Blocks(63)] {
-            assert_eq!(bytes(images), whole, "{method:?}, {images:?}");
+        for images in [Images::Blocks(63 * 40), Images::Blocks(63), Images::Host] {
+            assert_eq!(bytes(images), whole, "{method:?}, {varied}, {images:?}");
         }
     }
 }
@@ -143,7 +153,8 @@ fn sharing_memory_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let data_shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
     let load = |name: &str, generator: Option<&str>| {
-        let (spec, source) = model_file::load_with(name, generator).unwrap();
+        let (spec, source) =
+            model_file::load_with(name, Changes { generator, ..Changes::default() }).unwrap();
         parse::check(&spec, &source, name, data_shape).unwrap()
     };
     let small =

@@ -1,6 +1,7 @@
 //! The application around the engine: the command line, runs in folders, data from files and the network, reports.
 
 pub mod atomic;
+mod augment;
 pub mod cache;
 pub mod cli;
 pub mod experiment;

@@ -1,6 +1,7 @@
 //! Models by name or in files.
 
 use crate::app;
+use crate::app::augment::Augment;
 use crate::error::{Error, Result};
 use crate::model::parse::{BUILT_IN, GENERATORS, built_in, parse, parse_generator};
 use crate::model::spec::ModelSpec;
@@ -39,16 +40,28 @@ pub fn load(name_or_path: &str) -> Result<(ModelSpec, String)> {
     Ok((parse(&source, name_or_path)?, source))
 }
 
-/// [`load`], with another generator where one is named; see [`with_generator`].
+/// What is to be other than in a model's file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes<'a> {
+    /// A generator by name, or that of another model; see [`with_generator`].
+    pub generator: Option<&'a str>,
+    /// The random maps that the discriminator sees its images under.
+    pub augment: Option<&'a Augment>,
+}
+
+/// [`load`], with these changes, and the text of the whole.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with(name_or_path: &str, generator: Option<&str>) -> Result<(ModelSpec, String)> {
-    let (spec, text) = load(name_or_path)?;
-    match generator {
-        Some(generator) => with_generator(&spec, generator),
-        None => Ok((spec, text)),
+pub fn load_with(name_or_path: &str, changes: Changes<'_>) -> Result<(ModelSpec, String)> {
+    let (mut spec, mut text) = load(name_or_path)?;
+    if let Some(generator) = changes.generator {
+        (spec, text) = with_generator(&spec, generator)?;
     }
+    if let Some(augment) = changes.augment {
+        (spec, text) = written(augment.applied(&spec))?;
+    }
+    Ok((spec, text))
 }
 
 /// `spec` with another generator: a built-in one by name, or that of another model; with the text of the whole.
@@ -74,7 +87,11 @@ pub fn with_generator(spec: &ModelSpec, name_or_path: &str) -> Result<(ModelSpec
                 .generator
         }
     };
-    let spec = ModelSpec { generator, ..spec.clone() };
+    written(ModelSpec { generator, ..spec.clone() })
+}
+
+/// A model that was put together, and its text.
+fn written(spec: ModelSpec) -> Result<(ModelSpec, String)> {
     let text = toml::to_string(&spec)
         .map_err(|e| Error::Usage(format!("the model cannot be written as TOML: {e}")))?;
     // Places of mistakes are those of this text.

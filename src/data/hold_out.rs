@@ -26,11 +26,12 @@ impl Dataset {
         let Dataset { mut train, shape, .. } = self;
         let wanted: Vec<usize> = train.per_class(shape.classes).iter().map(|&n| held_out(n, share)).collect();
         let pixels = shape.image.len() as usize;
-        let mut test = Split::default();
+        let (mut images, mut labels) = (vec![], vec![]);
         for index in walk(&train, label_seed, wanted) {
-            test.images.extend_from_slice(&train.images[index * pixels..(index + 1) * pixels]);
-            test.labels.push(train.labels[index].take());
+            images.extend_from_slice(&train.images[index * pixels..(index + 1) * pixels]);
+            labels.push(train.labels[index].take());
         }
+        let test = Split { images: images.into(), labels };
         let tested = if test.is_empty() { Tested::Apart } else { Tested::HeldOut };
         Ok(Dataset { fingerprint: fingerprint(shape, [&train, &test]), train, test, tested, ..self })
     }
@@ -66,6 +67,7 @@ fn walk(train: &Split, label_seed: u64, mut wanted: Vec<usize>) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::shape::{DataShape, Dims};
+    use std::sync::Arc;
 
     /// Ten images of class 0, four of class 1, seven without a label; the pixel is the image's number.
     fn data() -> Dataset {
@@ -75,7 +77,7 @@ mod tests {
             1 if i < 12 => Some(1),
             _ => None,
         };
-        let train = Split { images: (0..31).collect(), labels: (0..31).map(label).collect() };
+        let train = Split { images: Arc::new((0..31).collect()), labels: (0..31).map(label).collect() };
         Dataset::new("some", shape, train, Split::default()).unwrap()
     }
 

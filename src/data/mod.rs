@@ -12,14 +12,15 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::shape::DataShape;
 use crate::text::hex;
+use std::sync::Arc;
 
 pub use labels::{LabelCount, check_balance, choose, choose_unlabelled, split_validation};
 
 /// Images and their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
-    /// Pixels, `N x H x W x C`, 0 is background (black), 255 is full intensity.
-    pub images: Vec<u8>,
+    /// Pixels, `N x H x W x C`, 0 is background (black), 255 is full intensity. Shared, since a trainer may keep them.
+    pub images: Arc<Vec<u8>>,
     /// Classes, N values below K; `None` where an image has no label.
     pub labels: Vec<Option<u16>>,
 }
@@ -27,7 +28,7 @@ pub struct Split {
 impl Split {
     /// Images of which each has a label.
     pub fn labelled<L: Into<u16>>(images: Vec<u8>, labels: impl IntoIterator<Item = L>) -> Split {
-        Split { images, labels: labels.into_iter().map(|label| Some(label.into())).collect() }
+        Split { images: images.into(), labels: labels.into_iter().map(|label| Some(label.into())).collect() }
     }
     /// N.
     pub fn len(&self) -> usize {
@@ -152,7 +153,7 @@ fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
     let size = if shape.classes <= 255 { 1 } else { 2 };
     for split in splits {
         hash.update((split.len() as u64).to_le_bytes());
-        hash.update(&split.images);
+        hash.update(&split.images[..]);
         let labels = split.labels.iter();
         let bytes = labels.flat_map(|label| label.unwrap_or(u16::MAX).to_le_bytes().into_iter().take(size));
         hash.update(bytes.collect::<Vec<u8>>());
@@ -185,7 +186,7 @@ mod tests {
         data.test.labels[0] = Some(7);
         assert!(data.check().is_err_and(|e| e.to_string().contains("test set: label 7")));
         let mut data = tiny(0).unwrap();
-        data.train.images.pop();
+        Arc::make_mut(&mut data.train.images).pop();
         assert!(data.check().is_err_and(|e| e.to_string().contains("training set: 1 bytes")));
     }
 

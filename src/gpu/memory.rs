@@ -74,11 +74,15 @@ impl Gpu {
     pub async fn aside<T>(&self, work: impl Future<Output = T>) -> T {
         let before = self.memory();
         let result = work.await;
+        self.forget_since(before);
+        result
+    }
+
+    /// Forgets what was asked for after [`Gpu::memory`] gave `before`, whose tensors are gone, and what failed.
+    pub(crate) fn forget_since(&self, before: Memory) {
         *self.memory.borrow_mut() = before;
-        // What failed in it is no failure of what comes after.
         self.reports.forget();
         self.kernels.borrow_mut().retain(|_, kernel| !kernel.failed());
-        result
     }
 
     /// Bytes that wgpu has reserved from the driver; where it does not tell, the bytes of all tensors made so far.

@@ -28,6 +28,12 @@ fn warp() -> f32 {
     0.2
 }
 
+impl Default for RandomAffine {
+    fn default() -> RandomAffine {
+        RandomAffine { shift: shift(), warp: warp() }
+    }
+}
+
 impl RandomAffine {
     fn moves(&self) -> bool {
         self.shift > 0.0 || self.warp > 0.0

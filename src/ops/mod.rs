@@ -36,7 +36,7 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Tensor};
 
 /// What every operation needs: the device, the tiling policy, the step's constants.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ops {
     /// The device.
     pub gpu: Gpu,

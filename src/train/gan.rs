@@ -1,21 +1,18 @@
 //! The recorded training step: everything that happens on the GPU, in order, with its memory.
 
 use super::device_data::DeviceImages;
-use super::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
+use super::host_images::HostImages;
+use super::settings::{DiscriminatorUpdates, Method, Settings};
+use super::step_builder::StepBuilder;
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
-use crate::model::spec::Prior;
-use crate::nn::{Gradients, Group, Mode, Net, Params, Tape, Wanted, initial_net};
-use crate::ops::{Adam, Fill, Head, HeadRows, HeadWeights, METRICS, Ops, State, Update, Updated};
+use crate::nn::{Gradients, Net, Params, Tape, initial_net};
+use crate::ops::{HeadRows, METRICS, Ops, State, Updated};
 use crate::rng::streams;
 
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
 pub const SLOTS: u32 = 64;
-
-/// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
-/// activations of.
-const INIT_ROWS: u32 = 500;
 
 /// A network in training: Adam's moments beside its parameters.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ impl Trained {
         }
     }
 
-    fn updated<'a>(
+    pub(super) fn updated<'a>(
         &'a self,
         grads: &'a Tensor,
         average: Option<&'a Tensor>,
@@ -170,32 +167,37 @@ pub struct Gan {
     pub grown: u64,
 }
 
+/// Where the training images are that some step looks at.
+#[derive(Debug)]
+pub(super) enum TrainingImages {
+    /// All of them on the device.
+    Device(DeviceImages),
+    /// In main memory, from where every step gets its own.
+    Host(HostImages),
+}
+
 /// Data a step draws from.
 #[derive(Debug)]
-pub struct Pools<'a> {
+pub(super) struct Pools<'a> {
     /// The training images that some step looks at.
-    pub images: &'a DeviceImages,
+    pub images: &'a TrainingImages,
     /// Numbers of the labelled images among them.
     pub labelled: &'a [u32],
     /// Their classes, in that order.
     pub labels: &'a Tensor,
     /// Numbers of the unlabelled images, where they are not all.
     pub unlabelled: Option<&'a [u32]>,
-}
-
-struct Recorder<'a> {
-    ops: &'a Ops,
-    model: &'a ModelShape,
-    settings: &'a Settings,
-    pools: &'a Pools<'a>,
-    labelled_pool: Tensor,
-    unlabelled_pool: Option<Tensor>,
-}
-
-impl Pools<'_> {
     /// How many unlabelled images there are.
-    pub fn unlabelled_count(&self) -> u32 {
-        self.unlabelled.map_or(self.images.count, |u| u.len() as u32)
+    pub unlabelled_count: u32,
+}
+
+impl TrainingImages {
+    /// Those that are in main memory.
+    pub fn on_host(self) -> Option<HostImages> {
+        match self {
+            TrainingImages::Device(_) => None,
+            TrainingImages::Host(images) => Some(images),
+        }
     }
 }
 
@@ -225,7 +227,7 @@ impl Gan {
         let pool = |label, numbers: &[u32]| gpu.upload(label, 1, numbers.len() as u32, numbers);
         let labelled_pool = pool("labelled pool", pools.labelled);
         let unlabelled_pool = pools.unlabelled.map(|u| pool("unlabelled pool", u));
-        let r = Recorder { ops, model, settings, pools, labelled_pool, unlabelled_pool };
+        let r = StepBuilder { ops, model, settings, pools, labelled_pool, unlabelled_pool };
         let program = || if scratch.is_some() { Program::sharing() } else { Program::new() };
         let mut init = program();
         r.init(&mut init, &d.net, &g.net)?;
@@ -262,240 +264,6 @@ fn upload_initial(gpu: &Gpu, net: &Net, seed: u64, stream: u32) {
                 gpu.write(&t, v);
             }
         }
-    }
-}
-
-impl Recorder<'_> {
-    fn adam(&self) -> Adam {
-        let s = self.settings;
-        Adam {
-            beta1: s.beta1,
-            beta2: s.beta2,
-            epsilon: s.epsilon,
-            inside: s.epsilon_inside_root,
-            ema_rate: s.ema_rate,
-        }
-    }
-
-    /// A minibatch of the labelled images as rows `start..` of x; returns (numbers, labels).
-    fn labelled(&self, p: &mut Program, x: &Tensor, start: u32, rows: u32) -> Result<(Tensor, Tensor)> {
-        let (indices, labels) =
-            (p.scratch(&self.ops.gpu, "labelled", 1, rows), p.scratch(&self.ops.gpu, "labels", 1, rows));
-        let walk = (0, streams::ORDER_LABELLED, self.pools.labelled.len() as u32);
-        self.ops.minibatch(
-            p,
-            walk,
-            Some(&self.labelled_pool),
-            Some((self.pools.labels, &labels)),
-            &indices,
-        )?;
-        self.ops.gather_images(p, &self.pools.images.blocks, Some(&indices), x, (start, rows))?;
-        Ok((indices, labels))
-    }
-
-    /// Memory for so many images.
-    fn images(&self, p: &mut Program, rows: u32) -> Result<Tensor> {
-        let len = self.model.data.image.len();
-        self.ops.gpu.binds("images", u64::from(rows) * u64::from(len) * 4, "use a smaller batch size")?;
-        Ok(p.scratch(&self.ops.gpu, "images", rows, len))
-    }
-
-    /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
-    fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
-        let indices = p.scratch(&self.ops.gpu, "unlabelled", 1, rows);
-        let stream = streams::ORDER_LABELLED + order;
-        let walk = (order, stream, self.pools.unlabelled_count());
-        self.ops.minibatch(p, walk, self.unlabelled_pool.as_ref(), None, &indices)?;
-        self.ops.gather_images(p, &self.pools.images.blocks, Some(&indices), x, (start, rows))?;
-        Ok(indices)
-    }
-
-    fn latent(&self, p: &mut Program, stream: u32, rows: u32) -> Result<Tensor> {
-        let z = p.scratch(&self.ops.gpu, "z", rows, self.model.generator.input.channels);
-        let fill = match self.model.prior {
-            Prior::Uniform => Fill::Uniform,
-            Prior::Normal => Fill::Normal,
-        };
-        self.ops.random_fill(p, "z", stream, fill, &z)?;
-        Ok(z)
-    }
-
-    /// G on fresh z; the images are also rows 0.. of `x`.
-    fn generate(
-        &self,
-        p: &mut Program,
-        g: &Net,
-        z_stream: u32,
-        noise_base: u32,
-        rows: u32,
-        x: &Tensor,
-    ) -> Result<(Tensor, Tape)> {
-        let z = self.latent(p, z_stream, rows)?;
-        let mode = Mode::Train { noise_base, groups: vec![Group { rows, update_running: true }] };
-        let tape = g.forward(self.ops, p, &z, &mode, g.shape.layers.len())?;
-        let images = tape.outputs.last().expect("a checked network has layers");
-        self.ops.copy(p, "generated images", &images.reshape(rows, x.cols), &x.head(rows), false)?;
-        Ok((z, tape))
-    }
-
-    fn init(&self, p: &mut Program, d: &Net, g: &Net) -> Result<()> {
-        let ops = self.ops;
-        let pixels = self.model.data.image.len();
-        let (pool, count) = match self.settings.method {
-            Method::Ssl => (self.unlabelled_pool.as_ref(), self.pools.unlabelled_count()),
-            Method::Supervised => (Some(&self.labelled_pool), self.pools.labelled.len() as u32),
-        };
-        let rows = g.rows_that_fit(&ops.gpu, d.rows_that_fit(&ops.gpu, INIT_ROWS.min(count)));
-        let x = p.scratch(&ops.gpu, "initialisation images", rows, pixels);
-        let indices = p.scratch(&ops.gpu, "initialisation", 1, rows);
-        ops.minibatch(p, (3, streams::ORDER_INIT, count), pool, None, &indices)?;
-        ops.gather_images(p, &self.pools.images.blocks, Some(&indices), &x, (0, rows))?;
-        let groups = vec![Group { rows, update_running: false }];
-        let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
-        d.data_init(ops, p, &x, &mode)?;
-        if self.settings.method == Method::Ssl {
-            let z = self.latent(p, streams::Z_SAMPLES, rows)?;
-            let mode = Mode::Train { noise_base: streams::NOISE_INIT_G, groups };
-            g.data_init(ops, p, &z, &mode)?;
-        }
-        Ok(())
-    }
-
-    fn d_step(
-        &self,
-        p: &mut Program,
-        d: &Trained,
-        g: &Net,
-        average: &Tensor,
-        metrics: &Tensor,
-    ) -> Result<DStep> {
-        let (ops, s) = (self.ops, self.settings);
-        let rows = match s.method {
-            Method::Ssl => HeadRows {
-                generated: s.batch_size,
-                labelled: s.batch_size.min(self.pools.labelled.len() as u32),
-                unlabelled: s.batch_size,
-                second: if s.consistency_weight > 0.0 { s.batch_size } else { 0 },
-            },
-            // A walk, not a pass: a batch larger than the labelled set goes round it.
-            Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0, second: 0 },
-        };
-        let weights = HeadWeights {
-            unsupervised: s.unsupervised_weight,
-            real_target: 1.0 - s.label_smoothing,
-            entropy: s.entropy_weight,
-            consistency: s.consistency_weight,
-        };
-        let row_stats = p.scratch(&ops.gpu, "row statistics", rows.total(), 4);
-        let (mut z, mut generator, mut labelled, mut unlabelled) = (None, None, None, None);
-        let mut updates: Vec<DUpdate> = vec![];
-        let all = UpdateRows::of(s.discriminator_updates, rows);
-        for (i, &of) in all.iter().enumerate() {
-            let r = of.rows;
-            let x = self.images(p, r.total())?;
-            if r.generated > 0 {
-                let base = streams::NOISE_G_IN_D_STEP;
-                let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
-                (z, generator) = (Some(zz), Some(tape));
-            }
-            if r.labelled > 0 {
-                labelled = Some(self.labelled(p, &x, r.generated, r.labelled)?);
-            }
-            if r.unlabelled > 0 {
-                let start = r.generated + r.labelled;
-                let indices = self.unlabelled(p, 1, &x, start, r.unlabelled)?;
-                if r.second > 0 {
-                    let rows = (start + r.unlabelled, r.second);
-                    ops.gather_images(p, &self.pools.images.blocks, Some(&indices), &x, rows)?;
-                }
-                unlabelled = Some(indices);
-            }
-            let groups = vec![
-                Group { rows: r.generated, update_running: false },
-                Group { rows: r.labelled, update_running: true },
-                Group { rows: r.unlabelled, update_running: true },
-                Group { rows: r.second, update_running: false },
-            ];
-            let mode = Mode::Train { noise_base: of.noise_base, groups };
-            let layers = d.net.shape.layers.len();
-            let tape = d.net.forward(ops, p, &x, &mode, layers)?;
-            let logits = tape.outputs.last().expect("a checked network has layers").clone();
-            let dlogits = p.scratch(&ops.gpu, "logits gradient", logits.rows, logits.cols);
-            let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
-            let head = Head {
-                logits: &logits,
-                labels,
-                rows: r,
-                weights,
-                dlogits: &dlogits,
-                row_stats: &row_stats,
-                first: of.first,
-            };
-            ops.head(p, head)?;
-            let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
-            let wanted = Wanted::Parameters(&grads);
-            let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, wanted)?;
-            let last = i + 1 == all.len();
-            if last {
-                ops.head_metrics(p, rows, weights, &row_stats, metrics)?;
-            }
-            // The average moves once a step, however many updates that has.
-            let updated = d.updated(&grads, last.then_some(average), metrics);
-            ops.adam(p, &self.adam(), Update::Discriminator(i as u32), updated)?;
-            d.net.pack(ops, p)?;
-            updates.push(DUpdate { of, images: x, pass: Pass { tape, gradients }, dlogits, grads });
-        }
-        let labelled = labelled.expect("every step has labelled rows");
-        Ok(DStep { z, generator, labelled, unlabelled, rows, updates })
-    }
-
-    fn g_step(&self, p: &mut Program, d: &Net, g: &Trained, metrics: &Tensor) -> Result<GStep> {
-        let (ops, s) = (self.ops, self.settings);
-        let rows = s.batch_size;
-        let matching = s.generator_loss == GeneratorLoss::FeatureMatching;
-        let groups = vec![Group { rows, update_running: false }; if matching { 2 } else { 1 }];
-        let all = rows * groups.len() as u32;
-        let x = self.images(p, all)?;
-        let (z, g_tape) =
-            self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
-        let unlabelled = matching.then(|| self.unlabelled(p, 2, &x, rows, rows)).transpose()?;
-        let mode = Mode::Train { noise_base: streams::NOISE_G_STEP, groups };
-        let last = match matching {
-            true => d.shape.feature().expect("a checked discriminator has a feature layer"),
-            false => d.shape.layers.len() - 1,
-        };
-        let d_tape = d.forward(ops, p, &x, &mode, last + 1)?;
-        let width = d.shape.layers[last].output.len();
-        let f = d_tape.outputs[last].reshape(all, width);
-        // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
-        let reached = if d.joins_rows() { all } else { rows };
-        let df = p.scratch(&ops.gpu, "feature gradient", reached, width);
-        if matching {
-            let mean = s.feature_matching == FeatureMatching::Mean;
-            ops.feature_matching(p, &f, rows, mean, &df, metrics)?;
-        } else {
-            ops.generator_loss(p, &f, &df, metrics)?;
-        }
-        let d_gradients = d.backward(ops, p, &d_tape, last, &df, Wanted::Input)?;
-        let dx = d_gradients.input.as_ref().expect("asked for").clone();
-        let image = self.model.data.image;
-        let out = self.model.generator.output();
-        let dimages = dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
-        let layers = g.net.shape.layers.len();
-        let grads = ops.gpu.vector("gradients", g.net.params.layout.trained as u32);
-        let wanted = Wanted::Parameters(&grads);
-        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, wanted)?;
-        ops.adam(p, &self.adam(), Update::Generator, g.updated(&grads, None, metrics))?;
-        g.net.pack(ops, p)?;
-        Ok(GStep {
-            z,
-            images: x,
-            unlabelled,
-            d: Pass { tape: d_tape, gradients: d_gradients },
-            df,
-            g: Pass { tape: g_tape, gradients: g_gradients },
-            grads,
-        })
     }
 }
 

@@ -3,7 +3,8 @@
 use super::device_data::{DeviceImages, LabelledImages, Used, upload_labels};
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 use super::event::{Started, StepMetrics};
-use super::gan::{Gan, Pools, SLOTS, state_at};
+use super::gan::{Gan, Pools, SLOTS, TrainingImages, state_at};
+use super::host_images::HostImages;
 use super::roles::Roles;
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
@@ -38,11 +39,15 @@ pub enum Scratch {
 /// Where the training images are. The results are the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Images {
-    /// In GPU memory, in buffers as large as the adapter binds.
+    /// In GPU memory while there is room, else in main memory.
     #[default]
+    Auto,
+    /// In GPU memory, in buffers as large as the adapter binds.
     Device,
     /// In GPU memory, in buffers of at most so many bytes.
     Blocks(u64),
+    /// In main memory: a step's minibatches are handed over before it.
+    Host,
 }
 
 /// Where a trainer keeps what.
@@ -56,7 +61,7 @@ pub struct Storage {
 
 impl From<Scratch> for Storage {
     fn from(scratch: Scratch) -> Storage {
-        Storage { scratch, images: Images::Device }
+        Storage { scratch, images: Images::default() }
     }
 }
 
@@ -72,6 +77,8 @@ pub struct Trainer {
     class_names: Vec<String>,
     tested: Tested,
     roles: Roles,
+    /// The training images, where they are not on the device.
+    on_host: Option<HostImages>,
     /// The training images that are on the device, where they are not all.
     pub(super) used: Option<Used>,
     evaluator: Evaluator,
@@ -149,7 +156,24 @@ impl Trainer {
         let roles = Roles::new(model, settings, data)?;
         let tiles = tiles.known_to(gpu, model, settings);
         let ops = Ops { tiling: tiles.tiling(gpu, model, settings), ..Ops::checked(gpu).await? };
-        let trainer = Trainer::record(ops, (model, settings), data, roles, storage.into(), tiles)?;
+        let storage = storage.into();
+        let record = |images| {
+            let storage = Storage { images, ..storage };
+            Trainer::record(&ops, (model, settings), data, &roles, storage, &tiles)
+        };
+        let trainer = match storage.images {
+            Images::Auto => {
+                let before = gpu.memory();
+                match record(Images::Device) {
+                    Err(_) if gpu.memory().given.is_some() => {
+                        gpu.forget_since(before);
+                        record(Images::Host)
+                    }
+                    other => other,
+                }
+            }
+            images => record(images),
+        }?;
         // Not in the first step's time.
         gpu.compiled().await?;
         Ok(trainer)
@@ -157,23 +181,26 @@ impl Trainer {
 
     /// Uploads the images, and records what is done with them.
     fn record(
-        ops: Ops,
+        ops: &Ops,
         (model, settings): (&ModelShape, &Settings),
         data: &Dataset,
-        roles: Roles,
+        roles: &Roles,
         storage: Storage,
-        tiles: Tiles,
+        tiles: &Tiles,
     ) -> Result<Trainer> {
         let (gpu, pixels) = (&ops.gpu, model.data.image.len());
         // What no step looks at is not uploaded.
-        let used = roles.used(settings.method);
+        let used = roles.used(settings.method).filter(|_| storage.images != Images::Host);
         let places = |numbers: &[u32]| used.as_ref().map_or(numbers.to_vec(), |used| used.places(numbers));
         let chosen = used.as_ref().map(|u| &u.numbers[..]);
-        let most_bytes = match storage.images {
-            Images::Device => None,
-            Images::Blocks(bytes) => Some(bytes),
+        let on_device = |most_bytes| {
+            DeviceImages::upload(gpu, &data.train, pixels, chosen, most_bytes).map(TrainingImages::Device)
         };
-        let images = DeviceImages::upload(gpu, &data.train, pixels, chosen, most_bytes)?;
+        let images = match storage.images {
+            Images::Auto | Images::Device => on_device(None)?,
+            Images::Blocks(bytes) => on_device(Some(bytes))?,
+            Images::Host => TrainingImages::Host(HostImages::new(&data.train, pixels)),
+        };
         // Of no other image does the device see the label.
         let labels = upload_labels(gpu, "labels", &data.train, &roles.labelled)?;
         let (labelled, unlabelled) = (places(&roles.labelled), roles.unlabelled.as_deref().map(places));
@@ -182,22 +209,23 @@ impl Trainer {
             labelled: &labelled,
             labels: &labels,
             unlabelled: unlabelled.as_deref(),
+            unlabelled_count: roles.unlabelled_count,
         };
         let shares = storage.scratch == Scratch::Shared;
         let mut scratch = Pool::default();
-        let gan = Gan::new(&ops, model, settings, &pools, shares.then_some(&mut scratch))?;
-        let evaluator = Evaluator::new(&ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
+        let gan = Gan::new(ops, model, settings, &pools, shares.then_some(&mut scratch))?;
+        let evaluator = Evaluator::new(ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
         let mut split = |split: &Split, chosen: Option<&[u32]>| -> Result<Option<SplitEvaluator>> {
             if chosen.map_or(split.len(), <[u32]>::len) == 0 {
                 return Ok(None);
             }
             let images = LabelledImages::upload(gpu, split, pixels, chosen)?;
-            evaluator.split(&ops, &images, &mut scratch).map(Some)
+            evaluator.split(ops, &images, &mut scratch).map(Some)
         };
         let test = split(&data.test, None)?;
         let held_out = split(&data.train, Some(&roles.validation))?;
         let sampler = match settings.method {
-            Method::Ssl => Some(Sampler::new(&ops, &gan.g.net, model, SAMPLES)?),
+            Method::Ssl => Some(Sampler::new(ops, &gan.g.net, model, SAMPLES)?),
             Method::Supervised => None,
         };
         // Noticed in the end, when it is known how much was wanted.
@@ -205,7 +233,7 @@ impl Trainer {
         gpu.fits(settings.batch_size, gan.grown, hidden)?;
         let steps_per_epoch = settings.steps_per_epoch(roles.labelled.len() as u32, roles.unlabelled_count);
         Ok(Trainer {
-            ops,
+            ops: ops.clone(),
             model: model.clone(),
             settings: settings.clone(),
             gan,
@@ -213,14 +241,15 @@ impl Trainer {
             fingerprint: data.fingerprint.clone(),
             class_names: data.class_names.clone(),
             tested: data.tested,
-            roles,
+            roles: roles.clone(),
+            on_host: images.on_host(),
             used,
             evaluator,
             test,
             held_out,
             sampler,
             scratch,
-            tiles,
+            tiles: tiles.clone(),
             steps_per_epoch,
             progress: Progress::default(),
         })
@@ -232,7 +261,7 @@ impl Trainer {
     /// [`crate::Error::Gpu`] if the device failed.
     pub async fn initialise(&self) -> Result<()> {
         let gpu = &self.ops.gpu;
-        gpu.write(&self.ops.state, &[self.state(0)]);
+        self.hand_over(0, true);
         gpu.wait(gpu.submit(&self.gan.init, &[]).await?).await
     }
 
@@ -249,7 +278,7 @@ impl Trainer {
             gpu.wait(submission).await?;
             self.read_back(done + 1).await?;
         }
-        gpu.write(&self.ops.state, &[self.state(t)]);
+        self.hand_over(t, false);
         let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);
         let submission = if flush {
             let ring = self.gan.metrics.len();
@@ -265,6 +294,20 @@ impl Trainer {
         self.progress.flight.push_back((t, submission));
         self.progress.submitted = t + 1;
         Ok(self.take_finished())
+    }
+
+    /// Hands to the device what step `t` is to know, or the initialisation.
+    fn hand_over(&self, t: u32, initialisation: bool) {
+        let (gpu, state) = (&self.ops.gpu, self.state(t));
+        gpu.write(&self.ops.state, &[state]);
+        if let Some(images) = &self.on_host {
+            images.write(gpu, &state, initialisation);
+        }
+    }
+
+    /// Whether the training images are in main memory, see [`Images`].
+    pub fn images_on_host(&self) -> bool {
+        self.on_host.is_some()
     }
 
     /// Numbers of finished steps that neither [`Trainer::step`] nor [`Trainer::finish_steps`] could give, having failed.
@@ -478,7 +521,8 @@ impl Trainer {
 
     /// Bytes that a step uploads, and that it reads back on average.
     pub fn traffic(&self) -> (u64, u64) {
-        (u64::from(State::WORDS) * 4, self.gan.metrics.bytes() / u64::from(FLUSH))
+        let images = self.on_host.as_ref().map_or(0, HostImages::bytes_per_step);
+        (u64::from(State::WORDS) * 4 + images, self.gan.metrics.bytes() / u64::from(FLUSH))
     }
 
     /// Step `t` (from 0), each dispatch timed; waits for it. The same results as [`Trainer::step`].
@@ -486,7 +530,7 @@ impl Trainer {
     /// # Errors
     /// As [`Timer::run`].
     pub async fn timed_step(&self, t: u32, timer: &mut Timer) -> Result<Timing> {
-        self.ops.gpu.write(&self.ops.state, &[self.state(t)]);
+        self.hand_over(t, false);
         timer.run(&self.gan.step).await
     }
 
@@ -496,7 +540,7 @@ impl Trainer {
     /// [`crate::Error::Gpu`] if the device failed.
     pub async fn untimed_step(&self, t: u32) -> Result<Duration> {
         let gpu = &self.ops.gpu;
-        gpu.write(&self.ops.state, &[self.state(t)]);
+        self.hand_over(t, false);
         let begun = gpu.now();
         gpu.wait(gpu.submit(&self.gan.step, &[]).await?).await?;
         Ok(gpu.now() - begun)

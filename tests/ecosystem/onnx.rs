@@ -45,7 +45,7 @@ fn write_case(folder: &Path, name: &str, gpu: &Gpu, model: &ModelShape, data: &D
     let logits = classifier.classify(&data.test.images).block_on().unwrap().logits;
     let file = |ending: &str| folder.join(format!("{name}.{ending}"));
     fs::write(file("onnx"), bytes).unwrap();
-    fs::write(file("images"), &data.test.images).unwrap();
+    fs::write(file("images"), &data.test.images[..]).unwrap();
     fs::write(file("logits"), logits.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
     let image = model.data.image;
     let told = serde_json::json!({

@@ -1,11 +1,12 @@
 //! Arguments that several commands share.
 
 use super::flags::{TrainingFlags, flag_name};
+use crate::app::augment::Augment;
 use crate::app::model_file::{generators_help, models_help};
 use crate::app::report::progress::{Mode, Progress};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
-use crate::app::run::settings::{Channels, OwnImages, RunSettings, image_choice, not_toml};
+use crate::app::run::settings::{Channels, ImageMemory, OwnImages, RunSettings, image_choice, not_toml};
 use crate::app::source::Own;
 use crate::app::source::images::policy::Fit;
 use crate::app::source::{DIGITS, NAMES};
@@ -62,6 +63,11 @@ impl AdapterArgs {
         let precision = self.precision.unwrap_or_default();
         asked(AdapterChoice { adapter, backend, precision, ..AdapterChoice::default() })
     }
+}
+
+/// Random maps by name.
+pub fn augment(text: &str) -> std::result::Result<Augment, String> {
+    text.to_string().try_into()
 }
 
 /// How to speak.
@@ -169,6 +175,11 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "NAME|PATH", help = generators_help())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
+    /// Random maps that the discriminator sees real and generated images under, in place of the model's own: none, or some of
+    /// flip, shift, affine with commas between, in their order [default: the model's]
+    #[arg(long, value_parser = augment, value_name = "MAPS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
     #[command(flatten)]
     #[serde(flatten)]
     pub own: OwnArgs,
@@ -184,6 +195,11 @@ pub struct SettingsArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub tune: TuneArgs,
+    /// Where the training images are kept: in the adapter's memory, or in main memory, from where every step is handed its own
+    /// [default: auto: the adapter's while it has room]
+    #[arg(long, value_parser = word::<ImageMemory>(["auto", "adapter", "host"]), value_name = "WHERE", help_heading = "Adapter")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_memory: Option<ImageMemory>,
 }
 
 impl SettingsArgs {

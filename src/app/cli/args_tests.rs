@@ -58,12 +58,14 @@ fn another(key: &str) -> Value {
         Some(Values::Names(names)) => text(names[names.len() - 1]),
         None => match key {
             "model" | "generator" => text("cnn"),
+            "augment" => text("flip,shift"),
             "dataset" => text("mnist"),
             "data" => text("/photos"),
             "image_size" => Value::Integer(32),
             "fit" => text("crop"),
             "channels" => text("3"),
             "hold_out" => Value::Float(0.25),
+            "image_memory" => text("host"),
             "data_dir" => text("/data"),
             "offline" => Value::Boolean(true),
             "adapter" => text("software"),
@@ -117,7 +119,7 @@ fn every_setting_is_a_key_and_a_flag() {
     let expected: BTreeSet<String> = settings.chain(["config", "recipe"].map(String::from)).collect();
     assert_eq!(flags, expected, "flags, and the keys of settings");
     let changing: Vec<&str> = RunSettings::keys().filter(|key| RunSettings::changes(key)).collect();
-    assert_eq!(changing, ["data", "data_dir", "offline", "adapter", "backend", "epochs"]);
+    assert_eq!(changing, ["data", "image_memory", "data_dir", "offline", "adapter", "backend", "epochs"]);
 }
 
 /// The table of docs/settings.md.

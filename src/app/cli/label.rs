@@ -8,6 +8,7 @@ use crate::app::label::{Abstain, Arrange, Calibration, Labelling, Options, Predi
 use crate::app::report::progress::Progress;
 use crate::app::report::table::{Align, Table};
 use crate::app::run::checkpoint::in_file;
+use crate::app::source::WithoutNotes;
 use crate::app::source::images::decode;
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::scan;
@@ -251,7 +252,9 @@ fn calibration(
     device: &mut Classifier,
     progress: &mut Progress,
 ) -> Result<Option<Calibration>> {
-    let data = match load::test_data(trained, &Default::default(), progress) {
+    progress.note("reading the labels that training has not seen, to calibrate by");
+    let mut listener = WithoutNotes(progress);
+    let data = match load::test_data(trained, &Default::default(), &mut listener) {
         Ok(data) if !data.test.is_empty() => data,
         Ok(_) => {
             progress.note("no label was held out of the training: confidences are not calibrated");

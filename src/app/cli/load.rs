@@ -8,7 +8,7 @@ use crate::app::run::settings::RunSettings;
 use crate::app::source::images::load::Choice;
 use crate::app::source::images::policy::Policy;
 use crate::app::source::own::HOLD_OUT;
-use crate::app::source::{self, DIGITS, Own, Request};
+use crate::app::source::{self, DIGITS, Listener, Own, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -66,12 +66,12 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
 ///
 /// # Errors
 /// As [`source::load`]; [`Error::Data`] where the run's own data are gone or have changed since.
-pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) -> Result<Dataset> {
+pub fn test_data(trained: &Trained, args: &DataArgs, listener: &mut dyn Listener) -> Result<Dataset> {
     if let Some(name) = &args.dataset {
-        return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, progress);
+        return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, listener);
     }
     if let (None, Some(own)) = (&args.data_dir, trained.own_images()?) {
-        let set = source::own::load(&own, progress).map_err(|e| match e {
+        let set = source::own::load(&own, listener).map_err(|e| match e {
             Error::Data(reason) => {
                 Error::Data(format!("the run was trained on {}: {reason}", trained.dataset))
             }
@@ -83,7 +83,7 @@ pub fn test_data(trained: &Trained, args: &DataArgs, progress: &mut Progress) ->
     let dir = args.data_dir.as_deref().or(own.as_deref());
     let what_to_do = "name data to test on with --data-dir";
     let set =
-        source::load(&request(&trained.dataset, dir, args.offline)?, progress).map_err(|e| match e {
+        source::load(&request(&trained.dataset, dir, args.offline)?, listener).map_err(|e| match e {
             Error::Data(reason) => {
                 Error::Data(format!("the run was trained on {}: {reason}; {what_to_do}", trained.dataset))
             }

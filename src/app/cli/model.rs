@@ -1,7 +1,9 @@
 //! `ssgan model`.
 
+use super::args::augment;
 use super::output;
-use crate::app::model_file;
+use crate::app::augment::Augment;
+use crate::app::model_file::{self, Changes};
 use crate::app::report::table::Table;
 use crate::error::{Error, Result};
 use crate::model::parse;
@@ -14,6 +16,9 @@ pub struct Args {
     model: String,
     #[arg(long, value_name = "NAME|PATH", help = model_file::generators_help())]
     generator: Option<String>,
+    /// Random maps that the discriminator sees images under, in place of the model's own: none, or some of flip, shift, affine
+    #[arg(long, value_parser = augment, value_name = "MAPS")]
+    augment: Option<Augment>,
     /// Shape of one image: channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]
     image: String,
@@ -27,7 +32,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let data = DataShape { image: image(&args.image)?, classes: args.classes };
-    let (spec, source) = model_file::load_with(&args.model, args.generator.as_deref())?;
+    let (spec, source) = model_file::load_with(
+        &args.model,
+        Changes { generator: args.generator.as_deref(), augment: args.augment.as_ref() },
+    )?;
     let name = match &args.generator {
         Some(generator) => format!("{} with the generator of {generator}", args.model),
         None => args.model.clone(),

@@ -344,7 +344,7 @@ impl Drop for Progress {
     }
 }
 
-impl source::Progress for Progress {
+impl source::Listener for Progress {
     fn start(&mut self, what: &str, total_bytes: Option<u64>) {
         self.clear();
         match total_bytes {

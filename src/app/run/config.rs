@@ -113,7 +113,7 @@ pub fn resolve(
     };
     // Method and model decide the defaults of other settings, so they are resolved first.
     let first = layered(defaults(Default::default(), false))?;
-    let (spec, model_toml) = model_file::load_with(&first.model, first.generator.as_deref())?;
+    let (spec, model_toml) = model_file::load_with(&first.model, first.model_changes())?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
     let settings = layered(defaults(first.train.method, convolutional))?;
     validate(&settings)?;
@@ -219,6 +219,7 @@ fn unknown(key: &str) -> String {
 mod tests {
     use super::*;
     use crate::app::run::settings::Channels;
+    use crate::app::run::settings::ImageMemory;
     use crate::app::source::images::policy::Fit;
     use crate::gpu::Precision;
     use crate::train::Tune;
@@ -246,12 +247,14 @@ mod tests {
         let whole = RunSettings {
             model: "cnn".into(),
             generator: text("conv"),
+            augment: Some("flip,shift".to_string().try_into().unwrap()),
             dataset: "mnist".into(),
             data: Some("c d".into()),
             image_size: Some(32),
             fit: Some(Fit::Crop),
             channels: Some(Channels::Three),
             hold_out: Some(0.25),
+            image_memory: Some(ImageMemory::Host),
             data_dir: Some("a b".into()),
             offline: true,
             train: Settings { unlabelled: Some(5), ..Settings::defaults(Method::Ssl, false) },

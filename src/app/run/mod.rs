@@ -29,7 +29,7 @@ use crate::native::{self, BlockOn};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, History, Observer, Summary};
 use crate::train::settings::Method;
-use crate::train::{NotFinite, Roles, Scratch, Stop, Tiles, Trainer, run};
+use crate::train::{Images, NotFinite, Roles, Scratch, Stop, Storage, Tiles, Trainer, run};
 use serde::Serialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -181,9 +181,13 @@ impl Run {
         // Before tiles are tried.
         Roles::new(&model, &settings.train, set)?;
         let tiles = tiles(&mut self.dir, gpu, (&model, settings), progress, stop)?;
+        let storage = Storage { scratch: Scratch::Shared, images: settings.images() };
         let mut trainer =
-            Trainer::with_tiles(gpu, &model, &settings.train, set, Scratch::Shared, &tiles).block_on()?;
+            Trainer::with_tiles(gpu, &model, &settings.train, set, storage, &tiles).block_on()?;
         go_on(stop)?;
+        if trainer.images_on_host() && storage.images == Images::Auto {
+            progress.note("the adapter has no room for all training images: they stay in main memory");
+        }
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
         let mut history = match &self.from {
@@ -253,8 +257,8 @@ impl Run {
         // Parameters that broke after the last step are found in that step.
         let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
-        let made =
-            Trainer::with_tiles(gpu, model, &self.resolved.settings.train, set, Scratch::Kept, &tiles).await;
+        let storage = Storage { scratch: Scratch::Kept, images: self.resolved.settings.images() };
+        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings.train, set, storage, &tiles).await;
         let mut trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let mut done = None;

@@ -1,13 +1,15 @@
 //! The settings of a run: those of training, and around them those of the application: model and data by name, and what
 //! computes. `config.toml` of a run folder holds them.
 
+use crate::app::augment::{AUGMENT_VALUES, Augment};
+use crate::app::model_file::Changes;
 use crate::app::source::images::load::Choice;
 use crate::app::source::images::policy::Fit;
 use crate::data::LabelCount;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Precision};
-use crate::train::Tune;
 use crate::train::settings::{Method, Settings};
+use crate::train::{Images, Tune};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use toml::{Table, Value};
@@ -20,6 +22,9 @@ pub struct RunSettings {
     /// Generator in place of the model's own: `conv`, or that of another model by name or path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
+    /// Random maps that the discriminator sees images under, in place of the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
     /// `digits`, `mnist` or `fashion-mnist`; with `data`, what is called after its folder or file.
     pub dataset: String,
     /// The user's own images: a folder, a file of labels, a packed file; those that `dataset` names where absent.
@@ -37,6 +42,9 @@ pub struct RunSettings {
     /// Share of each class's labels that is held out to estimate the accuracy, where the user's data have no test images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f32>,
+    /// Where the training images are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_memory: Option<ImageMemory>,
     /// Folder of IDX files; the cache directory, then a download, where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
@@ -85,6 +93,19 @@ impl Channels {
     }
 }
 
+/// Where the training images are kept. The results are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageMemory {
+    /// In the adapter's memory while there is room, else in main memory.
+    #[default]
+    Auto,
+    /// In the adapter's memory.
+    Adapter,
+    /// In main memory: every step is handed its own.
+    Host,
+}
+
 /// What these settings decide of own images.
 pub fn image_choice(image_size: Option<u32>, fit: Option<Fit>, channels: Option<Channels>) -> Choice {
     Choice {
@@ -124,15 +145,17 @@ const fn setting(key: &'static str, values: &'static str, changes: bool) -> AppS
 
 impl RunSettings {
     /// The settings that are not of training.
-    pub const APPLICATION: [AppSetting; 14] = [
+    pub const APPLICATION: [AppSetting; 16] = [
         setting("model", "a model's name, such as cnn, or the path of a model file", false),
         setting("generator", "conv, a model's name, or the path of a model file", false),
+        setting("augment", AUGMENT_VALUES, false),
         setting("dataset", "digits, mnist or fashion-mnist", false),
         setting("data", "the path of a folder of images, of a file of labels or of packed images", true),
         setting("image_size", "a whole number from 1 to 4096", false),
         setting("fit", "letterbox, crop or stretch", false),
         setting("channels", "auto, 1 or 3, as a text", false),
         setting("hold_out", "a number from 0 to below 1, such as 0.2", false),
+        setting("image_memory", "auto, adapter or host", true),
         setting("data_dir", "the path of a folder", true),
         setting("offline", "true or false", true),
         setting("adapter", "a text: part of a name, an index, software or gpu", true),
@@ -158,12 +181,14 @@ impl RunSettings {
         RunSettings {
             model: "dnn".into(),
             generator: None,
+            augment: None,
             dataset: "digits".into(),
             data: None,
             image_size: None,
             fit: None,
             channels: None,
             hold_out: None,
+            image_memory: None,
             data_dir: None,
             offline: false,
             train: Settings::defaults(method, convolutional),
@@ -227,6 +252,7 @@ impl RunSettings {
         let here = RunSettings {
             data_dir: None,
             data: None,
+            image_memory: None,
             adapter: None,
             backend: None,
             tune: None,
@@ -235,9 +261,23 @@ impl RunSettings {
         RunSettings { offline: false, ..here }
     }
 
+    /// What is to be other than in the model's file.
+    pub fn model_changes(&self) -> Changes<'_> {
+        Changes { generator: self.generator.as_deref(), augment: self.augment.as_ref() }
+    }
+
     /// What the user decides of own images.
     pub fn image_choice(&self) -> Choice {
         image_choice(self.image_size, self.fit, self.channels)
+    }
+
+    /// Where a trainer keeps the training images.
+    pub fn images(&self) -> Images {
+        match self.image_memory.unwrap_or_default() {
+            ImageMemory::Auto => Images::Auto,
+            ImageMemory::Adapter => Images::Device,
+            ImageMemory::Host => Images::Host,
+        }
     }
 
     /// The adapter that was asked for.

@@ -6,6 +6,7 @@ use crate::model::shape::{DataShape, Dims};
 use crate::native::{self, BlockOn};
 use crate::train::Urgency;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const MODEL: &str = r#"
 name = "m"
@@ -35,7 +36,7 @@ fn data() -> Dataset {
 fn data_of(train: usize, test: usize) -> Dataset {
     let shape = DataShape { image: Dims { height: 3, width: 4, channels: 1 }, classes: 3 };
     let split = |n: usize| Split {
-        images: (0..n * 12).map(|i| (i * 37 % 251) as u8).collect(),
+        images: Arc::new((0..n * 12).map(|i| (i * 37 % 251) as u8).collect()),
         labels: (0..n).map(|i| Some((i % 3) as u16)).collect(),
     };
     Dataset::new("tiny", shape, split(train), split(test)).unwrap()
@@ -213,6 +214,39 @@ fn a_data_set_may_be_larger_than_a_binding() {
         let names: Vec<_> = all.iter().zip(&part).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect();
         assert!(names.is_empty(), "{method:?}: other bytes: {names:?}");
     }
+}
+
+/// Where the adapter has no room for the images they stay in main memory, and the run says so; the bytes are the same. An
+/// adapter that must hold them has too little memory.
+#[test]
+fn images_stay_in_main_memory_where_the_adapter_has_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = data_of(4000, 9);
+    let train = |name: &str, bytes: u64, more: &str| {
+        let folder = dir.path().join(name);
+        let model = folder.with_file_name("m.toml");
+        std::fs::write(&model, MODEL).unwrap();
+        let given = flags(&model, &format!("labels = 9\nbatch_size = 16\nepochs = 3\n{more}"));
+        let resolved = config::resolve(None, None, &given, None).unwrap();
+        fault::memory(bytes);
+        let mut gpu = native::open(&resolved.settings.adapter_choice()).unwrap();
+        let mut run = Run::create(resolved, Some(&folder)).unwrap();
+        let result = go(&mut run, &mut gpu, &set, &Stop::new());
+        fault::memory(u64::MAX);
+        result.map(|_| {
+            let newest = checkpoints(&folder).unwrap().remove(0);
+            (checkpoint::load(&newest).unwrap().tensors, gpu.memory())
+        })
+    };
+    let (whole, memory) = train("all", u64::MAX, "").unwrap();
+    // Of 48,000 bytes of images, and what is not theirs.
+    let bytes = memory.asked - 20_000;
+    let (tensors, less) = train("less", bytes, "").unwrap();
+    assert!(tensors == whole && less.asked < bytes && less.given.is_none(), "{less:?} of {bytes}");
+    let (tensors, _) = train("host", bytes, "image_memory = \"host\"").unwrap();
+    assert!(tensors == whole);
+    let said = train("adapter", bytes, "image_memory = \"adapter\"").unwrap_err().to_string();
+    assert!(said.contains("out of memory"), "{said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Published, Source};
-use super::{Progress, hex_sha256, idx};
+use super::{Listener, hex_sha256, idx};
 use crate::app::atomic;
 use crate::app::cache;
 use crate::app::text;
@@ -62,7 +62,7 @@ pub fn locate(source: &Source, dir: &Path) -> Result<[PathBuf; 4]> {
 /// # Errors
 /// [`Error::Data`] if something is missing and `offline`; [`Error::Download`] with every mirror's reason;
 /// [`Error::Io`] if the cache folder cannot be written.
-pub fn ensure(source: &Source, offline: bool, progress: &mut dyn Progress) -> Result<PathBuf> {
+pub fn ensure(source: &Source, offline: bool, progress: &mut dyn Listener) -> Result<PathBuf> {
     let dir = cache::dir()?.join(source.name);
     let agent = (!offline).then(|| agent(true));
     ensure_in(&dir, source, source.mirrors, agent.as_ref(), progress)?;
@@ -75,7 +75,7 @@ fn ensure_in(
     source: &Source,
     mirrors: &[&str],
     agent: Option<&ureq::Agent>,
-    progress: &mut dyn Progress,
+    progress: &mut dyn Listener,
 ) -> Result<()> {
     for file in &source.files {
         let found = find(dir, file);
@@ -129,7 +129,7 @@ fn download(
     file: &Published,
     mirrors: &[&str],
     agent: &ureq::Agent,
-    progress: &mut dyn Progress,
+    progress: &mut dyn Listener,
 ) -> Result<PathBuf> {
     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     atomic::sweep(dir, atomic::LEFT);
@@ -158,7 +158,7 @@ fn download_from(
     file: &Published,
     target: &Path,
     agent: &ureq::Agent,
-    progress: &mut dyn Progress,
+    progress: &mut dyn Listener,
 ) -> std::result::Result<(), Failure> {
     let local = |action| move |e| Failure::Local(Error::io(action, target)(e));
     let mirror = |e: &dyn std::fmt::Display| Failure::Mirror(e.to_string());

@@ -41,7 +41,7 @@ impl Default for Request {
 }
 
 /// Told about slow work, for a progress bar.
-pub trait Progress {
+pub trait Listener {
     /// Something begins: its name, and its size in bytes if that is known.
     fn start(&mut self, what: &str, total_bytes: Option<u64>);
     /// That many more bytes are done.
@@ -54,15 +54,34 @@ pub trait Progress {
     fn note(&mut self, line: &str);
 }
 
-/// [`Progress`] that says nothing.
+/// [`Listener`] that says nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
-impl Progress for Silent {
+impl Listener for Silent {
     fn start(&mut self, _what: &str, _total_bytes: Option<u64>) {}
     fn advance(&mut self, _bytes: u64) {}
     fn finish(&mut self) {}
     fn counted(&mut self, _what: &str, _done: usize, _of: usize) {}
+    fn note(&mut self, _line: &str) {}
+}
+
+/// Another listener that is not told what is worth knowing, where it has been told before.
+pub struct WithoutNotes<'a>(pub &'a mut dyn Listener);
+
+impl Listener for WithoutNotes<'_> {
+    fn start(&mut self, what: &str, total_bytes: Option<u64>) {
+        self.0.start(what, total_bytes);
+    }
+    fn advance(&mut self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+    fn finish(&mut self) {
+        self.0.finish();
+    }
+    fn counted(&mut self, what: &str, done: usize, of: usize) {
+        self.0.counted(what, done, of);
+    }
     fn note(&mut self, _line: &str) {}
 }
 
@@ -72,7 +91,7 @@ impl Progress for Silent {
 /// # Errors
 /// [`Error::Usage`] for a name that is not in [`NAMES`]; [`Error::Data`] for files that are missing, broken
 /// or do not fit together; [`Error::Download`] if no mirror delivered; [`Error::Io`].
-pub fn load(request: &Request, progress: &mut dyn Progress) -> Result<Dataset> {
+pub fn load(request: &Request, progress: &mut dyn Listener) -> Result<Dataset> {
     if let Some(own) = &request.own {
         return own::load(own, progress);
     }
@@ -110,7 +129,7 @@ fn draw(digits: &Digits, part: Part) -> Split {
 ///
 /// # Errors
 /// As [`load`].
-pub fn fetch(request: &Request, progress: &mut dyn Progress) -> Result<Option<PathBuf>> {
+pub fn fetch(request: &Request, progress: &mut dyn Listener) -> Result<Option<PathBuf>> {
     match catalog::find(&request.dataset)? {
         None => Ok(None),
         Some(source) => fetch::ensure(source, request.offline, progress).map(Some),

@@ -5,12 +5,13 @@ use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
 use super::images::scan;
 use super::images::set::{Broken, ImageSet, Images};
-use super::{Progress, packed};
+use super::{Listener, packed};
 use crate::app::cache;
 use crate::data::{Dataset, Split, Tested};
 use crate::error::{Error, Result};
 use crate::shape::DataShape;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Share of each class's labels that is held out where nothing is said.
 pub const HOLD_OUT: f32 = 0.2;
@@ -41,7 +42,7 @@ pub fn name(path: &Path) -> String {
 /// # Errors
 /// [`Error::Data`] for images and labels that cannot be trained on, saying what to do; [`Error::Text`] for a mistake in a file
 /// of labels; [`Error::Usage`]; [`Error::Io`].
-pub fn load(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
+pub fn load(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     let set = read(own, true, progress)?;
     let notes = set.notes.clone();
     let set = dataset(set, own, progress)?;
@@ -53,11 +54,11 @@ pub fn load(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
 ///
 /// # Errors
 /// As [`load()`].
-pub fn show(own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
+pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     let set = read(own, false, progress)?;
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
     let (test, _) = labelled(set.test);
-    let train = Split { images: set.train.pixels, labels: set.train.labels };
+    let train = Split { images: set.train.pixels.into(), labels: set.train.labels };
     Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)
 }
 
@@ -69,7 +70,7 @@ pub fn load_test(
     path: &Path,
     policy: Policy,
     classes: &[String],
-    progress: &mut dyn Progress,
+    progress: &mut dyn Listener,
 ) -> Result<Dataset> {
     let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
     let set = read(&own, false, progress)?;
@@ -98,8 +99,11 @@ pub fn load_test(
 }
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.
-fn read(own: &Own, trains: bool, progress: &mut dyn Progress) -> Result<ImageSet> {
-    if let Some(set) = packed::read(&own.path, None)? {
+fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet> {
+    if let Some(mut set) = packed::read(&own.path)? {
+        if trains {
+            set.keep_parts_apart();
+        }
         return as_chosen(set, own);
     }
     let found = scan::scan(&scan::Request { path: own.path.clone(), ..Default::default() })?;
@@ -134,18 +138,18 @@ fn as_chosen(set: ImageSet, own: &Own) -> Result<ImageSet> {
 }
 
 /// The parts of a data set: to test on are the images of `test/`, else those of `val/`, else some of the labelled ones.
-fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Progress) -> Result<Dataset> {
+fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
     let (test, spare) = match (set.test.is_empty(), set.validation.is_empty()) {
         (true, _) => (set.validation, None),
         (false, true) => (set.test, None),
         (false, false) => (set.test, Some(set.validation)),
     };
-    let mut train = Split { images: set.train.pixels, labels: set.train.labels };
+    let mut train = Split { images: set.train.pixels.into(), labels: set.train.labels };
     if let Some(spare) = spare {
         progress.note(&format!("the {} images of val are learnt from without their labels", spare.len()));
         train.labels.extend(std::iter::repeat_n(None, spare.len()));
-        train.images.extend(spare.pixels);
+        Arc::make_mut(&mut train.images).extend(spare.pixels);
     }
     let (test, unlabelled) = labelled(test);
     if unlabelled > 0 {
@@ -172,5 +176,5 @@ fn labelled(mut images: Images) -> (Split, usize) {
     let gone: Vec<bool> = images.labels.iter().map(Option::is_none).collect();
     images.remove(&gone);
     let without = gone.len() - images.len();
-    (Split { images: images.pixels, labels: images.labels }, without)
+    (Split { images: images.pixels.into(), labels: images.labels }, without)
 }

@@ -57,7 +57,7 @@ pub fn info(ds: &Dataset) -> Info {
 
 fn counts(split: &Split, classes: u32) -> Counts {
     let (mut sum, mut squares) = (0u64, 0u64);
-    for &pixel in &split.images {
+    for &pixel in split.images.iter() {
         sum += u64::from(pixel);
         squares += u64::from(pixel) * u64::from(pixel);
     }

@@ -136,14 +136,19 @@ impl ImageSet {
     }
 
     /// Looks for images that are there more than once. Equal images of different labels, in whatever parts, are an
-    /// error: the label of one of them is wrong. An image of the test set is taken out of the other parts, and one of the
-    /// validation set out of the training set, so that nothing is tested on what was learnt; what was taken out is in
-    /// [`ImageSet::skipped`]. Within a part equal images stay.
+    /// error: the label of one of them is wrong. Others are kept in one part, see [`ImageSet::keep_parts_apart`].
     ///
     /// # Errors
     /// [`Error::Data`] that lists the images.
     pub fn part_duplicates(&mut self) -> Result<()> {
         self.check_labels_agree()?;
+        self.keep_parts_apart();
+        Ok(())
+    }
+
+    /// Takes images of the test set out of the other parts, and those of the validation set out of the training set, so that
+    /// nothing is tested on what was learnt; what was taken out is in [`ImageSet::skipped`]. Within a part equal images stay.
+    pub fn keep_parts_apart(&mut self) {
         let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
         let mut taken = 0;
         let (skipped, parts) = (&mut self.skipped, [&mut self.test, &mut self.validation, &mut self.train]);
@@ -167,7 +172,6 @@ impl ImageSet {
                 "{taken} images are in two parts: they are kept in the later of train, val, test"
             ));
         }
-        Ok(())
     }
 
     /// Pairs of equal images with different labels, as a reader may look them up.

@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::npz::integer;
-use super::{Packed, Unpacked, name_of};
+use super::{Packed, Unpacked, name_of, some};
 use crate::app::source::idx::{self, Array};
 use crate::error::{Error, Result};
 use crate::shape::Dims;
-use crate::text;
 
 /// Folders below the given one that are looked into: `MNIST/raw`.
 const DEPTH: usize = 3;
@@ -67,28 +66,30 @@ fn find(folder: &Path) -> BTreeMap<(PathBuf, String), Files> {
     sets
 }
 
-/// Reads the set of IDX files in a folder, the one called `set` if there are several; `None` where there is none.
+/// Reads the set of IDX files in a folder, or the set that an IDX file belongs to; `None` where there is none.
 ///
 /// # Errors
-/// [`Error::Data`] for several sets and no name, files that are broken, or do not belong together; [`Error::Io`].
-pub fn read(folder: &Path, set: Option<&str>) -> Result<Option<Unpacked>> {
-    let mut sets = find(folder);
-    let called = |(parent, own): &(PathBuf, String)| {
-        if own.is_empty() { name_of(parent) } else { own.clone() }
-    };
-    let names: Vec<String> = sets.keys().map(called).collect();
-    if let Some(set) = set {
-        sets.retain(|key, _| called(key) == set);
-        if sets.is_empty() && !names.is_empty() {
-            let known = names.iter().map(String::as_str);
-            return Err(Error::Data(format!("{}: {}", folder.display(), text::unknown("set", set, known))));
+/// [`Error::Data`] for a folder of several sets, files that are broken, or do not belong together; [`Error::Io`].
+pub fn read(path: &Path) -> Result<Option<Unpacked>> {
+    let mut sets = match path.file_name().and_then(|name| name.to_str()).and_then(named) {
+        Some(one) if path.is_file() => {
+            let parent = path.parent().unwrap_or(Path::new("")).to_path_buf();
+            let mut sets = find(&parent);
+            sets.retain(|(folder, set), _| *folder == parent && *set == one.set);
+            sets
         }
-    }
+        _ => find(path),
+    };
     if sets.len() > 1 {
-        let (folder, names) = (folder.display(), names.join(", "));
-        return Err(Error::Data(format!("{folder}: several sets of IDX files: {names}: say which one")));
+        let files: Vec<String> =
+            sets.values().filter_map(|files| Some(files.images[0].as_ref()?.display().to_string())).collect();
+        let (path, files) = (path.display(), some(files, 8));
+        return Err(Error::Data(format!(
+            "{path}: several sets of IDX files: give the images of one of them in place of the folder: {files}"
+        )));
     }
-    sets.pop_first().map(|(key, files)| unpack(called(&key), files)).transpose()
+    let called = |(parent, own): (PathBuf, String)| if own.is_empty() { name_of(&parent) } else { own };
+    sets.pop_first().map(|(key, files)| unpack(called(key), files)).transpose()
 }
 
 fn unpack(name: String, files: Files) -> Result<Unpacked> {
@@ -98,7 +99,11 @@ fn unpack(name: String, files: Files) -> Result<Unpacked> {
         [&mut train, &mut test].into_iter().zip(files.images.into_iter().zip(files.labels))
     {
         let Some(images) = images else { continue };
-        let (own, pixels) = pixels(&images, idx::read_array(&images)?)?;
+        let (own, mut pixels) = pixels(&images, idx::read_array(&images)?)?;
+        // EMNIST's are written column by column.
+        if name.starts_with("emnist") && own.height == own.width {
+            transpose(&mut pixels, own);
+        }
         if let Some(other) = dims.replace(own).filter(|other| *other != own) {
             let size = |d: Dims| format!("{}x{}x{}", d.height, d.width, d.channels);
             return Err(Error::Data(format!(
@@ -132,6 +137,18 @@ fn pixels(path: &Path, array: Array) -> Result<(Dims, Vec<u8>)> {
         }
     };
     Ok((dims, array.into_data()))
+}
+
+/// Exchanges the rows and columns of square images.
+fn transpose(pixels: &mut [u8], dims: Dims) {
+    let (side, channels) = (dims.width as usize, dims.channels as usize);
+    for image in pixels.chunks_exact_mut(side * side * channels) {
+        for (row, column) in (0..side).flat_map(|row| (0..row).map(move |column| (row, column))) {
+            for c in 0..channels {
+                image.swap((row * side + column) * channels + c, (column * side + row) * channels + c);
+            }
+        }
+    }
 }
 
 /// The labels, the first of each image.

@@ -44,24 +44,31 @@ pub struct Unpacked {
     pub parts: [Option<Packed>; 3],
 }
 
-/// Reads the packed data set at `path`: an `.npz`, or a folder of CIFAR's or IDX files, in it or in a folder of it. `None`
-/// where there is none. `set` chooses where a folder has several (`emnist-letters`).
+/// Reads the packed data set at `path`: an `.npz`, an IDX file with the others of its name, or a folder of CIFAR's or IDX
+/// files, in it or in a folder of it. `None` where there is none.
 ///
 /// # Errors
-/// [`Error::Data`] for files that are broken or do not belong together; [`Error::Io`].
-pub fn read(path: &Path, set: Option<&str>) -> Result<Option<ImageSet>> {
-    let unpacked = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+/// [`Error::Data`] for files that are broken or do not belong together, and for formats that are not read; [`Error::Io`].
+pub fn read(path: &Path) -> Result<Option<ImageSet>> {
+    let ends = |end: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
+    if ends("mat") && path.is_file() {
+        return Err(Error::Data(format!(
+            "{}: MATLAB files are not read: write the arrays as .npz, see \"Packed data sets\" in docs/own-images.md",
+            path.display()
+        )));
+    }
+    let unpacked = if ends("npz") {
         Some(npz::read(path)?)
     } else if let Some(folder) = cifar::find(path) {
         Some(cifar::read(&folder)?)
     } else {
-        idx::read(path, set)?
+        idx::read(path)?
     };
     unpacked.map(Unpacked::into_set).transpose()
 }
 
 impl Unpacked {
-    /// With classes instead of numbers. Pictures that are there twice are no error, as nobody can mend such files, but
+    /// With classes instead of numbers. Equal pictures with different labels are no error, as nobody can mend such files, but
     /// noted.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ fn npz_file(path: &Path, arrays: &[(&str, Vec<u8>)]) {
 }
 
 fn set(path: &Path) -> Result<ImageSet> {
-    read(path, None).map(|set| set.unwrap())
+    read(path).map(|set| set.unwrap())
 }
 
 fn refused(path: &Path, expected: &str) {
@@ -167,10 +167,10 @@ fn idx_in_a_nested_folder() {
     assert_eq!((kmnist.train.labels, kmnist.test.len()), (vec![Some(0), Some(1), Some(2)], 2));
     write_set(&raw, [3, 2], [(4, 6), (6, 4)]);
     refused(dir.path(), "images of 6x4x1, the training images are 4x6x1");
-    assert!(read(&dir.path().join("nothing"), None).unwrap().is_none());
+    assert!(read(&dir.path().join("nothing")).unwrap().is_none());
 }
 
-/// Labels from 1 (EMNIST's letters), several sets in one folder, gzipped.
+/// Labels from 1 (EMNIST's letters), several sets in one folder, gzipped, images written column by column.
 #[test]
 fn idx_of_emnist() {
     let dir = tempfile::tempdir().unwrap();
@@ -183,12 +183,16 @@ fn idx_of_emnist() {
         (letters.class_names[0].as_str(), letters.train.labels),
         ("1", vec![Some(0), Some(2), Some(1)])
     );
-    put("emnist-mnist-train-images-idx3-ubyte", &images(1, 2, 2));
-    refused(dir.path(), "several sets of IDX files: emnist-letters, emnist-mnist: say which one");
-    let one = read(dir.path(), Some("emnist-mnist")).unwrap().unwrap();
-    assert_eq!(one.train.labels, [None]);
-    let e = read(dir.path(), Some("emnist-leters")).unwrap_err().to_string();
-    assert!(e.contains("did you mean \"emnist-letters\"?"), "{e}");
+    assert_eq!(letters.train.pixels, [0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11]);
+    put("emnist-mnist-train-images-idx3-ubyte", &images(1, 3, 3));
+    refused(dir.path(), "several sets of IDX files: give the images of one of them");
+    let one = dir.path().join("emnist-mnist-train-images-idx3-ubyte");
+    refused(dir.path(), &one.display().to_string());
+    let one = set(&one).unwrap();
+    assert_eq!(
+        (&one.train.labels[..], &one.train.pixels[..]),
+        (&[None][..], &[0, 3, 6, 1, 4, 7, 2, 5, 8][..])
+    );
 }
 
 /// QMNIST: labels of 32 bits along two axes, of which the first column counts; -1 is none.
@@ -224,6 +228,33 @@ fn idx_in_colour() {
     refused(dir.path(), "images are unsigned bytes, N x H x W");
     put("train-images-idx4-ubyte", &file(0xd03, &[1, 1, 1], &[0; 4]));
     refused(dir.path(), "it has 32-bit floats along 3 axes; wanted are whole numbers along 1 to 4");
+}
+
+/// Nothing is tested on what was learnt: of a picture in two parts the one for testing stays.
+#[test]
+fn parts_of_packed_sets_are_kept_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npz");
+    let arrays = [
+        ("train_images", npy_file("|u1", "3, 1, 1", &[1, 2, 3])),
+        ("train_labels", npy_file("|u1", "3,", &[0, 1, 0])),
+        ("test_images", npy_file("|u1", "2, 1, 1", &[2, 4])),
+        ("test_labels", npy_file("|u1", "2,", &[1, 0])),
+    ];
+    npz_file(&path, &arrays);
+    let mut set = set(&path).unwrap();
+    set.keep_parts_apart();
+    assert_eq!((&set.train.pixels[..], &set.test.pixels[..]), (&[1, 3][..], &[2, 4][..]));
+    assert_eq!(set.train.labels, [Some(0), Some(0)]);
+    assert!(set.notes[0].starts_with("1 images are in two parts"), "{:?}", set.notes);
+}
+
+#[test]
+fn matlab_files_are_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("train_32x32.mat");
+    fs::write(&path, b"MATLAB 5.0 MAT-file").unwrap();
+    refused(&path, "write the arrays as .npz");
 }
 
 #[test]

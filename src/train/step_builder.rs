@@ -1,0 +1,304 @@
+//! Records the training step: which kernels run in which order, on what.
+
+use super::gan::{DStep, DUpdate, GStep, Pass, Pools, Trained, TrainingImages, UpdateRows};
+use super::host_images::{INITIALISATION, LABELLED, UNLABELLED_D, UNLABELLED_G, Walk};
+use super::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
+use crate::error::Result;
+use crate::gpu::{Program, Tensor};
+use crate::model::shape::ModelShape;
+use crate::model::spec::Prior;
+use crate::nn::{Group, Mode, Net, Tape, Wanted};
+use crate::ops::{Adam, Fill, Head, HeadRows, HeadWeights, Ops, Update};
+use crate::rng::streams;
+
+/// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
+/// activations of.
+const INIT_ROWS: u32 = 500;
+
+/// What the step is recorded from.
+pub(super) struct StepBuilder<'a> {
+    pub ops: &'a Ops,
+    pub model: &'a ModelShape,
+    pub settings: &'a Settings,
+    pub pools: &'a Pools<'a>,
+    /// The numbers of the labelled images.
+    pub labelled_pool: Tensor,
+    /// Those of the unlabelled ones, where they are not all.
+    pub unlabelled_pool: Option<Tensor>,
+}
+
+impl StepBuilder<'_> {
+    fn adam(&self) -> Adam {
+        let s = self.settings;
+        Adam {
+            beta1: s.beta1,
+            beta2: s.beta2,
+            epsilon: s.epsilon,
+            inside: s.epsilon_inside_root,
+            ema_rate: s.ema_rate,
+        }
+    }
+
+    /// The walk through the images at this place in the state.
+    fn walk(&self, order: u32) -> Walk {
+        let stream = match order {
+            INITIALISATION => streams::ORDER_INIT,
+            _ => streams::ORDER_LABELLED + order,
+        };
+        let n = match self.is_labelled(order) {
+            true => self.pools.labelled.len() as u32,
+            false => self.pools.unlabelled_count,
+        };
+        Walk { order, stream, n }
+    }
+
+    /// Whether a walk goes through the labelled images.
+    fn is_labelled(&self, order: u32) -> bool {
+        order == LABELLED || order == INITIALISATION && self.settings.method == Method::Supervised
+    }
+
+    /// Numbers of the next images of a walk, and their labels if they are wanted.
+    fn minibatch(
+        &self,
+        p: &mut Program,
+        order: u32,
+        labels: Option<(&Tensor, &Tensor)>,
+        indices: &Tensor,
+    ) -> Result<()> {
+        let Walk { order, stream, n } = self.walk(order);
+        let labelled = self.is_labelled(order).then_some(&self.labelled_pool);
+        let pool = labelled.or(self.unlabelled_pool.as_ref());
+        self.ops.minibatch(p, (order, stream, n), pool, labels, indices)
+    }
+
+    /// The images of a walk's minibatch, which have these numbers, as rows `start..start + rows` of x.
+    fn gather(
+        &self,
+        p: &mut Program,
+        order: u32,
+        indices: &Tensor,
+        x: &Tensor,
+        (start, rows): (u32, u32),
+    ) -> Result<()> {
+        match self.pools.images {
+            TrainingImages::Device(images) => {
+                self.ops.gather_images(p, &images.blocks, Some(indices), x, (start, rows))
+            }
+            TrainingImages::Host(images) => {
+                let labelled = self.is_labelled(order).then_some(self.pools.labelled);
+                let pool = labelled.or(self.pools.unlabelled);
+                let block = images.minibatch(&self.ops.gpu, self.walk(order), pool, rows);
+                self.ops.gather_images(p, &[block], None, x, (start, rows))
+            }
+        }
+    }
+
+    /// A minibatch of the labelled images as rows `start..` of x; returns (numbers, labels).
+    fn labelled(&self, p: &mut Program, x: &Tensor, start: u32, rows: u32) -> Result<(Tensor, Tensor)> {
+        let (indices, labels) =
+            (p.scratch(&self.ops.gpu, "labelled", 1, rows), p.scratch(&self.ops.gpu, "labels", 1, rows));
+        self.minibatch(p, LABELLED, Some((self.pools.labels, &labels)), &indices)?;
+        self.gather(p, LABELLED, &indices, x, (start, rows))?;
+        Ok((indices, labels))
+    }
+
+    /// Memory for so many images.
+    fn images(&self, p: &mut Program, rows: u32) -> Result<Tensor> {
+        let len = self.model.data.image.len();
+        self.ops.gpu.binds("images", u64::from(rows) * u64::from(len) * 4, "use a smaller batch size")?;
+        Ok(p.scratch(&self.ops.gpu, "images", rows, len))
+    }
+
+    /// A minibatch of the unlabelled images as rows `start..` of x; returns their numbers.
+    fn unlabelled(&self, p: &mut Program, order: u32, x: &Tensor, start: u32, rows: u32) -> Result<Tensor> {
+        let indices = p.scratch(&self.ops.gpu, "unlabelled", 1, rows);
+        self.minibatch(p, order, None, &indices)?;
+        self.gather(p, order, &indices, x, (start, rows))?;
+        Ok(indices)
+    }
+
+    fn latent(&self, p: &mut Program, stream: u32, rows: u32) -> Result<Tensor> {
+        let z = p.scratch(&self.ops.gpu, "z", rows, self.model.generator.input.channels);
+        let fill = match self.model.prior {
+            Prior::Uniform => Fill::Uniform,
+            Prior::Normal => Fill::Normal,
+        };
+        self.ops.random_fill(p, "z", stream, fill, &z)?;
+        Ok(z)
+    }
+
+    /// G on fresh z; the images are also rows 0.. of `x`.
+    fn generate(
+        &self,
+        p: &mut Program,
+        g: &Net,
+        z_stream: u32,
+        noise_base: u32,
+        rows: u32,
+        x: &Tensor,
+    ) -> Result<(Tensor, Tape)> {
+        let z = self.latent(p, z_stream, rows)?;
+        let mode = Mode::Train { noise_base, groups: vec![Group { rows, update_running: true }] };
+        let tape = g.forward(self.ops, p, &z, &mode, g.shape.layers.len())?;
+        let images = tape.outputs.last().expect("a checked network has layers");
+        self.ops.copy(p, "generated images", &images.reshape(rows, x.cols), &x.head(rows), false)?;
+        Ok((z, tape))
+    }
+
+    pub fn init(&self, p: &mut Program, d: &Net, g: &Net) -> Result<()> {
+        let ops = self.ops;
+        let pixels = self.model.data.image.len();
+        let rows =
+            g.rows_that_fit(&ops.gpu, d.rows_that_fit(&ops.gpu, INIT_ROWS.min(self.walk(INITIALISATION).n)));
+        let x = p.scratch(&ops.gpu, "initialisation images", rows, pixels);
+        let indices = p.scratch(&ops.gpu, "initialisation", 1, rows);
+        self.minibatch(p, INITIALISATION, None, &indices)?;
+        self.gather(p, INITIALISATION, &indices, &x, (0, rows))?;
+        let groups = vec![Group { rows, update_running: false }];
+        let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
+        d.data_init(ops, p, &x, &mode)?;
+        if self.settings.method == Method::Ssl {
+            let z = self.latent(p, streams::Z_SAMPLES, rows)?;
+            let mode = Mode::Train { noise_base: streams::NOISE_INIT_G, groups };
+            g.data_init(ops, p, &z, &mode)?;
+        }
+        Ok(())
+    }
+
+    pub fn d_step(
+        &self,
+        p: &mut Program,
+        d: &Trained,
+        g: &Net,
+        average: &Tensor,
+        metrics: &Tensor,
+    ) -> Result<DStep> {
+        let (ops, s) = (self.ops, self.settings);
+        let rows = match s.method {
+            Method::Ssl => HeadRows {
+                generated: s.batch_size,
+                labelled: s.batch_size.min(self.pools.labelled.len() as u32),
+                unlabelled: s.batch_size,
+                second: if s.consistency_weight > 0.0 { s.batch_size } else { 0 },
+            },
+            // A walk, not a pass: a batch larger than the labelled set goes round it.
+            Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0, second: 0 },
+        };
+        let weights = HeadWeights {
+            unsupervised: s.unsupervised_weight,
+            real_target: 1.0 - s.label_smoothing,
+            entropy: s.entropy_weight,
+            consistency: s.consistency_weight,
+        };
+        let row_stats = p.scratch(&ops.gpu, "row statistics", rows.total(), 4);
+        let (mut z, mut generator, mut labelled, mut unlabelled) = (None, None, None, None);
+        let mut updates: Vec<DUpdate> = vec![];
+        let all = UpdateRows::of(s.discriminator_updates, rows);
+        for (i, &of) in all.iter().enumerate() {
+            let r = of.rows;
+            let x = self.images(p, r.total())?;
+            if r.generated > 0 {
+                let base = streams::NOISE_G_IN_D_STEP;
+                let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
+                (z, generator) = (Some(zz), Some(tape));
+            }
+            if r.labelled > 0 {
+                labelled = Some(self.labelled(p, &x, r.generated, r.labelled)?);
+            }
+            if r.unlabelled > 0 {
+                let start = r.generated + r.labelled;
+                let indices = self.unlabelled(p, UNLABELLED_D, &x, start, r.unlabelled)?;
+                if r.second > 0 {
+                    let rows = (start + r.unlabelled, r.second);
+                    self.gather(p, UNLABELLED_D, &indices, &x, rows)?;
+                }
+                unlabelled = Some(indices);
+            }
+            let groups = vec![
+                Group { rows: r.generated, update_running: false },
+                Group { rows: r.labelled, update_running: true },
+                Group { rows: r.unlabelled, update_running: true },
+                Group { rows: r.second, update_running: false },
+            ];
+            let mode = Mode::Train { noise_base: of.noise_base, groups };
+            let layers = d.net.shape.layers.len();
+            let tape = d.net.forward(ops, p, &x, &mode, layers)?;
+            let logits = tape.outputs.last().expect("a checked network has layers").clone();
+            let dlogits = p.scratch(&ops.gpu, "logits gradient", logits.rows, logits.cols);
+            let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
+            let head = Head {
+                logits: &logits,
+                labels,
+                rows: r,
+                weights,
+                dlogits: &dlogits,
+                row_stats: &row_stats,
+                first: of.first,
+            };
+            ops.head(p, head)?;
+            let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
+            let wanted = Wanted::Parameters(&grads);
+            let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, wanted)?;
+            let last = i + 1 == all.len();
+            if last {
+                ops.head_metrics(p, rows, weights, &row_stats, metrics)?;
+            }
+            // The average moves once a step, however many updates that has.
+            let updated = d.updated(&grads, last.then_some(average), metrics);
+            ops.adam(p, &self.adam(), Update::Discriminator(i as u32), updated)?;
+            d.net.pack(ops, p)?;
+            updates.push(DUpdate { of, images: x, pass: Pass { tape, gradients }, dlogits, grads });
+        }
+        let labelled = labelled.expect("every step has labelled rows");
+        Ok(DStep { z, generator, labelled, unlabelled, rows, updates })
+    }
+
+    pub fn g_step(&self, p: &mut Program, d: &Net, g: &Trained, metrics: &Tensor) -> Result<GStep> {
+        let (ops, s) = (self.ops, self.settings);
+        let rows = s.batch_size;
+        let matching = s.generator_loss == GeneratorLoss::FeatureMatching;
+        let groups = vec![Group { rows, update_running: false }; if matching { 2 } else { 1 }];
+        let all = rows * groups.len() as u32;
+        let x = self.images(p, all)?;
+        let (z, g_tape) =
+            self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
+        let unlabelled = matching.then(|| self.unlabelled(p, UNLABELLED_G, &x, rows, rows)).transpose()?;
+        let mode = Mode::Train { noise_base: streams::NOISE_G_STEP, groups };
+        let last = match matching {
+            true => d.shape.feature().expect("a checked discriminator has a feature layer"),
+            false => d.shape.layers.len() - 1,
+        };
+        let d_tape = d.forward(ops, p, &x, &mode, last + 1)?;
+        let width = d.shape.layers[last].output.len();
+        let f = d_tape.outputs[last].reshape(all, width);
+        // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
+        let reached = if d.joins_rows() { all } else { rows };
+        let df = p.scratch(&ops.gpu, "feature gradient", reached, width);
+        if matching {
+            let mean = s.feature_matching == FeatureMatching::Mean;
+            ops.feature_matching(p, &f, rows, mean, &df, metrics)?;
+        } else {
+            ops.generator_loss(p, &f, &df, metrics)?;
+        }
+        let d_gradients = d.backward(ops, p, &d_tape, last, &df, Wanted::Input)?;
+        let dx = d_gradients.input.as_ref().expect("asked for").clone();
+        let image = self.model.data.image;
+        let out = self.model.generator.output();
+        let dimages = dx.reshape(reached, image.len()).head(rows).reshape(rows * out.pixels(), out.channels);
+        let layers = g.net.shape.layers.len();
+        let grads = ops.gpu.vector("gradients", g.net.params.layout.trained as u32);
+        let wanted = Wanted::Parameters(&grads);
+        let g_gradients = g.net.backward(ops, p, &g_tape, layers - 1, &dimages, wanted)?;
+        ops.adam(p, &self.adam(), Update::Generator, g.updated(&grads, None, metrics))?;
+        g.net.pack(ops, p)?;
+        Ok(GStep {
+            z,
+            images: x,
+            unlabelled,
+            d: Pass { tape: d_tape, gradients: d_gradients },
+            df,
+            g: Pass { tape: g_tape, gradients: g_gradients },
+            grads,
+        })
+    }
+}
