@@ -3,6 +3,7 @@
 # host's Rust toolchain. On Debian, as root; the machine is a folder of target/.
 #   assets/setup/bare-debian.sh COMMAND...          as a user without sudo; whoever is root has installed the driver
 #   assets/setup/bare-debian.sh --root COMMAND...   as root, from nothing
+# The project and cargo's home have the paths there that they have on the host, so that what was built there is up to date here.
 set -eu
 
 who=user
@@ -46,13 +47,19 @@ if [ "$who" = root ] || [ ! -e "$root/made" ]; then
     mkdir "$root/opt/rust"
     touch "$root/made"
 fi >&2
-home=$root/$([ "$who" = user ] && echo home/user || echo root)
-rm -rf "$home/ssgan"
-mkdir "$home/ssgan"
-git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - | tar --extract -C "$home/ssgan"
-[ "$who" = root ] || chown -R 1000:1000 "$home"
+home=$([ "$who" = user ] && echo /home/user || echo /root)
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+rm -rf --one-file-system "$root$PWD"
+mkdir -p "$root$PWD" "$root$cargo_home"
+git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - | tar --extract -C "$root$PWD"
+if [ "$who" = user ]; then
+    chown -R 1000:1000 "$root$PWD" "$root$cargo_home"
+    # Root's home is closed to others, and the project or cargo's home may be in it.
+    chmod 755 "$root/root"
+fi
 mount --bind -o ro "$(rustc --print sysroot)" "$root/opt/rust"
 mount -t proc proc "$root/proc"
-chroot --userspec="$who" "$root" env -i HOME="${home#"$root"}" USER="$who" TERM=dumb \
+chroot --userspec="$who" "$root" env -i HOME="$home" USER="$who" TERM=dumb \
+    CARGO_HOME="$cargo_home" ${CARGO_INCREMENTAL+"CARGO_INCREMENTAL=$CARGO_INCREMENTAL"} \
     PATH="/opt/rust/bin:/usr/local/bin:/usr/bin:/bin$([ "$who" = user ] || echo :/usr/sbin:/sbin)" \
-    sh -ec 'cd ~/ssgan; "$@"' sh "$@"
+    sh -ec 'cd "$0"; "$@"' "$PWD" "$@"

@@ -32,6 +32,7 @@ pub use roles::Roles;
 pub use run::run;
 pub use sampler::Sampler;
 pub use settings::Tune;
+pub use step_builder::batch_that_fits;
 pub use stop::{Stop, Urgency};
 pub use tiles::{Known, Measured, Memory, Tiles};
 pub use trace::trace_step;

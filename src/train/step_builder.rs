@@ -4,8 +4,8 @@ use super::gan::{DStep, DUpdate, GStep, Pass, Pools, Trained, TrainingImages, Up
 use super::host_images::{INITIALISATION, LABELLED, UNLABELLED_D, UNLABELLED_G, Walk};
 use super::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
 use crate::error::Result;
-use crate::gpu::{Program, Tensor};
-use crate::model::shape::ModelShape;
+use crate::gpu::{Gpu, Program, Tensor};
+use crate::model::shape::{ModelShape, NetShape};
 use crate::model::spec::Prior;
 use crate::nn::{Group, Mode, Net, Tape, Wanted};
 use crate::ops::{Adam, Fill, Head, HeadRows, HeadWeights, Ops, Update};
@@ -14,6 +14,37 @@ use crate::rng::streams;
 /// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
 /// activations of.
 const INIT_ROWS: u32 = 500;
+
+/// The rows of a D step with minibatches of `batch` images, of which `labelled` have a label.
+fn rows_of_d(s: &Settings, batch: u32, labelled: u32) -> HeadRows {
+    match s.method {
+        Method::Ssl => HeadRows {
+            generated: batch,
+            labelled: batch.min(labelled),
+            unlabelled: batch,
+            second: if s.consistency_weight > 0.0 { batch } else { 0 },
+        },
+        // A walk, not a pass: a batch larger than the labelled set goes round it.
+        Method::Supervised => HeadRows { generated: 0, labelled: batch, unlabelled: 0, second: 0 },
+    }
+}
+
+/// The largest size of a minibatch up to that of the settings, or the next multiple of 16 below, of which an adapter can bind
+/// the activations of both networks; of the images `labelled` have a label. What products take besides is not looked at.
+pub fn batch_that_fits(gpu: &Gpu, model: &ModelShape, settings: &Settings, labelled: u32) -> u32 {
+    let most_rows = |net: &NetShape| gpu.max_binding() / (4 * u64::from(net.largest().max(1)));
+    let (d, g) = (most_rows(&model.discriminator), most_rows(&model.generator));
+    let fits = |batch: u32| {
+        let rows = rows_of_d(settings, batch, labelled);
+        let updates = UpdateRows::of(settings.discriminator_updates, rows);
+        // The G step has generated and unlabelled rows.
+        let of_g = if settings.method == Method::Ssl { 2 * batch } else { 0 };
+        let most = updates.iter().map(|u| u.rows.total()).fold(of_g, u32::max);
+        u64::from(most) <= d && u64::from(batch) <= g
+    };
+    let below = (1..=settings.batch_size.saturating_sub(1) / 16).rev().map(|n| 16 * n);
+    std::iter::once(settings.batch_size).chain(below).find(|&batch| fits(batch)).unwrap_or(1)
+}
 
 /// What the step is recorded from.
 pub(super) struct StepBuilder<'a> {
@@ -174,16 +205,7 @@ impl StepBuilder<'_> {
         metrics: &Tensor,
     ) -> Result<DStep> {
         let (ops, s) = (self.ops, self.settings);
-        let rows = match s.method {
-            Method::Ssl => HeadRows {
-                generated: s.batch_size,
-                labelled: s.batch_size.min(self.pools.labelled.len() as u32),
-                unlabelled: s.batch_size,
-                second: if s.consistency_weight > 0.0 { s.batch_size } else { 0 },
-            },
-            // A walk, not a pass: a batch larger than the labelled set goes round it.
-            Method::Supervised => HeadRows { generated: 0, labelled: s.batch_size, unlabelled: 0, second: 0 },
-        };
+        let rows = rows_of_d(s, s.batch_size, self.pools.labelled.len() as u32);
         let weights = HeadWeights {
             unsupervised: s.unsupervised_weight,
             real_target: 1.0 - s.label_smoothing,

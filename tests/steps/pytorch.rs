@@ -1,6 +1,6 @@
 //! One step of small models against PyTorch's numbers in `tests/fixtures` (made by `make_step.py` there).
 
-use super::models::{CLASSES, CNN_JOINED, CNN_SEPARATE, DNN, data_set, model_on, shape};
+use super::models::{CLASSES, CNN_JOINED, CNN_SEPARATE, DNN, PHOTO, data_set, model_on, shape};
 use super::{Comparison, gpu, ssl, supervised, values};
 use ssgan::app::run::checkpoint::{self, save_with};
 use ssgan::model::shape::DataShape;
@@ -16,7 +16,7 @@ const INPUT_TOLERANCE: f64 = 2e-5;
 const TOLERANCE: f64 = 5e-5;
 
 /// Name of the fixture, model file, images and classes, settings.
-fn cases() -> [(&'static str, &'static str, DataShape, Settings); 5] {
+fn cases() -> [(&'static str, &'static str, DataShape, Settings); 7] {
     let small = |s: Settings| Settings { batch_size: 4, labels: 3.into(), ..s };
     let sum = Settings {
         feature_matching: FeatureMatching::Sum,
@@ -27,6 +27,7 @@ fn cases() -> [(&'static str, &'static str, DataShape, Settings); 5] {
         ..small(ssl())
     };
     let separate = Settings { discriminator_updates: DiscriminatorUpdates::Separate, ..sum.clone() };
+    let views = Settings { consistency_weight: 1.0, ..small(ssl()) };
     let square = |side, channels| shape(side, side, channels, CLASSES);
     let alone = Settings { batch_size: 4, ..supervised() };
     [
@@ -35,6 +36,8 @@ fn cases() -> [(&'static str, &'static str, DataShape, Settings); 5] {
         ("step-cnn", CNN_SEPARATE, square(6, 3), sum),
         ("step-cnn-joined", CNN_JOINED, square(7, 1), small(ssl())),
         ("step-cnn-supervised", CNN_SEPARATE, square(6, 1), alone),
+        ("step-photo", PHOTO, shape(9, 14, 3, 26), Settings { labels: 26.into(), ..small(ssl()) }),
+        ("step-photo-two-classes", PHOTO, shape(14, 10, 1, 2), Settings { labels: 2.into(), ..views }),
     ]
 }
 

@@ -19,6 +19,7 @@ use crate::gpu::Gpu;
 use crate::model::parse;
 use crate::model::shape::{LayerShape, ModelShape};
 use crate::native;
+use crate::train::batch_that_fits;
 use crate::train::event::Summary;
 use crate::train::settings::{LabelCount, Method};
 use serde::Serialize;
@@ -105,8 +106,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         false => None,
     };
     if let Some(set) = &own {
-        let known = OwnImages { count: set.train.len() as u32 };
-        resolved = args.settings.resolve_for(Some(known))?;
+        resolved = fitted(args, &gpu, set, progress)?;
         let RunSettings { model, train, .. } = &resolved.settings;
         progress.note(&format!(
             "{} images {}, model {model}, {} of {} images a minibatch",
@@ -119,6 +119,25 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
     let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
     Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own))
+}
+
+/// The settings with the defaults for these images, on this adapter.
+fn fitted(args: &Args, gpu: &Gpu, set: &Dataset, progress: &mut Progress) -> Result<Resolved> {
+    let known = OwnImages { count: set.train.len() as u32, most: None };
+    let resolved = args.settings.resolve_for(Some(known))?;
+    let labelled = set.train.labels_given() as u32;
+    let train = &resolved.settings.train;
+    let most = batch_that_fits(gpu, &resolved.shaped(set.shape)?, train, labelled);
+    let fitted = args.settings.resolve_for(Some(OwnImages { most: Some(most), ..known }))?;
+    if fitted.settings.train.batch_size < train.batch_size {
+        progress.note(&format!(
+            "minibatches of {most} images in place of {}: {} binds at most {} MiB in one buffer",
+            train.batch_size,
+            gpu.summary().name,
+            gpu.max_binding() >> 20
+        ));
+    }
+    Ok(fitted)
 }
 
 /// The checkpoint to begin from, whose model must have the parameters that the run's has.

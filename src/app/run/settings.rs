@@ -120,6 +120,8 @@ pub fn image_choice(image_size: Option<u32>, fit: Option<Fit>, channels: Option<
 pub struct OwnImages {
     /// Images to learn from.
     pub count: u32,
+    /// Images of a minibatch of which the adapter can bind the activations, where that is known.
+    pub most: Option<u32>,
 }
 
 /// Steps that the user's own images are trained for where nothing is said: ten epochs of 60,000 images.
@@ -199,14 +201,14 @@ impl RunSettings {
         }
     }
 
-    /// The defaults for the user's own images: every label counts, a minibatch is at most half of the images, and a small set
-    /// is trained on for as many steps as a large one.
+    /// The defaults for the user's own images: every label counts, a minibatch is at most half of the images and no larger than
+    /// the adapter can bind, and a small set is trained on for as many steps as a large one.
     pub fn defaults_for(own: OwnImages, method: Method, convolutional: bool) -> RunSettings {
         let mut settings = RunSettings::defaults(method, convolutional);
         settings.model = "cnn".into();
         settings.train.labels = LabelCount::All;
         if method == Method::Ssl {
-            let batch = settings.train.batch_size.min(own.count / 2).max(1);
+            let batch = settings.train.batch_size.min(own.count / 2).min(own.most.unwrap_or(u32::MAX)).max(1);
             let epochs =
                 OWN_STEPS.div_ceil((own.count / batch).max(1)).clamp(settings.train.epochs, MOST_EPOCHS);
             settings.train.batch_size = batch;

@@ -4,7 +4,7 @@ use crate::data::Split;
 use crate::gpu::fault;
 use crate::model::shape::{DataShape, Dims};
 use crate::native::{self, BlockOn};
-use crate::train::Urgency;
+use crate::train::{Urgency, batch_that_fits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -213,6 +213,35 @@ fn a_data_set_may_be_larger_than_a_binding() {
         let part = train(&format!("part-{i}"), 25_000, method, unlabelled).unwrap();
         let names: Vec<_> = all.iter().zip(&part).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect();
         assert!(names.is_empty(), "{method:?}: other bytes: {names:?}");
+    }
+}
+
+/// The largest minibatch that an adapter can bind is one that it trains with, and the next larger one is refused.
+#[test]
+fn the_batch_that_fits_is_the_largest() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("m.toml");
+    std::fs::write(&model, MODEL).unwrap();
+    let set = data_of(600, 9);
+    for more in
+        ["", "consistency_weight = 1", "discriminator_updates = \"separate\"", "method = \"supervised\""]
+    {
+        let of = |batch_size: u32| {
+            let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}\n{more}"));
+            config::resolve(None, None, &given, None).unwrap()
+        };
+        let gpu = native::open(&Default::default()).unwrap();
+        let whole = of(512);
+        let shape = whole.shaped(set.shape).unwrap();
+        assert_eq!(batch_that_fits(&gpu, &shape, &whole.settings.train, 9), 512, "{more}");
+        fault::bind(12_000);
+        let fits = batch_that_fits(&gpu, &shape, &whole.settings.train, 9);
+        let trainer = |batch| Trainer::new(&gpu, &shape, &of(batch).settings.train, &set).block_on();
+        let (made, larger) = (trainer(fits).map(drop), trainer(fits + 16).map(drop));
+        fault::bind(u64::MAX);
+        assert!(fits < 512 && fits.is_multiple_of(16), "{more}: {fits}");
+        made.unwrap_or_else(|e| panic!("{more}: {fits}: {e}"));
+        assert!(larger.unwrap_err().to_string().contains("binds at most"), "{more}: {fits}");
     }
 }
 
