@@ -3,7 +3,7 @@
 use super::checkpoint::{Checkpoint, FORMAT};
 use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::ema_scale;
-use super::trainer::{Progress, Trainer};
+use super::trainer::{Position, Trainer};
 use crate::error::{Error, Result};
 use crate::gpu::shader_hash;
 
@@ -101,7 +101,7 @@ impl Trainer {
         let layout = &self.gan.d.net.params.layout;
         import_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "", from)?;
         gpu.submit(&self.gan.repack, &[]).await?;
-        self.progress = Progress::at(step);
+        self.progress = Position::at(step);
         Ok(step)
     }
 }

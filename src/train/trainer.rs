@@ -89,12 +89,12 @@ pub struct Trainer {
     scratch: Pool,
     pub(super) tiles: Tiles,
     steps_per_epoch: u32,
-    pub(super) progress: Progress,
+    pub(super) progress: Position,
 }
 
 /// How far the steps are.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct Position {
     /// Steps that were submitted, and so the number of the next one, from 0.
     pub submitted: u32,
     /// Steps whose numbers were read back, or are about to be.
@@ -112,10 +112,10 @@ pub(super) struct Progress {
     time: (Duration, u32),
 }
 
-impl Progress {
+impl Position {
     /// After `step` steps.
-    pub fn at(step: u32) -> Progress {
-        Progress { submitted: step, read: step, ..Progress::default() }
+    pub fn at(step: u32) -> Position {
+        Position { submitted: step, read: step, ..Position::default() }
     }
 }
 
@@ -251,7 +251,7 @@ impl Trainer {
             scratch,
             tiles: tiles.clone(),
             steps_per_epoch,
-            progress: Progress::default(),
+            progress: Position::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use super::flags::{TrainingFlags, flag_name};
 use crate::app::augment::Augment;
 use crate::app::model_file::{generators_help, models_help};
-use crate::app::report::progress::{Mode, Progress};
+use crate::app::report::progress::{Progress, Style};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
 use crate::app::run::settings::{Channels, ImageMemory, OwnImages, RunSettings, image_choice, not_toml};
@@ -84,7 +84,7 @@ pub struct SpeechArgs {
 impl SpeechArgs {
     /// Progress on standard error as asked for.
     pub fn progress(&self) -> Progress {
-        Progress::new(Mode::detect(self.quiet))
+        Progress::new(Style::detect(self.quiet))
     }
 }
 

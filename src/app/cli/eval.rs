@@ -1,7 +1,7 @@
 //! `ssgan eval`.
 
 use super::args::{AdapterArgs, DataArgs, SpeechArgs};
-use super::load::{self, Trained, adapter_line};
+use super::load::{self, LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
 use crate::app::run::checkpoint::in_file;
@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(file) = &args.confusion {
         output::check_file(file, Kind::Picture)?;
     }
-    let trained = Trained::load(&args.trained)?;
+    let trained = LoadedModel::load(&args.trained)?;
     let set = match &args.images {
         Some(images) => own::load_test(images, trained.policy()?, &trained.class_names, &mut progress)?,
         None => load::test_data(&trained, &args.data, &mut progress)?,

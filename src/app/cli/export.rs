@@ -1,6 +1,6 @@
 //! `ssgan export`.
 
-use super::load::Trained;
+use super::load::LoadedModel;
 use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::export::onnx::{self, IMAGES, LOGITS, OPSET, Origin, PROBABILITIES};
@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.onnx, Kind::Onnx)?;
-    let trained = Trained::load(&args.trained)?;
+    let trained = LoadedModel::load(&args.trained)?;
     let (path, model) = (&trained.path, &trained.model);
     let class_names = onnx::class_names(&trained.checkpoint, model.data.classes).map_err(in_file(path))?;
     let origin = Origin { averaged: args.averaged, class_names, checkpoint_sha256: text::sha256(path)? };

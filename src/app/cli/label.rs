@@ -1,7 +1,7 @@
 //! `ssgan label`.
 
 use super::args::{AdapterArgs, SpeechArgs};
-use super::load::{self, Trained, adapter_line};
+use super::load::{self, LoadedModel, adapter_line};
 use super::output;
 use super::reproduce::part;
 use crate::app::label::{Abstain, Arrange, Calibration, Labelling, Options, Prediction, Summary};
@@ -88,7 +88,7 @@ fn arrange() -> impl clap::builder::TypedValueParser<Value = Arrange> {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
-    let trained = Trained::load(&args.trained)?;
+    let trained = LoadedModel::load(&args.trained)?;
     let policy = trained.policy()?;
     let inputs = Inputs::of(args, &trained.class_names)?;
     inputs.notes.iter().for_each(|note| progress.note(note));
@@ -248,7 +248,7 @@ fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
 /// Temperature and precision from the labels that the run's training has not seen; `None`, told, where there are none.
 fn calibration(
     args: &Args,
-    trained: &Trained,
+    trained: &LoadedModel,
     device: &mut Classifier,
     progress: &mut Progress,
 ) -> Result<Option<Calibration>> {
@@ -272,7 +272,7 @@ fn calibration(
 }
 
 /// What a labelling that goes on must have in common with the one that was begun.
-fn identity(args: &Args, trained: &Trained, policy: Policy, inputs: &Inputs) -> Result<String> {
+fn identity(args: &Args, trained: &LoadedModel, policy: Policy, inputs: &Inputs) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(text::sha256(&trained.path)?);
     hash.update(format!("{policy} {} {:?}", args.averaged, args.shard));

@@ -66,7 +66,7 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
 ///
 /// # Errors
 /// As [`source::load`]; [`Error::Data`] where the run's own data are gone or have changed since.
-pub fn test_data(trained: &Trained, args: &DataArgs, listener: &mut dyn Listener) -> Result<Dataset> {
+pub fn test_data(trained: &LoadedModel, args: &DataArgs, listener: &mut dyn Listener) -> Result<Dataset> {
     if let Some(name) = &args.dataset {
         return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, listener);
     }
@@ -97,7 +97,7 @@ pub fn test_data(trained: &Trained, args: &DataArgs, listener: &mut dyn Listener
 
 /// A checkpoint with the model that it carries.
 #[derive(Debug)]
-pub struct Trained {
+pub struct LoadedModel {
     /// The file it came from.
     pub path: PathBuf,
     /// Tensors and metadata.
@@ -110,17 +110,17 @@ pub struct Trained {
     pub class_names: Vec<String>,
 }
 
-impl Trained {
+impl LoadedModel {
     /// Loads a checkpoint, or the newest one of a run folder.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Checkpoint`], naming the file.
-    pub fn load(run_or_file: &Path) -> Result<Trained> {
+    pub fn load(run_or_file: &Path) -> Result<LoadedModel> {
         let path = folder::resolve_checkpoint(run_or_file)?;
         let checkpoint = checkpoint::load(&path)?;
         let (model, dataset) = model_of(&checkpoint).map_err(in_file(&path))?;
         let class_names = class_names(&checkpoint, &model).map_err(in_file(&path))?;
-        Ok(Trained { path, checkpoint, model, dataset, class_names })
+        Ok(LoadedModel { path, checkpoint, model, dataset, class_names })
     }
 
     /// The settings of the run by key, as far as they are looked at here: they may be another version's.
@@ -138,7 +138,7 @@ impl Trained {
     /// The folder that the run's data came from; `None` if it named none.
     ///
     /// # Errors
-    /// As [`Trained::settings`].
+    /// As [`LoadedModel::settings`].
     fn data_dir(&self) -> Result<Option<PathBuf>> {
         Ok(self.settings()?.get("data_dir").and_then(|dir| dir.as_str()).map(PathBuf::from))
     }
@@ -146,7 +146,7 @@ impl Trained {
     /// What is done to an image before the network sees it.
     ///
     /// # Errors
-    /// As [`Trained::settings`]; [`Error::Usage`] for images that are neither gray nor of three colours.
+    /// As [`LoadedModel::settings`]; [`Error::Usage`] for images that are neither gray nor of three colours.
     pub fn policy(&self) -> Result<Policy> {
         let image = self.model.data.image;
         let fit = self.settings()?.get("fit").and_then(|fit| fit.clone().try_into().ok()).unwrap_or_default();
@@ -157,7 +157,7 @@ impl Trained {
     /// The user's images that the run was trained on, if they were; with the same held out.
     ///
     /// # Errors
-    /// As [`Trained::policy`].
+    /// As [`LoadedModel::policy`].
     fn own_images(&self) -> Result<Option<Own>> {
         let settings = self.settings()?;
         let Some(path) = settings.get("data").and_then(|path| path.as_str()) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! `ssgan sample`.
 
 use super::args::{AdapterArgs, SpeechArgs};
-use super::load::{Trained, adapter_line};
+use super::load::{LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::grid;
 use crate::app::run::checkpoint::in_file;
@@ -33,7 +33,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.out, Kind::Picture)?;
-    let trained = Trained::load(&args.trained)?;
+    let trained = LoadedModel::load(&args.trained)?;
     if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
         let path = trained.path.display();
         return Err(Error::Usage(format!("{path} comes from a supervised run, which trains no generator")));

@@ -1,7 +1,7 @@
 //! `ssgan train`.
 
 use super::args::{SettingsArgs, SpeechArgs, seconds};
-use super::load::{self, Trained};
+use super::load::{self, LoadedModel};
 use super::output;
 use crate::app::report::confusion;
 use crate::app::report::interval::{FEWEST, wilson};
@@ -141,8 +141,8 @@ fn fitted(args: &Args, gpu: &Gpu, set: &Dataset, progress: &mut Progress) -> Res
 }
 
 /// The checkpoint to begin from, whose model must have the parameters that the run's has.
-fn weights(from: &Path, resolved: &Resolved) -> Result<Trained> {
-    let theirs = Trained::load(from)?;
+fn weights(from: &Path, resolved: &Resolved) -> Result<LoadedModel> {
+    let theirs = LoadedModel::load(from)?;
     let name = &resolved.settings.model;
     let own = parse::check(&resolved.spec, &resolved.model_toml, name, theirs.model.data)?;
     let params = |model: &ModelShape| {

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::progress::{self, Folder, Progress};
+use super::bookmark::{self, Bookmark, Folder};
 use super::summary::{Summary, judge};
 use super::table::Table;
 use super::verdict::{Judge, Status, Verdict};
@@ -34,7 +34,7 @@ pub struct Labelling {
     /// Of the classes, and last that of the unsure images.
     folders: Vec<String>,
     folder: Folder,
-    progress: Progress,
+    bookmark: Bookmark,
     labels: Table,
     skipped: Table,
     places: Table,
@@ -54,15 +54,15 @@ impl Labelling {
     /// first. [`Error::Io`] names what cannot be written.
     pub fn create(options: Options) -> Result<Labelling> {
         check(&options)?;
-        let (folder, progress) = Folder::open(&options)?;
-        if let Some(summary) = &progress.summary {
-            shift(&folder, &progress)?;
+        let (folder, bookmark) = Folder::open(&options)?;
+        if let Some(summary) = &bookmark.summary {
+            shift(&folder, &bookmark)?;
             folder.finish(summary)?;
-            return Err(progress::finished(&options.out));
+            return Err(bookmark::finished(&options.out));
         }
-        let labels = Table::open(folder.file("labels.csv"), progress.labels)?;
-        let skipped = Table::open(folder.file("skipped.csv"), progress.skipped)?;
-        let places = Table::open(folder.places(), progress.places)?;
+        let labels = Table::open(folder.file("labels.csv"), bookmark.labels)?;
+        let skipped = Table::open(folder.file("skipped.csv"), bookmark.skipped)?;
+        let places = Table::open(folder.places(), bookmark.places)?;
         let mut folders = arrange::folder_names(&options.class_names);
         folders.push(arrange::UNSURE.into());
         let judge = judge(&options).0;
@@ -72,7 +72,7 @@ impl Labelling {
             judge,
             folders,
             folder,
-            progress,
+            bookmark,
             labels,
             skipped,
             places,
@@ -81,7 +81,7 @@ impl Labelling {
             step,
         };
         labelling.put_pending()?;
-        if labelling.progress.labels == 0 {
+        if labelling.bookmark.labels == 0 {
             let classes = labelling.options.class_names.iter().map(|c| format!("p_{c}"));
             let classes = classes.filter(|_| labelling.options.probabilities);
             labelling.labels.row(COLUMNS.iter().map(|c| c.to_string()).chain(classes))?;
@@ -92,7 +92,7 @@ impl Labelling {
 
     /// How many images are written, skipped ones too: the first so many in the order of the run that was killed.
     pub fn done(&self) -> usize {
-        self.progress.done
+        self.bookmark.done
     }
 
     /// Writes down one image. One whose path is not Unicode is skipped, as no table of Unicode text can name it.
@@ -110,7 +110,7 @@ impl Labelling {
             Some(_) => self.place(&verdict, &p.path, &source)?,
             None => path,
         };
-        let Progress { tally, sheet, pool, .. } = &mut self.progress;
+        let Bookmark { tally, sheet, pool, .. } = &mut self.bookmark;
         tally.add(&verdict);
         if let Some(sheet) = sheet {
             sheet.add(&path, &verdict, &p.pixels, self.options.image);
@@ -128,7 +128,7 @@ impl Labelling {
     /// # Errors
     /// As [`Labelling::push`].
     pub fn skip(&mut self, path: &Path, reason: &str) -> Result<()> {
-        self.progress.tally.skipped += 1;
+        self.bookmark.tally.skipped += 1;
         self.skipped.row([&*path.to_string_lossy(), reason])?;
         self.count()
     }
@@ -140,8 +140,8 @@ impl Labelling {
     /// labelling can be gone on with.
     pub fn finish(mut self) -> Result<Summary> {
         self.end_step()?;
-        let next = self.progress.pool.as_ref().map(|pool| pool.choose());
-        let summary = Summary::of(&self.options, &self.progress.tally, next.as_ref().map(Vec::len));
+        let next = self.bookmark.pool.as_ref().map(|pool| pool.choose());
+        let summary = Summary::of(&self.options, &self.bookmark.tally, next.as_ref().map(Vec::len));
         if let Some(next) = next {
             let rows = next.iter().map(|c| {
                 let class = &self.options.class_names[c.predicted];
@@ -150,14 +150,14 @@ impl Labelling {
             let names = ["path", "label", "predicted", "confidence"].map(String::from);
             write_table(&self.folder.file("next.csv"), std::iter::once(names).chain(rows))?;
         }
-        if let Some(sheet) = &self.progress.sheet {
+        if let Some(sheet) = &self.bookmark.sheet {
             let page = page::page(sheet, &self.options, &summary)?;
             atomic::write(&self.folder.file("review.html"), page.as_bytes())?;
         }
         if self.options.by_class == Some(Arrange::Move) {
-            self.progress.summary = Some(summary.clone());
-            self.folder.save(&self.progress)?;
-            shift(&self.folder, &self.progress)?;
+            self.bookmark.summary = Some(summary.clone());
+            self.folder.save(&self.bookmark)?;
+            shift(&self.folder, &self.bookmark)?;
         }
         self.folder.finish(&summary)?;
         Ok(summary)
@@ -212,10 +212,10 @@ impl Labelling {
     }
 
     fn count(&mut self) -> Result<()> {
-        self.progress.done += 1;
+        self.bookmark.done += 1;
         self.pending += 1;
         // A kind of link that the file system does not have is noticed at the first image.
-        let first = self.progress.done == 1 && self.options.by_class.is_some();
+        let first = self.bookmark.done == 1 && self.options.by_class.is_some();
         if first || self.pending >= self.step || self.begun.elapsed() > STEP_TIME {
             self.end_step()?;
         }
@@ -223,10 +223,10 @@ impl Labelling {
     }
 
     fn end_step(&mut self) -> Result<()> {
-        self.progress.labels = self.labels.sync()?;
-        self.progress.skipped = self.skipped.sync()?;
-        self.progress.places = self.places.sync()?;
-        self.folder.save(&self.progress)?;
+        self.bookmark.labels = self.labels.sync()?;
+        self.bookmark.skipped = self.skipped.sync()?;
+        self.bookmark.places = self.places.sync()?;
+        self.folder.save(&self.bookmark)?;
         self.put_pending()?;
         (self.pending, self.begun) = (0, Instant::now());
         Ok(())
@@ -235,18 +235,18 @@ impl Labelling {
     /// Puts the images of the step into their folders, but for those that are to be moved.
     fn put_pending(&mut self) -> Result<()> {
         let Some(how) = self.options.by_class.filter(|&how| how != Arrange::Move) else { return Ok(()) };
-        let Progress { arranged, places, .. } = self.progress;
+        let Bookmark { arranged, places, .. } = self.bookmark;
         let out = self.folder.path();
         self.folder.each_place(arranged, places, |source, target| arrange::put(how, source, out, target))?;
-        self.progress.arranged = places;
+        self.bookmark.arranged = places;
         Ok(())
     }
 }
 
 /// Moves all images into their folders.
-fn shift(folder: &Folder, progress: &Progress) -> Result<()> {
+fn shift(folder: &Folder, bookmark: &Bookmark) -> Result<()> {
     let out = folder.path();
-    folder.each_place(0, progress.places, |source, target| arrange::put(Arrange::Move, source, out, target))
+    folder.each_place(0, bookmark.places, |source, target| arrange::put(Arrange::Move, source, out, target))
 }
 
 fn write_table(path: &Path, rows: impl Iterator<Item = [String; 4]>) -> Result<()> {

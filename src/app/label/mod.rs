@@ -11,12 +11,12 @@
 //! ```
 
 mod arrange;
+mod bookmark;
 mod calibrate;
 mod labelling;
 mod next;
 mod packed;
 mod page;
-mod progress;
 mod sheet;
 mod summary;
 mod table;

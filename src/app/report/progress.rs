@@ -14,7 +14,7 @@ pub const LINES_APART: Duration = Duration::from_secs(15);
 
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum Style {
     /// Not at all.
     Quiet,
     /// Plain lines.
@@ -26,14 +26,14 @@ pub enum Mode {
     },
 }
 
-impl Mode {
+impl Style {
     /// What suits standard error: a bar on a terminal, lines elsewhere, nothing if `quiet`.
-    pub fn detect(quiet: bool) -> Mode {
+    pub fn detect(quiet: bool) -> Style {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Mode::Quiet,
-            (false, true) => Mode::Bar { color: !no_color },
-            (false, false) => Mode::Lines,
+            (true, _) => Style::Quiet,
+            (false, true) => Style::Bar { color: !no_color },
+            (false, false) => Style::Lines,
         }
     }
 }
@@ -65,7 +65,7 @@ impl Task {
 
 /// Shows training, downloads, and whatever else takes its time.
 pub struct Progress {
-    mode: Mode,
+    style: Style,
     bar: Option<ProgressBar>,
     started: Option<Started>,
     /// For images per second between events.
@@ -89,9 +89,9 @@ pub struct Progress {
 
 impl Progress {
     /// Nothing is shown before the first event.
-    pub fn new(mode: Mode) -> Progress {
+    pub fn new(style: Style) -> Progress {
         Progress {
-            mode,
+            style,
             bar: None,
             started: None,
             since: Instant::now(),
@@ -116,8 +116,8 @@ impl Progress {
 
     /// A line above the bar, or a plain one; nothing if quiet.
     pub fn note(&self, line: &str) {
-        match (&self.bar, self.mode) {
-            (_, Mode::Quiet) => {}
+        match (&self.bar, self.style) {
+            (_, Style::Quiet) => {}
             (Some(bar), _) => bar.suspend(|| say(line)),
             (None, _) => say(line),
         }
@@ -146,7 +146,7 @@ impl Progress {
     }
 
     fn new_bar(&self, length: Option<u64>, template: &str) -> Option<ProgressBar> {
-        if !matches!(self.mode, Mode::Bar { .. }) {
+        if !matches!(self.style, Style::Bar { .. }) {
             return None;
         }
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(8));
@@ -155,7 +155,7 @@ impl Progress {
     }
 
     fn style(&self, bar: &ProgressBar, template: &str) {
-        let Mode::Bar { color } = self.mode else { return };
+        let Style::Bar { color } = self.style else { return };
         let bar_part = if color { "{bar:24.cyan/blue}" } else { "{bar:24}" };
         if let Ok(style) = ProgressStyle::with_template(&template.replace("{bar}", bar_part)) {
             bar.set_style(style.progress_chars("=> "));
@@ -211,7 +211,7 @@ impl Progress {
                 bar.reset_eta();
             }
         }
-        if self.mode == Mode::Lines && self.line.elapsed() >= LINES_APART {
+        if self.style == Style::Lines && self.line.elapsed() >= LINES_APART {
             let left = self.first.map_or(0.0, |(since, step)| {
                 let rate = since.elapsed().as_secs_f64() / f64::from((last.step - step).max(1));
                 rate * f64::from(started.steps.saturating_sub(last.step))
@@ -289,7 +289,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}{left} ", task.name));
             bar.set_position(task.done);
-        } else if self.mode == Mode::Lines && task.line.elapsed() >= LINES_APART {
+        } else if self.style == Style::Lines && task.line.elapsed() >= LINES_APART {
             say(&format!("{} {}/{}{left}", task.name, task.done, task.pieces));
             task.line = Instant::now();
         }
@@ -313,7 +313,7 @@ impl Progress {
         }
         let (done, waiting) = channel::<()>();
         let result = std::thread::scope(|scope| {
-            if self.mode == Mode::Lines {
+            if self.style == Style::Lines {
                 scope.spawn(move || {
                     let begun = Instant::now();
                     // It ends when the sender is dropped, also by a panic.

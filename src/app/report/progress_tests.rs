@@ -7,7 +7,7 @@ fn durations() {
 
 #[test]
 fn no_time_left_before_one_is_known() {
-    let mut p = Progress::new(Mode::Quiet);
+    let mut p = Progress::new(Style::Quiet);
     p.begin("timing", 3);
     let left = |p: &Progress| p.task.as_ref().map(|t| t.left().is_some());
     assert_eq!(left(&p), Some(false));

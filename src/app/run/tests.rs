@@ -1,5 +1,5 @@
 use super::*;
-use crate::app::report::progress::Mode;
+use crate::app::report::progress::Style;
 use crate::data::Split;
 use crate::gpu::fault;
 use crate::model::shape::{DataShape, Dims};
@@ -58,7 +58,7 @@ fn begin(folder: &Path) -> Result<(Run, Gpu)> {
 }
 
 fn go(run: &mut Run, gpu: &mut Gpu, set: &Dataset, stop: &Stop) -> Result<Summary> {
-    run.train((gpu, set), Options::default(), &mut Progress::new(Mode::Quiet), stop)
+    run.train((gpu, set), Options::default(), &mut Progress::new(Style::Quiet), stop)
 }
 
 /// What a run's folder holds that no clock has a part in; not what was saved because it was stopped.

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::text::hex;
 
 /// What has been done, replaced as a whole.
-const PROGRESS: &str = ".progress.json";
+const BOOKMARK: &str = ".bookmark.json";
 /// Sources and targets of images in class folders.
 const PLACES: &str = ".places.csv";
 /// Locked by the process that labels.
@@ -27,7 +27,7 @@ const SUMMARY: &str = "summary.json";
 
 /// Everything up to an image: the lengths of the files there, and what is gathered from all images.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(super) struct Bookmark {
     /// Of the options.
     fingerprint: String,
     /// Images, skipped ones too.
@@ -47,10 +47,10 @@ pub(super) struct Progress {
     pub summary: Option<Summary>,
 }
 
-impl Progress {
-    fn new(options: &Options) -> Progress {
+impl Bookmark {
+    fn new(options: &Options) -> Bookmark {
         let classes = options.class_names.len();
-        Progress {
+        Bookmark {
             fingerprint: fingerprint(options),
             done: 0,
             labels: 0,
@@ -102,7 +102,7 @@ impl Folder {
     /// # Errors
     /// [`Error::Output`] if something else is in it, another labelling, one that is finished, or another process that labels;
     /// [`Error::Io`] naming what cannot be written.
-    pub fn open(options: &Options) -> Result<(Folder, Progress)> {
+    pub fn open(options: &Options) -> Result<(Folder, Bookmark)> {
         let path = &options.out;
         fault::attempt(|| fs::create_dir_all(path)).map_err(Error::io("create", path))?;
         check_known(path)?;
@@ -112,8 +112,8 @@ impl Folder {
             folder.clear();
             return Err(finished(path));
         }
-        let new = Progress::new(options);
-        if folder.file(PROGRESS).exists() {
+        let new = Bookmark::new(options);
+        if folder.file(BOOKMARK).exists() {
             let known = folder.load()?;
             let same = known.fingerprint == new.fingerprint;
             if same && !known.fits(options.class_names.len()) {
@@ -131,20 +131,20 @@ impl Folder {
         Ok((folder, new))
     }
 
-    fn load(&self) -> Result<Progress> {
-        let path = self.file(PROGRESS);
+    fn load(&self) -> Result<Bookmark> {
+        let path = self.file(BOOKMARK);
         let text = text::read_record(&path)?;
         serde_json::from_str(&text).map_err(|e| self.damaged(e.line(), e))
     }
 
     fn damaged(&self, line: usize, reason: impl std::fmt::Display) -> Error {
         let reason = format!("{reason}: label again with another --out");
-        Error::Text { file: self.file(PROGRESS).display().to_string(), line, reason }
+        Error::Text { file: self.file(BOOKMARK).display().to_string(), line, reason }
     }
 
     /// Writes down how far the labelling is.
-    pub fn save(&self, progress: &Progress) -> Result<()> {
-        atomic::write_with(&self.file(PROGRESS), |w| serde_json::to_writer(w, progress).map_err(Into::into))
+    pub fn save(&self, bookmark: &Bookmark) -> Result<()> {
+        atomic::write_with(&self.file(BOOKMARK), |w| serde_json::to_writer(w, bookmark).map_err(Into::into))
     }
 
     /// Ends the labelling.
@@ -157,7 +157,7 @@ impl Folder {
 
     /// Removes what a finished labelling does not need, last what makes the next command do this if it is not done.
     fn clear(&self) {
-        for name in [PLACES, LOCK, PROGRESS] {
+        for name in [PLACES, LOCK, BOOKMARK] {
             let _ = fs::remove_file(self.file(name));
         }
     }
@@ -198,7 +198,7 @@ fn check_known(path: &Path) -> Result<()> {
     let has = |name: &str| names.iter().any(|n| n == name);
     // A process that was killed at once leaves no more than its lock and a temporary file.
     let early = |n: &std::ffi::OsString| n == LOCK || n.to_str().is_some_and(|n| n.starts_with(".ssgan-"));
-    if has(PROGRESS) || names.iter().all(early) {
+    if has(BOOKMARK) || names.iter().all(early) {
         return Ok(());
     }
     if has(SUMMARY) && has("labels.csv") {
