@@ -194,15 +194,15 @@ fn damaged_progress_is_said() {
         l.push(prediction("a", Path::new("a"), [0.5, 0.3, 0.2], None)).unwrap();
         l.end_step().unwrap();
         drop(l);
-        let progress = text(&out, ".progress.json");
+        let progress = text(&out, ".bookmark.json");
         assert!(progress.contains(class), "{progress}");
-        fs::write(out.join(".progress.json"), progress.replace(class, wrong)).unwrap();
+        fs::write(out.join(".bookmark.json"), progress.replace(class, wrong)).unwrap();
         let e = Labelling::create(options()).err().unwrap();
         assert!(e.to_string().contains("not of this labelling"), "{e}");
     }
-    fs::write(dir.path().join(".progress.json"), "{").unwrap();
+    fs::write(dir.path().join(".bookmark.json"), "{").unwrap();
     let e = Labelling::create(options(dir.path().into())).err().unwrap();
-    assert!(e.to_string().contains(".progress.json:1") && e.to_string().contains("--out"), "{e}");
+    assert!(e.to_string().contains(".bookmark.json:1") && e.to_string().contains("--out"), "{e}");
 }
 
 /// A name that no table of Unicode text can hold is skipped, and said.
@@ -381,7 +381,7 @@ fn memory_does_not_grow() {
         l.push(image).unwrap();
         if i + 1 == 10_000 || i + 1 == 100_000 {
             l.end_step().unwrap();
-            gathered.push(fs::metadata(dir.path().join(".progress.json")).unwrap().len());
+            gathered.push(fs::metadata(dir.path().join(".bookmark.json")).unwrap().len());
         }
     }
     assert!(gathered[1] < gathered[0] + gathered[0] / 20, "{gathered:?} bytes");
