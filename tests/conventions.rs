@@ -65,10 +65,11 @@ const FLOORS: [&str; 15] = [
 const PROGRAM: [&str; 2] = ["native", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "text",
     "atomic",
     "cache",
+    "augment",
     "model_file",
     "source",
     "report",

@@ -152,6 +152,27 @@ fn folders_of_pictures_train_as_packed_files_do() {
     // Packed files without a name of their own.
     bench.succeeds(&format!("train d --labels 20 --out packed {common}"));
     assert!(tensors(&bench.path("idx")) == tensors(&bench.path("packed")), "the same files as one's own");
+    // Labelled as files are: each image has the row of its picture, but for the path.
+    bench.succeeds("label packed d --out of-packed --quiet --review --next 5");
+    bench.succeeds("label packed all --out of-files --quiet");
+    let rows = |out: &str, place: &dyn Fn(&str) -> (bool, usize)| -> Vec<((bool, usize), String)> {
+        let table = fs::read_to_string(bench.path(out).join("labels.csv")).unwrap();
+        let row = |line: &str| line.split_once(',').map(|(path, row)| (place(path), row.to_string())).unwrap();
+        let mut rows: Vec<_> = table.lines().skip(1).map(row).collect();
+        rows.sort();
+        rows
+    };
+    let number = |text: &str| text.parse().unwrap();
+    let packed = rows("of-packed", &|path| {
+        assert!(path.starts_with("../d/"), "{path}");
+        (path.contains("train"), number(path.rsplit('#').next().unwrap()))
+    });
+    let files = rows("of-files", &|path| {
+        (path.contains("/train/"), number(&path.rsplit('/').next().unwrap()[..5]))
+    });
+    assert_eq!(packed.len(), 360);
+    assert_eq!(packed, files);
+    bench.fails("label packed d --out classes --by-class copy", 2, &["packed images are no files", "--by-class"]);
 }
 
 /// The two commands: what was found is told, labels are held out, the folder comes out labelled, and goes in again.

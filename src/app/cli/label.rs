@@ -4,24 +4,22 @@ use super::args::{AdapterArgs, SpeechArgs};
 use super::load::{self, LoadedModel, adapter_line};
 use super::output;
 use super::reproduce::part;
+use crate::app::label::inputs::{Input, Inputs, Wanted};
 use crate::app::label::{Abstain, Arrange, Calibration, Labelling, Options, Prediction, Summary};
 use crate::app::report::progress::Progress;
 use crate::app::report::table::{Align, Table};
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::WithoutNotes;
-use crate::app::source::images::decode;
 use crate::app::source::images::policy::Policy;
-use crate::app::source::images::scan;
 use crate::app::text::{self, count};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::native::{self, BlockOn};
 use crate::text::hex;
 use crate::train::{Classified, Classifier};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 
 /// Batches that are read ahead of the device.
@@ -90,7 +88,13 @@ pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
     let trained = LoadedModel::load(&args.trained)?;
     let policy = trained.policy()?;
-    let inputs = Inputs::of(args, &trained.class_names)?;
+    let inputs = Inputs::of(Wanted {
+        images: &args.images,
+        out: &args.out,
+        by_class: args.by_class,
+        shard: args.shard,
+        class_names: &trained.class_names,
+    })?;
     inputs.notes.iter().for_each(|note| progress.note(note));
     let gpu = native::open(&args.adapter.choice())?;
     let classifier =
@@ -125,124 +129,6 @@ pub fn run(args: &Args) -> Result<()> {
     let summary = labelling.finish()?;
     drop(progress);
     report(args, &summary)
-}
-
-/// An image to label.
-struct Input {
-    /// As it is written.
-    path: PathBuf,
-    /// Where it lies.
-    source: PathBuf,
-    given: Option<u16>,
-}
-
-/// The images that were named.
-struct Inputs {
-    /// The folder that their paths are to lead from, so that its labels.csv can be trained on; with class folders none, as
-    /// they are written as they come to lie there.
-    from: Option<PathBuf>,
-    images: Vec<Input>,
-    skipped: Vec<(PathBuf, String)>,
-    notes: Vec<String>,
-}
-
-impl Inputs {
-    /// Those of this shard. `class_names` are the model's, by which given labels are known.
-    fn of(args: &Args, class_names: &[String]) -> Result<Inputs> {
-        let from = args.by_class.is_none().then(|| args.out.clone());
-        let mut all = Inputs { from, images: vec![], skipped: vec![], notes: vec![] };
-        let several = args.images.len() > 1;
-        for path in &args.images {
-            match path.as_os_str() == "-" {
-                true => all.list(class_names)?,
-                false => all.add(path, several, class_names)?,
-            }
-        }
-        if let Some((i, n)) = args.shard {
-            let mine = |at: usize| at % n == i - 1;
-            all.images = all
-                .images
-                .into_iter()
-                .enumerate()
-                .filter(|(at, _)| mine(*at))
-                .map(|(_, image)| image)
-                .collect();
-            all.skipped.retain(|_| i == 1);
-        }
-        Ok(all)
-    }
-
-    /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
-    fn add(&mut self, path: &Path, several: bool, class_names: &[String]) -> Result<()> {
-        let found = scan::scan(&scan::Request { path: path.into(), ..Default::default() })?;
-        let class = |name: &String| class_names.iter().position(|own| own == name).map(|i| i as u16);
-        let known: Vec<Option<u16>> = found.class_names.iter().map(class).collect();
-        let unknown: Vec<&str> = found
-            .class_names
-            .iter()
-            .zip(&known)
-            .filter(|(_, k)| k.is_none())
-            .map(|(n, _)| n.as_str())
-            .collect();
-        if !unknown.is_empty() {
-            self.notes.push(format!(
-                "{}: the model does not know {}: these labels are passed over",
-                path.display(),
-                unknown.join(", ")
-            ));
-        }
-        let prefix = if several && path.is_dir() { path } else { Path::new("") };
-        for entry in found.images {
-            let source = found.root.join(&entry.path);
-            let given = entry.class.and_then(|class| known[usize::from(class)]);
-            // Class folders keep what is below the folder that was named.
-            let path = match &self.from {
-                Some(out) => relative(out, &source)?,
-                None => prefix.join(entry.path),
-            };
-            self.images.push(Input { path, source, given });
-        }
-        self.skipped.extend(found.skipped.into_iter().map(|s| (prefix.join(s.path), s.reason)));
-        self.notes.extend(found.notes);
-        Ok(())
-    }
-
-    /// Those of the list on standard input.
-    fn list(&mut self, class_names: &[String]) -> Result<()> {
-        for line in std::io::stdin().lock().lines() {
-            let line = line.map_err(Error::io("read", "standard input"))?;
-            let path = PathBuf::from(line.trim_end_matches('\r'));
-            if path.as_os_str().is_empty() {
-                continue;
-            }
-            if path.is_dir() {
-                self.add(&path, true, class_names)?;
-            } else {
-                let written = match &self.from {
-                    Some(out) => relative(out, &path)?,
-                    None => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
-                };
-                self.images.push(Input { path: written, source: path, given: None });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The way from a folder to a file.
-fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
-    let whole = |path: &Path| match path.canonicalize() {
-        Ok(real) => Ok(real),
-        Err(_) => std::path::absolute(path).map_err(Error::io("read", path)),
-    };
-    let (from, to) = (whole(from)?, whole(to)?);
-    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
-    // Another drive.
-    if shared == 0 {
-        return Ok(to);
-    }
-    let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
-    Ok(up.chain(to.components().skip(shared)).collect())
 }
 
 /// Temperature and precision from the labels that the run's training has not seen; `None`, told, where there are none.
@@ -301,9 +187,7 @@ fn classify(
     let (sender, receiver) = sync_channel::<Vec<Read>>(AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            let read = |image: &Input| {
-                decode::read_with(&image.source, |picture| policy.apply(picture)).map_err(|e| e.to_string())
-            };
+            let read = |image: &Input| image.read(policy);
             for batch in inputs.chunks(rows) {
                 // Nobody listens any more where something failed.
                 if sender.send(batch.par_iter().map(read).collect()).is_err() {
@@ -391,23 +275,4 @@ fn described(s: &Summary) -> String {
     }
     s.notes.iter().for_each(|note| text += &format!("{note}\n"));
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_lead_from_the_output_folder() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("photos/a/1.png");
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, b"x").unwrap();
-        for (out, way) in
-            [("labelled", "../photos/a/1.png"), ("photos", "a/1.png"), ("x/y", "../../photos/a/1.png")]
-        {
-            let out = dir.path().canonicalize().unwrap().join(out);
-            assert_eq!(relative(&out, &file).unwrap(), Path::new(way));
-        }
-    }
 }

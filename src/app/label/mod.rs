@@ -13,6 +13,7 @@
 mod arrange;
 mod bookmark;
 mod calibrate;
+pub mod inputs;
 mod labelling;
 mod next;
 mod packed;

@@ -1,0 +1,242 @@
+//! The images that are to be labelled: those of folders, of lists, and packed ones.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::{DynamicImage, GrayImage, RgbImage};
+
+use super::Arrange;
+use crate::app::source::images::policy::Policy;
+use crate::app::source::images::set::{ImageSet, Images};
+use crate::app::source::images::{PARTS, Part, decode, scan};
+use crate::app::source::packed;
+use crate::error::{Error, Result};
+use crate::shape::Dims;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Folders, images, packed images, or `-` for a list on standard input.
+    pub images: &'a [PathBuf],
+    /// Where the labels are written.
+    pub out: &'a Path,
+    /// Whether the images are put into class folders, and how.
+    pub by_class: Option<Arrange>,
+    /// The i-th of n parts alone.
+    pub shard: Option<(usize, usize)>,
+    /// Names of the model's classes, by which given labels are known.
+    pub class_names: &'a [String],
+}
+
+/// An image to label.
+#[derive(Debug)]
+pub struct Input {
+    /// As it is written.
+    pub path: PathBuf,
+    /// Where it lies.
+    pub source: PathBuf,
+    /// The class that somebody gave it.
+    pub given: Option<u16>,
+    packed: Option<Packed>,
+}
+
+/// An image of a packed set.
+#[derive(Debug)]
+struct Packed {
+    set: Arc<ImageSet>,
+    part: Part,
+    index: usize,
+}
+
+/// The images that were named.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// The folder that their paths are to lead from, so that its labels.csv can be trained on; with class folders none, as
+    /// they are written as they come to lie there.
+    from: Option<PathBuf>,
+    /// In the order in which they are labelled.
+    pub images: Vec<Input>,
+    /// What is no image, and why.
+    pub skipped: Vec<(PathBuf, String)>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl Input {
+    /// The image as the network sees it.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read(&self, policy: Policy) -> std::result::Result<Vec<u8>, String> {
+        match &self.packed {
+            None => decode::read_with(&self.source, |picture| policy.apply(picture)).map_err(|e| e.to_string()),
+            Some(Packed { set, part, index }) => {
+                let (dims, images) = (set.policy.dims(), set.part(*part));
+                let bytes = &images.pixels[index * dims.len() as usize..][..dims.len() as usize];
+                Ok(if dims == policy.dims() { bytes.to_vec() } else { policy.apply(picture(dims, bytes)) })
+            }
+        }
+    }
+}
+
+/// The picture of these bytes.
+fn picture(dims: Dims, bytes: &[u8]) -> DynamicImage {
+    let Dims { height, width, channels } = dims;
+    let fits = "as many bytes as pixels";
+    match channels {
+        1 => GrayImage::from_raw(width, height, bytes.to_vec()).expect(fits).into(),
+        _ => RgbImage::from_raw(width, height, bytes.to_vec()).expect(fits).into(),
+    }
+}
+
+impl Inputs {
+    /// Those of this shard.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for packed images, or parts of all images, that cannot be put into class folders so; as
+    /// [`scan::scan`] and [`packed::read`].
+    pub fn of(wanted: Wanted<'_>) -> Result<Inputs> {
+        let from = wanted.by_class.is_none().then(|| wanted.out.to_path_buf());
+        let mut all = Inputs { from, ..Inputs::default() };
+        let several = wanted.images.len() > 1;
+        for path in wanted.images {
+            if path.as_os_str() == "-" {
+                all.list(wanted.class_names)?;
+            } else if let Some(set) = packed::read(path)? {
+                if wanted.by_class.is_some() {
+                    let path = path.display();
+                    return Err(Error::Usage(format!("{path}: packed images are no files: leave out --by-class")));
+                }
+                all.packed(path, set, wanted.class_names)?;
+            } else {
+                all.add(path, several, wanted.class_names)?;
+            }
+        }
+        if let Some((i, n)) = wanted.shard {
+            // A part that begins after another one has moved its images would divide what is left, and pass images over.
+            if wanted.by_class == Some(Arrange::Move) {
+                return Err(Error::Usage("--by-class move takes images from other parts: use hardlink".into()));
+            }
+            let mut at = 0..;
+            all.images.retain(|_| at.next().is_some_and(|at| at % n == i - 1));
+            all.skipped.retain(|_| i == 1);
+        }
+        Ok(all)
+    }
+
+    /// Which classes of the model those of a source are; unknown ones are noted.
+    fn known(&mut self, path: &Path, theirs: &[String], class_names: &[String]) -> Vec<Option<u16>> {
+        let class = |name: &String| class_names.iter().position(|own| own == name).map(|i| i as u16);
+        let known: Vec<Option<u16>> = theirs.iter().map(class).collect();
+        let unknown = theirs.iter().zip(&known).filter(|(_, k)| k.is_none());
+        let unknown: Vec<&str> = unknown.map(|(name, _)| name.as_str()).collect();
+        if !unknown.is_empty() {
+            self.notes.push(format!(
+                "{}: the model does not know {}: these labels are passed over",
+                path.display(),
+                unknown.join(", ")
+            ));
+        }
+        known
+    }
+
+    /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
+    fn add(&mut self, path: &Path, several: bool, class_names: &[String]) -> Result<()> {
+        let found = scan::scan(&scan::Request { path: path.into(), ..Default::default() })?;
+        let known = self.known(path, &found.class_names, class_names);
+        let prefix = if several && path.is_dir() { path } else { Path::new("") };
+        for entry in found.images {
+            let source = found.root.join(&entry.path);
+            let given = entry.class.and_then(|class| known[usize::from(class)]);
+            // Class folders keep what is below the folder that was named.
+            let path = match &self.from {
+                Some(out) => relative(out, &source)?,
+                None => prefix.join(entry.path),
+            };
+            self.images.push(Input { path, source, given, packed: None });
+        }
+        self.skipped.extend(found.skipped.into_iter().map(|s| (prefix.join(s.path), s.reason)));
+        self.notes.extend(found.notes);
+        Ok(())
+    }
+
+    /// Those of all parts of a packed set, named by their places in it: `photos.npz/train_images#7`.
+    fn packed(&mut self, path: &Path, set: ImageSet, class_names: &[String]) -> Result<()> {
+        let known = self.known(path, &set.class_names, class_names);
+        self.notes.extend(set.notes.iter().cloned());
+        // Of an IDX file its folder, as the place in it is the file.
+        let is_set = path.is_dir() || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npz"));
+        let folder = if is_set { path } else { path.parent().unwrap_or(Path::new("")) };
+        let written = self.from.as_deref().map_or(Ok(folder.into()), |out| relative(out, folder))?;
+        let set = Arc::new(set);
+        for part in PARTS {
+            let Images { paths, labels, .. } = set.part(part);
+            for (index, (place, label)) in paths.iter().zip(labels).enumerate() {
+                self.images.push(Input {
+                    path: written.join(place),
+                    source: folder.join(place),
+                    given: label.and_then(|class| known[usize::from(class)]),
+                    packed: Some(Packed { set: set.clone(), part, index }),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the list on standard input.
+    fn list(&mut self, class_names: &[String]) -> Result<()> {
+        for line in std::io::stdin().lock().lines() {
+            let line = line.map_err(Error::io("read", "standard input"))?;
+            let path = PathBuf::from(line.trim_end_matches('\r'));
+            if path.as_os_str().is_empty() {
+                continue;
+            }
+            if path.is_dir() {
+                self.add(&path, true, class_names)?;
+            } else {
+                let written = match &self.from {
+                    Some(out) => relative(out, &path)?,
+                    None => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
+                };
+                self.images.push(Input { path: written, source: path, given: None, packed: None });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The way from a folder to a file.
+fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
+    let whole = |path: &Path| match path.canonicalize() {
+        Ok(real) => Ok(real),
+        Err(_) => std::path::absolute(path).map_err(Error::io("read", path)),
+    };
+    let (from, to) = (whole(from)?, whole(to)?);
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    // Another drive.
+    if shared == 0 {
+        return Ok(to);
+    }
+    let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
+    Ok(up.chain(to.components().skip(shared)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_from_the_output_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("photos/a/1.png");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, b"x").unwrap();
+        for (out, way) in
+            [("labelled", "../photos/a/1.png"), ("photos", "a/1.png"), ("x/y", "../../photos/a/1.png")]
+        {
+            let out = dir.path().canonicalize().unwrap().join(out);
+            assert_eq!(relative(&out, &file).unwrap(), Path::new(way));
+        }
+    }
+}
