@@ -157,7 +157,8 @@ fn folders_of_pictures_train_as_packed_files_do() {
     bench.succeeds("label packed all --out of-files --quiet");
     let rows = |out: &str, place: &dyn Fn(&str) -> (bool, usize)| -> Vec<((bool, usize), String)> {
         let table = fs::read_to_string(bench.path(out).join("labels.csv")).unwrap();
-        let row = |line: &str| line.split_once(',').map(|(path, row)| (place(path), row.to_string())).unwrap();
+        let row =
+            |line: &str| line.split_once(',').map(|(path, row)| (place(path), row.to_string())).unwrap();
         let mut rows: Vec<_> = table.lines().skip(1).map(row).collect();
         rows.sort();
         rows
@@ -167,12 +168,15 @@ fn folders_of_pictures_train_as_packed_files_do() {
         assert!(path.starts_with("../d/"), "{path}");
         (path.contains("train"), number(path.rsplit('#').next().unwrap()))
     });
-    let files = rows("of-files", &|path| {
-        (path.contains("/train/"), number(&path.rsplit('/').next().unwrap()[..5]))
-    });
+    let files =
+        rows("of-files", &|path| (path.contains("/train/"), number(&path.rsplit('/').next().unwrap()[..5])));
     assert_eq!(packed.len(), 360);
     assert_eq!(packed, files);
-    bench.fails("label packed d --out classes --by-class copy", 2, &["packed images are no files", "--by-class"]);
+    bench.fails(
+        "label packed d --out classes --by-class copy",
+        2,
+        &["packed images are no files", "--by-class"],
+    );
 }
 
 /// The two commands: what was found is told, labels are held out, the folder comes out labelled, and goes in again.

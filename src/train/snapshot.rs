@@ -3,7 +3,8 @@
 use super::checkpoint::{Checkpoint, FORMAT};
 use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::ema_scale;
-use super::trainer::{Position, Trainer};
+use super::stepping::Position;
+use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::gpu::shader_hash;
 

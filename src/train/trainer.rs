@@ -2,68 +2,24 @@
 
 use super::device_data::{DeviceImages, LabelledImages, Used, upload_labels};
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
-use super::event::{Started, StepMetrics};
-use super::gan::{Gan, Pools, SLOTS, TrainingImages, state_at};
+use super::event::Started;
+use super::gan::{Gan, Pools, TrainingImages, state_at};
 use super::host_images::HostImages;
 use super::roles::Roles;
 use super::sampler::Sampler;
 use super::settings::{Method, Settings};
+use super::stepping::{FLUSH, Position};
 use super::stop::Stop;
+use super::storage::{Images, Scratch, Storage};
 use super::tiles::Tiles;
 use crate::data::{Dataset, Split, Tested};
 use crate::error::Result;
-use crate::gpu::{Gpu, Pool, Program, Readback, Submission, Timer, Timing};
+use crate::gpu::{Gpu, Pool, Program};
 use crate::model::shape::ModelShape;
-use crate::ops::{METRICS, Ops, State};
-use std::collections::VecDeque;
-use std::time::Duration;
-
-/// Submits in flight: the GPU always has the next step, and Ctrl-C waits for two at most.
-const IN_FLIGHT: usize = 2;
-
-/// Steps between two readbacks of the metrics ring.
-const FLUSH: u32 = 16;
+use crate::ops::{Ops, State};
 
 /// Images of the sample grid.
 pub const SAMPLES: u32 = 100;
-
-/// Where a step keeps its activations and gradients. The results are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scratch {
-    /// In memory that other tensors have used before and nothing needs any more.
-    Shared,
-    /// In memory of its own, so that it can be read after the step.
-    Kept,
-}
-
-/// Where the training images are. The results are the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Images {
-    /// In GPU memory while there is room, else in main memory.
-    #[default]
-    Auto,
-    /// In GPU memory, in buffers as large as the adapter binds.
-    Device,
-    /// In GPU memory, in buffers of at most so many bytes.
-    Blocks(u64),
-    /// In main memory: a step's minibatches are handed over before it.
-    Host,
-}
-
-/// Where a trainer keeps what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Storage {
-    /// What a step makes.
-    pub scratch: Scratch,
-    /// What it draws from.
-    pub images: Images,
-}
-
-impl From<Scratch> for Storage {
-    fn from(scratch: Scratch) -> Storage {
-        Storage { scratch, images: Images::default() }
-    }
-}
 
 /// A model in training: its parameters and its data on the device, and the recorded step. [`super::run`] is a whole run of it.
 #[derive(Debug)]
@@ -78,7 +34,7 @@ pub struct Trainer {
     tested: Tested,
     roles: Roles,
     /// The training images, where they are not on the device.
-    on_host: Option<HostImages>,
+    pub(super) on_host: Option<HostImages>,
     /// The training images that are on the device, where they are not all.
     pub(super) used: Option<Used>,
     evaluator: Evaluator,
@@ -90,33 +46,6 @@ pub struct Trainer {
     pub(super) tiles: Tiles,
     steps_per_epoch: u32,
     pub(super) progress: Position,
-}
-
-/// How far the steps are.
-#[derive(Debug, Default)]
-pub(super) struct Position {
-    /// Steps that were submitted, and so the number of the next one, from 0.
-    pub submitted: u32,
-    /// Steps whose numbers were read back, or are about to be.
-    read: u32,
-    flight: VecDeque<(u32, Submission)>,
-    /// Readbacks under way of the numbers of the steps `from..to`.
-    readbacks: VecDeque<(u32, u32, Readback)>,
-    /// Numbers that were read back and not given yet.
-    finished: Vec<StepMetrics>,
-    /// Staging buffers of the metrics ring that are not in use.
-    spare: Vec<Readback>,
-    /// When the steps began that were not waited for.
-    begun: Option<(Duration, u32)>,
-    /// Time of the steps that were, and their number.
-    time: (Duration, u32),
-}
-
-impl Position {
-    /// After `step` steps.
-    pub fn at(step: u32) -> Position {
-        Position { submitted: step, read: step, ..Position::default() }
-    }
 }
 
 /// An evaluation of everything that there is to evaluate.
@@ -253,126 +182,6 @@ impl Trainer {
             steps_per_epoch,
             progress: Position::default(),
         })
-    }
-
-    /// Initialises the parameters from the data; before the first step.
-    ///
-    /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
-    pub async fn initialise(&self) -> Result<()> {
-        let gpu = &self.ops.gpu;
-        self.hand_over(0, true);
-        gpu.wait(gpu.submit(&self.gan.init, &[]).await?).await
-    }
-
-    /// Submits the next step. Returns the numbers of steps that are finished by now, in order, a few at a time.
-    ///
-    /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
-    pub async fn step(&mut self) -> Result<Vec<StepMetrics>> {
-        let gpu = self.ops.gpu.clone();
-        let t = self.progress.submitted;
-        self.progress.begun.get_or_insert_with(|| (gpu.now(), t));
-        if self.progress.flight.len() >= IN_FLIGHT {
-            let (done, submission) = self.progress.flight.pop_front().expect("not empty");
-            gpu.wait(submission).await?;
-            self.read_back(done + 1).await?;
-        }
-        self.hand_over(t, false);
-        let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);
-        let submission = if flush {
-            let ring = self.gan.metrics.len();
-            let mut staging = self.progress.spare.pop().unwrap_or_else(|| Readback::new(&gpu, ring));
-            let submission = gpu.submit(&self.gan.step, &[(&self.gan.metrics, &staging)]).await?;
-            staging.request();
-            self.progress.readbacks.push_back((self.progress.read, t + 1, staging));
-            self.progress.read = t + 1;
-            submission
-        } else {
-            gpu.submit(&self.gan.step, &[]).await?
-        };
-        self.progress.flight.push_back((t, submission));
-        self.progress.submitted = t + 1;
-        Ok(self.take_finished())
-    }
-
-    /// Hands to the device what step `t` is to know, or the initialisation.
-    fn hand_over(&self, t: u32, initialisation: bool) {
-        let (gpu, state) = (&self.ops.gpu, self.state(t));
-        gpu.write(&self.ops.state, &[state]);
-        if let Some(images) = &self.on_host {
-            images.write(gpu, &state, initialisation);
-        }
-    }
-
-    /// Whether the training images are in main memory, see [`Images`].
-    pub fn images_on_host(&self) -> bool {
-        self.on_host.is_some()
-    }
-
-    /// Numbers of finished steps that neither [`Trainer::step`] nor [`Trainer::finish_steps`] could give, having failed.
-    pub fn take_finished(&mut self) -> Vec<StepMetrics> {
-        std::mem::take(&mut self.progress.finished)
-    }
-
-    /// Waits for the steps that were submitted, and returns the numbers that [`Trainer::step`] has not.
-    ///
-    /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
-    pub async fn finish_steps(&mut self) -> Result<Vec<StepMetrics>> {
-        let gpu = self.ops.gpu.clone();
-        while let Some((_, submission)) = self.progress.flight.pop_front() {
-            gpu.wait(submission).await?;
-        }
-        let end = self.progress.submitted;
-        self.read_back(end).await?;
-        if self.progress.read < end {
-            let values: Vec<f32> = gpu.read(&self.gan.metrics).await?;
-            let rest = self.metrics(self.progress.read..end, &values);
-            self.progress.finished.extend(rest);
-            self.progress.read = end;
-        }
-        if let Some((begun, first)) = self.progress.begun.take() {
-            self.progress.time.0 += gpu.now() - begun;
-            self.progress.time.1 += end - first;
-        }
-        Ok(self.take_finished())
-    }
-
-    /// Takes the numbers whose readback was finished when `done` steps were.
-    async fn read_back(&mut self, done: u32) -> Result<()> {
-        while self.progress.readbacks.front().is_some_and(|(_, to, _)| *to <= done) {
-            let (from, to, mut staging) = self.progress.readbacks.pop_front().expect("not empty");
-            let values: Vec<f32> = staging.take(self.gan.metrics.len()).await?;
-            let numbers = self.metrics(from..to, &values);
-            self.progress.finished.extend(numbers);
-            self.progress.spare.push(staging);
-        }
-        Ok(())
-    }
-
-    /// The numbers of these steps in the ring.
-    fn metrics(&self, steps: std::ops::Range<u32>, ring: &[f32]) -> Vec<StepMetrics> {
-        let of = |t: u32| {
-            let row = &ring[(t % SLOTS * METRICS) as usize..];
-            self.metrics_of(t + 1, |i| row[i])
-        };
-        steps.map(of).collect()
-    }
-
-    /// Steps that were submitted in this process and before it.
-    pub fn done(&self) -> u32 {
-        self.progress.submitted
-    }
-
-    /// Steps that the device has done for certain.
-    pub fn computed(&self) -> u32 {
-        self.progress.flight.front().map_or(self.progress.submitted, |(t, _)| *t)
-    }
-
-    /// The time that steps took up to the last [`Trainer::finish_steps`], and how many these were; of this process.
-    pub fn time(&self) -> (Duration, u32) {
-        self.progress.time
     }
 
     /// Steps of the whole run.
@@ -523,43 +332,5 @@ impl Trainer {
     pub fn traffic(&self) -> (u64, u64) {
         let images = self.on_host.as_ref().map_or(0, HostImages::bytes_per_step);
         (u64::from(State::WORDS) * 4 + images, self.gan.metrics.bytes() / u64::from(FLUSH))
-    }
-
-    /// Step `t` (from 0), each dispatch timed; waits for it. The same results as [`Trainer::step`].
-    ///
-    /// # Errors
-    /// As [`Timer::run`].
-    pub async fn timed_step(&self, t: u32, timer: &mut Timer) -> Result<Timing> {
-        self.hand_over(t, false);
-        timer.run(&self.gan.step).await
-    }
-
-    /// Wall time of step `t`, from recording to the end of the work, nothing else measured.
-    ///
-    /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
-    pub async fn untimed_step(&self, t: u32) -> Result<Duration> {
-        let gpu = &self.ops.gpu;
-        self.hand_over(t, false);
-        let begun = gpu.now();
-        gpu.wait(gpu.submit(&self.gan.step, &[]).await?).await?;
-        Ok(gpu.now() - begun)
-    }
-
-    /// The numbers of step `step` (from 1) from those of its row in the ring; of those that the method does not have, NaN.
-    pub(super) fn metrics_of(&self, step: u32, value: impl Fn(usize) -> f32) -> StepMetrics {
-        let names = StepMetrics::NAMES.iter().enumerate();
-        let values = names.map(|(i, name)| if self.has_metric(name) { value(i) } else { f32::NAN });
-        StepMetrics::new(step, values)
-    }
-
-    /// Whether the method has a number of [`StepMetrics::NAMES`].
-    pub(super) fn has_metric(&self, name: &str) -> bool {
-        let ssl = self.settings.method == Method::Ssl;
-        match name {
-            "loss_supervised" | "accuracy_labelled" | "loss_discriminator" => true,
-            "loss_consistency" => ssl && self.settings.consistency_weight > 0.0,
-            _ => ssl,
-        }
     }
 }

@@ -70,7 +70,9 @@ impl Input {
     /// Why it cannot be read.
     pub fn read(&self, policy: Policy) -> std::result::Result<Vec<u8>, String> {
         match &self.packed {
-            None => decode::read_with(&self.source, |picture| policy.apply(picture)).map_err(|e| e.to_string()),
+            None => {
+                decode::read_with(&self.source, |picture| policy.apply(picture)).map_err(|e| e.to_string())
+            }
             Some(Packed { set, part, index }) => {
                 let (dims, images) = (set.policy.dims(), set.part(*part));
                 let bytes = &images.pixels[index * dims.len() as usize..][..dims.len() as usize];
@@ -106,7 +108,9 @@ impl Inputs {
             } else if let Some(set) = packed::read(path)? {
                 if wanted.by_class.is_some() {
                     let path = path.display();
-                    return Err(Error::Usage(format!("{path}: packed images are no files: leave out --by-class")));
+                    return Err(Error::Usage(format!(
+                        "{path}: packed images are no files: leave out --by-class"
+                    )));
                 }
                 all.packed(path, set, wanted.class_names)?;
             } else {
@@ -116,7 +120,9 @@ impl Inputs {
         if let Some((i, n)) = wanted.shard {
             // A part that begins after another one has moved its images would divide what is left, and pass images over.
             if wanted.by_class == Some(Arrange::Move) {
-                return Err(Error::Usage("--by-class move takes images from other parts: use hardlink".into()));
+                return Err(Error::Usage(
+                    "--by-class move takes images from other parts: use hardlink".into(),
+                ));
             }
             let mut at = 0..;
             all.images.retain(|_| at.next().is_some_and(|at| at % n == i - 1));

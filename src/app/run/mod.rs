@@ -3,37 +3,39 @@
 pub mod adapter;
 pub mod checkpoint;
 pub mod config;
+mod culprit;
 mod extend;
 pub mod folder;
 pub mod history;
 pub mod interrupt;
 pub mod recorder;
+mod records;
+mod restore;
 pub mod settings;
 pub mod tensorboard;
 pub mod tiles;
 mod weights;
 
-use self::checkpoint::in_file;
 use self::config::Resolved;
 use self::extend::Extension;
-use self::folder::{RunDir, checkpoints, timestamp};
+use self::folder::RunDir;
 use self::recorder::{Recorder, Texts};
+use self::records::{Environment, Labelled};
+use self::restore::{known_tiles, restore};
 use self::settings::RunSettings;
 use self::tensorboard::EventFile;
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterSummary, Gpu, Precision, shader_hash};
+use crate::gpu::{AdapterSummary, Gpu, Precision};
 use crate::model::shape::ModelShape;
 use crate::native::{self, BlockOn};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{Event, History, Observer, Summary};
-use crate::train::settings::Method;
-use crate::train::{Images, NotFinite, Roles, Scratch, Stop, Storage, Tiles, Trainer, run};
-use serde::Serialize;
+use crate::train::{Images, Roles, Scratch, Stop, Storage, Tiles, Trainer, run};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use toml::Table;
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
@@ -242,46 +244,6 @@ impl Run {
             if interrupt::time_is_up() { finished.and(Err(e)) } else { Err(e) }
         })
     }
-
-    /// What went wrong first, from a replay of the steps since the last checkpoint; `None` where nothing is found, as
-    /// when another failure comes in between.
-    async fn culprit(
-        &self,
-        (gpu, set, model): (&Gpu, &Dataset, &ModelShape),
-        progress: &Progress,
-        stop: &Stop,
-    ) -> Option<NotFinite> {
-        let folder = self.dir.path();
-        let steps = history::load(folder).ok()?.steps;
-        let ssl = self.resolved.settings.train.method == Method::Ssl;
-        // Parameters that broke after the last step are found in that step.
-        let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
-        let tiles = known_tiles(folder).ok()??;
-        let storage = Storage { scratch: Scratch::Kept, images: self.resolved.settings.images() };
-        let made = Trainer::with_tiles(gpu, model, &self.resolved.settings.train, set, storage, &tiles).await;
-        let mut trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
-        let saved = checkpoints(folder).unwrap_or_default();
-        let mut done = None;
-        for saved in saved.iter().filter_map(|path| checkpoint::load(path).ok()) {
-            done = trainer.restore(&saved).await.ok().filter(|step| *step < diverged);
-            if done.is_some() {
-                break;
-            }
-        }
-        if done.is_none() && weights::begin(&trainer, folder).await.ok()?.is_none() {
-            trainer.initialise().await.ok()?;
-        }
-        let done = done.unwrap_or(0);
-        // As long as an epoch of MNIST by the paper's recipe and some more; a search is no second training.
-        if diverged - done > 1000 {
-            return None;
-        }
-        progress.note(&format!(
-            "training has diverged; repeating steps {} to {diverged} to see what broke",
-            done + 1
-        ));
-        trainer.first_not_finite(done, diverged, stop).await.ok()?
-    }
 }
 
 /// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change within a
@@ -349,21 +311,6 @@ fn tiles(
     Ok(tiles)
 }
 
-/// The tiles that the run in a folder has; `None` if it has not begun.
-fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
-    let file = folder.join("tiles.json");
-    if !file.exists() {
-        // Runs of earlier versions had no choice.
-        return Ok(if checkpoints(folder)?.is_empty() { None } else { Some(Tiles::tables()) });
-    }
-    serde_json::from_str(&crate::app::text::read(&file)?).map(Some).map_err(|e| {
-        let file = file.display();
-        Error::Output(format!(
-            "{file}: {e}; without it the tiles are those of the tables, and the last bits may differ"
-        ))
-    })
-}
-
 /// A run folder, or that of one of its checkpoints.
 fn run_folder(from: &Path) -> Result<PathBuf> {
     if !from.is_file() {
@@ -374,72 +321,6 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
     // As the user wrote it where that is enough.
     let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
     Ok(written.or(folder).unwrap_or(from).into())
-}
-
-/// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
-/// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
-fn restore(
-    trainer: &mut Trainer,
-    (from, folder): (&Path, &Path),
-    [config_toml, model_toml]: [&str; 2],
-    progress: &Progress,
-) -> Result<Option<History>> {
-    let history = history::load(folder)?;
-    let candidates = if from.is_file() { vec![from.to_path_buf()] } else { checkpoints(folder)? };
-    if candidates.is_empty() {
-        progress.note("no checkpoint yet: from the first step");
-        return Ok(None);
-    }
-    let mut refused = None;
-    for path in &candidates {
-        let tried = checkpoint::load(path).and_then(|c| {
-            for (key, text) in [("config_toml", config_toml), ("model_toml", model_toml)] {
-                let theirs = c.meta(key).map_err(in_file(path))?;
-                if theirs != text && !(key == "config_toml" && extend::same_run(theirs, text)) {
-                    let reason = format!("its {key} is not that of the folder: it belongs to another run");
-                    return Err(Error::Checkpoint { path: path.clone(), reason });
-                }
-            }
-            let step = trainer.restore(&c).block_on().map_err(in_file(path))?;
-            let known =
-                history.until(step, |s| trainer.evaluates_after(s)).ok_or_else(|| Error::Checkpoint {
-                    path: path.clone(),
-                    reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
-                })?;
-            Ok((c, known))
-        });
-        match tried {
-            Ok((c, known)) => {
-                let step = known.steps.len();
-                let path = path.display();
-                progress.note(&match step < trainer.steps() as usize {
-                    true => format!("going on after step {step}, from {path}"),
-                    false => format!("step {step} was the run's last: nothing is left to train, from {path}"),
-                });
-                warn_of_changes(trainer, &c, progress);
-                return Ok(Some(known));
-            }
-            // A device that failed is no fault of the checkpoint.
-            Err(e @ (Error::Checkpoint { .. } | Error::Io { .. })) if candidates.len() > 1 => {
-                progress.note(&format!("passed over: {e}"));
-                refused.get_or_insert(e);
-            }
-            Err(e) => return Err(e),
-        }
-    }
-    // There is at least one candidate, and none was taken.
-    refused.map_or(Ok(None), Err)
-}
-
-/// Bits are promised on the same adapter, driver and program alone.
-fn warn_of_changes(trainer: &Trainer, from: &Checkpoint, progress: &Progress) {
-    for (key, now) in trainer.identity() {
-        if let Some(then) = from.metadata.get(key).filter(|then| **then != now) {
-            progress.note(&format!(
-                "the {key} was {then}, now it is {now}: results will differ in their last bits"
-            ));
-        }
-    }
 }
 
 /// Sends events to the run folder first, then to the screen.
@@ -482,69 +363,6 @@ fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
-/// `env.json`: where and with what the run was made.
-#[derive(Serialize)]
-struct Environment<'a> {
-    program: &'static str,
-    version: &'static str,
-    wgpu: &'static str,
-    shader_hash: String,
-    started: String,
-    os: &'static str,
-    arch: &'static str,
-    adapter: &'a AdapterSummary,
-    dataset: &'a str,
-    dataset_fingerprint: &'a str,
-    /// The checkpoint that the run began with the weights of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<&'a weights::Origin>,
-}
-
-impl<'a> Environment<'a> {
-    fn new(
-        adapter: &'a AdapterSummary,
-        set: &'a Dataset,
-        from: Option<&'a weights::Origin>,
-    ) -> Environment<'a> {
-        Environment {
-            program: env!("CARGO_PKG_NAME"),
-            version: env!("CARGO_PKG_VERSION"),
-            wgpu: wgpu_version(),
-            shader_hash: shader_hash(),
-            started: timestamp(SystemTime::now(), false),
-            os: std::env::consts::OS,
-            arch: std::env::consts::ARCH,
-            adapter,
-            dataset: &set.name,
-            dataset_fingerprint: &set.fingerprint,
-            from,
-        }
-    }
-}
-
-/// The version of wgpu that this program was built with, from the lock file; the crate does not tell.
-fn wgpu_version() -> &'static str {
-    let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
-    let mut lines = lock.lines().skip_while(|l| *l != "name = \"wgpu\"").skip(1);
-    lines.next().and_then(|l| l.strip_prefix("version = \"")?.strip_suffix('"')).unwrap_or("unknown")
-}
-
-/// `labelled.json`: which training images had a label, by index.
-#[derive(Serialize)]
-struct Labelled<'a> {
-    labels: u32,
-    label_seed: u64,
-    train: &'a [u32],
-    validation: &'a [u32],
-}
-
-impl<'a> Labelled<'a> {
-    fn new(resolved: &Resolved, train: &'a [u32], validation: &'a [u32]) -> Labelled<'a> {
-        let labels = (train.len() + validation.len()) as u32;
-        Labelled { labels, label_seed: resolved.settings.train.label_seed, train, validation }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 use super::*;
 use crate::app::report::progress::Style;
+use crate::app::run::folder::checkpoints;
 use crate::data::Split;
 use crate::gpu::fault;
 use crate::model::shape::{DataShape, Dims};
 use crate::native::{self, BlockOn};
+use crate::train::settings::Method;
 use crate::train::{Urgency, batch_that_fits};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,93 @@
+//! Going on from what a run's folder holds: its tiles, and the newest checkpoint that is whole.
+
+use super::checkpoint::{self, in_file};
+use super::folder::checkpoints;
+use super::{extend, history};
+use crate::app::report::progress::Progress;
+use crate::error::{Error, Result};
+use crate::native::BlockOn;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::event::History;
+use crate::train::{Tiles, Trainer};
+use std::path::Path;
+
+/// The tiles that the run in a folder has; `None` if it has not begun.
+pub(super) fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
+    let file = folder.join("tiles.json");
+    if !file.exists() {
+        // Runs of earlier versions had no choice.
+        return Ok(if checkpoints(folder)?.is_empty() { None } else { Some(Tiles::tables()) });
+    }
+    serde_json::from_str(&crate::app::text::read(&file)?).map(Some).map_err(|e| {
+        let file = file.display();
+        Error::Output(format!(
+            "{file}: {e}; without it the tiles are those of the tables, and the last bits may differ"
+        ))
+    })
+}
+
+/// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done
+/// before it; `None` if the run had not come to its first. A checkpoint that was named is taken or refused.
+pub(super) fn restore(
+    trainer: &mut Trainer,
+    (from, folder): (&Path, &Path),
+    [config_toml, model_toml]: [&str; 2],
+    progress: &Progress,
+) -> Result<Option<History>> {
+    let history = history::load(folder)?;
+    let candidates = if from.is_file() { vec![from.to_path_buf()] } else { checkpoints(folder)? };
+    if candidates.is_empty() {
+        progress.note("no checkpoint yet: from the first step");
+        return Ok(None);
+    }
+    let mut refused = None;
+    for path in &candidates {
+        let tried = checkpoint::load(path).and_then(|c| {
+            for (key, text) in [("config_toml", config_toml), ("model_toml", model_toml)] {
+                let theirs = c.meta(key).map_err(in_file(path))?;
+                if theirs != text && !(key == "config_toml" && extend::same_run(theirs, text)) {
+                    let reason = format!("its {key} is not that of the folder: it belongs to another run");
+                    return Err(Error::Checkpoint { path: path.clone(), reason });
+                }
+            }
+            let step = trainer.restore(&c).block_on().map_err(in_file(path))?;
+            let known =
+                history.until(step, |s| trainer.evaluates_after(s)).ok_or_else(|| Error::Checkpoint {
+                    path: path.clone(),
+                    reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
+                })?;
+            Ok((c, known))
+        });
+        match tried {
+            Ok((c, known)) => {
+                let step = known.steps.len();
+                let path = path.display();
+                progress.note(&match step < trainer.steps() as usize {
+                    true => format!("going on after step {step}, from {path}"),
+                    false => format!("step {step} was the run's last: nothing is left to train, from {path}"),
+                });
+                warn_of_changes(trainer, &c, progress);
+                return Ok(Some(known));
+            }
+            // A device that failed is no fault of the checkpoint.
+            Err(e @ (Error::Checkpoint { .. } | Error::Io { .. })) if candidates.len() > 1 => {
+                progress.note(&format!("passed over: {e}"));
+                refused.get_or_insert(e);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    // There is at least one candidate, and none was taken.
+    refused.map_or(Ok(None), Err)
+}
+
+/// Bits are promised on the same adapter, driver and program alone.
+fn warn_of_changes(trainer: &Trainer, from: &Checkpoint, progress: &Progress) {
+    for (key, now) in trainer.identity() {
+        if let Some(then) = from.metadata.get(key).filter(|then| **then != now) {
+            progress.note(&format!(
+                "the {key} was {then}, now it is {now}: results will differ in their last bits"
+            ));
+        }
+    }
+}
