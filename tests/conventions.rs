@@ -43,7 +43,7 @@ fn unsafe_is_where_it_is_said_to_be() {
 }
 
 /// The modules of the engine, and the application above them, each with what it may use: those before it.
-const FLOORS: [&str; 15] = [
+const FLOORS: [&str; 16] = [
     "error",
     "rng",
     "text",
@@ -58,17 +58,19 @@ const FLOORS: [&str; 15] = [
     "train",
     "reference",
     "native",
+    "checks",
     "app",
 ];
 
 /// The floors that are not the engine.
-const PROGRAM: [&str; 2] = ["native", "app"];
+const PROGRAM: [&str; 3] = ["native", "checks", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 14] = [
     "text",
     "atomic",
     "cache",
+    "doctor",
     "model_file",
     "source",
     "report",
@@ -76,6 +78,7 @@ const ROOMS: [&str; 12] = [
     "run",
     "export",
     "profile",
+    "gpu_report",
     "experiment",
     "cli",
 ];
