@@ -3,8 +3,10 @@
 pub mod atomic;
 pub mod cache;
 pub mod cli;
+pub mod doctor;
 pub mod experiment;
 pub mod export;
+pub mod gpu_report;
 pub mod label;
 pub mod model_file;
 pub mod profile;
