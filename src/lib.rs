@@ -45,21 +45,27 @@
 //! that of an operating system: [`native::open`] gives a device, and what the engine computes is waited for with
 //! [`native::BlockOn`].
 //!
+//! `checks`, with that feature too, holds every kernel of an adapter against the twin.
+//!
 //! The program, in `app` (with the feature of that name, which is on by default):
 //!
 //! ```text
-//! cli -> { experiment, profile } -> run -> { report, and the engine }, source
+//! cli -> { experiment, gpu_report, profile } -> run -> { report, and the engine }, source
 //! run               a training run in its folder, gone on with, recorded
 //! source            data sets from files and the network, and the user's own images
 //! report            pictures, tables, progress
 //! export            trained classifiers as ONNX models
 //! label             folders of labels: tables, class folders, a page to review
 //! experiment        plans of many runs, and the page that shows them
+//! doctor            what an adapter has, and whether it computes
+//! gpu_report        checks and times of an adapter in one page
 //! profile           times the trainer's step, dispatch by dispatch
 //! ```
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "native")]
+pub mod checks;
 pub mod data;
 pub mod error;
 pub mod gpu;

@@ -43,7 +43,7 @@ fn unsafe_is_where_it_is_said_to_be() {
 }
 
 /// The modules of the engine, and the application above them, each with what it may use: those before it.
-const FLOORS: [&str; 15] = [
+const FLOORS: [&str; 16] = [
     "error",
     "rng",
     "text",
@@ -58,17 +58,19 @@ const FLOORS: [&str; 15] = [
     "train",
     "reference",
     "native",
+    "checks",
     "app",
 ];
 
 /// The floors that are not the engine.
-const PROGRAM: [&str; 2] = ["native", "app"];
+const PROGRAM: [&str; 3] = ["native", "checks", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 15] = [
     "text",
     "atomic",
     "cache",
+    "doctor",
     "augment",
     "model_file",
     "source",
@@ -77,6 +79,7 @@ const ROOMS: [&str; 13] = [
     "run",
     "export",
     "profile",
+    "gpu_report",
     "experiment",
     "cli",
 ];

@@ -1,11 +1,8 @@
 //! Profiling: every way of timing, the counts against a calculation by hand, traces that viewers accept, and a step
 //! that profiling does not change.
 
-#[path = "steps/models.rs"]
-#[expect(dead_code, reason = "only the dense model is used")]
-mod models;
-
 use ssgan::app::profile::{self, Profile, Samples};
+use ssgan::checks::steps::models;
 use ssgan::gpu::{AdapterChoice, Gpu, Timer, TimingMode};
 use ssgan::native::{self, BlockOn};
 use ssgan::train::Trainer;

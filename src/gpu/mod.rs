@@ -154,6 +154,18 @@ impl Gpu {
         b
     }
 
+    /// Limits that tiles and tensors depend on: name and value, sizes in bytes.
+    pub fn limits(&self) -> [(&'static str, u64); 5] {
+        let l = self.device.limits();
+        [
+            ("buffer size", l.max_buffer_size),
+            ("binding size", self.max_binding()),
+            ("workgroup memory", l.max_compute_workgroup_storage_size.into()),
+            ("workgroup invocations", l.max_compute_invocations_per_workgroup.into()),
+            ("workgroups along an axis", l.max_compute_workgroups_per_dimension.into()),
+        ]
+    }
+
     /// The host's time.
     pub fn now(&self) -> Duration {
         self.host.now()

@@ -83,7 +83,7 @@ impl Gpu {
         program.ready().await.map_err(|e| self.instead(e))?;
         #[cfg(test)]
         if super::fault::point() {
-            self.device.destroy();
+            self.destroy();
         }
         let commands = self.encode(program, 0..program.dispatches.len(), copies);
         let submission = self.hand_over(commands.map_err(|e| self.instead(e))?);
@@ -124,6 +124,12 @@ impl Gpu {
         self.check()?;
         submission.done.receive().await;
         self.check()
+    }
+
+    /// Destroys the device, as a driver that is reset does: everything on it is gone, and the next call that needs it gives
+    /// [`Error::DeviceLost`]. For checks of what follows; dropping a device is how one is given back.
+    pub fn destroy(&self) {
+        self.device.destroy();
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Products on cooperative matrices, for adapters that have them: `make test-newer-driver`.
 
 use crate::common::open_mixed;
-use crate::harness::{Output, Slack, input, numbers, run_with, wide};
-use crate::{conv, gemm};
+use crate::harness::{Run, demand};
+use ssgan::checks::{Checks, Output, Slack, conv, gemm, input, numbers, wide};
 use ssgan::gpu::Gpu;
 use ssgan::native::BlockOn;
 use ssgan::ops::{Gemm, GradientIn, Operand, Ops, Product, Right, State, Tile, Tiling, tune};
@@ -28,36 +28,41 @@ fn side(gpu: &Gpu) -> u32 {
     gpu.cooperative_side().expect("opened with cooperative matrices")
 }
 
+/// Demands that a check finds nothing wrong with these tilings.
+fn right(gpu: &Gpu, tilings: Vec<Tiling>, run: Run) {
+    demand(&Checks::new(gpu.clone(), tilings), run);
+}
+
 #[test]
 #[ignore = "needs cooperative matrices"]
 fn rows() {
     let gpu = open_mixed(false);
-    gemm::walk(&gpu, table(&gpu), Operand::Rows);
+    right(&gpu, table(&gpu), gemm::rows);
 }
 
 #[test]
 #[ignore = "needs cooperative matrices"]
 fn columns() {
     let gpu = open_mixed(false);
-    gemm::walk(&gpu, table(&gpu), Operand::Columns);
-    gemm::walk(&gpu, for_other_subgroups(&gpu), Operand::Columns);
+    right(&gpu, table(&gpu), gemm::columns);
+    right(&gpu, for_other_subgroups(&gpu), gemm::columns);
     let others = Tile::cooperative(side(&gpu), lanes(&gpu)).into_iter().skip(1);
-    gemm::walk(&gpu, others.map(Tiling::Fixed).collect(), Operand::Columns);
+    right(&gpu, others.map(Tiling::Fixed).collect(), gemm::columns);
 }
 
 #[test]
 #[ignore = "needs cooperative matrices"]
 fn epilogues() {
     let gpu = open_mixed(false);
-    gemm::walk_epilogues(&gpu, table(&gpu));
+    right(&gpu, table(&gpu), gemm::epilogues);
 }
 
 #[test]
 #[ignore = "needs cooperative matrices"]
 fn convolutions() {
     let gpu = open_mixed(false);
-    conv::walk(&gpu, table(&gpu));
-    conv::walk(&gpu, for_other_subgroups(&gpu).into_iter().take(1));
+    right(&gpu, table(&gpu), conv::small_tiles);
+    right(&gpu, for_other_subgroups(&gpu).into_iter().take(1).collect(), conv::small_tiles);
 }
 
 /// Longer than an invocation may loop.
@@ -65,8 +70,8 @@ fn convolutions() {
 #[ignore = "needs cooperative matrices"]
 fn long_sums() {
     let gpu = open_mixed(false);
-    gemm::walk_long(&gpu, table(&gpu));
-    conv::walk_long(&gpu, table(&gpu));
+    right(&gpu, table(&gpu), gemm::long_sums);
+    right(&gpu, table(&gpu), conv::long_windows);
 }
 
 /// With the bounds checks of WGSL.
@@ -74,8 +79,8 @@ fn long_sums() {
 #[ignore = "needs cooperative matrices"]
 fn checked() {
     let gpu = open_mixed(true);
-    gemm::walk(&gpu, table(&gpu), Operand::Columns);
-    conv::walk(&gpu, table(&gpu));
+    right(&gpu, table(&gpu), gemm::columns);
+    right(&gpu, table(&gpu), conv::small_tiles);
 }
 
 /// What 16-bit floats lose of uniform numbers: of each operand 2^-20 / 12 . 3/7 of the power, 6.8e-8 for both, where they are
@@ -85,6 +90,7 @@ fn checked() {
 #[ignore = "needs cooperative matrices"]
 fn rounding() {
     let gpu = open_mixed(false);
+    let checks = Checks::new(gpu.clone(), table(&gpu));
     let ops = Ops::new(&gpu);
     let error = |a_scale: f32, b_scale: f32, gradient_in: GradientIn| {
         let (m, n, k) = (70, 45, 130);
@@ -94,11 +100,13 @@ fn rounding() {
         let want = matmul(&rows, &wide(&b), m as usize, k as usize, n as usize);
         let (ta, tb, out) =
             (input(&gpu, k, m, &a), input(&gpu, k, n, &b), Output::new(&gpu, m, n, Slack::None));
-        run_with(&ops, State::default(), |ops, p| {
+        let ran = checks.run_with(&ops, State::default(), |ops, p| {
             let (a, b, (conv, epilogue)) = ((&ta, Operand::Columns), Right::Rows(&tb), Default::default());
             ops.gemm(p, "rounding", Gemm { m, n, k, a, b, conv, out: &out.open, epilogue, gradient_in })
         });
-        nmse(&want, &out.read::<f32>(&gpu, "rounding")).unwrap()
+        let got = ran.and_then(|_| out.read::<f32>(&checks, "rounding")).unwrap();
+        assert!(checks.findings().is_empty(), "{:?}", checks.findings());
+        nmse(&want, &got).unwrap()
     };
     for (what, e) in [
         ("values", error(1.0, 1.0, GradientIn::Neither)),
@@ -117,6 +125,7 @@ fn rounding() {
 #[ignore = "needs cooperative matrices"]
 fn out_of_range() {
     let gpu = open_mixed(false);
+    let checks = Checks::new(gpu.clone(), table(&gpu));
     let (ops, n) = (Ops::new(&gpu), 8);
     let identity: Vec<f32> = (0..n * n).map(|i| if i % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
     for (large, gradient_in, want) in [
@@ -126,12 +135,14 @@ fn out_of_range() {
     ] {
         let a = input(&gpu, n, n, &vec![large; (n * n) as usize]);
         let (b, out) = (input(&gpu, n, n, &identity), Output::new(&gpu, n, n, Slack::None));
-        run_with(&ops, State::default(), |ops, p| {
+        let ran = checks.run_with(&ops, State::default(), |ops, p| {
             let (a, b, (conv, epilogue)) = ((&a, Operand::Columns), Right::Rows(&b), Default::default());
             let g = Gemm { m: n, n, k: n, a, b, conv, out: &out.open, epilogue, gradient_in };
             ops.gemm(p, "out of range", g)
         });
-        assert!(out.read::<f32>(&gpu, "out of range").iter().all(|v| *v == want), "{large} {gradient_in:?}");
+        let got = ran.and_then(|_| out.read::<f32>(&checks, "out of range")).unwrap();
+        assert!(got.iter().all(|v| *v == want), "{large} {gradient_in:?}");
+        assert!(checks.findings().is_empty(), "{:?}", checks.findings());
     }
 }
 

@@ -1,9 +1,8 @@
 //! Every operation, forward and backward, on the adapter that is there, against the float64 twin. Without an
 //! adapter these tests fail.
 //!
-//! Outputs start as NaN and lie between guard values that must stay; inputs lie between NaN, so that a value
-//! read beyond an end shows. Each `#[test]` opens a device of its own and keeps it for all its cases, since
-//! compiling the variants takes longest.
+//! What they compare is in `ssgan::checks`, which `ssgan gpu-report` performs too. Each `#[test]` opens a device of its own
+//! and keeps it for all its cases, since compiling the variants takes longest.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,6 +10,7 @@ mod conv;
 mod cooperative;
 mod gemm;
 mod harness;
+mod judging;
 mod losses;
 mod minibatch_discrimination;
 mod norm;

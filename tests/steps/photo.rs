@@ -1,7 +1,7 @@
 //! Networks for photographs: 3 channels and 1, images that are not square, 2 classes and 26.
 
-use super::models::{PHOTO, model_on, shape};
 use super::{SEED, one_step, ssl, supervised, whole_run};
+use ssgan::checks::steps::models::{PHOTO, model_on, shape};
 use ssgan::train::settings::Settings;
 
 #[test]

@@ -1,8 +1,11 @@
 //! One step of small models against PyTorch's numbers in `tests/fixtures` (made by `make_step.py` there).
 
-use super::models::{CLASSES, CNN_JOINED, CNN_SEPARATE, DNN, PHOTO, data_set, model_on, shape};
-use super::{Comparison, gpu, ssl, supervised, values};
+use super::{done, gpu};
 use ssgan::app::run::checkpoint::{self, save_with};
+use ssgan::checks::steps::models::{
+    CLASSES, CNN_JOINED, CNN_SEPARATE, DNN, PHOTO, data_set, model_on, shape,
+};
+use ssgan::checks::steps::{Comparison, ssl, supervised, values};
 use ssgan::model::shape::DataShape;
 use ssgan::native::BlockOn;
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
@@ -78,7 +81,7 @@ fn one_step_gives_what_pytorch_gives() {
         for tensor in &fixture.tensors {
             let (kind, name) = tensor.name.split_once('.').unwrap();
             let expected: Vec<f64> = tensor.values.iter().map(|&v| f64::from(v)).collect();
-            let mut got = values(&got, name);
+            let mut got = values(&got, name).unwrap();
             if kind == "input" && name.ends_with(".images") {
                 // The data rows alone; the rows before them are G's.
                 got = &got[got.len() - expected.len()..];
@@ -98,6 +101,6 @@ fn one_step_gives_what_pytorch_gives() {
         };
         let missing: Vec<_> = got.tensors.iter().filter(unseen).map(|t| &t.name).collect();
         assert!(missing.is_empty(), "{name}: PyTorch has no {missing:?}");
-        c.done();
+        done(c);
     }
 }

@@ -3,11 +3,11 @@
 use super::args::AdapterArgs;
 use super::{load, output};
 use crate::app::cache;
+use crate::app::doctor::{self, Check};
 use crate::app::source::{self, DIGITS, NAMES};
 use crate::error::{Error, Result};
 use crate::gpu;
-use crate::native::{self, BlockOn};
-use serde::Serialize;
+use crate::native;
 use std::path::Path;
 
 #[derive(Debug, clap::Args)]
@@ -17,25 +17,6 @@ pub struct Args {
     /// Print the findings as one JSON document
     #[arg(long)]
     json: bool,
-}
-
-/// One finding.
-#[derive(Debug, Serialize)]
-struct Check {
-    what: &'static str,
-    ok: bool,
-    /// Whether nothing can be trained without it.
-    needed: bool,
-    detail: String,
-}
-
-impl Check {
-    fn new(what: &'static str, needed: bool, result: Result<String>) -> Check {
-        match result {
-            Ok(detail) => Check { what, ok: true, needed, detail },
-            Err(e) => Check { what, ok: false, needed, detail: e.to_string() },
-        }
-    }
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -83,27 +64,13 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
-    let gpu = match native::open(&args.adapter.choice()) {
-        Ok(gpu) => gpu,
+    match native::open(&args.adapter.choice()) {
+        Ok(gpu) => doctor::adapter(&gpu, checks),
         Err(e) => {
             checks.push(Check { what: "adapter", ok: false, needed: true, detail: e.to_string() });
-            return Err(e);
+            Err(e)
         }
-    };
-    let a = gpu.summary();
-    checks.push(Check::new("adapter", true, Ok(format!("{} ({}, {})", a.name, a.kind, a.backend))));
-    let advice = a.advice().map_or(String::new(), |advice| format!("\n{advice}"));
-    checks.push(Check::new("driver", true, Ok(a.driver_text() + &advice)));
-    if let Some(compiler) = a.shader_compiler() {
-        checks.push(Check::new("compiler", false, Ok(compiler.to_string())));
     }
-    let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };
-    let features = format!("{features}; subgroups of {} to {}", a.subgroup_min, a.subgroup_max);
-    checks.push(Check::new("features", false, Ok(features)));
-    let test = crate::ops::self_test(&gpu).block_on();
-    let failed = test.as_ref().err().map(ToString::to_string);
-    checks.push(Check::new("self-test", true, test));
-    failed.map_or(Ok(()), |reason| Err(Error::Gpu(format!("the self-test failed: {reason}"))))
 }
 
 /// Whether a data set is at hand without a download.

@@ -10,6 +10,7 @@ mod doctor;
 mod eval;
 mod export;
 mod flags;
+mod gpu_report;
 mod label;
 mod load;
 mod model;
@@ -54,6 +55,8 @@ enum Command {
     Adapters(adapters::Args),
     /// Check adapter, driver, data and folders, and say what to install
     Doctor(doctor::Args),
+    /// Check and time everything on an adapter, and write a page to send to whoever maintains the program
+    GpuReport(gpu_report::Args),
     /// Train a model and write a run folder
     Train(train::Args),
     /// Train the report's four models and the recipe `best` over several label seeds, and write a page beside its numbers
@@ -91,6 +94,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Adapters(a) => adapters::run(&a),
         Command::Doctor(a) => doctor::run(&a),
+        Command::GpuReport(a) => gpu_report::run(&a),
         Command::Train(a) => train::run(&a),
         Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run(&a),

@@ -3,7 +3,7 @@
 use super::figures::{self, Block, Chart};
 use super::plan::{ARMS, Section};
 use super::results::{Results, RunResult};
-use super::tables::{QUESTION, Sheet, answer, runs, sheets};
+use super::tables::{QUESTION, answer, runs, sheets};
 use crate::app::report::plot::{Dot, draw_dots_svg, draw_svg};
 use crate::app::report::png::Picture;
 use crate::app::text::{self, escape_html as escape};
@@ -26,7 +26,7 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     let mut body =
         format!("<h1>{}</h1>\n<p>{}</p>\n", escape(&super::title(results)), escape(&super::lead(results)));
     body += "<h2>Tables</h2>\n";
-    sheets(results).iter().for_each(|s| body += &table(s));
+    sheets(results).iter().for_each(|s| body += &s.html());
     let answer = answer(results);
     if !answer.is_empty() {
         body += &format!("<p><b>{QUESTION}</b> {}</p>\n", escape(&answer.join(" ")));
@@ -64,7 +64,7 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
         body += &figure(caption, &format!("<div class=\"charts\">\n{charts}</div>"));
     }
     body += "<h2>Runs</h2>\n";
-    body += &table(&runs(results));
+    body += &runs(results).html();
     if !results.missing.is_empty() {
         body += &format!("<p>Not finished: {}.</p>\n", escape(&results.missing.join(", ")));
     }
@@ -83,25 +83,6 @@ fn numbered(body: &str) -> String {
     let mut parts = body.split("Figure #.");
     let first = parts.next().unwrap_or_default().to_string();
     parts.zip(1..).fold(first, |text, (part, n)| text + &format!("Figure {n}.") + part)
-}
-
-fn table(sheet: &Sheet) -> String {
-    let cells = |tag: &str, row: &mut dyn Iterator<Item = &str>| -> String {
-        // A number stays with its deviation.
-        row.map(|c| format!("<{tag}>{}</{tag}>", escape(c).replace(" ± ", "&nbsp;±&nbsp;"))).collect()
-    };
-    let head = cells("th", &mut sheet.heads.iter().copied());
-    let rows: String = sheet
-        .rows
-        .iter()
-        .map(|r| format!("<tr>{}</tr>\n", cells("td", &mut r.iter().map(String::as_str))))
-        .collect();
-    // On a phone a table is wider than the page and slides under its caption.
-    format!(
-        "<figure class=\"table\"><figcaption>{}</figcaption>\n<div class=\"wide\"><table>\n\
-         <thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div></figure>\n",
-        escape(&sheet.caption)
-    )
 }
 
 fn figure(caption: &str, content: &str) -> String {

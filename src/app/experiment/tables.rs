@@ -2,18 +2,8 @@
 
 use super::plan::{ARMS, Arm, BASE, Part, Section};
 use super::results::{Results, RunResult, Stat};
+use crate::app::report::sheet::Sheet;
 use statrs::distribution::{ContinuousCDF, StudentsT};
-
-/// A table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sheet {
-    /// Above it.
-    pub caption: String,
-    /// Column heads.
-    pub heads: Vec<&'static str>,
-    /// Cells.
-    pub rows: Vec<Vec<String>>,
-}
 
 /// The tables, numbered through.
 pub fn sheets(results: &Results) -> Vec<Sheet> {

@@ -9,4 +9,5 @@ pub mod interval;
 pub mod plot;
 pub mod png;
 pub mod progress;
+pub mod sheet;
 pub mod table;

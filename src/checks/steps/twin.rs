@@ -1,15 +1,15 @@
 //! A training run of the float64 twin, set up like `Trainer`.
 
-use ssgan::data;
-use ssgan::model::shape::{LayerShape, ModelShape, NetShape};
-use ssgan::model::spec::LayerOp;
-use ssgan::reference::conv2d::ConvShape;
-use ssgan::reference::max_pool2d::max_pool2d;
-use ssgan::reference::{
+use crate::data;
+use crate::model::shape::{LayerShape, ModelShape, NetShape};
+use crate::model::spec::LayerOp;
+use crate::reference::conv2d::ConvShape;
+use crate::reference::max_pool2d::max_pool2d;
+use crate::reference::{
     AdamSettings, DiscriminatorLoss, EpsPlacement, FeatureMatching, GanState, GeneratorLoss, Group,
     LossSettings, NetParams, StepSettings, Tape, initialise, step,
 };
-use ssgan::train::settings::{self, Method, Settings};
+use crate::train::settings::{self, Method, Settings};
 
 /// What one step left.
 pub enum Pass {
@@ -21,7 +21,9 @@ pub enum Pass {
 
 /// The twin of a `Trainer` and its data.
 pub struct Twin {
+    /// The model.
     pub model: ModelShape,
+    /// Parameters, moments, averages.
     pub state: GanState,
     /// Training images that are labelled and trained on.
     pub labelled: Vec<u32>,
@@ -36,6 +38,7 @@ pub struct Twin {
 }
 
 impl Twin {
+    /// Initialised as a trainer would be.
     pub fn new(model: &ModelShape, s: &Settings, set: &data::Dataset) -> Twin {
         let chosen = data::choose(&set.train.labels, &set.class_names, s.labels, s.label_seed).unwrap();
         let labelled = match s.method {
@@ -64,6 +67,7 @@ impl Twin {
         }
     }
 
+    /// The next step.
     pub fn step(&mut self) -> Pass {
         let (s, t) = (&self.schedule, self.state.step);
         let ramp = s.ramp(t, self.steps_per_epoch);

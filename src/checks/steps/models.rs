@@ -1,9 +1,9 @@
 //! The small models and data sets of these tests.
 
-use ssgan::data::{self, Split};
-use ssgan::model::parse;
-use ssgan::model::shape::{DataShape, Dims, ModelShape};
-use ssgan::rng::{self, Counter};
+use crate::data::{self, Split};
+use crate::model::parse;
+use crate::model::shape::{DataShape, Dims, ModelShape};
+use crate::rng::{self, Counter};
 
 /// Classes of a data set, where nothing else is said.
 pub const CLASSES: u32 = 3;
@@ -178,6 +178,11 @@ pub fn model_on(toml: &str, data: DataShape) -> ModelShape {
 
 /// Images of uniform noise that is brighter or darker by class; `train` of them to learn from.
 pub fn data_set(model: &ModelShape, train: usize) -> data::Dataset {
+    data_set_with(model, train, 10)
+}
+
+/// As [`data_set`] with so many to test with.
+pub fn data_set_with(model: &ModelShape, train: usize, test: usize) -> data::Dataset {
     let pixels = model.data.image.len();
     let split = |n: usize, stream: u32| {
         let labels: Vec<u8> = (0..n).map(|i| (i % model.data.classes as usize) as u8).collect();
@@ -188,5 +193,5 @@ pub fn data_set(model: &ModelShape, train: usize) -> data::Dataset {
         let images = (0..n as u32 * pixels).map(|e| value(e) as u8).collect();
         Split::labelled(images, labels)
     };
-    data::Dataset::new("noise", model.data, split(train, 0xF000), split(10, 0xF001)).unwrap()
+    data::Dataset::new("noise", model.data, split(train, 0xF000), split(test, 0xF001)).unwrap()
 }

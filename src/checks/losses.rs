@@ -1,0 +1,255 @@
+//! D's losses, feature matching, evaluation.
+
+use super::{Checks, Output, Slack, input, numbers, wide};
+use crate::error::Result;
+use crate::native::BlockOn;
+use crate::ops::{Head, HeadRows, HeadWeights, METRICS, State};
+use crate::reference::loss::{self, FeatureMatching, LossSettings};
+
+/// Step's row in a metrics ring of three.
+const SLOT: u32 = 1;
+
+fn metrics(checks: &Checks<'_>) -> Output {
+    Output::new(checks, 3, METRICS, Slack::None)
+}
+
+/// Share of the entropy and consistency weights.
+const RAMP: f32 = 0.625;
+
+const PLAIN: HeadWeights =
+    HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 };
+
+fn state() -> State {
+    State { slot: SLOT, ramp: RAMP, ..State::default() }
+}
+
+/// The step's row; the others must not have been written.
+fn slot_of(checks: &Checks<'_>, ring: &Output, name: &str) -> Result<Vec<f32>> {
+    let all: Vec<f32> = ring.read(checks, name)?;
+    let (m, at) = (METRICS as usize, (SLOT * METRICS) as usize);
+    let others = [&all[..at], &all[at + m..]].concat();
+    checks.untouched(name, "metrics of other steps", &others);
+    Ok(all[at..at + m].to_vec())
+}
+
+/// D's losses and the gradient of its logits, of few and many rows and classes.
+pub fn head(checks: &Checks<'_>) -> Result<()> {
+    let counts = [
+        (1, 1, 1),
+        (0, 1, 0),
+        (1, 0, 0),
+        (0, 0, 1),
+        (0, 7, 5),
+        (3, 0, 4),
+        (6, 5, 0),
+        (31, 33, 32),
+        (512, 100, 512),
+    ];
+    for (i, (generated, labelled, unlabelled)) in counts.into_iter().enumerate() {
+        for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0), (1000, 8.0)] {
+            let second = if i % 3 == 0 { unlabelled } else { 0 };
+            let rows = HeadRows { generated, labelled, unlabelled, second };
+            let stream = 100 + i as u32;
+            let logits: Vec<f32> = numbers(stream, rows.total() * k).iter().map(|v| v * scale).collect();
+            let consistency = if second > 0 { 2.0 } else { 0.0 };
+            let weights = match i % 2 {
+                0 => HeadWeights { consistency, ..PLAIN },
+                _ => HeadWeights { unsupervised: 0.3, real_target: 0.9, entropy: 0.7, consistency },
+            };
+            check_head(checks, rows, k, &logits, weights)?;
+        }
+    }
+    Ok(())
+}
+
+/// More rows than a workgroup of llvmpipe's goes over.
+pub fn head_of_many_rows(checks: &Checks<'_>) -> Result<()> {
+    let rows = HeadRows { generated: 300_000, labelled: 1, unlabelled: 150_000, second: 150_000 };
+    let logits = numbers(101, rows.total() * 2);
+    check_head(checks, rows, 2, &logits, HeadWeights { consistency: 1.0, entropy: 0.5, ..PLAIN })
+}
+
+/// Whole rows of +-200, equal logits, and one class far above the others: no overflow, the first of equals.
+pub fn head_of_extreme_logits(checks: &Checks<'_>) -> Result<()> {
+    let rows = HeadRows { generated: 5, labelled: 5, unlabelled: 5, second: 5 };
+    let kinds: [[f32; 3]; 5] =
+        [[200.0; 3], [-200.0; 3], [0.0; 3], [200.0, -200.0, -200.0], [-200.0, 0.0, 200.0]];
+    let mut turned = kinds;
+    turned.rotate_left(1);
+    let logits = [kinds.concat(), kinds.concat(), kinds.concat(), turned.concat()].concat();
+    check_head(checks, rows, 3, &logits, HeadWeights { consistency: 1.0, ..PLAIN })?;
+    let weights = HeadWeights { real_target: 0.75, entropy: 1.0, consistency: 1.0, ..PLAIN };
+    check_head(checks, rows, 3, &logits, weights)?;
+    Ok(())
+}
+
+fn check_head(
+    checks: &Checks<'_>,
+    rows: HeadRows,
+    k: u32,
+    logits: &[f32],
+    weights: HeadWeights,
+) -> Result<()> {
+    let name = format!("head {rows:?} x {k}");
+    let HeadRows { generated, labelled, unlabelled, .. } = rows;
+    let count = rows.total();
+    let labels: Vec<u32> = (0..labelled).map(|i| (i * 7 + 1) % k).collect();
+    let bound = if labels.is_empty() { vec![0] } else { labels.clone() };
+    let (tl, ty) = (input(checks, count, k, logits), input(checks, 1, bound.len() as u32, &bound));
+    let dlogits = Output::new(checks, count, k, Slack::None);
+    let ring = metrics(checks);
+    // Behind other rows, whose statistics stay.
+    let (first, behind) = (3, 2);
+    let before = vec![7.0f32; 4 * (first + count + behind) as usize];
+    let stats = input(checks, first + count + behind, 4, &before);
+    let head =
+        Head { logits: &tl, labels: &ty, rows, weights, dlogits: &dlogits.open, row_stats: &stats, first };
+    checks.run(state(), |ops, p| ops.head(p, head))?;
+    let all: Vec<f32> = checks.read(&stats).block_on()?;
+    let (from, to) = (4 * first as usize, 4 * (first + count) as usize);
+    let others = all[..from].iter().chain(&all[to..]).all(|v| *v == 7.0);
+    checks.holds(&name, "the statistics of other rows stay", others);
+    let own = input(checks, count, 4, &all[from..to]);
+    checks.run(state(), |ops, p| ops.head_metrics(p, rows, weights, &own, &ring.open))?;
+    // The twin stacks the generated rows last.
+    let split = (generated * k) as usize;
+    let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();
+    let settings = LossSettings {
+        weight: weights.unsupervised.into(),
+        alpha: weights.real_target.into(),
+        entropy: f64::from(RAMP * weights.entropy),
+        consistency: f64::from(RAMP * weights.consistency),
+        second_view: rows.second > 0,
+    };
+    let (u, g) = (unlabelled as usize, generated as usize);
+    let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, settings);
+    let back = turned.len() - split;
+    let d = [&want.d_logits[back..], &want.d_logits[..back]].concat();
+    let got: Vec<f32> = dlogits.read(checks, &name)?;
+    if d.iter().any(|v| v.abs() > 1e-30) {
+        checks.sums(&name, &d, &got);
+    }
+    // p - 1 of a sure and right row is what rounding leaves, divided by the rows.
+    checks.values(&name, &d, &got, 1.5e-7 / f64::from(labelled.max(1)));
+    let m = slot_of(checks, &ring, &name)?;
+    let share = |n: usize| if labelled == 0 { 0.0 } else { n as f64 / f64::from(labelled) };
+    let losses = [want.supervised, share(want.correct), want.total, want.real, want.fake];
+    // A loss that is small against its logits is a difference of them.
+    let spacing = logits.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs()))) * 2e-7;
+    checks.values(&name, &losses, &m[..5], spacing);
+    checks.untouched(&name, "L_G", &m[5..6]);
+    checks.values(
+        &name,
+        &[want.d_real, want.d_fake, want.entropy, want.consistency],
+        &m[6..],
+        1e-7 + spacing,
+    );
+    Ok(())
+}
+
+/// G's loss through D's logits, and its gradient.
+pub fn generator_loss(checks: &Checks<'_>) -> Result<()> {
+    // The last two are rows that one workgroup of llvmpipe's cannot go over, with and without their classes.
+    for (rows, k, scale) in [
+        (1, 2, 1.0),
+        (31, 3, 8.0),
+        (33, 10, 200.0),
+        (512, 10, 1.0),
+        (512, 1000, 1.0),
+        (20_000, 10, 1.0),
+        (600_000, 2, 1.0),
+    ] {
+        let name = format!("generator loss {rows} x {k}");
+        let logits: Vec<f32> = numbers(123, rows * k).iter().map(|v| v * scale).collect();
+        let tl = input(checks, rows, k, &logits);
+        let dlogits = Output::new(checks, rows, k, Slack::None);
+        let ring = metrics(checks);
+        checks.run(state(), |ops, p| ops.generator_loss(p, &tl, &dlogits.open, &ring.open))?;
+        let (loss, d) = loss::generator_loss(&wide(&logits), k as usize);
+        let got: Vec<f32> = dlogits.read(checks, &name)?;
+        if d.iter().any(|v| v.abs() > 1e-30) {
+            checks.sums(&name, &d, &got);
+        }
+        checks.values(&name, &d, &got, 1e-30);
+        let m = slot_of(checks, &ring, &name)?;
+        checks.values(&name, &[loss], &m[5..6], 1e-6 * f64::from(scale));
+        checks.untouched(&name, "other metrics", &[&m[..5], &m[6..]].concat());
+    }
+    Ok(())
+}
+
+/// Feature matching by mean and by sum, and its gradient.
+pub fn feature_matching(checks: &Checks<'_>) -> Result<()> {
+    for (generated, real, n) in [(1, 1, 1), (3, 5, 31), (33, 31, 32), (100, 64, 250), (7, 9, 1009)] {
+        for (mean, all_rows) in [(true, false), (false, true)] {
+            check_feature_matching(checks, (generated, real, n), mean, all_rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// More rows than an axis of a grid has workgroups; more features than a workgroup of llvmpipe's goes over.
+pub fn feature_matching_of_much(checks: &Checks<'_>) -> Result<()> {
+    check_feature_matching(checks, (32_768, 32_769, 4), true, true)?;
+    check_feature_matching(checks, (1, 2, 600_001), true, false)
+}
+
+fn check_feature_matching(
+    checks: &Checks<'_>,
+    (generated, real, n): (u32, u32, u32),
+    mean: bool,
+    all_rows: bool,
+) -> Result<()> {
+    let name = format!("feature matching {generated}+{real} x {n} mean {mean}");
+    let mut f = numbers(121, (generated + real) * n);
+    f[..(generated * n) as usize].iter_mut().for_each(|v| *v += 0.5);
+    let tf = input(checks, generated + real, n, &f);
+    let df_rows = if all_rows { generated + real } else { generated };
+    let df = Output::new(checks, df_rows, n, Slack::None);
+    let ring = metrics(checks);
+    checks.run(state(), |ops, p| ops.feature_matching(p, &tf, generated, mean, &df.tensor, &ring.open))?;
+    let split = (generated * n) as usize;
+    let turned = [&wide(&f)[split..], &wide(&f)[..split]].concat();
+    let reduction = if mean { FeatureMatching::Mean } else { FeatureMatching::Sum };
+    let (r, g) = (real as usize, generated as usize);
+    let (want_loss, want) = loss::feature_matching(&turned, r, g, n as usize, reduction);
+    let d = [&want[(real * n) as usize..], &want[..(real * n) as usize]].concat();
+    checks.sums(&name, &d[..(df_rows * n) as usize], &df.read(checks, &name)?);
+    let m = slot_of(checks, &ring, &name)?;
+    checks.sums(&name, &[want_loss], &m[5..6]);
+    let others = [&m[..5], &m[6..]].concat();
+    checks.untouched(&name, "D's metrics", &others);
+    Ok(())
+}
+
+/// Batches that end beyond the last image, labels four to a word, ties.
+pub fn evaluation(checks: &Checks<'_>) -> Result<()> {
+    for (images, k, batch, first) in
+        [(1, 2, 1, 0), (7, 3, 7, 0), (103, 10, 64, 64), (70, 11, 33, 32), (9, 2, 4, 12)]
+    {
+        let name = format!("evaluate {batch} from {first} of {images}");
+        let labels: Vec<u32> = (0..images).map(|i| (i * 5 + 2) % k).collect();
+        let logits: Vec<f32> = numbers(131, batch * k).iter().map(|v| (v * 3.0).round()).collect();
+        let (tl, ty) = (input(checks, batch, k, &logits), input(checks, 1, images, &labels));
+        let losses = Output::new(checks, 1, images, Slack::None);
+        let confusion = Output::with(checks, k, k, &vec![3u32; (k * k) as usize], Slack::None);
+        let state = State { position: [0, 0, 0, first], ..State::default() };
+        checks.run(state, |ops, p| ops.evaluate(p, &tl, &ty, images, &losses.open, &confusion.open))?;
+        let mut counts = vec![3u32; (k * k) as usize];
+        let got: Vec<f32> = losses.read(checks, &name)?;
+        for i in 0..images {
+            let row = i.checked_sub(first).filter(|r| *r < batch);
+            let Some(row) = row else {
+                checks.untouched(&name, "images of other batches", &got[i as usize..i as usize + 1]);
+                continue;
+            };
+            let l = wide(&logits[(row * k) as usize..((row + 1) * k) as usize]);
+            let y = labels[i as usize];
+            let want = loss::cross_entropy(&l, y).0;
+            checks.values(&name, &[want], &got[i as usize..i as usize + 1], 1e-6);
+            counts[(y * k) as usize + loss::argmax(&l)] += 1;
+        }
+        checks.same(&name, &counts, &confusion.read::<u32>(checks, &name)?);
+    }
+    Ok(())
+}
