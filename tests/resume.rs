@@ -327,6 +327,14 @@ fn the_supervised_baseline() {
     b.good(&format!("{line} --out part --max-steps 17"));
     b.good("train --resume part");
     b.same("full", "part");
+    let of_g = |file: &str| {
+        let tensors = checkpoint::load(&b.path(file)).unwrap().tensors;
+        tensors.iter().filter(|t| t.name.contains("generator")).count()
+    };
+    assert_eq!(of_g("full/checkpoints/epoch-12.safetensors"), 0, "it has no generator");
+    // A run of the GAN that begins from it makes one.
+    b.good(&format!("train {SSL} --from full --out gan --max-steps 1"));
+    assert!(of_g("gan/checkpoints/epoch-00-step-1.safetensors") > 0);
     let out = b.run("sample part");
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.code() == Some(2) && said.contains("trains no generator"), "{said}");

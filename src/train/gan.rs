@@ -147,8 +147,8 @@ pub struct GStep {
 pub struct Gan {
     /// Discriminator.
     pub d: Trained,
-    /// Generator (also made, untrained, for `supervised`).
-    pub g: Trained,
+    /// Generator; absent in `supervised`.
+    pub g: Option<Trained>,
     /// Moving average of D's parameters, from zero.
     pub average: Tensor,
     /// Ring of `[SLOTS, METRICS]`.
@@ -221,7 +221,11 @@ impl Gan {
             Ok(Trained::new(ops, net))
         };
         let d = make(&model.discriminator, streams::INIT_D)?;
-        let g = make(&model.generator, streams::INIT_G)?;
+        let g = match settings.method {
+            Method::Ssl => Some(make(&model.generator, streams::INIT_G)?),
+            Method::Supervised => None,
+        };
+        let g_net = g.as_ref().map(|g| &g.net);
         let average = gpu.vector("average", d.net.params.layout.trained as u32);
         let metrics = gpu.tensor("metrics", SLOTS, METRICS);
         let pool = |label, numbers: &[u32]| gpu.upload(label, 1, numbers.len() as u32, numbers);
@@ -230,17 +234,14 @@ impl Gan {
         let r = StepBuilder { ops, model, settings, pools, labelled_pool, unlabelled_pool };
         let program = || if scratch.is_some() { Program::sharing() } else { Program::new() };
         let mut init = program();
-        r.init(&mut init, &d.net, &g.net)?;
+        r.init(&mut init, &d.net, g_net)?;
         let mut repack = Program::new();
         d.net.pack(ops, &mut repack)?;
-        g.net.pack(ops, &mut repack)?;
+        g_net.map_or(Ok(()), |g| g.pack(ops, &mut repack))?;
         let before = gpu.memory().asked;
         let mut step = program();
-        let d_step = r.d_step(&mut step, &d, &g.net, &average, &metrics)?;
-        let g_step = match settings.method {
-            Method::Ssl => Some(r.g_step(&mut step, &d.net, &g, &metrics)?),
-            Method::Supervised => None,
-        };
+        let d_step = r.d_step(&mut step, &d, g_net, &average, &metrics)?;
+        let g_step = g.as_ref().map(|g| r.g_step(&mut step, &d.net, g, &metrics)).transpose()?;
         let fixed = d_step.updates.iter().map(|u| &u.grads).chain(g_step.as_ref().map(|s| &s.grads));
         let fixed = fixed.map(Tensor::bytes).sum::<u64>();
         let grown = match scratch {
@@ -253,6 +254,13 @@ impl Gan {
             None => gpu.memory().asked - before - fixed,
         };
         Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step, grown })
+    }
+}
+
+impl Gan {
+    /// The networks that are trained: D, and G if there is one.
+    pub fn nets(&self) -> impl Iterator<Item = &Trained> {
+        std::iter::once(&self.d).chain(&self.g)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoint, FORMAT};
 use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::ema_scale;
+use super::settings::Method;
 use super::stepping::Position;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ impl Trainer {
     pub async fn snapshot(&self, epoch: u32) -> Result<Checkpoint> {
         let (gpu, step) = (&self.ops.gpu, self.done());
         let mut tensors = Vec::new();
-        for t in [&self.gan.d, &self.gan.g] {
+        for t in self.gan.nets() {
             let layout = &t.net.params.layout;
             let moments = format!("optimizer.{}", t.net.shape.name);
             tensors.extend(export_net(gpu, &t.net).await?);
@@ -56,7 +57,8 @@ impl Trainer {
     }
 
     /// Begins a new run with the parameters and running statistics of `from`, in place of [`Trainer::initialise`]; all else,
-    /// such as Adam's moments and the averages, begins as in any run.
+    /// such as Adam's moments and the averages, begins as in any run. A supervised run left none for G, which begins
+    /// with new ones.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if it lacks a tensor of this model or has it in another shape; [`Error::Gpu`] if the device
@@ -64,7 +66,8 @@ impl Trainer {
     pub async fn begin_from(&self, from: &Checkpoint) -> Result<()> {
         self.initialise().await?;
         let gpu = &self.ops.gpu;
-        for t in [&self.gan.d, &self.gan.g] {
+        let untrained = from.metadata.get("method").is_some_and(|m| m == Method::Supervised.name());
+        for t in self.gan.nets().take(if untrained { 1 } else { 2 }) {
             import_net(gpu, &t.net, from)?;
         }
         gpu.submit(&self.gan.repack, &[]).await?;
@@ -92,7 +95,7 @@ impl Trainer {
         let step = from.meta("step")?;
         let step = step.parse().map_err(|_| bad(format!("step {step:?} is no number")))?;
         let gpu = &self.ops.gpu;
-        for t in [&self.gan.d, &self.gan.g] {
+        for t in self.gan.nets() {
             let layout = &t.net.params.layout;
             let moments = format!("optimizer.{}", t.net.shape.name);
             import_net(gpu, &t.net, from)?;

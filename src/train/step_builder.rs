@@ -176,11 +176,11 @@ impl StepBuilder<'_> {
         Ok((z, tape))
     }
 
-    pub fn init(&self, p: &mut Program, d: &Net, g: &Net) -> Result<()> {
+    pub fn init(&self, p: &mut Program, d: &Net, g: Option<&Net>) -> Result<()> {
         let ops = self.ops;
         let pixels = self.model.data.image.len();
-        let rows =
-            g.rows_that_fit(&ops.gpu, d.rows_that_fit(&ops.gpu, INIT_ROWS.min(self.walk(INITIALISATION).n)));
+        let wanted = INIT_ROWS.min(self.walk(INITIALISATION).n);
+        let rows = g.iter().fold(d.rows_that_fit(&ops.gpu, wanted), |rows, g| g.rows_that_fit(&ops.gpu, rows));
         let x = p.scratch(&ops.gpu, "initialisation images", rows, pixels);
         let indices = p.scratch(&ops.gpu, "initialisation", 1, rows);
         self.minibatch(p, INITIALISATION, None, &indices)?;
@@ -188,7 +188,7 @@ impl StepBuilder<'_> {
         let groups = vec![Group { rows, update_running: false }];
         let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
         d.data_init(ops, p, &x, &mode)?;
-        if self.settings.method == Method::Ssl {
+        if let Some(g) = g {
             let z = self.latent(p, streams::Z_SAMPLES, rows)?;
             let mode = Mode::Train { noise_base: streams::NOISE_INIT_G, groups };
             g.data_init(ops, p, &z, &mode)?;
@@ -200,7 +200,7 @@ impl StepBuilder<'_> {
         &self,
         p: &mut Program,
         d: &Trained,
-        g: &Net,
+        g: Option<&Net>,
         average: &Tensor,
         metrics: &Tensor,
     ) -> Result<DStep> {
@@ -219,7 +219,7 @@ impl StepBuilder<'_> {
         for (i, &of) in all.iter().enumerate() {
             let r = of.rows;
             let x = self.images(p, r.total())?;
-            if r.generated > 0 {
+            if let Some(g) = g.filter(|_| r.generated > 0) {
                 let base = streams::NOISE_G_IN_D_STEP;
                 let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
                 (z, generator) = (Some(zz), Some(tape));

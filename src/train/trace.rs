@@ -71,7 +71,8 @@ impl Trainer {
         parameters(&mut tensors, self, "before").await?;
         self.untimed_step(step).await?;
         parameters(&mut tensors, self, "after").await?;
-        let generator = self.gan.g_step.as_ref().map(|s| (&self.gan.g, &s.grads, "grad".to_string()));
+        let made = self.gan.g.iter().zip(&self.gan.g_step);
+        let generator = made.map(|(g, s)| (g, &s.grads, "grad".to_string()));
         let updates = self.gan.d_step.updates.iter().map(|u| {
             // One update's gradients are the step's.
             let prefix =
@@ -101,10 +102,10 @@ impl Trainer {
     }
 }
 
-/// Parameters, statistics and moments of both networks under `prefix`, and the moving average of D's parameters.
+/// Parameters, statistics and moments of the networks that are trained under `prefix`, and the moving average of D's parameters.
 async fn parameters(out: &mut Vec<TensorData>, trainer: &Trainer, prefix: &str) -> Result<()> {
     let gpu = &trainer.ops.gpu;
-    for t in [&trainer.gan.d, &trainer.gan.g] {
+    for t in trainer.gan.nets() {
         let layout = &t.net.params.layout;
         let name = format!("{prefix}.{}", t.net.shape.name);
         for mut tensor in export_net(gpu, &t.net).await? {

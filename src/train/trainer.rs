@@ -7,7 +7,7 @@ use super::gan::{Gan, Pools, TrainingImages, state_at};
 use super::host_images::HostImages;
 use super::roles::Roles;
 use super::sampler::Sampler;
-use super::settings::{Method, Settings};
+use super::settings::Settings;
 use super::stepping::{FLUSH, Position};
 use super::stop::Stop;
 use super::storage::{Images, Scratch, Storage};
@@ -153,10 +153,7 @@ impl Trainer {
         };
         let test = split(&data.test, None)?;
         let held_out = split(&data.train, Some(&roles.validation))?;
-        let sampler = match settings.method {
-            Method::Ssl => Some(Sampler::new(ops, &gan.g.net, model, SAMPLES)?),
-            Method::Supervised => None,
-        };
+        let sampler = gan.g.as_ref().map(|g| Sampler::new(ops, &g.net, model, SAMPLES)).transpose()?;
         // Noticed in the end, when it is known how much was wanted.
         let hidden = gan.init.scratch_bytes() + test.as_ref().map_or(0, SplitEvaluator::scratch_bytes);
         gpu.fits(settings.batch_size, gan.grown, hidden)?;

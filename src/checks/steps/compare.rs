@@ -100,18 +100,15 @@ impl Comparison {
 /// # Errors
 /// [`Error::Checkpoint`] for one that is not there.
 pub fn compare_state(c: &mut Comparison, twin: &Twin, got: &Checkpoint, tolerance: f64) -> Result<()> {
-    let (model, state) = (&twin.model, &twin.state);
     let trained = |_: &str, trained: bool| trained;
-    let nets =
-        [(&model.discriminator, &state.d, &state.d_moments), (&model.generator, &state.g, &state.g_moments)];
-    for (net, params, moments) in nets {
+    for (net, params, moments) in twin.nets() {
         let optimizer = format!("optimizer.{}", net.name);
         c.net((net, params), got, (net.name, ""), |_, _| true, tolerance)?;
         c.net((net, &moments.m), got, (&optimizer, ".exp_avg"), trained, tolerance)?;
         c.net((net, &moments.v), got, (&optimizer, ".exp_avg_sq"), trained, tolerance)?;
     }
     let average = "average.discriminator";
-    c.net((&model.discriminator, &state.d_ema), got, (average, ""), trained, tolerance)
+    c.net((&twin.model.discriminator, &twin.state.d_ema), got, (average, ""), trained, tolerance)
 }
 
 /// A tensor of a trace.

@@ -55,7 +55,6 @@ pub fn supervised() -> Settings {
 
 /// The twin's state as the trace has it before the step: the comparison is of one step alone.
 fn load_state(twin: &mut Twin, trace: &Checkpoint) -> Result<()> {
-    let model = twin.model.clone();
     let load = |net: &NetShape, into: &mut NetParams, suffix: &str, all: bool| -> Result<()> {
         for (i, layer) in net.layers.iter().enumerate() {
             for (p, tensor) in layer.params().iter().zip(&mut into[i]).filter(|(p, _)| all || p.trained) {
@@ -67,10 +66,7 @@ fn load_state(twin: &mut Twin, trace: &Checkpoint) -> Result<()> {
         }
         Ok(())
     };
-    let s = &mut twin.state;
-    for (net, params, moments) in
-        [(&model.discriminator, &mut s.d, &mut s.d_moments), (&model.generator, &mut s.g, &mut s.g_moments)]
-    {
+    for (net, params, moments) in twin.nets_mut() {
         load(net, params, "", true)?;
         load(net, &mut moments.m, ".exp_avg", false)?;
         load(net, &mut moments.v, ".exp_avg_sq", false)?;
@@ -149,10 +145,7 @@ pub fn one_step(
         let name = format!("loss.{name}");
         c.tensor(&name, &[expected[*at]], values(&trace, &name)?, STEP_TOLERANCE);
     }
-    for (net, params, moments) in [
-        (&model.discriminator, &twin.state.d, &twin.state.d_moments),
-        (&model.generator, &twin.state.g, &twin.state.g_moments),
-    ] {
+    for (net, params, moments) in twin.nets() {
         let after = format!("after.{}", net.name);
         c.net((net, params), &trace, (&after, ""), |_, _| true, STEP_TOLERANCE)?;
         c.net((net, &moments.m), &trace, (&after, ".exp_avg"), |_, t| t, STEP_TOLERANCE)?;

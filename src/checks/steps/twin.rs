@@ -7,7 +7,7 @@ use crate::reference::conv2d::ConvShape;
 use crate::reference::max_pool2d::max_pool2d;
 use crate::reference::{
     AdamSettings, DiscriminatorLoss, EpsPlacement, FeatureMatching, GanState, GeneratorLoss, Group,
-    LossSettings, NetParams, StepSettings, Tape, initialise, step,
+    LossSettings, Moments, NetParams, StepSettings, Tape, initialise, step,
 };
 use crate::train::settings::{self, Method, Settings};
 
@@ -65,6 +65,20 @@ impl Twin {
             labelled_images,
             images,
         }
+    }
+
+    /// The networks that are trained, with their parameters and moments: D, and G where there is one.
+    pub fn nets(&self) -> impl Iterator<Item = (&NetShape, &NetParams, &Moments)> {
+        let (model, s) = (&self.model, &self.state);
+        let g = (self.method == Method::Ssl).then_some((&model.generator, &s.g, &s.g_moments));
+        std::iter::once((&model.discriminator, &s.d, &s.d_moments)).chain(g)
+    }
+
+    /// As [`Twin::nets`], to be set.
+    pub fn nets_mut(&mut self) -> impl Iterator<Item = (&NetShape, &mut NetParams, &mut Moments)> {
+        let (model, s) = (&self.model, &mut self.state);
+        let g = (self.method == Method::Ssl).then_some((&model.generator, &mut s.g, &mut s.g_moments));
+        std::iter::once((&model.discriminator, &mut s.d, &mut s.d_moments)).chain(g)
     }
 
     /// The next step.
