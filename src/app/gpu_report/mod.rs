@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 pub enum Form {
     /// Everything, in at most ten minutes.
     Full,
-    /// What shows whether it runs at all, in about a minute.
+    /// What shows whether it runs at all, in a minute or a few.
     Quick,
 }
 
