@@ -15,7 +15,7 @@ pub struct Args {
     /// Folder for index.html, report.json and report.md: must not exist or be empty
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The short form, in about a minute
+    /// The short form, of a minute or a few
     #[arg(long)]
     quick: bool,
     #[command(flatten)]

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 pub enum Form {
     /// Everything, in at most ten minutes.
     Full,
-    /// What shows whether it runs at all, in about a minute.
+    /// What shows whether it runs at all, in a minute or a few.
     Quick,
 }
 
@@ -155,7 +155,12 @@ fn adapter(bench: &Bench<'_>) -> Result<Content> {
     let gpu = bench.open(Precision::F32)?;
     let mut checks = vec![];
     let result = doctor::adapter(&gpu, &mut checks);
-    let mut content = Content::of(Status::right(result.is_ok()), gpu.summary().name.clone());
+    let mut content = Content::of(Status::right(result.is_ok()), String::new());
+    let a = gpu.summary();
+    content.summary = match result {
+        Ok(()) => format!("{} on {}; the self-test passed", a.backend, a.name),
+        Err(e) => e.to_string(),
+    };
     let line = |c: &doctor::Check| vec![c.what.to_string(), c.detail.replace('\n', "; ")];
     let mut rows: Vec<Vec<String>> = checks.iter().map(line).collect();
     rows.extend(gpu.limits().map(|(name, value)| vec![name.to_string(), report::grouped(value)]));

@@ -26,9 +26,9 @@ pub fn step(bench: &Bench<'_>) -> Result<Content> {
         let f = &r.worst;
         let verdict = if r.wrong == 0 { "ok".to_string() } else { format!("{} wrong", r.wrong) };
         let compared = r.compared.to_string();
-        vec![f.variant.clone(), compared, f.case.clone(), deviation(f.deviation), deviation(f.bound), verdict]
+        vec![verdict, f.variant.clone(), compared, f.case.clone(), deviation(f.deviation), deviation(f.bound)]
     };
-    let heads = ["model", "compared", "worst", "deviation", "bound", ""];
+    let heads = ["", "model", "compared", "worst", "deviation", "bound"];
     let caption =
         "Small models, one step: activations, gradients, parameters and moments, by root mean square error";
     content.table(caption, &heads, rows.iter().map(row).collect());
