@@ -158,6 +158,12 @@ impl Inputs {
             }
         }
         if let Some((i, n)) = args.shard {
+            // A part that begins after another one has moved its images would divide what is left, and pass images over.
+            if args.by_class == Some(Arrange::Move) {
+                return Err(Error::Usage(
+                    "--by-class move takes images from other parts: use hardlink".into(),
+                ));
+            }
             let mine = |at: usize| at % n == i - 1;
             all.images = all
                 .images
