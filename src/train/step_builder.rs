@@ -180,7 +180,8 @@ impl StepBuilder<'_> {
         let ops = self.ops;
         let pixels = self.model.data.image.len();
         let wanted = INIT_ROWS.min(self.walk(INITIALISATION).n);
-        let rows = g.iter().fold(d.rows_that_fit(&ops.gpu, wanted), |rows, g| g.rows_that_fit(&ops.gpu, rows));
+        let rows =
+            g.iter().fold(d.rows_that_fit(&ops.gpu, wanted), |rows, g| g.rows_that_fit(&ops.gpu, rows));
         let x = p.scratch(&ops.gpu, "initialisation images", rows, pixels);
         let indices = p.scratch(&ops.gpu, "initialisation", 1, rows);
         self.minibatch(p, INITIALISATION, None, &indices)?;

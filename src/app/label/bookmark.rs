@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::calibrate::Calibration;
 use super::next::Pool;
 use super::sheet::Sheet;
 use super::summary::{Summary, Tally};
@@ -30,6 +31,8 @@ const SUMMARY: &str = "summary.json";
 pub(super) struct Bookmark {
     /// Of the options.
     fingerprint: String,
+    /// That the labelling began with.
+    pub calibration: Option<Calibration>,
     /// Images, skipped ones too.
     pub done: usize,
     /// Bytes of `labels.csv`.
@@ -52,6 +55,7 @@ impl Bookmark {
         let classes = options.class_names.len();
         Bookmark {
             fingerprint: fingerprint(options),
+            calibration: options.calibration.clone(),
             done: 0,
             labels: 0,
             skipped: 0,
@@ -71,7 +75,8 @@ impl Bookmark {
     }
 }
 
-/// Hash of everything that the results depend on.
+/// Hash of everything that the results depend on, but for the calibration, which is kept: another adapter has it in other last
+/// digits.
 fn fingerprint(options: &Options) -> String {
     let Options {
         out: _,
@@ -81,11 +86,11 @@ fn fingerprint(options: &Options) -> String {
         next,
         image,
         class_names,
-        calibration,
+        calibration: _,
         identity,
         review,
     } = options;
-    let all = (probabilities, by_class, abstain, next, image, class_names, calibration, identity, review);
+    let all = (probabilities, by_class, abstain, next, image, class_names, identity, review);
     hex(&Sha256::digest(format!("{all:?}")))
 }
 

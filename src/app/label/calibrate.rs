@@ -5,6 +5,8 @@
 //! (1999, "Probabilistic outputs for support vector machines"), `(n + 1) / (n + 2)` for the label and the rest for the
 //! other classes: with 1 and 0 in their place, a model that is right on all of twenty images would be called infinitely sure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::app::report::interval;
 use crate::error::{Error, Result};
 
@@ -16,7 +18,7 @@ const HOTTEST: f64 = 20.0;
 const HALVINGS: u32 = 60;
 
 /// A temperature, and how sure and how right the model was on the held-out images.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     temperature: f64,
     nll_before: f64,

@@ -104,7 +104,7 @@ impl Inputs {
         let several = wanted.images.len() > 1;
         for path in wanted.images {
             if path.as_os_str() == "-" {
-                all.list(wanted.class_names)?;
+                all.list(&wanted)?;
             } else if let Some(set) = packed::read(path)? {
                 if wanted.by_class.is_some() {
                     let path = path.display();
@@ -114,7 +114,7 @@ impl Inputs {
                 }
                 all.packed(path, set, wanted.class_names)?;
             } else {
-                all.add(path, several, wanted.class_names)?;
+                all.add(path, several, &wanted)?;
             }
         }
         if let Some((i, n)) = wanted.shard {
@@ -148,21 +148,29 @@ impl Inputs {
     }
 
     /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
-    fn add(&mut self, path: &Path, several: bool, class_names: &[String]) -> Result<()> {
+    fn add(&mut self, path: &Path, several: bool, wanted: &Wanted<'_>) -> Result<()> {
+        let Wanted { out, class_names, .. } = *wanted;
         let found = scan::scan(&scan::Request { path: path.into(), ..Default::default() })?;
         let known = self.known(path, &found.class_names, class_names);
         let prefix = if several && path.is_dir() { path } else { Path::new("") };
-        for entry in found.images {
-            let source = found.root.join(&entry.path);
+        // Class folders keep what is below the folder that was named.
+        let from = self.from.clone();
+        let written = |below: &Path| match &from {
+            Some(out) => relative(out, &found.root.join(below)),
+            None => Ok(prefix.join(below)),
+        };
+        // What was written before, where it is written into the folder of the images.
+        let out = out.canonicalize().ok();
+        let root = found.root.canonicalize().unwrap_or_else(|_| found.root.clone());
+        let is_output = |below: &Path| out.as_ref().is_some_and(|out| root.join(below).starts_with(out));
+        for entry in found.images.iter().filter(|entry| !is_output(&entry.path)) {
             let given = entry.class.and_then(|class| known[usize::from(class)]);
-            // Class folders keep what is below the folder that was named.
-            let path = match &self.from {
-                Some(out) => relative(out, &source)?,
-                None => prefix.join(entry.path),
-            };
+            let (path, source) = (written(&entry.path)?, found.root.join(&entry.path));
             self.images.push(Input { path, source, given, packed: None });
         }
-        self.skipped.extend(found.skipped.into_iter().map(|s| (prefix.join(s.path), s.reason)));
+        for skipped in found.skipped.iter().filter(|skipped| !is_output(&skipped.path)) {
+            self.skipped.push((written(&skipped.path)?, skipped.reason.clone()));
+        }
         self.notes.extend(found.notes);
         Ok(())
     }
@@ -191,7 +199,7 @@ impl Inputs {
     }
 
     /// Those of the list on standard input.
-    fn list(&mut self, class_names: &[String]) -> Result<()> {
+    fn list(&mut self, wanted: &Wanted<'_>) -> Result<()> {
         for line in std::io::stdin().lock().lines() {
             let line = line.map_err(Error::io("read", "standard input"))?;
             let path = PathBuf::from(line.trim_end_matches('\r'));
@@ -199,7 +207,7 @@ impl Inputs {
                 continue;
             }
             if path.is_dir() {
-                self.add(&path, true, class_names)?;
+                self.add(&path, true, wanted)?;
             } else {
                 let written = match &self.from {
                     Some(out) => relative(out, &path)?,
@@ -244,5 +252,32 @@ mod tests {
             let out = dir.path().canonicalize().unwrap().join(out);
             assert_eq!(relative(&out, &file).unwrap(), Path::new(way));
         }
+    }
+
+    /// A second labelling into a folder among the images does not take what the first one left for images, and what is
+    /// skipped is named as what is labelled.
+    #[test]
+    fn what_was_written_before_is_no_input() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = dir.path().join("photos");
+        let out = photos.join("labelled");
+        std::fs::create_dir_all(&out).unwrap();
+        for name in ["1.png", "labelled/1.png"] {
+            GrayImage::new(2, 2).save(photos.join(name)).unwrap();
+        }
+        for name in ["notes.txt", "labelled/labels.csv"] {
+            std::fs::write(photos.join(name), "x").unwrap();
+        }
+        let of = |by_class| {
+            let (images, class_names) = ([photos.clone()], ["a".to_string()]);
+            let wanted =
+                Wanted { images: &images, out: &out, by_class, shard: None, class_names: &class_names };
+            let all = Inputs::of(wanted).unwrap();
+            let images: Vec<PathBuf> = all.images.into_iter().map(|i| i.path).collect();
+            (images, all.skipped.into_iter().map(|(path, _)| path).collect::<Vec<_>>())
+        };
+        let paths = |names: [&str; 2]| (vec![PathBuf::from(names[0])], vec![PathBuf::from(names[1])]);
+        assert_eq!(of(None), paths(["../1.png", "../notes.txt"]));
+        assert_eq!(of(Some(Arrange::Copy)), paths(["1.png", "notes.txt"]));
     }
 }

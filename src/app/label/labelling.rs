@@ -55,6 +55,7 @@ impl Labelling {
     pub fn create(options: Options) -> Result<Labelling> {
         check(&options)?;
         let (folder, bookmark) = Folder::open(&options)?;
+        let options = Options { calibration: bookmark.calibration.clone(), ..options };
         if let Some(summary) = &bookmark.summary {
             shift(&folder, &bookmark)?;
             folder.finish(summary)?;

@@ -177,6 +177,38 @@ fn folders_that_are_not_ours() {
     Labelling::create(Options { identity: "two".into(), ..options(empty) }).unwrap();
 }
 
+/// Another adapter fits another temperature in the last digits: a labelling that goes on there keeps the one that it began
+/// with, and ends in the same table.
+#[test]
+fn a_labelling_that_goes_on_keeps_its_calibration() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = Calibration::fit(&[1.0, 0.0, 0.0].repeat(20), 3, &[1; 20]).unwrap();
+    let with = |name: &str, calibration: &Calibration| {
+        let (calibration, abstain) = (Some(calibration.clone()), Abstain::Precision(0.85));
+        Labelling::create(Options { calibration, abstain, ..options(dir.path().join(name)) }).unwrap()
+    };
+    let push = |l: &mut Labelling, name: &str| {
+        l.push(prediction(name, Path::new(name), [0.8, 0.15, 0.05], None)).unwrap()
+    };
+    let end = |mut l: Labelling| {
+        push(&mut l, "b");
+        l.finish().unwrap()
+    };
+    let mut whole = with("whole", &calibration());
+    push(&mut whole, "a");
+    let expected = end(whole);
+    let mut part = with("part", &calibration());
+    push(&mut part, "a");
+    part.end_step().unwrap();
+    drop(part);
+    let rest = with("part", &other);
+    assert_eq!(rest.done(), 1);
+    assert_eq!(end(rest), expected);
+    let table = |name: &str| text(&dir.path().join(name), "labels.csv");
+    assert_eq!(table("part"), table("whole"));
+    assert_ne!(end(with("other", &other)).temperature, expected.temperature);
+}
+
 #[test]
 fn damaged_progress_is_said() {
     let dir = tempfile::tempdir().unwrap();
