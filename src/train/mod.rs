@@ -1,6 +1,8 @@
 //! Training: settings, the recorded step, the run, checkpoints, and what is done with them.
 //!
-//! `settings -> Trainer (gan: the step; evaluator; sampler)`, which `run` drives: `events -> observers`.
+//! `settings -> Trainer (gan: the step's tensors; step_builder: its kernels in order; evaluator; sampler)`, which `run` drives
+//! step by step (`stepping`): `events -> observers`. The images are on the device (`device_data`) or in main memory
+//! (`host_images`).
 
 pub mod checkpoint;
 mod device_data;
