@@ -93,7 +93,7 @@ impl Trainer {
         }
     }
 
-    /// Whether the training images are in main memory, see [`Images`].
+    /// Whether the training images are in main memory, see [`super::Images`].
     pub fn images_on_host(&self) -> bool {
         self.on_host.is_some()
     }
