@@ -88,7 +88,7 @@ class Bench:
             return {"failed": "no report"}
         report = json.loads(file.read_text())
         return {"complete": report["complete"], "page": "report/index.html",
-                "sections": {s["key"]: s["content"]["status"] for s in report["sections"]}}
+                "sections": {s["key"]: s["status"] for s in report["sections"]}}
 
     def peers(self):
         found = {}
