@@ -29,6 +29,11 @@ impl Finding {
         self.failure.is_none() && self.deviation <= self.bound
     }
 
+    /// Family and check.
+    pub fn title(&self) -> String {
+        format!("{}: {}", self.family, self.check)
+    }
+
     /// The deviation as a part of its bound: above 1 it is wrong.
     pub fn strain(&self) -> f64 {
         match self.is_right() {
@@ -49,6 +54,16 @@ pub struct Row {
     pub compared: usize,
     /// Comparisons, of these, that are wrong.
     pub wrong: usize,
+}
+
+impl Row {
+    /// `ok`, or how many comparisons are wrong.
+    pub fn verdict(&self) -> String {
+        match self.wrong {
+            0 => "ok".into(),
+            n => format!("{n} wrong"),
+        }
+    }
 }
 
 /// A row for each check and variant, in the order in which they were first found.

@@ -70,6 +70,16 @@ impl Checkpoint {
         self.tensors.iter().try_for_each(|t| write_values(w, &t.values))
     }
 
+    /// A whole file: [`Checkpoint::head`] and the values.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::head`].
+    pub fn to_bytes(&self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let mut bytes = self.head(extra)?;
+        self.write_values(&mut bytes).expect("memory takes what is written");
+        Ok(bytes)
+    }
+
     /// The values of a tensor that must be there with this shape.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use super::output;
 use crate::app::augment::Augment;
 use crate::app::model_file::{self, Changes};
 use crate::app::report::table::Table;
+use crate::app::text::grouped;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims};
@@ -68,19 +69,6 @@ fn net(net: &NetSummary, name: &str) -> Table {
     table.rule();
     table.row(["total".into(), String::new(), grouped(net.parameters as u64), grouped(net.flops)]);
     table
-}
-
-/// A count with commas: `1,234,567`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -128,6 +128,9 @@ fn fitted(args: &Args, gpu: &Gpu, set: &Dataset, progress: &mut Progress) -> Res
     let labelled = set.train.labels_given() as u32;
     let train = &resolved.settings.train;
     let most = batch_that_fits(gpu, &resolved.shaped(set.shape)?, train, labelled);
+    if most >= train.batch_size {
+        return Ok(resolved);
+    }
     let fitted = args.settings.resolve_for(Some(OwnImages { most: Some(most), ..known }))?;
     if fitted.settings.train.batch_size < train.batch_size {
         progress.note(&format!(

@@ -72,10 +72,8 @@ fn tell(content: &mut Content, findings: &[Finding], kernels: usize, missing: Ve
     let heads = ["", "check", "variant", "compared", "largest deviation", "bound"];
     let row = |r: &Row| {
         let f = &r.worst;
-        let verdict = if r.wrong == 0 { "ok".to_string() } else { format!("{} wrong", r.wrong) };
-        let name = format!("{}: {}", f.family, f.check);
         let numbers = [r.compared.to_string(), deviation(f.deviation), deviation(f.bound)];
-        [verdict, name, f.variant.clone()].into_iter().chain(numbers).collect()
+        [r.verdict(), f.title(), f.variant.clone()].into_iter().chain(numbers).collect()
     };
     let mut cells: Vec<Vec<String>> = rows.iter().map(row).collect();
     for (what, _) in &missing {
@@ -86,9 +84,8 @@ fn tell(content: &mut Content, findings: &[Finding], kernels: usize, missing: Ve
     let listed: Vec<&&Finding> = wrong.iter().take(LISTED).collect();
     if !listed.is_empty() {
         let row = |f: &&&Finding| {
-            let name = format!("{}: {}", f.family, f.check);
             vec![
-                name,
+                f.title(),
                 f.variant.clone(),
                 f.case.clone(),
                 f.failure.clone().unwrap_or_else(|| deviation(f.deviation)),

@@ -163,7 +163,7 @@ fn adapter(bench: &Bench<'_>) -> Result<Content> {
     };
     let line = |c: &doctor::Check| vec![c.what.to_string(), c.detail.replace('\n', "; ")];
     let mut rows: Vec<Vec<String>> = checks.iter().map(line).collect();
-    rows.extend(gpu.limits().map(|(name, value)| vec![name.to_string(), report::grouped(value)]));
+    rows.extend(gpu.limits().map(|(name, value)| vec![name.to_string(), text::grouped(value)]));
     let timing: Vec<String> = gpu.timing_modes().iter().map(|m| format!("{m:?}")).collect();
     rows.push(vec!["timing".into(), timing.join(", ")]);
     content.table("", &["what", "found"], rows);

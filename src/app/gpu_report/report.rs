@@ -200,19 +200,6 @@ impl Report {
     }
 }
 
-/// `1,048,576`.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Two digits of a deviation; `0` of none.
 pub fn deviation(d: f64) -> String {
     if d == 0.0 { "0".into() } else { format!("{d:.1e}") }
@@ -242,7 +229,6 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!([0, 999, 1000, 1_048_576].map(grouped), ["0", "999", "1,000", "1,048,576"]);
         assert_eq!([0.0, 3.21e-8, f64::NAN].map(deviation), ["0", "3.2e-8", "NaN"]);
     }
 }

@@ -1,10 +1,11 @@
 //! Times: of products, steps, submits, compilation, and of the choice of tiles.
 
-use super::report::{deviation, grouped};
+use super::report::deviation;
 use super::{Bench, Content, Form, Status};
 use crate::app::profile::bench::{self, Timed};
 use crate::app::profile::{Roofs, Spread};
 use crate::app::run::config;
+use crate::app::text::grouped;
 use crate::checks::steps::models::data_set_with;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -131,20 +132,17 @@ pub fn steps(bench: &Bench<'_>) -> Result<Content> {
     let mut content = Content::of(Status::Ok, String::new());
     let (mut rows, mut found) = (vec![], vec![]);
     let cases = cases(bench.form)?;
-    let result = time_steps(bench, &gpu, &cases, |case, flops, time| {
-        let rate = flops as f64 / time.p50;
-        found.push(json!({ "model": case.name, "precision": "f32", "flop": flops, "time": time }));
-        rows.push(row_of(case, "f32", (flops, rate / roofs.flops_per_second), &time));
-    });
-    content.ended(result)?;
-    if gpu.summary().cooperative_side.is_some() {
-        let mixed = bench.open(Precision::Mixed)?;
-        let result = time_steps(bench, &mixed, &cases, |case, flops, time| {
+    let mut time = |gpu: &Gpu, precision: &str| {
+        let result = time_steps(bench, gpu, &cases, |case, flops, time| {
             let rate = flops as f64 / time.p50;
-            found.push(json!({ "model": case.name, "precision": "mixed", "flop": flops, "time": time }));
-            rows.push(row_of(case, "mixed", (flops, rate / roofs.flops_per_second), &time));
+            found.push(json!({ "model": case.name, "precision": precision, "flop": flops, "time": time }));
+            rows.push(row_of(case, precision, (flops, rate / roofs.flops_per_second), &time));
         });
-        content.ended(result)?;
+        content.ended(result)
+    };
+    time(&gpu, "f32")?;
+    if gpu.summary().cooperative_side.is_some() {
+        time(&bench.open(Precision::Mixed)?, "mixed")?;
     }
     let each = |r: &Vec<String>| format!("{} {} {} ms", r[0], r[1], r[3]);
     content.summary = rows.iter().map(each).collect::<Vec<_>>().join(", ");

@@ -24,9 +24,15 @@ pub fn step(bench: &Bench<'_>) -> Result<Content> {
     let mut content = Content::of(Status::right(wrong == 0 && tensors > 0), summary);
     let row = |r: &Row| {
         let f = &r.worst;
-        let verdict = if r.wrong == 0 { "ok".to_string() } else { format!("{} wrong", r.wrong) };
         let compared = r.compared.to_string();
-        vec![verdict, f.variant.clone(), compared, f.case.clone(), deviation(f.deviation), deviation(f.bound)]
+        vec![
+            r.verdict(),
+            f.variant.clone(),
+            compared,
+            f.case.clone(),
+            deviation(f.deviation),
+            deviation(f.bound),
+        ]
     };
     let heads = ["", "model", "compared", "worst", "deviation", "bound"];
     let caption =

@@ -39,9 +39,7 @@ pub fn keep(dir: &mut RunDir, path: &Path, checkpoint: &Checkpoint) -> Result<()
     let weights = Checkpoint { tensors, metadata: checkpoint.metadata.clone() };
     let origin = BTreeMap::from([(PATH.to_string(), whole.display().to_string())]);
     let file = dir.path().join(FILE);
-    let mut bytes = weights.head(&origin).map_err(in_file(&file))?;
-    weights.write_values(&mut bytes).map_err(Error::io("write", &file))?;
-    dir.write(FILE, &bytes)
+    dir.write(FILE, &weights.to_bytes(&origin).map_err(in_file(&file))?)
 }
 
 /// Sets a trainer to the weights that the run in `folder` begins with, and says where they come from; `None`, and nothing is

@@ -8,21 +8,10 @@ use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::native::BlockOn;
 use crate::train::Trainer;
-use crate::train::checkpoint::Checkpoint;
 use std::collections::BTreeMap;
 
 /// Steps of a training.
 pub const STEPS: u32 = 20;
-
-/// What a checkpoint's file would hold.
-///
-/// # Errors
-/// Those of [`Checkpoint::head`].
-pub fn bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
-    let mut bytes = checkpoint.head(&BTreeMap::new())?;
-    checkpoint.write_values(&mut bytes).map_err(Error::io("write", "memory"))?;
-    Ok(bytes)
-}
 
 fn trainer(gpu: &Gpu, model: &ModelShape) -> Result<(Trainer, Dataset)> {
     let data = data_set(model, IMAGES);
@@ -44,7 +33,7 @@ pub fn trained(gpu: &Gpu, model: &ModelShape) -> Result<Vec<u8>> {
     let (mut trainer, _) = trainer(gpu, model)?;
     trainer.initialise().block_on()?;
     steps(&mut trainer, STEPS)?;
-    bytes(&trainer.snapshot(1).block_on()?)
+    trainer.snapshot(1).block_on()?.to_bytes(&BTreeMap::new())
 }
 
 /// The same of a training whose device is destroyed a few steps after a checkpoint, and that goes on from that on a device
@@ -72,5 +61,5 @@ pub fn trained_with_a_loss(
     let (mut second, _) = trainer(&reopen()?, model)?;
     second.restore(&saved).block_on()?;
     steps(&mut second, STEPS - STEPS / 2)?;
-    bytes(&second.snapshot(1).block_on()?)
+    second.snapshot(1).block_on()?.to_bytes(&BTreeMap::new())
 }
