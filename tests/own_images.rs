@@ -206,19 +206,19 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert_eq!(table.matches(",given,").count(), 30);
     assert!(bench.path("labelled/summary.json").is_file() && bench.path("labelled/review.html").is_file());
     assert_eq!(fs::read_to_string(bench.path("labelled/next.csv")).unwrap().lines().count(), 6);
-    // The rows of the parts, taken in turn, are those of the whole. What one part moves away another one would not find.
+    // The parts, put together, are the whole. What one part moves away another one would not find.
     bench.succeeds("label run photos --out whole --quiet");
-    let rows = |out: &str| -> Vec<String> {
-        let table = fs::read_to_string(bench.path(out).join("labels.csv")).unwrap();
-        table.lines().skip(1).map(String::from).collect()
-    };
-    let parts = ["1/2", "2/2"].map(|part| {
-        let out = part.replace('/', "-of-");
-        bench.succeeds(&format!("label run photos --out {out} --quiet --shard {part}"));
-        rows(&out)
-    });
-    let turns: Vec<_> = parts[0].iter().zip(&parts[1]).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
-    assert_eq!(turns, rows("whole"));
+    for i in 1..=2 {
+        bench.succeeds(&format!("label run photos --out parts/{i} --quiet --shard {i}/2"));
+    }
+    bench.fails("label --out parts --merge parts/1", 2, &["--shard 2/2"]);
+    bench.fails("label run photos --out parts --merge parts/1 parts/2", 2, &["--merge", "cannot be used"]);
+    let (told, _) = bench.succeeds("label --out parts --merge parts/2 parts/1");
+    assert!(told.contains("parts/labels.csv"), "{told}");
+    for name in ["labels.csv", "skipped.csv", "summary.json"] {
+        let text = |out: &str| fs::read_to_string(bench.path(out).join(name)).unwrap();
+        assert_eq!(text("parts"), text("whole"));
+    }
     bench.fails(
         "label run photos --out moved --by-class move --shard 1/2",
         2,

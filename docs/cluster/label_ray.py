@@ -9,9 +9,10 @@ the commands around it.
 """
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
-import merge_labels
 import parts
 
 
@@ -24,8 +25,10 @@ def main():
     args, flags = parts.arguments(parser)
     # Tasks have working directories of their own.
     run, images, out = (str(path.resolve()) for path in (args.run, args.images, args.out))
-    parts.perform_all(out, args.parts, [parts.SSGAN, "label", run, images, *flags], finished="summary.json")
-    merge_labels.merge(out, args.parts)
+    command = [parts.SSGAN, "label", run, images, *flags]
+    made = parts.perform_all(out, args.parts, command, finished="summary.json")
+    command = [parts.SSGAN, "label", "--out", out, "--merge", *made]
+    sys.exit(subprocess.run(command, check=False).returncode)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -33,14 +33,65 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
             Ok(_) => path.canonicalize()?,
             Err(_) => path.to_path_buf(),
         };
-        let mut temporary = fault::attempt(|| temporary_beside(&target))?;
-        let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer::new(temporary.as_file_mut()));
-        fill(&mut writer)?;
-        writer.flush()?;
-        drop(writer);
-        keep(temporary, &target)
+        keep(filled(&target, fill)?, &target)
     };
     attempt().map_err(Error::io("write", path))
+}
+
+/// Writes a file that is not there, as [`write_with`]; `false`, and nothing is written, where one with
+/// other bytes is.
+///
+/// # Errors
+/// As [`write_with`].
+pub fn write_new(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<bool> {
+    let attempt = || -> std::io::Result<bool> {
+        let temporary = filled(path, fill)?;
+        fault::attempt(|| temporary.as_file().sync_all())?;
+        fault::point()?;
+        match temporary.persist_noclobber(path) {
+            Ok(_) => fault::attempt(|| sync_parent(path)).map(|()| true),
+            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => same_content(e.file.path(), path),
+            Err(e) => Err(e.error),
+        }
+    };
+    attempt().map_err(Error::io("write", path))
+}
+
+/// A temporary file in the folder of `target` with what `fill` writes.
+fn filled(
+    target: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<NamedTempFile> {
+    let mut temporary = fault::attempt(|| temporary_beside(target))?;
+    let mut writer = BufWriter::with_capacity(1 << 16, fault::Writer::new(temporary.as_file_mut()));
+    fill(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    Ok(temporary)
+}
+
+/// Whether two files have the same bytes.
+///
+/// # Errors
+/// That of the system.
+pub fn same_content(a: &Path, b: &Path) -> std::io::Result<bool> {
+    let (a, b) = (File::open(a)?, File::open(b)?);
+    if a.metadata()?.len() != b.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (BufReader::new(a), BufReader::new(b));
+    loop {
+        let (x, y) = (a.fill_buf()?, b.fill_buf()?);
+        let n = x.len().min(y.len());
+        if x[..n] != y[..n] {
+            return Ok(false);
+        }
+        if n == 0 {
+            return Ok(x.len() == y.len());
+        }
+        a.consume(n);
+        b.consume(n);
+    }
 }
 
 /// A temporary file in the folder of `target`, removed when dropped.

@@ -5,6 +5,7 @@ use super::load::{self, LoadedModel, adapter_line};
 use super::output;
 use super::reproduce::part;
 use crate::app::label::inputs::{Input, Inputs, Wanted};
+use crate::app::label::merge::merge;
 use crate::app::label::{Abstain, Arrange, Calibration, Labelling, Options, Prediction, Summary};
 use crate::app::report::progress::Progress;
 use crate::app::report::table::{Align, Table};
@@ -28,10 +29,10 @@ const AHEAD: usize = 2;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folder (its newest checkpoint) or checkpoint file
-    #[arg(value_name = "RUN|CHECKPOINT")]
-    trained: PathBuf,
+    #[arg(value_name = "RUN|CHECKPOINT", required_unless_present = "merge")]
+    trained: Option<PathBuf>,
     /// Folders of images, images, or `-` for a list of them on standard input, a path a line
-    #[arg(value_name = "IMAGES", required = true)]
+    #[arg(value_name = "IMAGES", required_unless_present = "merge")]
     images: Vec<PathBuf>,
     /// Folder to write labels.csv, summary.json and the others into: must not exist, be empty, or be that of the same labelling,
     /// interrupted
@@ -61,11 +62,31 @@ pub struct Args {
     /// Label the i-th of n parts of the images, for several machines
     #[arg(long, value_name = "i/n", value_parser = part)]
     shard: Option<(usize, usize)>,
+    /// Label nothing: put the parts in these folders, all those of --shard, together in --out
+    #[arg(long, value_name = "PART", num_args = 1.., conflicts_with_all = MERGED)]
+    merge: Vec<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
     speech: SpeechArgs,
 }
+
+/// What a merge has from its parts.
+const MERGED: [&str; 13] = [
+    "trained",
+    "images",
+    "averaged",
+    "by_class",
+    "probabilities",
+    "threshold",
+    "target_precision",
+    "next",
+    "review",
+    "shard",
+    "adapter",
+    "backend",
+    "precision",
+];
 
 fn share(text: &str) -> std::result::Result<f64, String> {
     match text.parse() {
@@ -85,8 +106,14 @@ fn arrange() -> impl clap::builder::TypedValueParser<Value = Arrange> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    match &args.trained {
+        Some(trained) => label(args, &LoadedModel::load(trained)?),
+        None => report(args, &merge(&args.merge, &args.out)?),
+    }
+}
+
+fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let mut progress = args.speech.progress();
-    let trained = LoadedModel::load(&args.trained)?;
     let policy = trained.policy()?;
     let inputs = Inputs::of(Wanted {
         images: &args.images,
@@ -100,7 +127,8 @@ pub fn run(args: &Args) -> Result<()> {
     let classifier =
         |features| Classifier::new(&gpu, &trained.model, &trained.checkpoint, args.averaged, features);
     let mut device = classifier(args.next.is_some()).block_on().map_err(in_file(&trained.path))?;
-    let calibration = calibration(args, &trained, &mut device, &mut progress)?;
+    let calibration = calibration(args, trained, &mut device, &mut progress)?;
+    let checkpoint = text::sha256(&trained.path)?;
     let mut labelling = Labelling::create(Options {
         out: args.out.clone(),
         probabilities: args.probabilities,
@@ -114,7 +142,9 @@ pub fn run(args: &Args) -> Result<()> {
         image: trained.model.data.image,
         class_names: trained.class_names.clone(),
         calibration,
-        identity: identity(args, &trained, policy, &inputs)?,
+        identity: identity(args, &checkpoint, policy, &inputs),
+        checkpoint,
+        part: args.shard,
         review: args.review,
     })?;
     let begun = labelling.done();
@@ -158,15 +188,15 @@ fn calibration(
 }
 
 /// What a labelling that goes on must have in common with the one that was begun.
-fn identity(args: &Args, trained: &LoadedModel, policy: Policy, inputs: &Inputs) -> Result<String> {
+fn identity(args: &Args, checkpoint: &str, policy: Policy, inputs: &Inputs) -> String {
     let mut hash = Sha256::new();
-    hash.update(text::sha256(&trained.path)?);
+    hash.update(checkpoint);
     hash.update(format!("{policy} {} {:?}", args.averaged, args.shard));
     for image in &inputs.images {
         hash.update(image.path.as_os_str().as_encoded_bytes());
         hash.update(format!("\0{:?}", image.given));
     }
-    Ok(hex(&hash.finalize()))
+    hex(&hash.finalize())
 }
 
 /// An image as the network sees it, or why it cannot be read.

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, ErrorKind, Result as IoResult};
+use std::io::{ErrorKind, Result as IoResult};
 use std::path::{Component, Path, PathBuf};
 
 use super::Arrange;
@@ -121,7 +121,7 @@ pub(super) fn put(how: Arrange, source: &Path, out: &Path, target: &Path) -> Res
 
 /// An error, unless what is there is this image.
 fn there_already(how: Arrange, source: &Path, target: &Path) -> Result<()> {
-    match same_content(source, target).map_err(Error::io("read", target))? {
+    match atomic::same_content(source, target).map_err(Error::io("read", target))? {
         true if how == Arrange::Move => atomic::remove(source),
         true => Ok(()),
         false => Err(Error::Output(format!(
@@ -129,26 +129,6 @@ fn there_already(how: Arrange, source: &Path, target: &Path) -> Result<()> {
             target.display(),
             source.display()
         ))),
-    }
-}
-
-fn same_content(a: &Path, b: &Path) -> IoResult<bool> {
-    let (a, b) = (File::open(a)?, File::open(b)?);
-    if a.metadata()?.len() != b.metadata()?.len() {
-        return Ok(false);
-    }
-    let (mut a, mut b) = (BufReader::new(a), BufReader::new(b));
-    loop {
-        let (x, y) = (a.fill_buf()?, b.fill_buf()?);
-        let n = x.len().min(y.len());
-        if x[..n] != y[..n] {
-            return Ok(false);
-        }
-        if n == 0 {
-            return Ok(x.len() == y.len());
-        }
-        a.consume(n);
-        b.consume(n);
     }
 }
 

@@ -87,6 +87,9 @@ fn fingerprint(options: &Options) -> String {
         image,
         class_names,
         calibration: _,
+        // Both are in the identity.
+        checkpoint: _,
+        part: _,
         identity,
         review,
     } = options;

@@ -226,14 +226,18 @@ fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
         Ok(real) => Ok(real),
         Err(_) => std::path::absolute(path).map_err(Error::io("read", path)),
     };
-    let (from, to) = (whole(from)?, whole(to)?);
+    Ok(way(&whole(from)?, &whole(to)?))
+}
+
+/// The way from a folder to a file, both whole and without links.
+pub(super) fn way(from: &Path, to: &Path) -> PathBuf {
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     // Another drive.
     if shared == 0 {
-        return Ok(to);
+        return to.into();
     }
     let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
-    Ok(up.chain(to.components().skip(shared)).collect())
+    up.chain(to.components().skip(shared)).collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ fn options(out: PathBuf) -> Options {
         image: IMAGE,
         class_names: ["cat", "dog, brown", "test"].map(String::from).to_vec(),
         calibration: None,
+        checkpoint: "two".into(),
+        part: None,
         identity: "one".into(),
         review: false,
     }

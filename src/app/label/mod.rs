@@ -15,6 +15,7 @@ mod bookmark;
 mod calibrate;
 pub mod inputs;
 mod labelling;
+pub mod merge;
 mod next;
 mod packed;
 mod page;
@@ -24,6 +25,8 @@ mod table;
 mod verdict;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::shape::Dims;
 
@@ -49,7 +52,8 @@ pub struct Prediction {
 }
 
 /// How images come into the folders of their classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Arrange {
     /// A copy of the file.
     Copy,
@@ -92,6 +96,10 @@ pub struct Options {
     pub class_names: Vec<String>,
     /// From held-out labels, where there are any.
     pub calibration: Option<Calibration>,
+    /// SHA-256 of the checkpoint, in hexadecimal digits.
+    pub checkpoint: String,
+    /// Which part of the images it is, i of n from 1, where not all.
+    pub part: Option<(usize, usize)>,
     /// Hash of the checkpoint, the policy and the images: a labelling goes on with the same alone.
     pub identity: String,
     /// Whether `review.html` is written.

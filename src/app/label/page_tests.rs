@@ -15,6 +15,8 @@ fn options(class_names: &[&str]) -> Options {
         image: IMAGE,
         class_names: class_names.iter().map(|n| n.to_string()).collect(),
         calibration: None,
+        checkpoint: String::new(),
+        part: None,
         identity: String::new(),
         review: true,
     }

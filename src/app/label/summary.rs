@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrange::folder_names;
 use super::verdict::{Judge, Status, Verdict};
-use super::{Abstain, Options, short};
+use super::{Abstain, Arrange, Options, short};
 use crate::app::report::interval;
 use crate::app::text::count;
 
@@ -68,6 +68,15 @@ pub struct Summary {
     pub precision: Option<Precision>,
     /// Rows of `next.csv`, where it was asked for.
     pub next: Option<u64>,
+    /// Whether and how images were put into folders of their classes.
+    #[serde(default)]
+    pub by_class: Option<Arrange>,
+    /// SHA-256 of the checkpoint that labelled.
+    #[serde(default)]
+    pub checkpoint: String,
+    /// Which part of the images these are, i of n, where not all.
+    #[serde(default)]
+    pub part: Option<(usize, usize)>,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -118,6 +127,59 @@ pub(super) fn judge(options: &Options) -> (Judge, Option<Precision>) {
 }
 
 impl Summary {
+    /// Adds what another part of the same labelling came to.
+    ///
+    /// # Errors
+    /// What differs in them although both must have it from checkpoint, calibration and flags.
+    pub(super) fn add(&mut self, other: &Summary) -> std::result::Result<(), &'static str> {
+        let Summary {
+            images,
+            given,
+            predicted,
+            unsure,
+            contradicted,
+            skipped,
+            classes,
+            accuracy_on_given: _,
+            temperature,
+            held_out,
+            calibrated,
+            threshold,
+            precision,
+            next,
+            by_class,
+            checkpoint,
+            part: _,
+            notes,
+        } = other;
+        let names = |classes: &[ClassCount]| classes.iter().map(|c| c.class.clone()).collect::<Vec<_>>();
+        let differences = [
+            ("checkpoints", *checkpoint != self.checkpoint || names(classes) != names(&self.classes)),
+            ("temperatures", *temperature != self.temperature),
+            ("held-out labels", (*held_out, *calibrated) != (self.held_out, self.calibrated)),
+            ("thresholds", *threshold != self.threshold || *precision != self.precision),
+            ("class folders", *by_class != self.by_class),
+            ("notes", *notes != self.notes),
+        ];
+        if let Some((what, _)) = differences.iter().find(|(_, differ)| *differ) {
+            return Err(what);
+        }
+        self.images += images;
+        self.given += given;
+        self.predicted += predicted;
+        self.unsure += unsure;
+        self.contradicted += contradicted;
+        self.skipped += skipped;
+        for (own, other) in self.classes.iter_mut().zip(classes) {
+            own.given += other.given;
+            own.predicted += other.predicted;
+            own.unsure += other.unsure;
+        }
+        self.accuracy_on_given = accuracy(self.given, self.contradicted);
+        self.next = self.next.zip(*next).map(|(a, b)| a + b);
+        Ok(())
+    }
+
     pub(super) fn of(options: &Options, tally: &Tally, next: Option<usize>) -> Summary {
         let (judge, precision) = judge(options);
         let total = |column: usize| tally.classes.iter().map(|c| c[column]).sum::<u64>();
@@ -136,7 +198,7 @@ impl Summary {
             contradicted: tally.contradicted,
             skipped: tally.skipped,
             classes: options.class_names.iter().zip(&tally.classes).map(class).collect(),
-            accuracy_on_given: (given > 0).then(|| short(1.0 - tally.contradicted as f64 / given as f64)),
+            accuracy_on_given: accuracy(given, tally.contradicted),
             temperature: short(judge.temperature),
             held_out: options.calibration.as_ref().map_or(0, |c| c.held_out() as u64),
             calibrated: options.calibration.as_ref().is_some_and(|c| c.reliable()),
@@ -144,8 +206,16 @@ impl Summary {
             notes: notes(options, judge, precision.as_ref()),
             precision,
             next: next.map(|n| n as u64),
+            by_class: options.by_class,
+            checkpoint: options.checkpoint.clone(),
+            part: options.part,
         }
     }
+}
+
+/// The share of the given labels that the model does not contradict.
+fn accuracy(given: u64, contradicted: u64) -> Option<f64> {
+    (given > 0).then(|| short(1.0 - contradicted as f64 / given as f64))
 }
 
 fn notes(options: &Options, judge: Judge, precision: Option<&Precision>) -> Vec<String> {

@@ -1,0 +1,139 @@
+use super::*;
+use crate::app::label::{Abstain, Arrange, Labelling, Options, Prediction};
+use crate::shape::Dims;
+
+/// The i-th of seven images of two classes; the fifth cannot be read, the second and the sixth have a given label.
+fn image(folder: &Path, i: usize) -> Prediction {
+    let path = folder.join(format!("{i}, of \"seven\".png"));
+    std::fs::write(&path, [i as u8]).unwrap();
+    let p = 0.3 + 0.1 * i as f32;
+    Prediction {
+        path: path.clone(),
+        source: path,
+        given: (i % 4 == 1).then_some(0),
+        logits: vec![p.ln(), (1.0 - p).ln()],
+        features: Vec::new(),
+        pixels: Vec::new(),
+    }
+}
+
+/// A labelling of a part of the images, with the paths that the command gives them.
+fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&mut Options)) {
+    let photos = dir.join("photos");
+    std::fs::create_dir_all(&photos).unwrap();
+    let mut options = Options {
+        out: out.into(),
+        probabilities: false,
+        by_class: None,
+        abstain: Abstain::Threshold(0.55),
+        next: None,
+        image: Dims { height: 1, width: 1, channels: 1 },
+        class_names: ["cat", "dog"].map(String::from).to_vec(),
+        calibration: None,
+        checkpoint: "one".into(),
+        part,
+        identity: String::new(),
+        review: false,
+    };
+    change(&mut options);
+    let arranged = options.by_class.is_some();
+    let mut labelling = Labelling::create(options).unwrap();
+    let out = out.canonicalize().unwrap();
+    for i in (0..7).filter(|at| part.is_none_or(|(i, n)| at % n == i - 1)) {
+        let mut image = image(&photos, i);
+        image.path = match arranged {
+            true => image.path.file_name().unwrap().into(),
+            false => way(&out, &image.path.canonicalize().unwrap()),
+        };
+        match i {
+            4 => labelling.skip(&image.path, "no image").unwrap(),
+            _ => labelling.push(image).unwrap(),
+        }
+    }
+    labelling.finish().unwrap();
+}
+
+fn text(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Whatever the order in which the parts are named and wherever they lie: the files of one labelling of all images.
+#[test]
+fn the_parts_are_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = |name: &str| dir.path().join(name);
+    label(dir.path(), &out("whole"), None, |_| ());
+    let parts = ["all/part-1", "all/part-2", "elsewhere/deep/part-3"].map(out);
+    for (i, part) in parts.iter().enumerate() {
+        label(dir.path(), part, Some((i + 1, 3)), |_| ());
+    }
+    let [a, b, c] = parts.clone();
+    let summary = merge(&[c, a, b], &out("all")).unwrap();
+    let all = text(&out("all"), "labels.csv");
+    assert!(all.contains("\"../photos/1, of \"\"seven\"\".png\",cat,"), "{all}");
+    for name in ["labels.csv", "skipped.csv", "summary.json"] {
+        assert_eq!(text(&out("all"), name), text(&out("whole"), name));
+    }
+    assert_eq!((summary.images, summary.skipped, summary.given, summary.unsure), (6, 1, 2, 1));
+    // Once more, as after one that was killed: what is there is left; what is something else, too.
+    std::fs::remove_file(out("all/skipped.csv")).unwrap();
+    std::fs::remove_file(out("all/summary.json")).unwrap();
+    assert_eq!(merge(&parts, &out("all")).unwrap(), summary);
+    std::fs::write(out("all/labels.csv"), "path,label\n").unwrap();
+    let e = merge(&parts, &out("all")).unwrap_err();
+    assert!(e.exit_code() == 6 && e.to_string().contains("labels.csv is there already"), "{e}");
+    assert_eq!(text(&out("all"), "labels.csv"), "path,label\n");
+}
+
+#[test]
+fn class_folders_stay_in_the_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = dir.path().join("all");
+    let parts = ["part-1", "part-2"].map(|name| all.join(name));
+    for (i, part) in parts.iter().enumerate() {
+        label(dir.path(), part, Some((i + 1, 2)), |options| options.by_class = Some(Arrange::Copy));
+    }
+    merge(&parts, &all).unwrap();
+    let mut table = csv::Reader::from_path(all.join("labels.csv")).unwrap();
+    let rows: Vec<StringRecord> = table.records().map(|row| row.unwrap()).collect();
+    assert!(rows.len() == 6 && rows.iter().all(|row| all.join(&row[0]).is_file()), "{rows:?}");
+    assert_eq!(text(&all, "skipped.csv"), "path,reason\n\"4, of \"\"seven\"\".png\",no image\n");
+}
+
+#[test]
+fn what_are_not_the_parts_of_one_labelling() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str, part, change: &dyn Fn(&mut Options)| {
+        let out = dir.path().join(name);
+        label(dir.path(), &out, part, change);
+        out
+    };
+    let one = make("1", Some((1, 2)), &|_| ());
+    let two = make("2", Some((2, 2)), &|_| ());
+    let sure = make("sure", Some((2, 2)), &|options| options.abstain = Abstain::Never);
+    let columns = make("columns", Some((2, 2)), &|options| options.probabilities = true);
+    let model = make("model", Some((2, 2)), &|options| options.checkpoint = "two".into());
+    let third = make("third", Some((2, 3)), &|_| ());
+    let whole = make("whole", None, &|_| ());
+    let out = dir.path().join("out");
+    for (parts, told) in [
+        (vec![], "name the parts"),
+        (vec![&one], "missing: the folders of --shard 2/2"),
+        (vec![&one, &two, &one], "are the same part"),
+        (vec![&one, &third], "is part 2 of 3, and others are parts of 2"),
+        (vec![&one, &whole], "whole is no part of a labelling"),
+        (vec![&whole], "whole is no part of a labelling"),
+        (vec![&one, &sure], "were labelled with different thresholds"),
+        (vec![&one, &model], "were labelled with different checkpoints"),
+        (vec![&one, &columns], "columns has other columns in labels.csv"),
+        (vec![&one, &out], "out has no summary.json"),
+    ] {
+        let parts: Vec<PathBuf> = parts.into_iter().cloned().collect();
+        let e = merge(&parts, &out).unwrap_err();
+        assert!(e.exit_code() == 2 && e.to_string().contains(told), "{e}");
+        assert!(!out.join("labels.csv").exists());
+    }
+    std::fs::write(two.join("summary.json"), "{").unwrap();
+    let e = merge(&[one, two], &out).unwrap_err();
+    assert!(e.to_string().contains("label this part again"), "{e}");
+}
