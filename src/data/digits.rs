@@ -224,7 +224,8 @@ impl Field {
         let t = at - first as f64;
         let (u, tt, ttt) = (1.0 - t, t * t, t * t * t);
         let weights = [u * u * u, 3.0 * ttt - 6.0 * tt + 4.0, -3.0 * ttt + 3.0 * tt + 3.0 * t + 1.0, ttt];
-        (first, weights.map(|w| w / 6.0))
+        let [a, b, c, d] = weights;
+        (first, [a / 6.0, b / 6.0, c / 6.0, d / 6.0])
     }
 }
 
@@ -250,7 +251,8 @@ impl Placement {
 
     fn apply(&self, p: Point) -> Point {
         let (x, y) = (p[0] - 0.5, p[1] - 0.5);
-        [0, 1].map(|k| self.centre[k] + self.matrix[k][0] * x + self.matrix[k][1] * y)
+        let along = |k: usize| self.centre[k] + self.matrix[k][0] * x + self.matrix[k][1] * y;
+        [along(0), along(1)]
     }
 }
 

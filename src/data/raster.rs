@@ -51,9 +51,11 @@ fn piece(a: Point, b: Point, radius: f32, softness: f32, ink: &mut [f32; PIXELS]
     for y in range(1) {
         let py = y as f32 + 0.5 - ay;
         let row = &mut ink[y * SIDE..][..SIDE][columns.clone()];
-        for (k, pixels) in row.chunks_exact_mut(LANES).enumerate() {
+        // The centre of the first of four pixels; counted as a float, exactly, so that tests need not watch for an overflow here.
+        let mut centre = columns.start as f32 + 0.5;
+        for pixels in row.as_chunks_mut::<LANES>().0 {
             for (lane, pixel) in pixels.iter_mut().enumerate() {
-                let px = (columns.start + k * LANES + lane) as f32 + 0.5 - ax;
+                let px = centre + lane as f32 - ax;
                 let t = ((px * dx + py * dy) * inverse).clamp(0.0, 1.0);
                 let (ex, ey) = (px - t * dx, py - t * dy);
                 let distance = (ex * ex + ey * ey).sqrt();
@@ -61,6 +63,7 @@ fn piece(a: Point, b: Point, radius: f32, softness: f32, ink: &mut [f32; PIXELS]
                 let value = s * s * (3.0 - 2.0 * s);
                 *pixel = if value > *pixel { value } else { *pixel };
             }
+            centre += LANES as f32;
         }
     }
 }

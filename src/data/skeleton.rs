@@ -142,7 +142,8 @@ fn span(p: [Point; 4], out: &mut Vec<Point>) {
         let (tt, ttt) = (t * t, t * t * t);
         let [h1, h2, h3, h4] =
             [2.0 * ttt - 3.0 * tt + 1.0, ttt - 2.0 * tt + t, 3.0 * tt - 2.0 * ttt, ttt - tt];
-        out.push([0, 1].map(|k| h1 * p[1][k] + h2 * tangents[k].0 + h3 * p[2][k] + h4 * tangents[k].1));
+        let along = |k: usize| h1 * p[1][k] + h2 * tangents[k].0 + h3 * p[2][k] + h4 * tangents[k].1;
+        out.push([along(0), along(1)]);
     }
 }
 

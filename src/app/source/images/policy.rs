@@ -1,8 +1,9 @@
 //! From a picture of any size and kind to the bytes that the network sees. Training, labelling and every export call
 //! [`Policy::apply`], and a checkpoint keeps its policy, so that an image means the same to all of them.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{Image, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
@@ -184,16 +185,26 @@ fn covering((width, height): (u32, u32), frame: (u32, u32)) -> [u32; 4] {
 
 /// The part `[left, top, width, height]` of a picture of `size` (width, height), in the size `to`.
 fn scaled(pixels: &[u8], size: (u32, u32), part: [u32; 4], to: (u32, u32), channels: u32) -> Vec<u8> {
-    let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+    match channels {
+        1 => scaled_as::<U8>(pixels, size, part, to),
+        _ => scaled_as::<U8x3>(pixels, size, part, to),
+    }
+}
+
+/// By the kind of pixel, which `Resizer::resize` would find out itself: it then has code for all thirteen, half of what there is
+/// to compile.
+fn scaled_as<P: PixelTrait>(pixels: &[u8], size: (u32, u32), part: [u32; 4], to: (u32, u32)) -> Vec<u8> {
     let [left, top, w, h] = part.map(f64::from);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(left, top, w, h)
         .use_alpha(false);
-    let mut result = Image::new(to.0, to.1, kind);
     // It fails alone for bytes that are not as many as the size says, and for a part outside the picture.
-    let source = ImageRef::new(size.0, size.1, pixels, kind).expect("the picture's own bytes and size");
-    Resizer::new().resize(&source, &mut result, &options).expect("a part of the picture, of its own kind");
+    let source =
+        TypedImageRef::<P>::from_buffer(size.0, size.1, pixels).expect("the picture's own bytes and size");
+    let mut result = Image::new(to.0, to.1, P::pixel_type());
+    let mut rows = result.typed_image_mut::<P>().expect("made of this kind");
+    Resizer::new().resize_typed(&source, &mut rows, &options).expect("a part of the picture");
     result.into_vec()
 }
 
