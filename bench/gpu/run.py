@@ -15,6 +15,7 @@ best     `--recipe best` on MNIST, label seeds 1 to 10
 """
 
 import argparse
+import csv
 import json
 import os
 import pathlib
@@ -139,10 +140,11 @@ class Bench:
                 begun = (folder / "config.toml").exists()
                 self.run(f"{recipe}/train-{seed}", [self.ssgan, "train", *(["--resume", folder] if begun else new),
                                                     "--max-seconds", int(max(5, self.left() - 10)), *self.adapter])
+            if (folder / "metrics.csv").exists():
+                found[seed] = {**so_far(folder / "metrics.csv"), "finished": finished(summary)}
             if summary.exists():
                 s = json.loads(summary.read_text())
-                found[seed] = {key: s[key] for key in ("steps", "test_accuracy", "test_accuracy_ema", "seconds", "ms_per_step")}
-                found[seed]["finished"] = finished(summary)
+                found[seed] |= {key: s[key] for key in ("seconds", "ms_per_step")}
         return found
 
     def paper(self):
@@ -150,6 +152,16 @@ class Bench:
 
     def best(self):
         return self.trainings("best", range(1, 11))
+
+
+def so_far(metrics):
+    """The last evaluation of a run, whether the run has ended or not."""
+    with open(metrics, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    evaluated = [row for row in rows if row["test_accuracy"]]
+    last = evaluated[-1] if evaluated else {}
+    return {"steps": int(rows[-1]["step"]) if rows else 0, "evaluated_after_epoch": int(last["epoch"]) if last else None,
+            **{key: float(last[key]) for key in ("test_accuracy", "test_accuracy_ema") if last.get(key)}}
 
 
 def finished(summary):

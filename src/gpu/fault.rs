@@ -1,5 +1,5 @@
-//! Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, or find
-//! that it binds little at once.
+//! Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, find that it
+//! binds little at once, or take it for a slow one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,6 +11,8 @@ thread_local! {
     static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
     /// Bytes of the largest binding.
     static BINDING: Cell<u64> = const { Cell::new(u64::MAX) };
+    /// How much slower devices are than they seem.
+    static SLOWNESS: Cell<f64> = const { Cell::new(1.0) };
     /// Lost devices that will not open again.
     static REFUSED: Cell<u32> = const { Cell::new(0) };
 }
@@ -36,6 +38,15 @@ pub fn bind(bytes: u64) {
 
 pub(super) fn binding() -> u64 {
     BINDING.get()
+}
+
+/// This thread's devices are so many times as slow as they seem.
+pub fn slow(times: f64) {
+    SLOWNESS.set(times);
+}
+
+pub(super) fn slowness() -> f64 {
+    SLOWNESS.get()
 }
 
 pub(super) fn exceeds(bytes: u64) -> bool {

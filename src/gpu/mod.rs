@@ -11,6 +11,7 @@ mod host;
 mod kernel;
 mod memory;
 mod open;
+mod pace;
 mod program;
 mod readback;
 pub mod reflect;
@@ -36,6 +37,7 @@ pub use tensor::{ALIGN, Tensor};
 pub use timing::{Timer, Timing, TimingMode};
 pub use wgsl::shader_hash;
 
+use self::pace::Pace;
 use self::submission::Reports;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -71,6 +73,7 @@ pub struct Opened {
     reports: Arc<Reports>,
     memory: RefCell<Memory>,
     staging: RefCell<Option<Readback>>,
+    pace: Pace,
 }
 
 impl Gpu {

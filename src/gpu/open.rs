@@ -1,6 +1,7 @@
 //! Opening a device.
 
 use super::adapter::COOPERATIVE;
+use super::pace::Pace;
 use super::submission::Reports;
 use super::{AdapterChoice, AdapterSummary, Gpu, Host, Opened, Precision, choice};
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ impl Gpu {
             reports,
             memory: RefCell::default(),
             staging: RefCell::default(),
+            pace: Pace::default(),
         })))
     }
 }

@@ -1,5 +1,6 @@
 //! Handing work to the device, waiting for it, and what the driver reports meanwhile.
 
+use super::pace::Work;
 use super::{Gpu, Kernel, Program, Readback, Tensor};
 use crate::error::{Error, Result};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
@@ -72,10 +73,13 @@ impl Reports {
 pub struct Submission {
     index: wgpu::SubmissionIndex,
     done: OneshotReceiver<()>,
+    /// What tells how fast the device is.
+    work: Option<Work>,
 }
 
 impl Gpu {
-    /// Submits a program as one compute pass when its kernels are compiled; `copies` (source, destination) follow it.
+    /// Submits a program when its kernels are compiled, in as many pieces as keep the device answering; `copies` (source,
+    /// destination) follow it.
     ///
     /// # Errors
     /// [`Error::Gpu`] with the driver's or wgpu's message if anything failed since the last call.
@@ -85,10 +89,16 @@ impl Gpu {
         if super::fault::point() {
             self.destroy();
         }
-        let commands = self.encode(program, 0..program.dispatches.len(), copies);
+        let (mut pieces, work) = self.pace.cut(program, self.now());
+        let last = pieces.pop().expect("at least one");
+        for piece in pieces {
+            let commands = self.encode(program, piece, &[]);
+            self.queue.submit([commands.map_err(|e| self.instead(e))?]);
+        }
+        let commands = self.encode(program, last, copies);
         let submission = self.hand_over(commands.map_err(|e| self.instead(e))?);
         self.check()?;
-        Ok(submission)
+        Ok(Submission { work: Some(work), ..submission })
     }
 
     pub(super) fn hand_over(&self, commands: wgpu::CommandBuffer) -> Submission {
@@ -97,7 +107,7 @@ impl Gpu {
         self.queue.on_submitted_work_done(move || {
             let _ = sender.send(());
         });
-        Submission { index, done }
+        Submission { index, done, work: None }
     }
 
     pub(super) fn encode(
@@ -123,7 +133,16 @@ impl Gpu {
         self.host.drive(&self.device, until).map_err(|e| self.failed(e.to_string()))?;
         self.check()?;
         submission.done.receive().await;
+        if let Some(work) = submission.work {
+            self.pace.finished(work, self.now());
+        }
         self.check()
+    }
+
+    /// The longest time that the device has worked on one submission that was waited for; of a program that went to it in
+    /// pieces, by their shares of its work.
+    pub fn longest_submission(&self) -> Duration {
+        Duration::from_secs_f64(self.pace.longest())
     }
 
     /// Destroys the device, as a driver that is reset does: everything on it is gone, and the next call that needs it gives

@@ -280,6 +280,19 @@ fn images_stay_in_main_memory_where_the_adapter_has_no_room() {
     assert!(said.contains("out of memory"), "{said}");
 }
 
+/// On a slow device every dispatch is a submission of its own; the bytes are the same.
+#[test]
+fn pieces_of_a_step_give_the_bytes_of_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = |name: &str, times: f64| {
+        fault::slow(times);
+        let files = train(&dir.path().join(name), &[]);
+        fault::slow(1.0);
+        files.unwrap()
+    };
+    assert!(train("whole", 1.0) == train("pieces", 1e12));
+}
+
 #[test]
 fn a_device_that_is_always_lost_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
