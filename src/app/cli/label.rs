@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(value_name = "IMAGES", required_unless_present = "merge")]
     images: Vec<PathBuf>,
     /// Folder to write labels.csv, summary.json and the others into: must not exist, be empty, or be that of the same labelling,
-    /// interrupted
+    /// interrupted; with --merge, a folder without such files, which may hold the parts
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Use the moving average of the parameters
