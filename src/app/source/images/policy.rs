@@ -191,8 +191,8 @@ fn scaled(pixels: &[u8], size: (u32, u32), part: [u32; 4], to: (u32, u32), chann
     }
 }
 
-/// By the kind of pixel, which `Resizer::resize` would find out itself: it then has code for all thirteen, half of what there is
-/// to compile.
+/// By the kind of pixel, which `Resizer::resize` would find out itself: it then has code for all thirteen, a fifth of the time that
+/// this crate takes to compile.
 fn scaled_as<P: PixelTrait>(pixels: &[u8], size: (u32, u32), part: [u32; 4], to: (u32, u32)) -> Vec<u8> {
     let [left, top, w, h] = part.map(f64::from);
     let options = ResizeOptions::new()
