@@ -223,8 +223,9 @@ impl Field {
         let first = (at as usize).min(Field::SPANS - 1);
         let t = at - first as f64;
         let (u, tt, ttt) = (1.0 - t, t * t, t * t * t);
-        let weights = [u * u * u, 3.0 * ttt - 6.0 * tt + 4.0, -3.0 * ttt + 3.0 * tt + 3.0 * t + 1.0, ttt];
-        let [a, b, c, d] = weights;
+        // Here and below without `array::map`, which is a call in test builds.
+        let [a, b, c, d] =
+            [u * u * u, 3.0 * ttt - 6.0 * tt + 4.0, -3.0 * ttt + 3.0 * tt + 3.0 * t + 1.0, ttt];
         (first, [a / 6.0, b / 6.0, c / 6.0, d / 6.0])
     }
 }

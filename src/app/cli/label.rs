@@ -306,3 +306,18 @@ fn described(s: &Summary) -> String {
     s.notes.iter().for_each(|note| text += &format!("{note}\n"));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every flag of a labelling would do nothing in a merge, so none is taken there.
+    #[test]
+    fn a_merge_refuses_the_flags_of_a_labelling() {
+        let all = <Args as clap::Args>::augment_args(clap::Command::new("label"));
+        let flags = all.get_arguments().map(|flag| flag.get_id().as_str());
+        let refused: Vec<&str> =
+            flags.filter(|flag| !["out", "merge", "json", "quiet"].contains(flag)).collect();
+        assert_eq!(refused, MERGED);
+    }
+}

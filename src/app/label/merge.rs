@@ -22,6 +22,8 @@ struct Part<'a> {
     path: &'a Path,
     /// Without links, for ways from and to it.
     real: PathBuf,
+    /// Which one it is, i of n.
+    number: (usize, usize),
     summary: Summary,
 }
 
@@ -73,12 +75,16 @@ impl Part<'_> {
             )));
         }
         let text = text::read_record(&file)?;
-        let summary = serde_json::from_str(&text).map_err(|e| Error::Text {
+        let summary: Summary = serde_json::from_str(&text).map_err(|e| Error::Text {
             file: file.display().to_string(),
             line: e.line(),
             reason: format!("{e}: label this part again"),
         })?;
-        Ok(Part { path, real: path.canonicalize().map_err(Error::io("read", path))?, summary })
+        let number = summary.part.ok_or_else(|| {
+            let path = path.display();
+            Error::Usage(format!("{path} is no part of a labelling: it was made without --shard"))
+        })?;
+        Ok(Part { path, real: path.canonicalize().map_err(Error::io("read", path))?, number, summary })
     }
 
     /// A path that leads from the part, from `out`.
@@ -102,36 +108,17 @@ impl Part<'_> {
 /// All parts of one labelling, the first one first.
 fn in_order(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     let usage = |reason: String| Err(Error::Usage(reason));
-    let Some(n) = parts.first().and_then(|first| first.summary.part).map(|(_, n)| n) else {
-        return usage(match parts.first() {
-            None => "name the parts to merge".into(),
-            Some(first) => {
-                format!("{} is no part of a labelling: it was made without --shard", first.path.display())
-            }
-        });
+    let Some((_, n)) = parts.first().map(|first| first.number) else {
+        return usage("name the parts to merge".into());
     };
-    for part in &parts {
-        match part.summary.part {
-            Some((_, of)) if of == n => {}
-            Some((i, of)) => {
-                return usage(format!(
-                    "{} is part {i} of {of}, and others are parts of {n}",
-                    part.path.display()
-                ));
-            }
-            None => {
-                return usage(format!(
-                    "{} is no part of a labelling: it was made without --shard",
-                    part.path.display()
-                ));
-            }
-        }
+    if let Some(Part { path, number: (i, of), .. }) = parts.iter().find(|part| part.number.1 != n) {
+        return usage(format!("{} is part {i} of {of}, and others are parts of {n}", path.display()));
     }
-    parts.sort_by_key(|part| part.summary.part);
-    if let Some(pair) = parts.windows(2).find(|pair| pair[0].summary.part == pair[1].summary.part) {
+    parts.sort_by_key(|part| part.number);
+    if let Some(pair) = parts.windows(2).find(|pair| pair[0].number == pair[1].number) {
         return usage(format!("{} and {} are the same part", pair[0].path.display(), pair[1].path.display()));
     }
-    let there = |i: &usize| parts.iter().any(|part| part.summary.part == Some((*i, n)));
+    let there = |i: &usize| parts.iter().any(|part| part.number.0 == *i);
     let missing: Vec<String> = (1..=n).filter(|i| !there(i)).map(|i| format!("{i}/{n}")).collect();
     match missing.is_empty() {
         true => Ok(parts),

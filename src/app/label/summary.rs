@@ -127,7 +127,7 @@ pub(super) fn judge(options: &Options) -> (Judge, Option<Precision>) {
 }
 
 impl Summary {
-    /// Adds what another part of the same labelling came to.
+    /// Adds what another part of the same labelling came to; of the images to label next there is no sum.
     ///
     /// # Errors
     /// What differs in them although both must have it from checkpoint, calibration and flags.
@@ -146,7 +146,7 @@ impl Summary {
             calibrated,
             threshold,
             precision,
-            next,
+            next: _,
             by_class,
             checkpoint,
             part: _,
@@ -176,7 +176,6 @@ impl Summary {
             own.unsure += other.unsure;
         }
         self.accuracy_on_given = accuracy(self.given, self.contradicted);
-        self.next = self.next.zip(*next).map(|(a, b)| a + b);
         Ok(())
     }
 
