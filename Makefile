@@ -7,7 +7,7 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver test-swiftshader test-python test-bare test-bare-root tools adapter check deny check-tint \
+.PHONY: demo test test-newer-driver test-swiftshader test-wine test-python test-bare test-bare-root tools adapter check deny check-tint \
 	check-workflows check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
@@ -59,6 +59,25 @@ test-swiftshader:
 	$$run $$(program steps) dnn_runs cnn_with_joined; \
 	$$run $$ssgan train --model dnn --max-steps 2 --unlabelled 2048 --quiet --out $$out/dnn; \
 	$$run $$ssgan train --model cnn --max-steps 1 --batch-size 128 --quiet --out $$out/cnn
+
+# The program for Windows under Wine: the tests of files, locks, pictures and the command line, and a training that goes on to
+# the bytes of one that was not stopped; on Debian, as root. Before a release: it takes a quarter of an hour on two cores.
+WINDOWS = sh assets/setup/target.sh x86_64-pc-windows-gnu cargo test --locked --no-run --lib --test cli --test own_images \
+	--test hostile
+test-wine:
+	$(WINDOWS)
+	set -ex; \
+	programs=$$($(WINDOWS) 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'); \
+	run="sh assets/setup/wine.sh"; out=target/wine; rm -rf $$out; \
+	ssgan=target/x86_64-pc-windows-gnu/x86_64-pc-windows-gnu/debug/ssgan.exe; \
+	$$run $$ssgan doctor; \
+	train="$$run $$ssgan train --quiet --unlabelled 2048"; \
+	$$train --model dnn --max-steps 6 --out $$out/whole; \
+	$$train --model dnn --max-steps 4 --out $$out/run; \
+	$$run $$ssgan train --quiet --resume $$out/run --max-steps 6; \
+	for file in metrics.csv samples/epoch-02.png; do cmp $$out/whole/$$file $$out/run/$$file; done; \
+	$$run $$ssgan eval $$out/run; \
+	for program in $$programs; do $$run $$program; done
 
 # Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
 test-bare:

@@ -30,7 +30,7 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
                 fill(&mut writer)?;
                 return writer.flush();
             }
-            Ok(_) => path.canonicalize()?,
+            Ok(_) => dunce::canonicalize(path)?,
             Err(_) => path.to_path_buf(),
         };
         keep(filled(&target, fill)?, &target)

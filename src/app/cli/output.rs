@@ -140,7 +140,7 @@ pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
         }
     }
     // A link stays one.
-    let target = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    let target = dunce::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     crate::app::atomic::temporary_beside(&target).map(drop).map_err(Error::io("write", file))
 }
 

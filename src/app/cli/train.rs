@@ -182,7 +182,8 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
     if args.speech.json {
         return output::print_json(&Report { run: output::path(folder), summary: s });
     }
-    let file = |name: &str| folder.join(name);
+    // By its parts, so that Windows' paths have separators of one kind.
+    let file = |name: &str| folder.join(name).components().collect::<PathBuf>();
     // An epoch that the run ended in was drawn as well.
     let samples = [s.epochs + 1, s.epochs].map(|e| file(&sample_name(e)));
     let samples = samples.into_iter().find(|p| p.is_file());

@@ -1,7 +1,6 @@
 //! Images in folders of their classes. Nothing is ever overwritten, and nothing is half there: a copy is made beside and
 //! renamed. What has been done already, by a run that was killed, is done.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Result as IoResult};
 use std::path::{Component, Path, PathBuf};
@@ -99,8 +98,8 @@ pub(super) fn put(how: Arrange, source: &Path, out: &Path, target: &Path) -> Res
     }
     let done = match how {
         Arrange::Copy => copy(source, out, &target, false),
-        Arrange::Hardlink => fault::attempt(|| fs::hard_link(source.canonicalize()?, &target)),
-        Arrange::Symlink => fault::attempt(|| link(&source.canonicalize()?, &target)),
+        Arrange::Hardlink => fault::attempt(|| fs::hard_link(dunce::canonicalize(source)?, &target)),
+        Arrange::Symlink => fault::attempt(|| link(&dunce::canonicalize(source)?, &target)),
         Arrange::Move => shift(source, out, &target),
     };
     match done {
@@ -176,9 +175,16 @@ fn link(_: &Path, _: &Path) -> IoResult<()> {
 
 /// A path as text with `/` between its parts, on every system; `None` if it is not Unicode, which no CSV of Unicode holds.
 pub(super) fn text(path: &Path) -> Option<String> {
-    let parts: OsString = path.into();
-    let text = parts.into_string().ok()?;
-    Some(if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace(std::path::MAIN_SEPARATOR, "/") })
+    path.to_str().map(with_slashes)
+}
+
+/// As [`text`], with something else for what is not Unicode.
+pub(super) fn lossy_text(path: &Path) -> String {
+    with_slashes(&path.to_string_lossy())
+}
+
+fn with_slashes(path: &str) -> String {
+    path.replace(std::path::MAIN_SEPARATOR, "/")
 }
 
 #[cfg(test)]

@@ -77,12 +77,16 @@ impl Case {
     }
 }
 
-const ALL: [Arrange; 4] = [Arrange::Copy, Arrange::Hardlink, Arrange::Symlink, Arrange::Move];
+/// Not every user of Windows may make symbolic links, and under Wine they are nothing.
+const ALL: &[Arrange] = match cfg!(windows) {
+    true => &[Arrange::Copy, Arrange::Hardlink, Arrange::Move],
+    false => &[Arrange::Copy, Arrange::Hardlink, Arrange::Move, Arrange::Symlink],
+};
 
 /// Each way puts the image there; a second time is no error, as a run that goes on cannot know.
 #[test]
 fn each_way_twice() {
-    for how in ALL {
+    for &how in ALL {
         let case = Case::new();
         case.put(how).unwrap();
         case.put(how).unwrap();
@@ -97,7 +101,7 @@ fn each_way_twice() {
 /// Another file that is there stays, and so does the image.
 #[test]
 fn nothing_is_overwritten() {
-    for how in ALL {
+    for &how in ALL {
         for other in ["other", "a longer one"] {
             let case = Case::new();
             fs::create_dir_all(case.target().parent().unwrap()).unwrap();
@@ -122,7 +126,7 @@ fn a_half_move_is_ended() {
 
 #[test]
 fn what_vanished_is_named() {
-    for how in ALL {
+    for &how in ALL {
         let case = Case::new();
         fs::remove_file(case.source()).unwrap();
         let e = case.put(how).unwrap_err();

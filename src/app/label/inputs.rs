@@ -160,8 +160,8 @@ impl Inputs {
             None => Ok(prefix.join(below)),
         };
         // What was written before, where it is written into the folder of the images.
-        let out = out.canonicalize().ok();
-        let root = found.root.canonicalize().unwrap_or_else(|_| found.root.clone());
+        let out = dunce::canonicalize(out).ok();
+        let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
         let is_output = |below: &Path| out.as_ref().is_some_and(|out| root.join(below).starts_with(out));
         for entry in found.images.iter().filter(|entry| !is_output(&entry.path)) {
             let given = entry.class.and_then(|class| known[usize::from(class)]);
@@ -222,11 +222,14 @@ impl Inputs {
 
 /// The way from a folder to a file.
 fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
-    let whole = |path: &Path| match path.canonicalize() {
-        Ok(real) => Ok(real),
-        Err(_) => std::path::absolute(path).map_err(Error::io("read", path)),
-    };
-    Ok(way(&whole(from)?, &whole(to)?))
+    Ok(way(&real(from)?, &real(to)?))
+}
+
+/// A whole path without links, also of what is yet to be made.
+fn real(path: &Path) -> Result<PathBuf> {
+    let whole = std::path::absolute(path).map_err(Error::io("read", path))?;
+    let known = whole.ancestors().find_map(|there| Some((there, dunce::canonicalize(there).ok()?)));
+    Ok(known.map_or(whole.clone(), |(there, real)| real.join(whole.strip_prefix(there).unwrap_or(&whole))))
 }
 
 /// The way from a folder to a file, both whole and without links.
@@ -253,8 +256,23 @@ mod tests {
         for (out, way) in
             [("labelled", "../photos/a/1.png"), ("photos", "a/1.png"), ("x/y", "../../photos/a/1.png")]
         {
-            let out = dir.path().canonicalize().unwrap().join(out);
-            assert_eq!(relative(&out, &file).unwrap(), Path::new(way));
+            assert_eq!(relative(&dir.path().join(out), &file).unwrap(), Path::new(way));
+        }
+    }
+
+    /// A way up out of a linked folder begins where the folder really is.
+    #[cfg(unix)]
+    #[test]
+    fn paths_lead_from_where_the_output_folder_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, file) = (dir.path().join("link"), dir.path().join("1.png"));
+        std::fs::create_dir_all(dir.path().join("far/away")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("far/away"), &link).unwrap();
+        std::fs::write(&file, b"x").unwrap();
+        for out in ["link", "link/out"] {
+            let way = relative(&dir.path().join(out), &file).unwrap();
+            std::fs::create_dir_all(dir.path().join(out)).unwrap();
+            assert!(dir.path().join(out).join(&way).is_file(), "{out}: {}", way.display());
         }
     }
 

@@ -130,7 +130,7 @@ impl Labelling {
     /// As [`Labelling::push`].
     pub fn skip(&mut self, path: &Path, reason: &str) -> Result<()> {
         self.bookmark.tally.skipped += 1;
-        self.skipped.row([&*path.to_string_lossy(), reason])?;
+        self.skipped.row([&arrange::lossy_text(path), reason])?;
         self.count()
     }
 

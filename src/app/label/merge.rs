@@ -51,7 +51,7 @@ pub fn merge(parts: &[PathBuf], out: &Path) -> Result<Summary> {
     // Each part has its own, of which none is that of all.
     summary.next = None;
     fs::create_dir_all(out).map_err(Error::io("create", out))?;
-    let real = out.canonicalize().map_err(Error::io("read", out))?;
+    let real = dunce::canonicalize(out).map_err(Error::io("read", out))?;
     // Images that are in no class folder are named as they were given, from nowhere.
     let skipped_lead = summary.by_class.is_none();
     write_table(&parts, "labels.csv", out, |part, path| part.way(path, &real))?;
@@ -84,7 +84,7 @@ impl Part<'_> {
             let path = path.display();
             Error::Usage(format!("{path} is no part of a labelling: it was made without --shard"))
         })?;
-        Ok(Part { path, real: path.canonicalize().map_err(Error::io("read", path))?, number, summary })
+        Ok(Part { path, real: dunce::canonicalize(path).map_err(Error::io("read", path))?, number, summary })
     }
 
     /// A path that leads from the part, from `out`.
@@ -101,7 +101,7 @@ impl Part<'_> {
         }
         // Of Unicode text, as both parts of it are; where the folders above are not, they are shown as far as they are.
         let way = way(out, &whole);
-        arrange::text(&way).unwrap_or_else(|| way.to_string_lossy().into())
+        arrange::lossy_text(&way)
     }
 }
 

@@ -2,9 +2,20 @@ use super::*;
 use crate::app::label::{Abstain, Arrange, Labelling, Options, Prediction};
 use crate::shape::Dims;
 
+/// A file's name that a table must quote; Windows has none with quotation marks.
+fn name(i: usize) -> String {
+    let quote = if cfg!(windows) { "'" } else { "\"" };
+    format!("{i}, of {quote}seven{quote}.png")
+}
+
+/// A path of such a file as a table has it.
+fn cell(path: &str) -> String {
+    format!("\"{}\"", path.replace('"', "\"\""))
+}
+
 /// The i-th of seven images of two classes; the fifth cannot be read, the second and the sixth have a given label.
 fn image(folder: &Path, i: usize) -> Prediction {
-    let path = folder.join(format!("{i}, of \"seven\".png"));
+    let path = folder.join(name(i));
     std::fs::write(&path, [i as u8]).unwrap();
     let p = 0.3 + 0.1 * i as f32;
     Prediction {
@@ -38,12 +49,12 @@ fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&
     change(&mut options);
     let arranged = options.by_class.is_some();
     let mut labelling = Labelling::create(options).unwrap();
-    let out = out.canonicalize().unwrap();
+    let out = dunce::canonicalize(out).unwrap();
     for i in (0..7).filter(|at| part.is_none_or(|(i, n)| at % n == i - 1)) {
         let mut image = image(&photos, i);
         image.path = match arranged {
             true => image.path.file_name().unwrap().into(),
-            false => way(&out, &image.path.canonicalize().unwrap()),
+            false => way(&out, &dunce::canonicalize(&image.path).unwrap()),
         };
         match i {
             4 => labelling.skip(&image.path, "no image").unwrap(),
@@ -70,7 +81,8 @@ fn the_parts_are_the_whole() {
     let [a, b, c] = parts.clone();
     let summary = merge(&[c, a, b], &out("all")).unwrap();
     let all = text(&out("all"), "labels.csv");
-    assert!(all.contains("\"../photos/1, of \"\"seven\"\".png\",cat,"), "{all}");
+    let row = format!("{},cat,", cell(&format!("../photos/{}", name(1))));
+    assert!(all.contains(&row), "{all}");
     for name in ["labels.csv", "skipped.csv", "summary.json"] {
         assert_eq!(text(&out("all"), name), text(&out("whole"), name));
     }
@@ -97,7 +109,7 @@ fn class_folders_stay_in_the_parts() {
     let mut table = csv::Reader::from_path(all.join("labels.csv")).unwrap();
     let rows: Vec<StringRecord> = table.records().map(|row| row.unwrap()).collect();
     assert!(rows.len() == 6 && rows.iter().all(|row| all.join(&row[0]).is_file()), "{rows:?}");
-    assert_eq!(text(&all, "skipped.csv"), "path,reason\n\"4, of \"\"seven\"\".png\",no image\n");
+    assert_eq!(text(&all, "skipped.csv"), format!("path,reason\n{},no image\n", cell(&name(4))));
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub fn extend(folder: &Path, from: &Path, config_toml: &str, epochs: u32) -> Res
         return Ok(None);
     }
     let newest = checkpoints(folder)?.into_iter().next();
-    let is_newest = |path: &PathBuf| path.canonicalize().ok() == from.canonicalize().ok();
+    let is_newest = |path: &PathBuf| dunce::canonicalize(path).ok() == dunce::canonicalize(from).ok();
     if from.is_file() && !newest.as_ref().is_some_and(is_newest) {
         return Err(Error::Usage(format!(
             "--epochs: {} is not the run's newest checkpoint: name the folder, or begin a new run with --from",

@@ -316,7 +316,7 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
     if !from.is_file() {
         return Ok(from.into());
     }
-    let whole = from.canonicalize().map_err(Error::io("read", from))?;
+    let whole = dunce::canonicalize(from).map_err(Error::io("read", from))?;
     let folder = whole.parent().and_then(Path::parent);
     // As the user wrote it where that is enough.
     let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());

@@ -31,7 +31,7 @@ pub struct Own {
 
 /// What the data set of a folder or file is called.
 pub fn name(path: &Path) -> String {
-    let real = path.canonicalize();
+    let real = dunce::canonicalize(path);
     let path = real.as_deref().unwrap_or(path);
     let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
     name.map_or_else(|| "images".into(), |name| name.to_string_lossy().into_owned())

@@ -266,7 +266,7 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn new(root: &'a Path, labels: &Path, prefix: &'a Path) -> Places<'a> {
         let beside = labels.parent().unwrap_or(Path::new("")).to_path_buf();
-        Places { root, prefix, beside, real_root: root.canonicalize().ok() }
+        Places { root, prefix, beside, real_root: dunce::canonicalize(root).ok() }
     }
 
     /// Relative to the folder, most likely first.
@@ -287,7 +287,7 @@ impl<'a> Places<'a> {
 
     /// By the real paths: links, and ways up and down again.
     fn canonical(&self, path: &Path) -> Option<PathBuf> {
-        let real = path.canonicalize().ok()?;
+        let real = dunce::canonicalize(path).ok()?;
         Some(real.strip_prefix(self.real_root.as_ref()?).ok()?.to_path_buf())
     }
 }

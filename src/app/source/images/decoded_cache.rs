@@ -53,7 +53,7 @@ pub fn key(found: &Found, choice: &Choice) -> Option<String> {
     };
     field(MAGIC.as_bytes());
     field(format!("{choice:?}").as_bytes());
-    field(found.root.canonicalize().ok()?.as_os_str().as_encoded_bytes());
+    field(dunce::canonicalize(&found.root).ok()?.as_os_str().as_encoded_bytes());
     for image in &found.images {
         field(image.path.as_os_str().as_encoded_bytes());
         field(&image.bytes.to_le_bytes());

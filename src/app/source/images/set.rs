@@ -128,7 +128,7 @@ impl ImageSet {
             parts[part as usize] = Images::new(size, own, labels, paths);
         }
         let [train, validation, test] = parts;
-        let root = found.root.canonicalize().unwrap_or_else(|_| found.root.clone());
+        let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
         let name = root.file_name().map_or("images".into(), |n| n.to_string_lossy().into_owned());
         let (class_names, mut notes) = (found.class_names.clone(), found.notes.clone());
         notes.extend(decoded.notes);

@@ -9,7 +9,7 @@ pub mod idx;
 pub mod npz;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::images::policy::{Fit, Policy};
 use super::images::set::{ImageSet, Images};
@@ -148,9 +148,10 @@ impl Classes {
 
 /// A data set's name from a path: its last part that says something.
 pub(super) fn name_of(path: &Path) -> String {
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let words = real.iter().rev().map(|n| n.to_string_lossy().to_lowercase());
-    let mut telling = words.filter(|n| !["raw", "data", "/"].contains(&n.as_str()));
+    let real = dunce::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let names = real.components().rev().filter(|part| matches!(part, Component::Normal(_)));
+    let words = names.map(|part| part.as_os_str().to_string_lossy().to_lowercase());
+    let mut telling = words.filter(|n| !["raw", "data"].contains(&n.as_str()));
     telling.next().unwrap_or_else(|| "images".into())
 }
 
