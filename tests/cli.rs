@@ -936,8 +936,13 @@ fn benchmarks_verify_and_time() {
     assert!(table.contains("workgroup-64x64-4x4") && table.contains("chosen"), "{table}");
     let one = stdout(&b.run(&format!("{kernel} --columns --variant workgroup-64x64-4x4 --json")));
     assert!(has_key(&one, "nmse") && one.matches("\"variant\":").count() == 1, "{one}");
-    let step = stdout(&b.run("bench step --model m.toml --batch-size 32 --runs 2 --warmup 1 --quiet"));
-    assert!(step.contains("GFLOP/s") && step.lines().any(|l| l.starts_with("m ")), "{step}");
+    let step = "bench step --model m.toml --recipe best --batch-size 32 --runs 2 --warmup 1 --quiet";
+    let step = stdout(&b.run(step));
+    assert!(
+        step.contains("GFLOP/s")
+            && ["m ", "best "].map(|s| step.matches(&format!("\n{s}")).count()) == [1, 1],
+        "{step}"
+    );
     // The roofs were measured by the first and are kept.
     assert!(b.content().iter().any(|n| n == "cache"));
     stdout(&b.run("profile --model m.toml --batch-size 32 --steps 1 --quiet --plot roofline.png"));
@@ -950,6 +955,7 @@ fn benchmarks_verify_and_time() {
     b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64-4x4"]);
     b.fails("bench kernel conv", 2, &["gemm"]);
     b.fails("bench step --model no", 2, &["unknown model"]);
+    b.fails("bench step --recipe no", 2, &["possible values: paper, best"]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ PACK is what pack.sh gathers. OUT gets a folder for each part, and summary.json 
 on: finished runs are passed over, others are resumed.
 
 report   `ssgan gpu-report`
-peers    a step of the dnn and of the cnn in turns with PyTorch on CUDA: eager, compiled, CUDA graphs, each with and without
-         TF32 (../peers); needs torch, numpy and safetensors
+peers    a step of the dnn, of the cnn and of `--recipe best` in turns with PyTorch on CUDA: eager, compiled, CUDA graphs, each
+         with and without TF32 (../peers); needs torch, numpy and safetensors
 tiles    every tile on the products of the dnn (`ssgan bench kernel gemm`), and what `--tune full` chooses for dnn and cnn
 paper    `--recipe paper` on MNIST, one label seed after another
 best     `--recipe best` on MNIST, label seeds 1 to 10
@@ -93,7 +93,7 @@ class Bench:
 
     def peers(self):
         found = {}
-        for model in ("dnn", "cnn"):
+        for model in ("dnn", "cnn", "best"):
             if self.left() < 30:
                 break
             file = self.out / "peers" / f"{model}-times.json"
@@ -101,8 +101,9 @@ class Bench:
                                                "--model", model, "--peer", *PEERS, "--json", file])
             found[model] = {"all": done}
             if file.exists():
-                rows = json.loads(file.read_text())[0]["rows"]
-                found[model]["median_ms"] = {row["peer"]: round(row["median_ms"], 4) for row in rows}
+                result = json.loads(file.read_text())[0]
+                found[model] |= {"same_losses": result["same_losses"], "failed": result["failed"],
+                                 "median_ms": {row["peer"]: round(row["median_ms"], 4) for row in result["rows"]}}
         return found
 
     def tiles(self):

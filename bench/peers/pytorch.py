@@ -52,6 +52,23 @@ class Weighted(nn.Module):
         return F.conv2d(F.pad(x, (left, right, top, bottom)), self.weight_now(), bias, stride=stride)
 
 
+def maps(layer, x):
+    """Random maps of as many images, [rows, 6], as docs/models.md has them for `random_affine`."""
+    warp, far = layer.get("warp", 0.2), layer.get("shift", 2)
+    matrix = torch.eye(2, device=x.device).flatten() + warp * (2 * torch.rand(len(x), 4, device=x.device) - 1)
+    return torch.cat([matrix, far * (2 * torch.rand(len(x), 2, device=x.device) - 1)], 1)
+
+
+def move(x, maps):
+    """Images read through maps: pixel o at A (o - m) + m - t, rows before columns; PyTorch has columns first, and pixels
+    from -1 to 1."""
+    m = torch.tensor([x.shape[2] - 1, x.shape[3] - 1], device=x.device) / 2
+    matrix = maps[:, :4].reshape(-1, 2, 2) * m / m[:, None]
+    theta = torch.cat([matrix, -(maps[:, 4:] / m)[:, :, None]], 2)
+    theta = theta[:, [1, 0]][:, :, [1, 0, 2]]
+    return F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=True), align_corners=True)
+
+
 class Net(nn.Module):
     """A network of the model file. Images are NCHW inside."""
 
@@ -91,6 +108,8 @@ class Net(nn.Module):
                 x = torch.add(x, noise, alpha=layer["sigma"])
             elif op == "dropout":
                 x = F.dropout(x, layer["rate"]) if draws is None else x * draws(i, "dropout", x)
+            elif op == "random_affine":
+                x = move(x, maps(layer, x) if draws is None else draws(i, "affine", None))
             elif op == "max_pool2d":
                 x = F.max_pool2d(x, layer["kernel"], layer.get("stride", layer["kernel"]))
             elif op == "flatten":
@@ -117,9 +136,8 @@ class Step:
             trained = list(trace.group(f"grad.{name}."))
             nets.append(Net(model[name]["layers"], before, trained).to(device))
         self.d, self.g = nets
-        *self.rows, second = (int(r) for r in trace["d_step.rows"])
-        if second:
-            raise ValueError("the benchmark's step sees every image once: leave the consistency weight out")
+        # The last are unlabelled images that come a second time.
+        self.rows = [int(r) for r in trace["d_step.rows"]]
         self.labels = trace["d_step.labelled.label"].long().to(device)
         nchw = lambda x: x.permute(0, 3, 1, 2).contiguous().to(device)
         generated = self.rows[0]
@@ -127,6 +145,7 @@ class Step:
         self.data = nchw(trace["d_step.images"][generated:])
         self.real = nchw(trace["g_step.images"][generated:])
         self.weight = trace.number("unsupervised_weight")
+        self.entropy, self.consistency = trace.number("entropy_weight"), trace.number("consistency_weight")
         self.feature = next(i for i, l in enumerate(self.d.layers) if l.get("feature", False))
         self.mean = trace.meta["feature_matching"] == "mean"
         options = {
@@ -154,11 +173,16 @@ class Step:
     def d_losses(self, z, draws=None, g_draws=None):
         with torch.no_grad():
             made = self.images(z, g_draws)
-        fake, known, real = self.d(torch.cat([made, self.data]), draws).split(self.rows)
+        fake, known, real, again = self.d(torch.cat([made, self.data]), draws).split(self.rows)
         supervised = F.cross_entropy(known, self.labels)
         unlabelled = F.softplus(-real.logsumexp(1)).mean()
         spotted = F.softplus(fake.logsumexp(1)).mean()
-        return supervised + self.weight * 0.5 * (unlabelled + spotted), supervised, unlabelled, spotted
+        loss = supervised + self.weight * 0.5 * (unlabelled + spotted)
+        if self.entropy:
+            loss = loss - self.entropy * (real.softmax(1) * real.log_softmax(1)).sum(1).mean()
+        if self.consistency:
+            loss = loss + self.consistency * ((real.softmax(1) - again.softmax(1)) ** 2).sum(1).mean()
+        return loss, supervised, unlabelled, spotted
 
     def g_losses(self, z, draws=None, g_draws=None):
         x = torch.cat([self.images(z, g_draws), self.real])
@@ -196,6 +220,8 @@ class Step:
         def draws(step, net):
             def one(i, kind, x):
                 t = self.trace[f"{step}.{net}.{i}.{kind}"].to(self.device)
+                if kind == "affine":
+                    return t
                 return (t.permute(0, 3, 1, 2) if t.dim() == 4 else t).reshape(x.shape)
 
             return one

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """The same training step in ssgan and in other frameworks, one after the other in turns, in one run.
 
-    run.py [--model dnn cnn] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
+    run.py [--model dnn cnn best] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
 
 First every peer computes the losses of one recorded step from its parameters and random draws: they must be those of
 ssgan, or it would not be the same work. Then the peers take turns, each a step that is not timed and one that is. The
 ratio of medians is printed, and, of programs that compute on the CPU, the rate beside that of one large product in
-numpy, which has its turn too. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D, 1024 rows for G. The
-peers leave out what is no part of the step's mathematics: the average of D's parameters and the draw of a minibatch.
+numpy, which has its turn too. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D,
+1024 rows for G; that of `best`, the recipe, 512 more rows for D, the unlabelled images moved once more. The peers leave
+out what is no part of the step's mathematics: the average of D's parameters and the draw of a minibatch. A peer that
+cannot run is named, and the others are timed.
 
 Peers: pytorch (eager), pytorch-compile; with CUDA pytorch-cuda, pytorch-cuda-compile, pytorch-cuda-graphs and the
 same with -tf32; burn-wgpu, burn-cpu where --burn names the program built in bench/peers/burn.
@@ -80,36 +82,68 @@ def recorded_losses(path):
 # Names of adapters that are the CPU, in lower case.
 CPU = ("cpu", "llvmpipe", "swiftshader")
 
-# Models by the names that tables call them.
-MODELS = {"dnn": "dnn", "cnn": HERE / "cnn.toml"}
+# Steps by the names that tables call them, as ssgan's flags.
+STEPS = {"dnn": ["--model", "dnn"], "cnn": ["--model", HERE / "cnn.toml"], "best": ["--recipe", "best"]}
+
+# The weights of the recipe's two terms begin at zero, where a peer without them would have the same losses.
+AT_ONCE = {"best": ["--ramp-epochs", "0"]}
+
+
+def begin(label, command, failed):
+    """The peer, or None and a line."""
+    try:
+        return Peer(label, command)
+    except RuntimeError as e:
+        print(e, file=sys.stderr)
+        failed.append(label)
+        return None
+
+
+def turns(peers, args, failed):
+    """Times the peers in turns; one that fails has no more."""
+    for turn in range(args.warmup + args.rounds):
+        for peer in list(peers):
+            time.sleep(REST)
+            try:
+                # A step in training comes right after another: the first after a rest takes up to 1.3 times as long.
+                peer.ask("step")
+                ms = peer.ask("step")["ms"]
+            except (RuntimeError, OSError) as e:
+                if peer is peers[0]:
+                    raise
+                print(e, file=sys.stderr)
+                failed.append(peer.label)
+                peers.remove(peer)
+                continue
+            if turn >= args.warmup:
+                peer.times.append(ms)
 
 
 def measure(args, model, folder):
-    file = MODELS.get(model, model)
+    flags = STEPS.get(model, ["--model", model])
     trace = pathlib.Path(folder) / f"{pathlib.Path(model).stem}.safetensors"
-    subprocess.run([args.ssgan, "trace-step", "--model", file, "--out", trace, "--quiet"], check=True,
+    subprocess.run([args.ssgan, "trace-step", *flags, *AT_ONCE.get(model, []), "--out", trace, "--quiet"], check=True,
                    stdout=subprocess.DEVNULL)
     expected = recorded_losses(trace)
-    ours = Peer("ssgan", [args.ssgan, "bench", "step", "--model", file, "--paced", "--quiet"])
-    peers = [ours] + [Peer(label, command) for label, command in commands(args, model, trace).items()]
+    ours = Peer("ssgan", [args.ssgan, "bench", "step", *flags, "--paced", "--quiet"])
+    failed = []
+    begun = [begin(label, command, failed) for label, command in commands(args, model, trace).items()]
     print(f"\n{model}: losses of one recorded step\n{'':24}" + "".join(f"{n:>15}" for n in LOSSES))
     print(f"{'ssgan':24}" + "".join(f"{expected[n]:15.7f}" for n in LOSSES))
-    same = True
-    for peer in peers[1:]:
-        losses = {n.removeprefix("loss."): v for n, v in peer.ask("check")["losses"].items()}
+    same, peers = True, [ours]
+    for peer in filter(None, begun):
+        try:
+            losses = {n.removeprefix("loss."): v for n, v in peer.ask("check")["losses"].items()}
+        except (RuntimeError, OSError) as e:
+            print(e, file=sys.stderr)
+            failed.append(peer.label)
+            continue
         good = all(abs(losses[n] - expected[n]) <= TOLERANCE * abs(expected[n]) for n in LOSSES)
         same &= good
+        peers.append(peer)
         print(f"{peer.label:24}" + "".join(f"{losses[n]:15.7f}" for n in LOSSES) + ("" if good else "  DIFFER"))
-    yardstick = Peer("numpy's sgemm", [sys.executable, HERE / "sgemm.py"])
-    peers.append(yardstick)
-    for turn in range(args.warmup + args.rounds):
-        for peer in peers:
-            time.sleep(REST)
-            # A step in training comes right after another: the first after a rest takes up to 1.3 times as long.
-            peer.ask("step")
-            ms = peer.ask("step")["ms"]
-            if turn >= args.warmup:
-                peer.times.append(ms)
+    peers.append(Peer("numpy's sgemm", [sys.executable, HERE / "sgemm.py"]))
+    turns(peers, args, failed)
     rows = []
     for peer in peers:
         low, middle, high = statistics.quantiles(peer.times, n=4)
@@ -126,7 +160,7 @@ def measure(args, model, folder):
         ratio = f"{rows[0]['median_ms'] / row['median_ms']:.2f}" if row is not rows[-1] else ""
         print(f"{row['peer']:24}{row['median_ms']:12.1f}{row['p25_ms']:9.1f}{row['p75_ms']:9.1f}{row['min_ms']:9.1f}"
               f"{ratio:>13}{row['gflops']:10.1f}{share:>10}   {row['name']}, {row.get('adapter', '')}")
-    return {"model": model, "losses": expected, "same_losses": same, "rows": rows}
+    return {"model": model, "losses": expected, "same_losses": same, "failed": failed, "rows": rows}
 
 
 def main():
@@ -143,7 +177,7 @@ def main():
         results = [measure(args, model, folder) for model in args.model]
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
-    return 0 if all(r["same_losses"] for r in results) else 1
+    return 0 if all(r["same_losses"] and not r["failed"] for r in results) else 1
 
 
 if __name__ == "__main__":

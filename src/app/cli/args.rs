@@ -158,6 +158,11 @@ fn hold_out(text: &str) -> std::result::Result<f32, String> {
     }
 }
 
+/// The names of the recipes.
+pub fn recipes() -> PossibleValuesParser {
+    PossibleValuesParser::new(RECIPES.map(|recipe| recipe.0))
+}
+
 /// All settings of a run. A flag that is not given leaves the setting alone.
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SettingsArgs {
@@ -166,7 +171,7 @@ pub struct SettingsArgs {
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Settings that belong together: paper (the paper's settings), best (lowest error); --config and flags win over them
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECIPES.map(|r| r.0)))]
+    #[arg(long, value_name = "NAME", value_parser = recipes())]
     #[serde(skip)]
     pub recipe: Option<String>,
     #[arg(long, value_name = "NAME|PATH", help = format!("{} [default: dnn]", models_help()))]

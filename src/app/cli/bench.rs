@@ -1,6 +1,6 @@
 //! `ssgan bench`.
 
-use super::args::{AdapterArgs, SpeechArgs, TuneArgs};
+use super::args::{AdapterArgs, SpeechArgs, TuneArgs, recipes};
 use super::load::adapter_line;
 use super::output::{self, Kind};
 use crate::app::model_file;
@@ -10,11 +10,12 @@ use crate::app::profile::{Roofs, Spread};
 use crate::app::report::plot;
 use crate::app::report::progress::Progress;
 use crate::app::report::table::Table;
-use crate::app::run::tiles;
+use crate::app::run::{config, tiles};
 use crate::app::source::{self, Request};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
+use crate::model::shape::{DataShape, ModelShape};
 use crate::native::{self, BlockOn};
 use crate::ops::{Product, Tile};
 use crate::text;
@@ -72,12 +73,15 @@ struct KernelArgs {
 
 #[derive(Debug, clap::Args)]
 struct StepArgs {
-    /// dnn, cnn, or the path of a model file; several are timed in turns
-    #[arg(long, value_name = "NAME|PATH", default_values = ["dnn", "cnn"])]
+    /// dnn, cnn, or the path of a model file; several are timed in turns [default: dnn cnn]
+    #[arg(long, value_name = "NAME|PATH")]
     model: Vec<String>,
-    /// Rows of a minibatch
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    batch_size: u32,
+    /// The step of a recipe, with its model, in turns with those of the models
+    #[arg(long, value_name = "NAME", value_parser = recipes())]
+    recipe: Vec<String>,
+    /// Rows of a minibatch [default: 512, of a recipe its own]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<u32>,
     /// Steps of each model
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     runs: u32,
@@ -205,13 +209,11 @@ fn product(shape: &str, columns: bool) -> Result<Product> {
 
 fn step(args: &StepArgs) -> Result<()> {
     let mut progress = args.speech.progress();
-    let settings = Settings { batch_size: args.batch_size, ..Settings::defaults(Method::Ssl, false) };
     let set = source::load(&Request::default(), &mut progress)?;
     let gpu = native::open(&args.adapter.choice())?;
-    let mut trainers = vec![];
-    for name in &args.model {
-        let (spec, source) = model_file::load(name)?;
-        let model = parse::check(&spec, &source, name, set.shape)?;
+    let (mut names, mut trainers) = (vec![], vec![]);
+    for (name, model, settings) in steps_of(args, set.shape)? {
+        names.push(name);
         let chosen = tiles::choose(&gpu, &model, &settings, args.tune.tune, &progress, || Ok(()))?;
         trainers
             .push(Trainer::with_tiles(&gpu, &model, &settings, &set, Scratch::Shared, &chosen).block_on()?);
@@ -219,7 +221,7 @@ fn step(args: &StepArgs) -> Result<()> {
     if args.paced {
         return match trainers.as_slice() {
             [one] => paced(one),
-            _ => Err(Error::Usage("--paced times one model: give --model once".into())),
+            _ => Err(Error::Usage("--paced times one step: give --model or --recipe once".into())),
         };
     }
     let roofs = progress.during("measuring the roofs", || Roofs::cached(&gpu, false))?;
@@ -230,32 +232,54 @@ fn step(args: &StepArgs) -> Result<()> {
     let spreads = bench::steps(&all, args.warmup, args.runs, || progress.piece())?;
     drop(progress);
     if args.speech.json {
-        let rows: Vec<_> = (trainers.iter().zip(&spreads))
-            .map(|(t, s)| json!({ "model": t.model().name, "flop": t.program().flops(), "time": s }))
-            .collect();
+        let row = |((name, t), s): ((&String, &Trainer), &Spread)| {
+            let rows = t.settings().batch_size;
+            json!({ "model": name, "batch_size": rows, "flop": t.program().flops(), "time": s })
+        };
+        let rows: Vec<_> = names.iter().zip(&trainers).zip(&spreads).map(row).collect();
         return output::print_json(&json!({
             "adapter": gpu.summary().name,
             "driver": gpu.summary().driver_text(),
-            "batch_size": args.batch_size,
             "roofs": roofs,
             "models": rows,
         }));
     }
-    let table = steps_table(&trainers, &spreads, &roofs);
+    let table = steps_table(&names, &trainers, &spreads, &roofs);
     output::print(&format!(
-        "whole steps of batch size {}, {} runs each, in turns\n{}\n\n{table}",
-        args.batch_size,
+        "whole steps, {} runs each, in turns\n{}\n\n{table}",
         args.runs,
         gpu.summary().name
     ))
 }
 
-fn steps_table(trainers: &[Trainer], spreads: &[Spread], roofs: &Roofs) -> Table {
-    let numbers = ["median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
-    let mut table = Table::of(&["model"], &numbers, &[]);
-    for (t, s) in trainers.iter().zip(spreads) {
+/// Name, model and settings of every step that is asked for.
+fn steps_of(args: &StepArgs, shape: DataShape) -> Result<Vec<(String, ModelShape, Settings)>> {
+    let both = ["dnn", "cnn"].map(String::from);
+    let models: &[String] = if args.model.is_empty() && args.recipe.is_empty() { &both } else { &args.model };
+    let of_model = |name: &String| {
+        let (spec, source) = model_file::load(name)?;
+        let model = parse::check(&spec, &source, name, shape)?;
+        Ok((model.name.clone(), model, Settings::defaults(Method::Ssl, false)))
+    };
+    let of_recipe = |name: &String| {
+        let resolved = config::resolve(Some(name), None, &toml::Table::new(), None)?;
+        Ok((name.clone(), resolved.shaped(shape)?, resolved.settings.train))
+    };
+    let steps = models.iter().map(of_model).chain(args.recipe.iter().map(of_recipe));
+    let sized = |step: Result<(String, ModelShape, Settings)>| {
+        let (name, model, settings) = step?;
+        let batch_size = args.batch_size.unwrap_or(settings.batch_size);
+        Ok((name, model, Settings { batch_size, ..settings }))
+    };
+    steps.map(sized).collect()
+}
+
+fn steps_table(names: &[String], trainers: &[Trainer], spreads: &[Spread], roofs: &Roofs) -> Table {
+    let numbers = ["batch", "median ms", "p25", "p75", "min", "GFLOP", "GFLOP/s", "% multiply-add roof"];
+    let mut table = Table::of(&["step"], &numbers, &[]);
+    for ((name, t), s) in names.iter().zip(trainers).zip(spreads) {
         let flops = t.program().flops() as f64;
-        let mut cells = vec![t.model().name.clone()];
+        let mut cells = vec![name.clone(), t.settings().batch_size.to_string()];
         cells.extend(times(s));
         cells.push(format!("{:.2}", flops / 1e9));
         cells.push(format!("{:.2}", flops / s.p50 / 1e9));
