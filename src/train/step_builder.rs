@@ -46,6 +46,17 @@ pub fn batch_that_fits(gpu: &Gpu, model: &ModelShape, settings: &Settings, label
     std::iter::once(settings.batch_size).chain(below).find(|&batch| fits(batch)).unwrap_or(1)
 }
 
+/// What an update of D sees, and where it is from.
+struct ImagesOfD {
+    images: Tensor,
+    /// z, and G's activations.
+    generated: Option<(Tensor, Tape)>,
+    /// Image numbers and labels.
+    labelled: Option<(Tensor, Tensor)>,
+    /// Image numbers.
+    unlabelled: Option<Tensor>,
+}
+
 /// What the step is recorded from.
 pub(super) struct StepBuilder<'a> {
     pub ops: &'a Ops,
@@ -197,6 +208,29 @@ impl StepBuilder<'_> {
         Ok(())
     }
 
+    /// The images of an update of D, from G and from the data.
+    fn images_of_d(&self, p: &mut Program, g: Option<&Net>, r: HeadRows) -> Result<ImagesOfD> {
+        let images = self.images(p, r.total())?;
+        let mut of = ImagesOfD { images, generated: None, labelled: None, unlabelled: None };
+        if let Some(g) = g.filter(|_| r.generated > 0) {
+            let base = streams::NOISE_G_IN_D_STEP;
+            of.generated = Some(self.generate(p, g, streams::Z_D_STEP, base, r.generated, &of.images)?);
+        }
+        if r.labelled > 0 {
+            of.labelled = Some(self.labelled(p, &of.images, r.generated, r.labelled)?);
+        }
+        if r.unlabelled > 0 {
+            let start = r.generated + r.labelled;
+            let indices = self.unlabelled(p, UNLABELLED_D, &of.images, start, r.unlabelled)?;
+            if r.second > 0 {
+                let rows = (start + r.unlabelled, r.second);
+                self.gather(p, UNLABELLED_D, &indices, &of.images, rows)?;
+            }
+            of.unlabelled = Some(indices);
+        }
+        Ok(of)
+    }
+
     pub fn d_step(
         &self,
         p: &mut Program,
@@ -214,29 +248,15 @@ impl StepBuilder<'_> {
             consistency: s.consistency_weight,
         };
         let row_stats = p.scratch(&ops.gpu, "row statistics", rows.total(), 4);
-        let (mut z, mut generator, mut labelled, mut unlabelled) = (None, None, None, None);
+        let (mut generated, mut labelled, mut unlabelled) = (None, None, None);
         let mut updates: Vec<DUpdate> = vec![];
         let all = UpdateRows::of(s.discriminator_updates, rows);
         for (i, &of) in all.iter().enumerate() {
             let r = of.rows;
-            let x = self.images(p, r.total())?;
-            if let Some(g) = g.filter(|_| r.generated > 0) {
-                let base = streams::NOISE_G_IN_D_STEP;
-                let (zz, tape) = self.generate(p, g, streams::Z_D_STEP, base, r.generated, &x)?;
-                (z, generator) = (Some(zz), Some(tape));
-            }
-            if r.labelled > 0 {
-                labelled = Some(self.labelled(p, &x, r.generated, r.labelled)?);
-            }
-            if r.unlabelled > 0 {
-                let start = r.generated + r.labelled;
-                let indices = self.unlabelled(p, UNLABELLED_D, &x, start, r.unlabelled)?;
-                if r.second > 0 {
-                    let rows = (start + r.unlabelled, r.second);
-                    self.gather(p, UNLABELLED_D, &indices, &x, rows)?;
-                }
-                unlabelled = Some(indices);
-            }
+            let new = self.images_of_d(p, g, r)?;
+            generated = new.generated.or(generated);
+            labelled = new.labelled.or(labelled);
+            unlabelled = new.unlabelled.or(unlabelled);
             let groups = vec![
                 Group { rows: r.generated, update_running: false },
                 Group { rows: r.labelled, update_running: true },
@@ -245,7 +265,7 @@ impl StepBuilder<'_> {
             ];
             let mode = Mode::Train { noise_base: of.noise_base, groups };
             let layers = d.net.shape.layers.len();
-            let tape = d.net.forward(ops, p, &x, &mode, layers)?;
+            let tape = d.net.forward(ops, p, &new.images, &mode, layers)?;
             let logits = tape.outputs.last().expect("a checked network has layers").clone();
             let dlogits = p.scratch(&ops.gpu, "logits gradient", logits.rows, logits.cols);
             let (_, labels) = labelled.as_ref().expect("the first update has the labelled rows");
@@ -270,9 +290,10 @@ impl StepBuilder<'_> {
             let updated = d.updated(&grads, last.then_some(average), metrics);
             ops.adam(p, &self.adam(), Update::Discriminator(i as u32), updated)?;
             d.net.pack(ops, p)?;
-            updates.push(DUpdate { of, images: x, pass: Pass { tape, gradients }, dlogits, grads });
+            updates.push(DUpdate { of, images: new.images, pass: Pass { tape, gradients }, dlogits, grads });
         }
         let labelled = labelled.expect("every step has labelled rows");
+        let (z, generator) = generated.unzip();
         Ok(DStep { z, generator, labelled, unlabelled, rows, updates })
     }
 
