@@ -194,7 +194,7 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert_eq!(summary["class_names"], serde_json::json!(["ant", "bee", "cow"]));
     assert_eq!((&summary["held_out"], &summary["labels"]), (&true.into(), &24.into()));
     let (tested, _) = bench.succeeds("eval run --quiet");
-    assert!(tested.contains("6 test images") && tested.contains("bee"), "{tested}");
+    assert!(tested.contains("of 6 images whose labels were held out") && tested.contains("bee"), "{tested}");
     bench.succeeds("label run photos --out labelled --quiet --by-class copy --review --next 5");
     let table = fs::read_to_string(bench.path("labelled/labels.csv")).unwrap();
     assert_eq!(table.lines().count(), 91, "{table}");
@@ -257,6 +257,7 @@ fn folders_that_cannot_be_trained_on() {
     bench.fails("train one", 4, &["\"ant\" is the only class"]);
     bench.fails("train layout", 4, &["test/", "rename it"]);
     bench.fails("train --image-size 16", 2, &["--image-size would do nothing", "images of your own"]);
+    bench.fails("train flat --image-size 4096", 2, &["--image-size 4096: dnn", "weights"]);
     bench.fails("train flat --dataset mnist", 2, &["cannot be used with"]);
     bench.fails("train flat --hold-out 1", 2, &["from 0 to below 1"]);
     fs::write(bench.path("flat/labels.csv"), "path,label\n0.png,ant\n1.png,bee\n7.png,bee\n").unwrap();
@@ -269,8 +270,8 @@ fn one_label_of_each_class_is_enough() {
     let bench = Bench::new();
     bench.photos(1, 40, 1);
     let (result, told) = bench.succeeds("train photos --model m.toml --epochs 3 --out run");
-    assert!(told.contains("no label is held out"), "{told}");
-    assert!(result.contains("the accuracy is not known"), "{result}");
+    assert!(told.contains("no class has enough labels to hold one out"), "{told}");
+    assert!(result.contains("the test accuracy is not known"), "{result}");
     let summary: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(bench.path("run/summary.json")).unwrap()).unwrap();
     assert!(summary["test_accuracy"].is_null() && summary["labels"] == 3, "{summary}");

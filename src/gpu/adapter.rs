@@ -50,6 +50,22 @@ impl AdapterSummary {
     }
 }
 
+/// An adapter, its backend and its driver in a line, nothing twice: Mesa's software adapter has its own name and its compiler's
+/// in both. `llvmpipe (LLVM 15.0.6, 256 bits) (Vulkan, Mesa 22.3.6)`.
+pub fn describe(name: &str, backend: &str, driver: &str) -> String {
+    let said = |text: &str| name.contains(text.trim_end_matches(')'));
+    let (text, end) = driver.split_once(" (").unwrap_or((driver, ""));
+    let text = match text.split_once(' ') {
+        Some((first, rest)) if said(first) => rest,
+        _ => text,
+    };
+    let end = if end.is_empty() || said(end) { String::new() } else { format!(" ({end}") };
+    match text.is_empty() {
+        true => format!("{name} ({backend})"),
+        false => format!("{name} ({backend}, {text}{end})"),
+    }
+}
+
 /// What to install where no adapter is found.
 pub fn install_hint() -> &'static str {
     if cfg!(target_os = "linux") {
@@ -156,4 +172,25 @@ pub(super) async fn enumerate() -> Vec<(AdapterSummary, wgpu::Adapter)> {
 /// All adapters of all backends, in the order that `--adapter INDEX` counts.
 pub async fn list_adapters() -> Vec<AdapterSummary> {
     enumerate().await.into_iter().map(|(s, _)| s).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_told_twice() {
+        for (name, driver, told) in [
+            (
+                "llvmpipe (LLVM 15.0.6, 256 bits)",
+                "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)",
+                "llvmpipe (LLVM 15.0.6, 256 bits) (Vulkan, Mesa 22.3.6)",
+            ),
+            ("NVIDIA GeForce RTX 4090", "NVIDIA 570.86", "NVIDIA GeForce RTX 4090 (Vulkan, 570.86)"),
+            ("AMD Radeon", "radv Mesa 25.0 (LLVM 19)", "AMD Radeon (Vulkan, radv Mesa 25.0 (LLVM 19))"),
+            ("Apple M2", "", "Apple M2 (Vulkan)"),
+        ] {
+            assert_eq!(describe(name, "Vulkan", driver), told);
+        }
+    }
 }

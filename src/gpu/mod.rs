@@ -21,7 +21,7 @@ mod tensor;
 mod timing;
 pub mod wgsl;
 
-pub use adapter::{AdapterSummary, install_hint, list_adapters};
+pub use adapter::{AdapterSummary, describe, install_hint, list_adapters};
 pub use call::{Call, MAX_GROUPS, MAX_TURNS, Param};
 pub use choice::{AdapterChoice, Power, Precision, backend_name};
 pub use compiler::Compilation;

@@ -252,7 +252,7 @@ fn explain(e: SafeTensorError) -> String {
         SafeTensorError::HeaderTooSmall
         | SafeTensorError::InvalidHeaderLength
         | SafeTensorError::HeaderTooLarge
-        | SafeTensorError::MetadataIncompleteBuffer => "is truncated, or no safetensors file".to_string(),
+        | SafeTensorError::MetadataIncompleteBuffer => "is truncated, or not a safetensors file".to_string(),
         other => format!("has a broken header ({other})"),
     };
     format!("{what}; use another checkpoint of the run, or train again")

@@ -4,6 +4,8 @@ use super::device_data::DeviceImages;
 use super::host_images::HostImages;
 use super::settings::{DiscriminatorUpdates, Method, Settings};
 use super::step_builder::StepBuilder;
+use super::storage::Images;
+use crate::data::Split;
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
@@ -192,6 +194,24 @@ pub(super) struct Pools<'a> {
 }
 
 impl TrainingImages {
+    /// The images of a split, or those with the `chosen` numbers, of so many values each.
+    ///
+    /// # Errors
+    /// As [`DeviceImages::upload`].
+    pub fn new(
+        gpu: &Gpu,
+        (split, pixels): (&Split, u32),
+        chosen: Option<&[u32]>,
+        images: Images,
+    ) -> Result<TrainingImages> {
+        let most_bytes = match images {
+            Images::Host => return Ok(TrainingImages::Host(HostImages::new(split, pixels))),
+            Images::Auto | Images::Device => None,
+            Images::Blocks(bytes) => Some(bytes),
+        };
+        DeviceImages::upload(gpu, split, pixels, chosen, most_bytes).map(TrainingImages::Device)
+    }
+
     /// Those that are in main memory.
     pub fn on_host(self) -> Option<HostImages> {
         match self {

@@ -1,6 +1,6 @@
 //! A run's model, data and recorded step on a device, driven by its owner: steps, evaluations, snapshots.
 
-use super::device_data::{DeviceImages, LabelledImages, Used, upload_labels};
+use super::device_data::{LabelledImages, Used, upload_labels};
 use super::evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
 use super::event::Started;
 use super::gan::{Gan, Pools, TrainingImages, state_at};
@@ -122,14 +122,7 @@ impl Trainer {
         let used = roles.used(settings.method).filter(|_| storage.images != Images::Host);
         let places = |numbers: &[u32]| used.as_ref().map_or(numbers.to_vec(), |used| used.places(numbers));
         let chosen = used.as_ref().map(|u| &u.numbers[..]);
-        let on_device = |most_bytes| {
-            DeviceImages::upload(gpu, &data.train, pixels, chosen, most_bytes).map(TrainingImages::Device)
-        };
-        let images = match storage.images {
-            Images::Auto | Images::Device => on_device(None)?,
-            Images::Blocks(bytes) => on_device(Some(bytes))?,
-            Images::Host => TrainingImages::Host(HostImages::new(&data.train, pixels)),
-        };
+        let images = TrainingImages::new(gpu, (&data.train, pixels), chosen, storage.images)?;
         // Of no other image does the device see the label.
         let labels = upload_labels(gpu, "labels", &data.train, &roles.labelled)?;
         let (labelled, unlabelled) = (places(&roles.labelled), roles.unlabelled.as_deref().map(places));

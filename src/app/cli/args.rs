@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use super::flags::{TrainingFlags, flag_name};
+use super::flags::{TrainingFlags, flag_name, whole};
 use crate::app::augment::Augment;
 use crate::app::model_file::{generators_help, models_help};
 use crate::app::report::progress::{Progress, Style};
@@ -124,7 +124,7 @@ pub struct OwnArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     /// Height and width that your images are given [default: from the images, at most 64]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = "Data")]
+    #[arg(long, value_name = "N", value_parser = whole(1, 4096), allow_negative_numbers = true, help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<u32>,
     /// How images of other proportions become so large: with black bars, cut, or stretched [default: letterbox]
@@ -245,13 +245,10 @@ impl SettingsArgs {
     pub fn given_anew(&self) -> Result<Table> {
         let given = self.given()?;
         let Some(kept) = given.keys().find(|key| !RunSettings::changes(key)) else { return Ok(given) };
-        let changing = RunSettings::keys().filter(|key| RunSettings::changes(key));
-        let changing: Vec<String> = changing.map(|key| format!("--{}", flag_name(key))).collect();
         Err(Error::Usage(format!(
-            "--{} cannot be used with --resume: a run that goes on keeps its settings, but for {}; --from begins a \
-             new run with other settings from its weights",
-            flag_name(kept),
-            changing.join(", ")
+            "--{} cannot be used with --resume, which keeps this setting of the run; --from begins a new run from its \
+             weights, with other settings",
+            flag_name(kept)
         )))
     }
 }

@@ -1,6 +1,7 @@
 //! `ssgan bench`.
 
 use super::args::{AdapterArgs, SpeechArgs, TuneArgs, recipes};
+use super::flags::whole;
 use super::load::adapter_line;
 use super::output::{self, Kind};
 use crate::app::model_file;
@@ -63,7 +64,7 @@ struct KernelArgs {
     #[arg(long, value_name = "NAME|all", default_value = "all")]
     variant: String,
     /// Runs of each variant, in turns
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole(1, 100_000), allow_negative_numbers = true)]
     runs: u32,
     #[command(flatten)]
     adapter: AdapterArgs,
@@ -83,10 +84,10 @@ struct StepArgs {
     #[arg(long, value_name = "N")]
     batch_size: Option<u32>,
     /// Steps of each model
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole(1, 100_000), allow_negative_numbers = true)]
     runs: u32,
     /// Steps before them
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(0, 100_000), allow_negative_numbers = true)]
     warmup: u32,
     /// One model; a step for every line on standard input, its time as a line of JSON
     #[arg(long, conflicts_with_all = ["runs", "warmup"])]
@@ -105,7 +106,7 @@ struct GrowthArgs {
     #[arg(long, value_name = "NAME|PATH", default_values = ["dnn", "cnn"])]
     model: Vec<String>,
     /// Steps of each size
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole(1, 100_000), allow_negative_numbers = true)]
     runs: u32,
     /// Draw time per image, time per operation and memory into a PNG file
     #[arg(long, value_name = "FILE")]
@@ -385,17 +386,5 @@ fn paced(trainer: &Trainer) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::Operand;
-
-    #[test]
-    fn shapes() {
-        let p = product("512x1000x784", true).unwrap();
-        assert_eq!((p.size, p.a), ((512, 1000, 784), Operand::Columns));
-        assert_eq!(bench::cost(&p), (802_816_000, 4 * (512 * 784 + 784_000 + 512_000)));
-        for bad in ["", "1x2", "0x1x1", "1x2x3x4", "1x2xa", "1x2x1000001", "-1x2x3"] {
-            assert_eq!(product(bad, false).unwrap_err().exit_code(), 2, "{bad:?}");
-        }
-    }
-}
+#[path = "bench_tests.rs"]
+mod tests;

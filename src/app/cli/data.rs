@@ -1,11 +1,13 @@
 //! `ssgan data fetch|info|preview`.
 
 use super::args::{DataArgs, OwnArgs, SpeechArgs};
+use super::flags::whole;
 use super::load;
 use super::output::{self, Kind};
 use crate::app::report::grid;
 use crate::app::report::table::{Align, Table};
-use crate::app::source::{self, DIGITS, Request};
+
+use crate::app::source::{self, Counts, DIGITS, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
@@ -49,7 +51,7 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "preview.png")]
         out: PathBuf,
         /// Images in the picture, in a square
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, default_value_t = 100, value_parser = whole(1, 10_000), allow_negative_numbers = true)]
         count: u32,
         /// Show test images instead of training images
         #[arg(long)]
@@ -118,12 +120,18 @@ fn info(set: &Dataset, speech: &SpeechArgs) -> Result<()> {
     }
     table.rule();
     table.row(["images".into(), info.train.images.to_string(), info.test.images.to_string()]);
-    let number = |v: f64| format!("{v:.4}");
-    table.row(["mean intensity".into(), number(info.train.mean), number(info.test.mean)]);
-    table.row(["deviation".into(), number(info.train.std), number(info.test.std)]);
+    let number = |split: &Counts, v: f64| if split.images > 0 { format!("{v:.4}") } else { "-".into() };
+    let row = |name: &str, of: fn(&Counts) -> f64| {
+        let [train, test] = [&info.train, &info.test].map(|split| number(split, of(split)));
+        [name.to_string(), train, test]
+    };
+    table.row(row("mean intensity", |split| split.mean));
+    table.row(row("deviation", |split| split.std));
     output::print(&format!(
-        "{}: images {channels}x{height}x{width}, {} classes\nfingerprint {}\n\n{table}",
-        info.name, info.classes, info.fingerprint
+        "{}: images {channels}x{height}x{width}, {}\nfingerprint {}\n\n{table}",
+        info.name,
+        if info.classes == 1 { "1 class".into() } else { format!("{} classes", info.classes) },
+        info.fingerprint
     ))
 }
 

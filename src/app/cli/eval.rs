@@ -4,8 +4,10 @@ use super::args::{AdapterArgs, DataArgs, SpeechArgs};
 use super::load::{self, LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
+use crate::app::report::interval::trust;
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::own;
+use crate::data::Tested;
 use crate::error::{Error, Result};
 use crate::native::{self, BlockOn};
 use crate::train::Evaluation;
@@ -82,19 +84,21 @@ pub fn run(args: &Args) -> Result<()> {
         })?;
         return picture();
     }
+    let right: u64 = result.confusion.iter().enumerate().map(|(i, row)| u64::from(row[i])).sum();
     let what = if args.averaged { " (averaged parameters)" } else { "" };
     output::print(&format!(
-        "{}: {} on {}{what}\naccuracy {:.4}, loss {:.4}, {} test images\n\n{}\n{}",
+        "{}: {} on {}{what}\naccuracy {:.4}, loss {:.4}\n{}\n\n{}\n{}",
         trained.path.display(),
         trained.model.name,
         set.name,
         result.accuracy,
         result.loss,
-        set.test.len(),
+        trust(right, set.test.len() as u64, set.tested == Tested::HeldOut),
         confusion::per_class(&result.confusion, &set.class_names),
         confusion::table(&result.confusion, &set.class_names),
     ))?;
-    picture()
+    picture()?;
+    args.confusion.iter().try_for_each(|path| output::print(&format!("\n{}\n", path.display())))
 }
 
 /// The JSON document. A structure, as `serde_json::Value` would widen 32-bit floats to twice their digits.

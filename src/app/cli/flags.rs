@@ -103,6 +103,15 @@ fn parser(setting: &'static Setting) -> ValueParser {
     }
 }
 
+/// Reads a whole number of this range, or says which ones are.
+pub fn whole(from: u32, to: u32) -> impl Fn(&str) -> Result<u32, String> + Clone {
+    let range = Values::Whole(from.into(), to.into());
+    move |text| {
+        let number = text.parse().ok().filter(|n| (from..=to).contains(n));
+        number.ok_or_else(|| format!("give {range}"))
+    }
+}
+
 /// A number that the setting may have; a seed may be `random`, which draws one from the operating system.
 fn number(setting: &Setting, text: &str) -> Result<Value, String> {
     let seed = setting.placeholder == Some("SEED");

@@ -47,7 +47,7 @@ pub struct Args {
     /// Write the probability of every class
     #[arg(long)]
     probabilities: bool,
-    /// Call a prediction unsure whose confidence is below this
+    /// Call a prediction unsure whose confidence is below this [default: 0, none is]
     #[arg(long, value_name = "P", value_parser = share, conflicts_with = "target_precision")]
     threshold: Option<f64>,
     /// Call so many predictions unsure that this share of the others is right, by the labels held out in training
@@ -59,8 +59,8 @@ pub struct Args {
     /// Write review.html, a page of the images by class, the least sure first
     #[arg(long)]
     review: bool,
-    /// Label the i-th of n parts of the images, for several machines
-    #[arg(long, value_name = "i/n", value_parser = part)]
+    /// Label the I-th of N parts of the images, for several machines
+    #[arg(long, value_name = "I/N", value_parser = part)]
     shard: Option<(usize, usize)>,
     /// Label nothing: put the parts in these folders, all those of --shard, together in --out
     #[arg(long, value_name = "PART", num_args = 1.., conflicts_with_all = MERGED)]
@@ -168,7 +168,7 @@ fn calibration(
     device: &mut Classifier,
     progress: &mut Progress,
 ) -> Result<Option<Calibration>> {
-    progress.note("reading the labels that training has not seen, to calibrate by");
+    progress.note("calibrating confidences by the labels that were held out");
     let mut listener = WithoutNotes(progress);
     let data = match load::test_data(trained, &Default::default(), &mut listener) {
         Ok(data) if !data.test.is_empty() => data,
@@ -297,7 +297,8 @@ fn described(s: &Summary) -> String {
     if s.skipped > 0 {
         text += &format!("{} skipped, see skipped.csv\n", count(s.skipped as u32, "image"));
     }
-    if let Some(threshold) = s.threshold {
+    // A threshold of 0 leaves nothing unsure.
+    if let Some(threshold) = s.threshold.filter(|&t| t > 0.0) {
         text += &format!("unsure is a confidence below {threshold:.4}\n");
     }
     if s.contradicted > 0 {

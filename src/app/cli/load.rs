@@ -11,7 +11,7 @@ use crate::app::source::own::HOLD_OUT;
 use crate::app::source::{self, DIGITS, Listener, Own, Request};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, describe};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::train::checkpoint::{Checkpoint, FORMAT};
@@ -45,7 +45,7 @@ pub fn requested(settings: &RunSettings) -> Result<Request> {
 /// What was chosen to compute on, for people: `on llvmpipe (Vulkan, Mesa 22.3.6)`.
 pub fn adapter_line(gpu: &Gpu) -> String {
     let s = gpu.summary();
-    format!("on {} ({}, {})", s.name, s.backend, s.driver_text())
+    format!("on {}", describe(&s.name, &s.backend, &s.driver_text()))
 }
 
 /// A request to the data layer.

@@ -1,6 +1,7 @@
 //! `ssgan profile`.
 
 use super::args::{SettingsArgs, SpeechArgs};
+use super::flags::whole;
 use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::atomic;
@@ -20,10 +21,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Steps to measure
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole(1, 10_000), allow_negative_numbers = true)]
     steps: u32,
     /// Steps before them
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole(0, 10_000), allow_negative_numbers = true)]
     warmup: u32,
     /// How to time [default: the finest that the adapter has]
     #[arg(long, value_enum)]
@@ -240,7 +241,7 @@ fn table(p: &Profile, all: bool) -> Table {
     };
     t.row(line("all kernels", p.whole.gpu.map(|g| g.mean)));
     t.row(line("between kernels: barriers, submission", p.between()));
-    t.row(line("step, wall", Some(p.whole.wall.mean)));
+    t.row(line("step, wall (mean)", Some(p.whole.wall.mean)));
     t
 }
 
@@ -310,11 +311,11 @@ fn step_lines(p: &Profile) -> String {
     }
     text.push('\n');
     if let (Some(cost), Some(untimed)) = (p.overhead(), w.wall_untimed) {
-        text += &format!(
-            "      untimed steps in between: {} ms (median); timing costs {} %\n",
-            ms(untimed.p50),
-            percent(cost)
-        );
+        let cost = match cost > 0.0 {
+            true => format!("timing costs {} %", percent(cost)),
+            false => "timing costs too little to tell".into(),
+        };
+        text += &format!("      untimed steps in between: {} ms (median); {cost}\n", ms(untimed.p50));
     }
     if let Some(r) = &p.roofs {
         text += &format!(
@@ -333,7 +334,12 @@ const WORTH_TELLING: f64 = 0.005;
 
 fn changes(c: &Comparison, width: Option<usize>) -> String {
     let numbers = ["before ms", "p25 to p75", "now ms", "p25 to p75", "ratio"];
-    let mut t = Table::of(&["kernel", "layer"], &numbers, &[""]);
+    let mut t = Table::of(&["kernel", "layer"], &numbers, &["change"]);
+    // What is cut out of a long name is its number.
+    let layer = |name: &str| match width {
+        Some(_) => name.replacen("discriminator", "D", 1).replacen("generator", "G", 1),
+        None => name.to_string(),
+    };
     let middle = |s: Spread| format!("{} to {}", ms(s.p25), ms(s.p75));
     let step = c.whole.after.map_or(0.0, |s| s.p50);
     let (same, moved): (Vec<_>, Vec<_>) = c.rows.iter().partition(|r| r.change == Change::Same);
@@ -341,7 +347,7 @@ fn changes(c: &Comparison, width: Option<usize>) -> String {
     for row in std::iter::once(&c.whole).chain(large) {
         t.row([
             row.kernel.clone(),
-            row.layer.clone().unwrap_or_default(),
+            layer(row.layer.as_deref().unwrap_or_default()),
             or_unknown(row.before, |s| ms(s.p50)),
             or_unknown(row.before, middle),
             or_unknown(row.after, |s| ms(s.p50)),
@@ -356,7 +362,7 @@ fn changes(c: &Comparison, width: Option<usize>) -> String {
     let notes: String = notes.chain(few).collect();
     let notes = width.map_or(notes.clone(), |w| wrapped(&notes, w));
     format!(
-        "\n{notes}{t}{} rows did not change beyond their spread, {} by less than {} % of the step\n",
+        "\n{notes}{t}not listed: {} rows within their spread, and {} that changed by less than {} % of the step\n",
         same.len(),
         small.len(),
         percent(WORTH_TELLING)

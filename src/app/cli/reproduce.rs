@@ -285,18 +285,14 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
 /// `; about 12m left` for those of `runs` that are missing, from the finished runs of each arm.
 fn time_left(results: &Results, runs: &[Planned]) -> String {
     let mut seconds = 0.0;
-    let mut unknown = false;
     for planned in runs.iter().filter(|p| results.missing.contains(&p.id)) {
         match Stat::over(&results.of(&planned.arm), |r| r.record.summary.seconds) {
             Some(s) => seconds += s.mean,
-            None => unknown = true,
+            // No run of this arm has been timed.
+            None => return String::new(),
         }
     }
-    match (seconds > 0.0, unknown) {
-        (true, false) => format!("; about {} left", duration(seconds)),
-        (true, true) => format!("; more than {} left", duration(seconds)),
-        (false, _) => String::new(),
-    }
+    if seconds > 0.0 { format!("; about {} left", duration(seconds)) } else { String::new() }
 }
 
 fn report(args: &Args, results: &Results) -> Result<()> {

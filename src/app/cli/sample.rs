@@ -1,6 +1,7 @@
 //! `ssgan sample`.
 
 use super::args::{AdapterArgs, SpeechArgs};
+use super::flags::whole;
 use super::load::{LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::grid;
@@ -20,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", default_value = "grid.png")]
     out: PathBuf,
     /// Images in the picture, in a square
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 100, value_parser = whole(1, 10_000), allow_negative_numbers = true)]
     count: u32,
     /// Seed of the latent vectors
     #[arg(long, default_value_t = 1)]

@@ -1,6 +1,7 @@
 //! `ssgan trace-step`.
 
 use super::args::{SettingsArgs, SpeechArgs};
+use super::flags::whole;
 use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::run::adapter::asked;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Step to trace, counted from 1; the ones before it are run first
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1, u32::MAX), allow_negative_numbers = true)]
     step: u32,
     /// File to write (safetensors)
     #[arg(long, value_name = "FILE", default_value = "step.safetensors")]

@@ -1,10 +1,11 @@
 //! `ssgan train`.
 
 use super::args::{SettingsArgs, SpeechArgs, seconds};
+use super::flags::whole;
 use super::load::{self, LoadedModel};
 use super::output;
 use crate::app::report::confusion;
-use crate::app::report::interval::{FEWEST, wilson};
+use crate::app::report::interval::trust;
 use crate::app::report::progress::Progress;
 use crate::app::run::adapter::asked;
 use crate::app::run::config::Resolved;
@@ -17,11 +18,11 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
-use crate::model::shape::{LayerShape, ModelShape};
+use crate::model::shape::{DataShape, Dims, LayerShape, ModelShape};
 use crate::native;
-use crate::train::batch_that_fits;
 use crate::train::event::Summary;
 use crate::train::settings::{LabelCount, Method};
+use crate::train::{Stop, batch_that_fits};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "RUN|CHECKPOINT", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// End after so many steps of the whole run, for quick checks
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1, u32::MAX), allow_negative_numbers = true)]
     max_steps: Option<u32>,
     /// Save and stop after so many seconds of training, with exit status 0; `--resume` goes on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -65,8 +66,7 @@ fn keep(text: &str) -> std::result::Result<usize, String> {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
-    let stop = interrupt::install()?;
-    let (mut run, mut gpu, own) = begin(args, &mut progress)?;
+    let (mut run, mut gpu, own, stop) = begin(args, &mut progress)?;
     let set = match own {
         Some(set) => set,
         None => load::dataset(&run.resolved.settings, &mut progress)?,
@@ -90,16 +90,18 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The run and its device, and the data where the run's settings depend on them. What can be refused without the data is, and
-/// of a new run before it has a folder.
-fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Dataset>)> {
+/// of a new run before it has a folder. Until it has one a signal ends the program at once: there is nothing to save.
+fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Dataset>, &'static Stop)> {
     let open = |resolved: &Resolved| native::open(&asked(resolved.settings.adapter_choice()));
     if let Some(from) = &args.resume {
+        let stop = interrupt::install()?;
         let run = Run::reopen(from, &args.settings.given_anew()?)?;
         let gpu = open(&run.resolved)?;
-        return Ok((run, gpu, None));
+        return Ok((run, gpu, None, stop));
     }
     let mut resolved = args.settings.resolve()?;
     resolved.check_before_data()?;
+    check_size(&resolved)?;
     let gpu = open(&resolved)?;
     let own = match resolved.settings.data.is_some() {
         true => Some(load::dataset(&resolved.settings, progress)?),
@@ -118,7 +120,20 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
     }
     let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
-    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own))
+    let stop = interrupt::install()?;
+    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own, stop))
+}
+
+/// Refuses a size of images that is too large for the model, before the images are read. Of them no more is known than that
+/// they have a channel, and two classes.
+fn check_size(resolved: &Resolved) -> Result<()> {
+    let settings = &resolved.settings;
+    let Some(side) = settings.image_size.filter(|_| settings.data.is_some()) else { return Ok(()) };
+    let image = Dims { height: side, width: side, channels: 1 };
+    match resolved.shaped(DataShape { image, classes: 2 }) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Error::Usage(format!("--image-size {side}: {e}"))),
+    }
 }
 
 /// The settings with the defaults for these images, on this adapter.
@@ -196,9 +211,13 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
         0 => count(s.steps, "step"),
         n => format!("{}, {}", count(n, "epoch"), count(s.steps, "step")),
     };
+    let tested = match s.confusion.iter().flatten().any(|&n| n > 0) {
+        true => format!("{}\n", confusion::per_class(&s.confusion, &s.class_names)),
+        false => String::new(),
+    };
     output::print(&format!(
         "{} {} on {}: {}, {}, {:.1} s ({:.1} ms/step, {:.0} images/s)\n\
-         {}{}\n\n{}\n{}\npictures:\n{}{}",
+         {}{}\n\n{}{}\npictures:\n{}{}",
         s.method,
         s.model,
         s.dataset,
@@ -209,7 +228,7 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
         s.images_per_second,
         estimate(s),
         memory(s),
-        confusion::per_class(&s.confusion, &s.class_names),
+        tested,
         folder.display(),
         pictures.concat(),
         next(folder, &run.resolved.settings, s)
@@ -220,14 +239,12 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
 fn estimate(s: &Summary) -> String {
     let images: u64 = s.confusion.iter().flatten().map(|&n| u64::from(n)).sum();
     if images == 0 {
-        return "the accuracy is not known: no label was held out, and there are no test images".into();
+        return "the test accuracy is not known: no label was held out, and there are no test images".into();
     }
     let right: u64 = s.confusion.iter().enumerate().map(|(i, row)| u64::from(row[i])).sum();
-    let (low, high) = wilson(right, images);
-    let which = if s.held_out { "images whose labels were held out" } else { "test images" };
-    let guess = if images < FEWEST { ": so few images make a guess and no measurement" } else { "" };
+    let trust = trust(right, images, s.held_out);
     format!(
-        "test accuracy {:.4}, with averaged parameters {:.4}\n95 % interval {low:.4} to {high:.4}, of {images} {which}{guess}",
+        "test accuracy {:.4}, with averaged parameters {:.4}\n{trust}",
         s.test_accuracy, s.test_accuracy_ema
     )
 }
@@ -264,7 +281,7 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
         let own = own.iter().filter(|(_, value, default)| value != default);
         let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
         text += &format!(
-            "  ssgan train{first} --method supervised --model {}{last}{own}    the same labels without the GAN\n",
+            "  ssgan train{first} --method supervised --model {}{last}{own}    for comparison, without the GAN\n",
             settings.model
         );
     }

@@ -1,6 +1,6 @@
 //! The folder of a labelling that is not finished, and what is needed to go on with it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ fn fingerprint(options: &Options) -> String {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: atomic::Lock,
 }
 
 impl Folder {
@@ -213,10 +213,12 @@ fn check_known(path: &Path) -> Result<()> {
         return Err(finished(path));
     }
     let path = path.display();
-    Err(Error::Output(format!("{path} is in use: name an --out that does not exist or is an empty folder")))
+    Err(Error::Output(format!(
+        "{path} is not empty: name an --out that does not exist or is an empty folder"
+    )))
 }
 
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<atomic::Lock> {
     atomic::lock(&folder.join(LOCK))?.ok_or_else(|| {
         let folder = folder.display();
         Error::Output(format!("{folder}: another process labels into it; wait for that, or end it"))

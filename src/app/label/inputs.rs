@@ -139,7 +139,7 @@ impl Inputs {
         let unknown: Vec<&str> = unknown.map(|(name, _)| name.as_str()).collect();
         if !unknown.is_empty() {
             self.notes.push(format!(
-                "{}: the model does not know {}: these labels are passed over",
+                "{}: the model does not know {}: these labels are ignored",
                 path.display(),
                 unknown.join(", ")
             ));

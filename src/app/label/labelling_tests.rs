@@ -153,7 +153,7 @@ fn folders_that_are_not_ours() {
         assert!(e.to_string().contains(part) && e.exit_code() == 6, "{e}");
     };
     fs::write(dir.path().join("photo.png"), "x").unwrap();
-    refused(options(dir.path().into()), "is in use");
+    refused(options(dir.path().into()), "is not empty");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is made there");
     refused(options(dir.path().join("photo.png")), "photo.png");
     // One after another, and at once.

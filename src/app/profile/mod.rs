@@ -44,12 +44,16 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of some times; `None` of none. Percentiles are the nearest-rank ones.
+    /// Of some times; `None` of none. Percentiles lie between the two nearest times, linearly.
     pub fn of(times: &[f64]) -> Option<Spread> {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let rank = |p: f64| sorted[((p * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len()) - 1];
+        let rank = |p: f64| {
+            let at = p * (sorted.len() - 1) as f64;
+            let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+            low + (high - low) * at.fract()
+        };
         Some(Spread {
             mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
             min,
@@ -201,9 +205,9 @@ impl Profile {
         self.whole.gpu.map(|g| self.whole.wall.mean - g.mean)
     }
 
-    /// FLOP/s of the whole step.
+    /// FLOP/s of the median step.
     pub fn flop_rate(&self) -> f64 {
-        self.whole.flops as f64 / self.whole.wall.mean
+        self.whole.flops as f64 / self.whole.wall.p50
     }
 
     /// Median cost of timing, as a share of the untimed step.
@@ -217,11 +221,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_nearest_ranks() {
-        let times: Vec<f64> = (1..=20).rev().map(f64::from).collect();
+    fn percentiles_lie_between_times() {
+        let times: Vec<f64> = (1..=21).rev().map(f64::from).collect();
         let s = Spread::of(&times).unwrap();
-        assert_eq!((s.min, s.p25, s.p50, s.p75, s.p95, s.max), (1.0, 5.0, 10.0, 15.0, 19.0, 20.0));
-        assert_eq!(s.mean, 10.5);
+        assert_eq!((s.min, s.p25, s.p50, s.p75, s.p95, s.max), (1.0, 6.0, 11.0, 16.0, 20.0, 21.0));
+        assert_eq!(s.mean, 11.0);
+        assert_eq!(Spread::of(&[2.0, 1.0]).unwrap().p50, 1.5);
         assert_eq!(Spread::of(&[3.0]).unwrap().p95, 3.0);
         assert_eq!(Spread::of(&[]), None);
     }

@@ -68,7 +68,8 @@ fn draw(
             let (x, y) = (left + column * cell, top + row * cell);
             area.draw(&Rectangle::new([(x, y), (x + cell - 2, y + cell - 2)], shade(share).filled()))?;
             if with_counts && count > 0 {
-                let ink = if share > 0.5 { WHITE } else { INK };
+                // The darker cells begin below a half: the shade goes by the root.
+                let ink = if share > 0.3 { WHITE } else { INK };
                 let size = (cell as u32 * 5 / 14).clamp(7, 17);
                 let at = (x + cell / 2 - 1, y + cell / 2 - 1);
                 area.draw_text(&count.to_string(), &centered(size, ink), at)?;

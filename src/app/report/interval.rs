@@ -3,8 +3,16 @@
 /// The 0.975 quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Fewer images than this make a guess and no measurement: of 19, all of them right, the interval is from 0.83 to 1.
+/// Fewer images than this are too few for more than a guess: of 19, all of them right, the interval is from 0.83 to 1.
 pub const FEWEST: u64 = 20;
+
+/// How far an accuracy is to be trusted, in a line: `95 % interval 0.71 to 0.98, of 20 test images`.
+pub fn trust(right: u64, images: u64, held_out: bool) -> String {
+    let (low, high) = wilson(right, images);
+    let which = if held_out { "images whose labels were held out" } else { "test images" };
+    let guess = if images < FEWEST { ": too few for more than a guess" } else { "" };
+    format!("95 % interval {low:.4} to {high:.4}, of {images} {which}{guess}")
+}
 
 /// The 95 % interval of a share of which `right` of `n` were counted (Wilson 1927, "Probable inference, the law of succession,
 /// and statistical inference"); from 0 to 1 where nothing was.

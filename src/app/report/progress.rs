@@ -3,6 +3,7 @@
 use super::advice;
 use crate::app::source;
 use crate::app::text::count;
+use crate::gpu::describe;
 use crate::train::event::{EpochMetrics, Event, Started, StepMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -164,11 +165,12 @@ impl Progress {
 
     fn on_started(&mut self, started: &Started) {
         let s = started;
+        if s.done >= s.steps {
+            return;
+        }
         self.note(&format!(
-            "training on {} ({}, {}): {} of {}, {} images per step",
-            s.adapter,
-            s.backend,
-            s.driver,
+            "training on {}: {} of {}, {} images per step",
+            describe(&s.adapter, &s.backend, &s.driver),
             count(s.epochs, "epoch"),
             count(s.steps_per_epoch, "step"),
             s.images_per_step
@@ -275,7 +277,7 @@ impl Progress {
         self.bar = self.new_bar(Some(pieces), "{msg} {bar} {pos}/{len}");
         match &self.bar {
             Some(bar) => bar.set_message(name.to_string()),
-            None => self.note(&format!("{name}: {pieces} in all")),
+            None => self.note(&format!("{name} 0/{pieces}")),
         }
         self.task = Some(Task { name: name.into(), pieces, done: 0, first: None, line: Instant::now() });
     }

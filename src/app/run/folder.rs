@@ -38,7 +38,7 @@ pub struct RunDir {
     files: Vec<PathBuf>,
     keep: bool,
     /// Locked as long as it is open.
-    lock: Option<fs::File>,
+    lock: Option<atomic::Lock>,
 }
 
 impl RunDir {
@@ -82,7 +82,9 @@ impl RunDir {
     pub fn reopen(path: &Path) -> Result<RunDir> {
         if !path.join(CLAIM).is_file() {
             let path = path.display();
-            return Err(Error::Output(format!("{path} is no run folder: name one that `ssgan train` made")));
+            return Err(Error::Output(format!(
+                "{path} is not a run folder: name one that `ssgan train` made"
+            )));
         }
         let lock = lock(path)?;
         // Nobody else writes here now: what a killed process left half written goes.
@@ -201,7 +203,7 @@ fn missing(folder: &Path) -> Vec<PathBuf> {
     named.map(Into::into).collect()
 }
 
-fn lock(folder: &Path) -> Result<fs::File> {
+fn lock(folder: &Path) -> Result<atomic::Lock> {
     atomic::lock(&folder.join(LOCK))?.ok_or_else(|| {
         let folder = folder.display();
         Error::Output(format!("{folder}: another process trains in it; wait for that, or end it"))
@@ -210,7 +212,7 @@ fn lock(folder: &Path) -> Result<fs::File> {
 
 fn in_use(path: &Path) -> Error {
     let path = path.display();
-    Error::Output(format!("{path} is in use: name an --out that does not exist or is an empty folder"))
+    Error::Output(format!("{path} is not empty: name an --out that does not exist or is an empty folder"))
 }
 
 /// Makes a folder that stays after a power cut.

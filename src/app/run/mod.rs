@@ -170,6 +170,22 @@ impl Run {
         }
     }
 
+    /// The error of a run that diverged, with the first tensor that is not finite.
+    fn explained(
+        &self,
+        what: String,
+        (gpu, set, model): (&Gpu, &Dataset, &ModelShape),
+        progress: &mut Progress,
+        stop: &Stop,
+    ) -> Error {
+        // It keeps every tensor: where that is too much memory, the next run must not suffer.
+        let culprit = gpu.aside(self.culprit((gpu, set, model), progress, stop)).block_on();
+        Error::Diverged(match culprit {
+            Some(culprit) => format!("{what}. First not finite: {culprit}"),
+            None => what,
+        })
+    }
+
     /// From the newest checkpoint, or from the first step, with one device.
     fn attempt(
         &mut self,
@@ -201,15 +217,7 @@ impl Run {
             self.dir.write("config.toml", extension.config_toml.as_bytes())?;
         }
         if history.is_none() {
-            let origin = weights::begin(&trainer, &folder).block_on()?;
-            if let Some(origin) = &origin {
-                progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
-            }
-            self.dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
-            let labelled = Labelled::new(&self.resolved, trainer.labelled(), trainer.validation());
-            self.dir.write_json("labelled.json", &labelled)?;
-            // A trainer that goes on after no step leaves the weights as they are.
-            history = origin.map(|_| History::default());
+            history = begin(&mut self.dir, &self.resolved, (gpu, set), &trainer, progress)?;
         }
         let texts = Texts::from([
             ("model_toml".to_string(), model_toml.clone()),
@@ -230,20 +238,32 @@ impl Run {
         drop(trainer);
         result.or_else(|e| {
             let e = match e {
-                Error::Diverged(what) => {
-                    // It keeps every tensor: where that is too much memory, the next run must not suffer.
-                    let culprit = gpu.aside(self.culprit((gpu, set, &model), progress, stop)).block_on();
-                    Error::Diverged(match culprit {
-                        Some(culprit) => format!("{what}. First not finite: {culprit}"),
-                        None => what,
-                    })
-                }
+                Error::Diverged(what) => self.explained(what, (gpu, set, &model), progress, stop),
                 other => other,
             };
             // Being out of time is no failure that hides another.
             if interrupt::time_is_up() { finished.and(Err(e)) } else { Err(e) }
         })
     }
+}
+
+/// A run that does not go on: what it is trained with, and with which labels, stands in its folder before its first step. The
+/// history is one of no steps where it has weights to begin with.
+fn begin(
+    dir: &mut RunDir,
+    resolved: &Resolved,
+    (gpu, set): (&Gpu, &Dataset),
+    trainer: &Trainer,
+    progress: &Progress,
+) -> Result<Option<History>> {
+    let origin = weights::begin(trainer, dir.path()).block_on()?;
+    if let Some(origin) = &origin {
+        progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
+    }
+    dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
+    dir.write_json("labelled.json", &Labelled::new(resolved, trainer.labelled(), trainer.validation()))?;
+    // A trainer that goes on after no step leaves the weights as they are.
+    Ok(origin.map(|_| History::default()))
 }
 
 /// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change within a
@@ -317,6 +337,12 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
         return Ok(from.into());
     }
     let whole = dunce::canonicalize(from).map_err(Error::io("read", from))?;
+    if whole.parent().and_then(Path::file_name).is_none_or(|name| name != "checkpoints") {
+        let from = from.display();
+        return Err(Error::Output(format!(
+            "{from} is not a run folder: name one that `ssgan train` made, or a file of its checkpoints"
+        )));
+    }
     let folder = whole.parent().and_then(Path::parent);
     // As the user wrote it where that is enough.
     let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());

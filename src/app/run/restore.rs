@@ -64,7 +64,7 @@ pub(super) fn restore(
                 let path = path.display();
                 progress.note(&match step < trainer.steps() as usize {
                     true => format!("going on after step {step}, from {path}"),
-                    false => format!("step {step} was the run's last: nothing is left to train, from {path}"),
+                    false => format!("nothing is left to train: {path} is of step {step}, the last; --epochs N makes the run longer"),
                 });
                 warn_of_changes(trainer, &c, progress);
                 return Ok(Some(known));

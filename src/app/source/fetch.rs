@@ -42,15 +42,19 @@ pub fn locate(source: &Source, dir: &Path) -> Result<[PathBuf; 4]> {
     let found = source.files.map(|f| find(dir, &f));
     match found {
         [Some(a), Some(b), Some(c), Some(d)] => Ok([a, b, c, d]),
+        [None, None, None, None] => Err(Error::Data(format!(
+            "{}: none of {}'s four IDX files is there, such as {} or {2}.gz; leave --data-dir out to use the cache or a download",
+            dir.display(),
+            source.name,
+            source.files[0].name
+        ))),
         _ => {
-            let missing: Vec<String> = (source.files.iter().zip(&found))
-                .filter(|(_, at)| at.is_none())
-                .map(|(f, _)| spellings(f.name).join(" or "))
-                .collect();
+            let missing = source.files.iter().zip(&found).filter(|(_, at)| at.is_none());
+            let missing: Vec<&str> = missing.map(|(f, _)| f.name).collect();
             Err(Error::Data(format!(
-                "{}: missing {}: put them there, or leave --data-dir out to use the cache or a download",
+                "{}: missing {}, plain or as .gz: put them there, or leave --data-dir out to use the cache or a download",
                 dir.display(),
-                missing.join("; missing ")
+                missing.join(", ")
             )))
         }
     }
@@ -147,8 +151,8 @@ fn download(
         }
     }
     Err(Error::Download(format!(
-        "no mirror delivered {}.gz:{reasons}\nGet the file some other way and give its folder by --data-dir; \
-         behind a proxy, set HTTPS_PROXY; --dataset digits needs no download",
+        "no mirror delivered {}.gz: without a network, name a folder that has it with --data-dir, or use --dataset digits, \
+         which needs none; behind a proxy, set HTTPS_PROXY{reasons}",
         file.name
     )))
 }

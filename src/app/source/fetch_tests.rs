@@ -173,8 +173,14 @@ fn missing_files_are_all_listed() {
     std::fs::write(dir.path().join("a-images.idx3-ubyte.gz"), b"").unwrap();
     let e = locate(&source(true), dir.path()).unwrap_err();
     let Error::Data(m) = &e else { panic!("{e}") };
-    for part in ["a-labels-idx1-ubyte.gz", "b-images.idx3-ubyte", "b-labels-idx1-ubyte"] {
+    for part in ["a-labels-idx1-ubyte", "b-images-idx3-ubyte", "b-labels-idx1-ubyte", ".gz"] {
         assert!(m.contains(part), "{part} is not in {m}");
     }
     assert!(!m.contains("a-images"), "{m}");
+    let none = tempfile::tempdir().unwrap();
+    let e = locate(&source(true), none.path()).unwrap_err().to_string();
+    assert!(
+        e.contains("none of") && e.contains("such as a-images-idx3-ubyte or a-images-idx3-ubyte.gz"),
+        "{e}"
+    );
 }

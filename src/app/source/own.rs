@@ -166,7 +166,9 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Data
             "{} of the {given} labels are held out to estimate the accuracy; the others are learnt from",
             data.test.len()
         ),
-        Tested::Apart => "no label is held out: nothing will be known of the accuracy".into(),
+        Tested::Apart => {
+            "no class has enough labels to hold one out: the test accuracy will not be known".into()
+        }
     });
     Ok(data)
 }

@@ -130,7 +130,7 @@ fn open<'a>(input: impl BufRead + Seek + 'a) -> Result<impl ImageDecoder + 'a, U
     }
     let mut reader = ImageReader::new(input).with_guessed_format().map_err(|e| system(&e))?;
     let Some(format) = reader.format() else {
-        return content(format!("not a picture: {FORMATS} are read"));
+        return content("not a picture");
     };
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_ALLOC);

@@ -231,7 +231,7 @@ impl<'de> serde::Deserialize<'de> for Pairs {
 
 /// A label of JSON.
 #[derive(serde::Deserialize)]
-#[serde(untagged, expecting = "a label is text or a whole number, or null")]
+#[serde(untagged, expecting = "a label must be text, a whole number or null")]
 enum Label {
     Text(String),
     Number(i64),
@@ -251,7 +251,12 @@ impl Label {
 /// # Errors
 /// As [`read`], but for paths that are there twice.
 pub fn from_json(name: &str, text: &str) -> Result<LabelFile> {
-    let pairs: Pairs = serde_json::from_str(text).map_err(|e| error(name, e.line(), e.to_string()))?;
+    let pairs: Pairs = serde_json::from_str(text).map_err(|e| {
+        let told = e.to_string();
+        // The line is told already.
+        let reason = told.split(" at line ").next().unwrap_or(&told);
+        error(name, e.line(), reason.to_string())
+    })?;
     let row = |(i, (path, label)): (usize, (String, Option<String>))| {
         let label = label.map(|l| l.trim().to_string()).filter(|l| !l.is_empty());
         Row { line: i + 1, path, label, part: None }

@@ -111,7 +111,7 @@ fn json() {
         [("b/a.png", Some("cat")), ("c.png", None), ("d.png", None), ("e.png", Some("7"))]
     );
     for (text, expected) in [
-        ("{\"a\": [1]}", "a label is text or a whole number, or null"),
+        ("{\"a\": [1]}", "a label must be text, a whole number or null"),
         ("[\"a\"]", "expected an object of files and labels"),
         ("{\"a\": \"x\"", "EOF"),
     ] {

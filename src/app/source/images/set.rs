@@ -213,7 +213,7 @@ fn check_broken(found: &Found, skipped: &[Skipped]) -> Result<()> {
     if !labelled.is_empty() {
         let (n, list) = (labelled.len(), some(labelled, 5));
         return Err(Error::Data(format!(
-            "{root}: {n} with a label cannot be read: {list}: mend or remove, and take it out of the label file"
+            "{root}: {n} with a label cannot be read: {list}: mend or remove them (and their rows, if a file has the labels)"
         )));
     }
     let all = found.images.len() + found.skipped.len();

@@ -109,7 +109,7 @@ impl fmt::Display for Summary {
             write!(f, "\nskipped: {}", self.skipped.len())?;
         }
         if self.other_files > 0 {
-            write!(f, "\nfiles that are no images: {}", self.other_files)?;
+            write!(f, "\nfiles that are not images: {}", self.other_files)?;
         }
         self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
