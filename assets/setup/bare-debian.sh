@@ -6,6 +6,9 @@
 # The project and cargo's home have the paths there that they have on the host, so that what was built there is up to date here.
 set -eu
 
+[ "$(id -u)" = 0 ] || { echo "bare-debian.sh: only root can make and enter a Debian of its own" >&2; exit 1; }
+# In a namespace of its own, so that no mount outlives it, however it ends: who removes target/ would remove what is mounted there.
+[ -n "${OWN_MOUNTS-}" ] || exec env OWN_MOUNTS=1 unshare --mount sh "$0" "$@"
 who=user
 if [ "$1" = --root ]; then
     who=root
@@ -13,19 +16,6 @@ if [ "$1" = --root ]; then
 fi
 cd "$(dirname "$0")/../.."
 root=$PWD/target/debian12-$who
-[ "$(id -u)" = 0 ] || { echo "bare-debian.sh: only root can make $root" >&2; exit 1; }
-
-leave() {
-    umount "$root/opt/rust" "$root/proc" 2>/dev/null || true
-}
-trap leave EXIT
-leave
-# What is still mounted there is the host's, and would be removed with the rest.
-if mountpoint -q "$root/opt/rust" || mountpoint -q "$root/proc"; then
-    echo "bare-debian.sh: $root is in use by another process" >&2
-    trap - EXIT
-    exit 1
-fi
 install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
 if [ "$who" = root ] || [ ! -e "$root/made" ]; then
     rm -rf --one-file-system "$root"

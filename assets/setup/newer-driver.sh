@@ -4,15 +4,15 @@
 #   assets/setup/newer-driver.sh PROGRAM [ARGUMENT...]
 set -eu
 
+[ "$(id -u)" = 0 ] || { echo "newer-driver.sh: only root can make and enter a Debian of its own" >&2; exit 1; }
+# In a namespace of its own, so that no mount outlives it, however it ends: who removes target/ would remove what is mounted there.
+[ -n "${OWN_MOUNTS-}" ] || exec env OWN_MOUNTS=1 unshare --mount sh "$0" "$@"
 program=$(realpath "$1")
 shift
 cd "$(dirname "$0")/../.."
 root=$PWD/target/debian13
 made=$root/made-2
 if [ ! -e "$made" ]; then
-    [ "$(id -u)" = 0 ] || { echo "newer-driver.sh: only root can make $root" >&2; exit 1; }
-    # Of a first try that was interrupted, /proc may still be there.
-    umount "$root/proc" 2>/dev/null || true
     rm -rf --one-file-system "$root"
     mkdir -p target
     apt-get update -q

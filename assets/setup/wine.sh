@@ -5,22 +5,14 @@
 #   assets/setup/wine.sh PROGRAM [ARGUMENT...]
 set -eu
 
+[ "$(id -u)" = 0 ] || { echo "wine.sh: only root can make and enter a Debian of its own" >&2; exit 1; }
+# In a namespace of its own, so that no mount outlives it, however it ends: who removes target/ would remove what is mounted there.
+[ -n "${OWN_MOUNTS-}" ] || exec env OWN_MOUNTS=1 unshare --mount sh "$0" "$@"
 program=$(realpath "$1")
 shift
 cd "$(dirname "$0")/../.."
 root=$PWD/target/debian13-wine
-[ "$(id -u)" = 0 ] || { echo "wine.sh: only root can enter $root" >&2; exit 1; }
-
-# The program may have been ended while another one still runs: what is busy stays mounted.
-leave() {
-    umount "$root$PWD" "$root/proc" 2>/dev/null || true
-}
 if [ ! -e "$root/made" ]; then
-    leave
-    if mountpoint -q "$root$PWD" || mountpoint -q "$root/proc"; then
-        echo "wine.sh: $root is in use by another process" >&2
-        exit 1
-    fi
     install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
     rm -rf --one-file-system "$root"
     mkdir -p target
@@ -33,12 +25,11 @@ if [ ! -e "$root/made" ]; then
     chroot "$root" apt-get update -q
     chroot "$root" $install wine wine64 xvfb xauth libx11-6 libxext6 libxrandr2 libxi6 libxcursor1
     chroot "$root" $install -t trixie-backports libvulkan1 mesa-vulkan-drivers
-    mkdir -p "$root$PWD"
     touch "$root/made"
 fi >&2
-trap leave EXIT
-mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-mountpoint -q "$root$PWD" || mount --bind "$PWD" "$root$PWD"
+mkdir -p "$root$PWD"
+mount -t proc proc "$root/proc"
+mount --bind "$PWD" "$root$PWD"
 # Wine knows no Vulkan without a display, which must outlive what the program leaves running, and names of files beyond ASCII
 # by the locale.
 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" env HOME=/root LC_ALL=C.UTF-8 WINEDEBUG=-all \
