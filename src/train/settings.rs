@@ -173,7 +173,7 @@ settings! { |method, convolutional|
     /// Labelled images: a number of them, the same of each class, or all that have a label.
     labels: LabelCount = LabelCount::Balanced(100),
         Setting::new(DATA, Values::WholeOr(1, u32::MAX as u64, LabelCount::ALL)).placeholder("N|all");
-    /// Unlabelled images of `ssl`, chosen by the label seed, the labelled ones included.
+    /// Unlabelled images of `ssl`, chosen among all training images by the label seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unlabelled: Option<u32> = None, Setting { absent: Some("all training images"), ..count(DATA).only(Method::Ssl) };
     /// Which images are labelled.
