@@ -61,7 +61,7 @@ test-swiftshader:
 	$$run $$ssgan train --model cnn --max-steps 1 --batch-size 128 --quiet --out $$out/cnn
 
 # The program for Windows under Wine: the tests of files, locks, pictures and the command line, and a training that goes on to
-# the bytes of one that was not stopped; on Debian, as root. Before a release: it takes a quarter of an hour on two cores.
+# the bytes of one that was not stopped; on Debian, as root. Before a release: it takes six minutes on two cores.
 WINDOWS = sh assets/setup/target.sh x86_64-pc-windows-gnu cargo test --locked --no-run --lib --test cli --test own_images \
 	--test hostile
 test-wine:
