@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
         })?;
         return picture();
     }
-    let right: u64 = result.confusion.iter().enumerate().map(|(i, row)| u64::from(row[i])).sum();
+    let (right, images) = confusion::right_of(&result.confusion);
     let what = if args.averaged { " (averaged parameters)" } else { "" };
     output::print(&format!(
         "{}: {} on {}{what}\naccuracy {:.4}, loss {:.4}\n{}\n\n{}\n{}",
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
         set.name,
         result.accuracy,
         result.loss,
-        trust(right, set.test.len() as u64, set.tested == Tested::HeldOut),
+        trust(right, images, set.tested == Tested::HeldOut),
         confusion::per_class(&result.confusion, &set.class_names),
         confusion::table(&result.confusion, &set.class_names),
     ))?;

@@ -211,7 +211,7 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
         0 => count(s.steps, "step"),
         n => format!("{}, {}", count(n, "epoch"), count(s.steps, "step")),
     };
-    let tested = match s.confusion.iter().flatten().any(|&n| n > 0) {
+    let tested = match confusion::right_of(&s.confusion).1 > 0 {
         true => format!("{}\n", confusion::per_class(&s.confusion, &s.class_names)),
         false => String::new(),
     };
@@ -237,11 +237,10 @@ fn report(args: &Args, run: &Run, s: &Summary) -> Result<()> {
 
 /// The test accuracy, and how far it is to be trusted.
 fn estimate(s: &Summary) -> String {
-    let images: u64 = s.confusion.iter().flatten().map(|&n| u64::from(n)).sum();
+    let (right, images) = confusion::right_of(&s.confusion);
     if images == 0 {
         return "the test accuracy is not known: no label was held out, and there are no test images".into();
     }
-    let right: u64 = s.confusion.iter().enumerate().map(|(i, row)| u64::from(row[i])).sum();
     let trust = trust(right, images, s.held_out);
     format!(
         "test accuracy {:.4}, with averaged parameters {:.4}\n{trust}",

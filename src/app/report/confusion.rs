@@ -113,6 +113,12 @@ fn shade(share: f64) -> RGBColor {
     RGBColor(mix(246.0, 8.0), mix(248.0, 64.0), mix(251.0, 129.0))
 }
 
+/// How many images were classified rightly, of how many.
+pub fn right_of(counts: &[Vec<u32>]) -> (u64, u64) {
+    let right = counts.iter().enumerate().map(|(class, row)| u64::from(row[class])).sum();
+    (right, counts.iter().flatten().map(|&n| u64::from(n)).sum())
+}
+
 /// Per class: images, how many were classified rightly (recall), and how many of those so classified belong
 /// there (precision), all as shares of 1.
 pub fn per_class(counts: &[Vec<u32>], names: &[String]) -> Table {
