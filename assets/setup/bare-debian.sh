@@ -6,9 +6,7 @@
 # The project and cargo's home have the paths there that they have on the host, so that what was built there is up to date here.
 set -eu
 
-[ "$(id -u)" = 0 ] || { echo "bare-debian.sh: only root can make and enter a Debian of its own" >&2; exit 1; }
-# In a namespace of its own, so that no mount outlives it, however it ends: who removes target/ would remove what is mounted there.
-[ -n "${OWN_MOUNTS-}" ] || exec env OWN_MOUNTS=1 unshare --mount sh "$0" "$@"
+. "$(dirname "$0")/debian.sh"
 who=user
 if [ "$1" = --root ]; then
     who=root
@@ -16,15 +14,8 @@ if [ "$1" = --root ]; then
 fi
 cd "$(dirname "$0")/../.."
 root=$PWD/target/debian12-$who
-install="env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
 if [ "$who" = root ] || [ ! -e "$root/made" ]; then
-    rm -rf --one-file-system "$root"
-    mkdir -p target
-    apt-get update -q
-    $install debootstrap debian-archive-keyring
-    mirror=$(apt-cache policy | sed -n 's,.* \(https*://[^ ]*/debian\)/* .*,\1,p' | head -n 1)
-    [ -n "$mirror" ] || { echo "bare-debian.sh: apt's sources name no Debian mirror" >&2; exit 1; }
-    debootstrap --force-check-gpg --variant=minbase bookworm "$root" "$mirror"
+    new_debian bookworm
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     # The line of README.md.
     chroot "$root" $install $(sed -n 's/^ *apt-get install \(git .*\)/\1/p' README.md | head -n 1)
