@@ -955,7 +955,7 @@ fn benchmarks_verify_and_time() {
     b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64-4x4"]);
     b.fails("bench kernel conv", 2, &["gemm"]);
     b.fails("bench step --model no", 2, &["unknown model"]);
-    b.fails("bench step --recipe no", 2, &["possible values: paper, best"]);
+    b.fails("bench step --recipe no", 2, &["possible values: paper, best, quick"]);
 }
 
 #[test]

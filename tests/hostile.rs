@@ -195,7 +195,7 @@ fn model_files() {
 
 #[test]
 fn settings_files() {
-    for name in ["paper", "best"] {
+    for name in ["paper", "best", "quick"] {
         let source = std::fs::read(format!("assets/recipes/{name}.toml")).unwrap();
         torment(&format!("{name}.toml"), &source, true, |path| {
             std::fs::read_to_string(path)

@@ -83,10 +83,11 @@ def recorded_losses(path):
 CPU = ("cpu", "llvmpipe", "swiftshader")
 
 # Steps by the names that tables call them, as ssgan's flags.
-STEPS = {"dnn": ["--model", "dnn"], "cnn": ["--model", HERE / "cnn.toml"], "best": ["--recipe", "best"]}
+STEPS = {"dnn": ["--model", "dnn"], "cnn": ["--model", HERE / "cnn.toml"], "quick": ["--recipe", "quick"],
+         "best": ["--recipe", "best"]}
 
-# The weights of the recipe's two terms begin at zero, where a peer without them would have the same losses.
-AT_ONCE = {"best": ["--ramp-epochs", "0"]}
+# The weights of the recipes' two terms begin at zero, where a peer without them would have the same losses.
+AT_ONCE = {"quick": ["--ramp-epochs", "0"], "best": ["--ramp-epochs", "0"]}
 
 
 def begin(label, command, failed):

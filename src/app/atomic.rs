@@ -1,5 +1,7 @@
 //! Whole files or none: write to a sibling temporary file, flush it to the disk, rename it into place. And locks.
 
+pub(crate) mod fault;
+
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
@@ -221,99 +223,6 @@ impl LogFile {
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         fault::attempt(|| self.writer.get_ref().get_ref().sync_data()).map_err(Error::io("write", &self.path))
-    }
-}
-
-/// Where tests let operations of the file system fail. In other builds no point fails.
-pub(crate) mod fault {
-    use std::io::{Result, Write};
-
-    #[cfg(test)]
-    #[derive(Debug, Clone, Copy)]
-    struct Fault {
-        /// Operations of this thread until then.
-        left: u32,
-        kind: std::io::ErrorKind,
-        /// Whether all operations after it fail too.
-        lasting: bool,
-        happened: bool,
-    }
-
-    #[cfg(test)]
-    thread_local! {
-        static FAULT: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
-    }
-
-    /// Lets the `n`-th operation from now on fail (from 0), and all after it if `lasting`.
-    #[cfg(test)]
-    pub fn after(left: u32, kind: std::io::ErrorKind, lasting: bool) {
-        FAULT.set(Some(Fault { left, kind, lasting, happened: false }));
-    }
-
-    /// No faults from now on; whether there was one.
-    #[cfg(test)]
-    pub fn end() -> bool {
-        FAULT.take().is_some_and(|f| f.happened)
-    }
-
-    /// What fails where an operation may.
-    pub fn point() -> Result<()> {
-        #[cfg(test)]
-        if let Some(mut fault) = FAULT.get() {
-            let fails = fault.left == 0 && (fault.lasting || !fault.happened);
-            fault.happened |= fails;
-            fault.left = fault.left.saturating_sub(1);
-            FAULT.set(Some(fault));
-            if fails {
-                return Err(fault.kind.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// `operation`, or its failure.
-    pub fn attempt<T>(operation: impl FnOnce() -> Result<T>) -> Result<T> {
-        point()?;
-        operation()
-    }
-
-    /// A file whose writes may fail. As on a full disk, the one that fails writes half and says so, and what comes next
-    /// is the error.
-    #[derive(Debug)]
-    pub struct Writer<W> {
-        file: W,
-        failed: Option<std::io::Error>,
-    }
-
-    impl<W> Writer<W> {
-        /// Writes to `file`.
-        pub fn new(file: W) -> Writer<W> {
-            Writer { file, failed: None }
-        }
-
-        /// The file.
-        pub fn get_ref(&self) -> &W {
-            &self.file
-        }
-    }
-
-    impl<W: Write> Write for Writer<W> {
-        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-            if let Some(e) = self.failed.take() {
-                return Err(e);
-            }
-            match point() {
-                Ok(()) => self.file.write(bytes),
-                Err(e) if bytes.len() < 2 => Err(e),
-                Err(e) => {
-                    self.failed = Some(e);
-                    self.file.write(&bytes[..bytes.len() / 2])
-                }
-            }
-        }
-        fn flush(&mut self) -> Result<()> {
-            self.file.flush()
-        }
     }
 }
 

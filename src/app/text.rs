@@ -206,9 +206,27 @@ pub fn grouped(n: u64) -> String {
     text
 }
 
+/// Seconds as `42s`, `3m05s`, `2h07m`.
+pub fn duration(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        _ => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(
+            [0.2, 59.6, 185.0, 7620.0, f64::NAN].map(duration),
+            ["0s", "1m00s", "3m05s", "2h07m", "0s"]
+        );
+    }
 
     #[test]
     fn counts_with_commas() {

@@ -114,15 +114,8 @@ fn check_head(
     // The twin stacks the generated rows last.
     let split = (generated * k) as usize;
     let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();
-    let settings = LossSettings {
-        weight: weights.unsupervised.into(),
-        alpha: weights.real_target.into(),
-        entropy: f64::from(RAMP * weights.entropy),
-        consistency: f64::from(RAMP * weights.consistency),
-        second_view: rows.second > 0,
-    };
     let (u, g) = (unlabelled as usize, generated as usize);
-    let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, settings);
+    let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, of_twin(weights, rows));
     let back = turned.len() - split;
     let d = [&want.d_logits[back..], &want.d_logits[..back]].concat();
     let got: Vec<f32> = dlogits.read(checks, &name)?;
@@ -145,6 +138,17 @@ fn check_head(
         1e-7 + spacing,
     );
     Ok(())
+}
+
+/// The weights of the terms as the twin has them.
+fn of_twin(weights: HeadWeights, rows: HeadRows) -> LossSettings {
+    LossSettings {
+        weight: weights.unsupervised.into(),
+        alpha: weights.real_target.into(),
+        entropy: f64::from(RAMP * weights.entropy),
+        consistency: f64::from(RAMP * weights.consistency),
+        second_view: rows.second > 0,
+    }
 }
 
 /// G's loss through D's logits, and its gradient.

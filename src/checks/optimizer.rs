@@ -56,26 +56,7 @@ fn updates(
         let scale = [1.0, 1e-6, 10.0, 1e-3][t as usize - 1];
         let g: Vec<f32> = numbers(150 + t, n).iter().map(|x| x * scale).collect();
         let tg = input(checks, 1, n, &g);
-        // Right where it belongs, nonsense elsewhere.
-        let place = match update {
-            Update::Discriminator(i) => i as usize,
-            Update::Generator => 3,
-        };
-        let corrections = |beta: f32| {
-            let mut all = [77.0; 4];
-            all[place] = (1.0 / (1.0 - f64::from(beta).powi(t as i32))) as f32;
-            all
-        };
-        let state = State {
-            step: t - 1,
-            learning_rate_d: RATES[0],
-            learning_rate_g: RATES[1],
-            correction1: corrections(BETAS.0),
-            correction2: corrections(BETAS.1),
-            ema_scale: (1.0 / ema_correction(EMA.into(), t)) as f32,
-            ..State::default()
-        };
-        checks.run(state, |ops, p| {
+        checks.run(state_of(update, t), |ops, p| {
             let average = average.then_some(&ema.open);
             let (weights, moment1, moment2) = (&w.tensor, &m.open, &v.open);
             let updated =
@@ -100,6 +81,28 @@ fn updates(
         checks.same(&name, &vec![0.5; row.len()], &row);
     }
     Ok(())
+}
+
+/// The state of step `t`, counted from 1; the corrections are right where `update` looks, nonsense elsewhere.
+fn state_of(update: Update, t: u32) -> State {
+    let place = match update {
+        Update::Discriminator(i) => i as usize,
+        Update::Generator => 3,
+    };
+    let corrections = |beta: f32| {
+        let mut all = [77.0; 4];
+        all[place] = (1.0 / (1.0 - f64::from(beta).powi(t as i32))) as f32;
+        all
+    };
+    State {
+        step: t - 1,
+        learning_rate_d: RATES[0],
+        learning_rate_g: RATES[1],
+        correction1: corrections(BETAS.0),
+        correction2: corrections(BETAS.1),
+        ema_scale: (1.0 / ema_correction(EMA.into(), t)) as f32,
+        ..State::default()
+    }
 }
 
 /// A parameter that is not finite after the update is seen in the network's loss of that step, and nothing else is.

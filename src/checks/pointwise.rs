@@ -115,17 +115,8 @@ pub fn packed_weights(checks: &Checks<'_>) -> Result<()> {
             let n = out * taps * c;
             let (v, scale) = (numbers(51, n), numbers(52, out));
             let (tv, ts) = (input(checks, out, taps * c, &v), input(checks, 1, out, &scale));
-            let operand = |panel: u32, k: u32, n: u32| {
-                let (rows, cols) = match panel {
-                    0 => (k, n),
-                    width => (n.div_ceil(width) * (k + 3).next_multiple_of(4), width),
-                };
-                let made = Output::new(checks, rows, cols, Slack::None);
-                let right = RightOperand { tensor: made.open.clone(), panel, k };
-                (made, right)
-            };
-            let (forward, f) = operand(panels.0, taps * c, out);
-            let (backward, b) = operand(panels.1.unwrap_or(0), taps * out, c);
+            let (forward, f) = operand(checks, panels.0, taps * c, out);
+            let (backward, b) = operand(checks, panels.1.unwrap_or(0), taps * out, c);
             checks.run(State::default(), |ops, p| {
                 let (scale, backward) = (scaled.then_some(&ts), panels.1.map(|_| &b));
                 ops.pack_weights(p, "check", Packing { v: &tv, taps, scale, forward: &f, backward })
@@ -163,6 +154,17 @@ pub fn packed_weights(checks: &Checks<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Memory for a right operand `[k, n]` in panels of so many columns; 0: row by row.
+fn operand(checks: &Checks<'_>, panel: u32, k: u32, n: u32) -> (Output, RightOperand) {
+    let (rows, cols) = match panel {
+        0 => (k, n),
+        width => (n.div_ceil(width) * (k + 3).next_multiple_of(4), width),
+    };
+    let made = Output::new(checks, rows, cols, Slack::None);
+    let right = RightOperand { tensor: made.open.clone(), panel, k };
+    (made, right)
 }
 
 /// Weight normalisation, forward and backward.

@@ -15,9 +15,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// The models that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 8] = [
+pub const BUILT_IN: [(&str, &str); 9] = [
     ("dnn", include_str!("../../assets/models/dnn.toml")),
     ("cnn", include_str!("../../assets/models/cnn.toml")),
+    ("cnn-deep", include_str!("../../assets/models/cnn-deep.toml")),
     ("dnn-unit", include_str!("../../assets/models/dnn-unit.toml")),
     ("cnn-batch-norm", include_str!("../../assets/models/cnn-batch-norm.toml")),
     ("cnn-minibatch", include_str!("../../assets/models/cnn-minibatch.toml")),

@@ -29,6 +29,25 @@ fn rows_of_d(s: &Settings, batch: u32, labelled: u32) -> HeadRows {
     }
 }
 
+/// The rows of a D step as batch norm has them: each kind for itself, and running statistics of the data alone, once.
+fn groups_of_d(r: HeadRows) -> Vec<Group> {
+    vec![
+        Group { rows: r.generated, update_running: false },
+        Group { rows: r.labelled, update_running: true },
+        Group { rows: r.unlabelled, update_running: true },
+        Group { rows: r.second, update_running: false },
+    ]
+}
+
+fn head_weights(s: &Settings) -> HeadWeights {
+    HeadWeights {
+        unsupervised: s.unsupervised_weight,
+        real_target: 1.0 - s.label_smoothing,
+        entropy: s.entropy_weight,
+        consistency: s.consistency_weight,
+    }
+}
+
 /// The largest size of a minibatch up to that of the settings, or the next multiple of 16 below, of which an adapter can bind
 /// the activations of both networks; of the images `labelled` have a label. What products take besides is not looked at.
 pub fn batch_that_fits(gpu: &Gpu, model: &ModelShape, settings: &Settings, labelled: u32) -> u32 {
@@ -241,12 +260,7 @@ impl StepBuilder<'_> {
     ) -> Result<DStep> {
         let (ops, s) = (self.ops, self.settings);
         let rows = rows_of_d(s, s.batch_size, self.pools.labelled.len() as u32);
-        let weights = HeadWeights {
-            unsupervised: s.unsupervised_weight,
-            real_target: 1.0 - s.label_smoothing,
-            entropy: s.entropy_weight,
-            consistency: s.consistency_weight,
-        };
+        let weights = head_weights(s);
         let row_stats = p.scratch(&ops.gpu, "row statistics", rows.total(), 4);
         let (mut generated, mut labelled, mut unlabelled) = (None, None, None);
         let mut updates: Vec<DUpdate> = vec![];
@@ -257,13 +271,7 @@ impl StepBuilder<'_> {
             generated = new.generated.or(generated);
             labelled = new.labelled.or(labelled);
             unlabelled = new.unlabelled.or(unlabelled);
-            let groups = vec![
-                Group { rows: r.generated, update_running: false },
-                Group { rows: r.labelled, update_running: true },
-                Group { rows: r.unlabelled, update_running: true },
-                Group { rows: r.second, update_running: false },
-            ];
-            let mode = Mode::Train { noise_base: of.noise_base, groups };
+            let mode = Mode::Train { noise_base: of.noise_base, groups: groups_of_d(r) };
             let layers = d.net.shape.layers.len();
             let tape = d.net.forward(ops, p, &new.images, &mode, layers)?;
             let logits = tape.outputs.last().expect("a checked network has layers").clone();

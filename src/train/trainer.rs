@@ -59,6 +59,21 @@ pub struct Evaluated {
     pub held_out: Option<Evaluation>,
 }
 
+/// The evaluation of `chosen` images of a split, else of all; `None` of none.
+fn evaluation_of(
+    ops: &Ops,
+    evaluator: &Evaluator,
+    (split, pixels): (&Split, u32),
+    chosen: Option<&[u32]>,
+    scratch: &mut Pool,
+) -> Result<Option<SplitEvaluator>> {
+    if chosen.map_or(split.len(), <[u32]>::len) == 0 {
+        return Ok(None);
+    }
+    let images = LabelledImages::upload(&ops.gpu, split, pixels, chosen)?;
+    evaluator.split(ops, &images, scratch).map(Some)
+}
+
 impl Trainer {
     /// Checks the settings against the model and the data, uploads the images that are used, and records the step. The
     /// parameters are not initialised.
@@ -137,15 +152,9 @@ impl Trainer {
         let mut scratch = Pool::default();
         let gan = Gan::new(ops, model, settings, &pools, shares.then_some(&mut scratch))?;
         let evaluator = Evaluator::new(ops, &model.discriminator, &gan.d.net.params, &gan.average)?;
-        let mut split = |split: &Split, chosen: Option<&[u32]>| -> Result<Option<SplitEvaluator>> {
-            if chosen.map_or(split.len(), <[u32]>::len) == 0 {
-                return Ok(None);
-            }
-            let images = LabelledImages::upload(gpu, split, pixels, chosen)?;
-            evaluator.split(ops, &images, &mut scratch).map(Some)
-        };
-        let test = split(&data.test, None)?;
-        let held_out = split(&data.train, Some(&roles.validation))?;
+        let test = evaluation_of(ops, &evaluator, (&data.test, pixels), None, &mut scratch)?;
+        let validation = Some(&roles.validation[..]);
+        let held_out = evaluation_of(ops, &evaluator, (&data.train, pixels), validation, &mut scratch)?;
         let sampler = gan.g.as_ref().map(|g| Sampler::new(ops, &g.net, model, SAMPLES)).transpose()?;
         // Noticed in the end, when it is known how much was wanted.
         let hidden = gan.init.scratch_bytes() + test.as_ref().map_or(0, SplitEvaluator::scratch_bytes);

@@ -7,7 +7,7 @@ use crate::app::report::confusion;
 use crate::app::report::interval::trust;
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::own;
-use crate::data::Tested;
+use crate::data::{Dataset, Tested};
 use crate::error::{Error, Result};
 use crate::native::{self, BlockOn};
 use crate::train::Evaluation;
@@ -53,11 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
             set.name
         )));
     }
-    if trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint) {
-        let own = match trained.dataset == set.name {
-            true => format!("other files of {}", set.name),
-            false => trained.dataset.clone(),
-        };
+    if let Some(own) = other_data(&trained, &set) {
         progress.note(&format!("Note: trained on {own}, testing on {}.", set.name));
     }
     let gpu = native::open(&args.adapter.choice())?;
@@ -99,6 +95,15 @@ pub fn run(args: &Args) -> Result<()> {
     ))?;
     picture()?;
     args.confusion.iter().try_for_each(|path| output::print(&format!("\n{}\n", path.display())))
+}
+
+/// What the run was trained on, where that is not `set`.
+fn other_data(trained: &LoadedModel, set: &Dataset) -> Option<String> {
+    let other = trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint);
+    other.then(|| match trained.dataset == set.name {
+        true => format!("other files of {}", set.name),
+        false => trained.dataset.clone(),
+    })
 }
 
 /// The JSON document. A structure, as `serde_json::Value` would widen 32-bit floats to twice their digits.

@@ -60,12 +60,13 @@ const CNN: &[&str] = &["--ema-rate", "0.01"];
 const DNN: &[&str] = &["--ema-rate", "0.01", "--beta2", "0.99"];
 
 /// The report's four models, in the order of its tables, and recipes.
-pub const ARMS: [Arm; 17] = [
+pub const ARMS: [Arm; 18] = [
     arm(Section::Baselines, "supervised-cnn", "cnn", "cnn", Some(0.8339), SUPERVISED),
     arm(Section::Baselines, "supervised-dnn", "dnn", "dnn", Some(0.6946), SUPERVISED),
     arm(Section::SemiSupervised, BASE, "cnn", "cnn", Some(0.9509), CNN),
     arm(Section::SemiSupervised, "ssl-dnn", "dnn", "dnn", Some(0.7794), DNN),
-    arm(Section::Recipes, "recipe-best", "best, cnn", "cnn", None, &["--recipe", "best"]),
+    arm(Section::Recipes, "recipe-quick", "quick, cnn", "cnn", None, &["--recipe", "quick"]),
+    arm(Section::Recipes, "recipe-best", "best, cnn-deep", "cnn-deep", None, &["--recipe", "best"]),
     Arm {
         // 93 of 10,000 wrong.
         reference: Some(0.9907),
@@ -229,12 +230,12 @@ mod tests {
     #[test]
     fn every_run_has_its_own_name_and_flags() {
         let runs = plan(&scope(false));
-        assert_eq!(runs.len(), 85);
-        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 85);
-        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 85);
-        assert_eq!(runs[19].id, "ssl-cnn-seed2");
+        assert_eq!(runs.len(), 90);
+        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 90);
+        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 90);
+        assert_eq!(runs[20].id, "ssl-cnn-seed2");
         let line = "--dataset mnist --model cnn --label-seed 2 --seed 2 --ema-rate 0.01";
-        assert_eq!(runs[19].flags.join(" "), line);
+        assert_eq!(runs[20].flags.join(" "), line);
     }
 
     #[test]
@@ -242,7 +243,7 @@ mod tests {
         for n in 1..8 {
             let all: Vec<Planned> = (1..=n).flat_map(|i| shard(plan(&scope(true)), (i, n))).collect();
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
-            assert_eq!((all.len(), ids.len()), (85, 85), "{n}");
+            assert_eq!((all.len(), ids.len()), (90, 90), "{n}");
         }
         // As many shards as models: each has some of every kind.
         let five = Scope { paper: false, ablate: false, ..scope(false) };

@@ -1,8 +1,7 @@
 //! `index.html`, which needs nothing else, and `report.md`, to paste.
 
 use super::report::{Report, Section};
-use crate::app::report::progress::duration;
-use crate::app::text::escape_html as escape;
+use crate::app::text::{duration, escape_html as escape};
 
 const STYLE: &str = include_str!("../../../assets/report/style.css");
 const OWN: &str = include_str!("../../../assets/report/gpu.css");

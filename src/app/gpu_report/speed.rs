@@ -34,15 +34,19 @@ struct Case {
     data: Dataset,
 }
 
-/// The built-in networks and the recipe, with the batch sizes that they have, in the quick form with small ones.
+/// Networks and recipes with the batch sizes that they have, in the quick form with small ones.
 fn cases(form: Form) -> Result<Vec<Case>> {
     let image = Dims { height: 28, width: 28, channels: 1 };
     let shape = DataShape { image, classes: 10 };
     let named = |model: &str| Table::from_iter([("model".to_string(), Value::from(model))]);
-    let all =
-        [("dnn", None, named("dnn")), ("cnn", None, named("cnn")), ("best", Some("best"), Table::new())];
-    let mut cases = vec![];
-    for (name, recipe, mut flags) in all.into_iter().take(form.pick(3, 2)) {
+    let all = [
+        ("dnn", None, named("dnn")),
+        ("cnn", None, named("cnn")),
+        ("quick", Some("quick"), Table::new()),
+        ("best", Some("best"), Table::new()),
+    ];
+    let (mut cases, count) = (vec![], form.pick(all.len(), 2));
+    for (name, recipe, mut flags) in all.into_iter().take(count) {
         if form == Form::Quick {
             flags.insert("batch_size".into(), 32.into());
         }

@@ -1,8 +1,11 @@
 //! Progress on standard error: a bar where it is a terminal, a line every quarter of a minute and per epoch where it is not.
 
+mod task;
+
+use self::task::Task;
 use super::advice;
 use crate::app::source;
-use crate::app::text::count;
+use crate::app::text::{count, duration};
 use crate::gpu::describe;
 use crate::train::event::{EpochMetrics, Event, Started, StepMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -42,26 +45,6 @@ impl Style {
 /// Writes a line to standard error. Whoever closed it does not want to hear of it.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Work of a known number of pieces.
-struct Task {
-    name: String,
-    pieces: u64,
-    done: u64,
-    /// When its first piece was done: before that shaders are compiled.
-    first: Option<Instant>,
-    /// When a line was last written.
-    line: Instant,
-}
-
-impl Task {
-    /// Seconds left, by the pieces after the first; `None` before the second.
-    fn left(&self) -> Option<f64> {
-        let measured = self.done.checked_sub(1).filter(|n| *n > 0)?;
-        let each = self.first?.elapsed().as_secs_f64() / measured as f64;
-        Some(each * self.pieces.saturating_sub(self.done) as f64)
-    }
 }
 
 /// Shows training, downloads, and whatever else takes its time.
@@ -395,16 +378,6 @@ fn losses(m: &StepMetrics) -> String {
         }
     }
     text + &format!(" acc {:.3}", m.accuracy_labelled)
-}
-
-/// Seconds as `42s`, `3m05s`, `2h07m`.
-pub fn duration(seconds: f64) -> String {
-    let s = seconds.max(0.0).round() as u64;
-    match s {
-        0..60 => format!("{s}s"),
-        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
-        _ => format!("{}h{:02}m", s / 3600, s / 60 % 60),
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 use super::*;
 
 #[test]
-fn durations() {
-    assert_eq!([0.2, 59.6, 185.0, 7620.0, f64::NAN].map(duration), ["0s", "1m00s", "3m05s", "2h07m", "0s"]);
-}
-
-#[test]
 fn no_time_left_before_one_is_known() {
     let mut p = Progress::new(Style::Quiet);
     p.begin("timing", 3);

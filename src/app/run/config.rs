@@ -14,9 +14,10 @@ use toml::Table;
 use toml::de::DeTable;
 
 /// The recipes that come with the program: names and configuration files.
-pub const RECIPES: [(&str, &str); 2] = [
+pub const RECIPES: [(&str, &str); 3] = [
     ("paper", include_str!("../../../assets/recipes/paper.toml")),
     ("best", include_str!("../../../assets/recipes/best.toml")),
+    ("quick", include_str!("../../../assets/recipes/quick.toml")),
 ];
 
 /// Settings and the model that they name.
