@@ -190,7 +190,7 @@ fn results_are_those_of_their_runs() {
         ("supervised-dnn", "supervised dnn"),
         ("ssl-cnn", "semi-supervised cnn"),
         ("ssl-dnn", "semi-supervised dnn"),
-        ("recipe-best", "`--recipe best`"),
+        ("recipe-quick", "`--recipe quick`"),
     ] {
         let of_seeds = (1..=5).filter_map(|seed| runs.get(&format!("{key}-seed{seed}")).copied());
         let (raw, averaged): (Vec<f64>, Vec<f64>) = of_seeds.unzip();

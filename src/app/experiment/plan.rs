@@ -245,10 +245,10 @@ mod tests {
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
             assert_eq!((all.len(), ids.len()), (90, 90), "{n}");
         }
-        // As many shards as models: each has some of every kind.
-        let five = Scope { paper: false, ablate: false, ..scope(false) };
-        for i in 1..=5 {
-            let keys: BTreeSet<&str> = shard(plan(&five), (i, 5)).iter().map(|p| p.arm.key).collect();
+        // As many shards as models: each has another kind with each of the five label seeds.
+        let six = Scope { paper: false, ablate: false, ..scope(false) };
+        for i in 1..=6 {
+            let keys: BTreeSet<&str> = shard(plan(&six), (i, 6)).iter().map(|p| p.arm.key).collect();
             assert_eq!(keys.len(), 5, "{i}");
         }
         assert!((1..=100).map(|i| shard(plan(&scope(true)), (i, 100)).len()).any(|n| n == 0));
