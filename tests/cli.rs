@@ -815,7 +815,7 @@ fn a_report_is_gone_on_with() {
     assert!(has_key(&stdout(&out), "stopped"), "{}", stdout(&out));
     assert!(fs::read_to_string(b.path("r/index.html")).unwrap().contains("Not finished"));
     // The first run alone, however long its 60 steps of a small network take here.
-    let out = b.run(&format!("{line} --shard 1/5"));
+    let out = b.run(&format!("{line} --shard 1/6"));
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(stdout(&out).contains("\"finished\": 1"), "{}", stdout(&out));
     let summary = fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap();
@@ -826,14 +826,14 @@ fn a_report_is_gone_on_with() {
     let best = (0..validated.len()).max_by(|a, b| validated[*a].total_cmp(&validated[*b])).unwrap();
     assert_eq!(kept_there, if best + 2 < validated.len() { 3 } else { 2 }, "checkpoints: {validated:?}");
     // Finished runs stay as they are.
-    let again = b.run(&format!("{line} --shard 1/5"));
+    let again = b.run(&format!("{line} --shard 1/6"));
     assert_eq!(stdout(&again), stdout(&out));
     assert_eq!(fs::read_to_string(b.path("r/runs/supervised-cnn-seed1/summary.json")).unwrap(), summary);
 
     let out = b.run("reproduce --quick --label-seeds 1 --merge r --out m");
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     let (table, notes) = (stdout(&out), String::from_utf8_lossy(&out.stderr));
-    assert!(table.contains("supervised-cnn") && table.contains("1 of 5 runs"), "{table}");
+    assert!(table.contains("supervised-cnn") && table.contains("1 of 6 runs"), "{table}");
     assert!(notes.contains("ssl-dnn-seed1"), "{notes}");
     for file in ["m/index.html", "m/report.md", "m/results.json"] {
         assert!(fs::read_to_string(b.path(file)).unwrap().contains("supervised-cnn-seed1"), "{file}");
@@ -915,7 +915,7 @@ fn a_report_is_gone_on_with() {
     for file in ["summary.json", "model.toml"] {
         fs::remove_file(b.path("r/runs/supervised-cnn-seed1").join(file)).unwrap();
     }
-    b.fails(&format!("{line} --shard 1/5"), 6, &["supervised-cnn-seed1", "has ", "move it away"]);
+    b.fails(&format!("{line} --shard 1/6"), 6, &["supervised-cnn-seed1", "has ", "move it away"]);
     assert_eq!(fs::read_dir(b.path("r/runs/supervised-cnn-seed1/checkpoints")).unwrap().count(), kept_there);
     let other = fs::read_to_string(b.path("r/data.json")).unwrap().replacen(
         "\"fingerprint\": \"",

@@ -5,6 +5,7 @@ use crate::model::shape::Dims;
 pub use crate::ops::StepMetrics;
 use crate::ops::null_is_nan;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Numbers of one epoch that was evaluated, at its end or where the run ended in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,7 +137,7 @@ pub struct Summary {
     /// Mean milliseconds per step.
     pub ms_per_step: f64,
     /// Mean milliseconds per checkpoint of the process that ended the run, in which nothing is trained: from reading the
-    /// tensors back to the file and its folder on the disk.
+    /// tensors back until the observer has taken them, which may write them later.
     #[serde(default)]
     pub ms_per_save: Option<f64>,
     /// Images through D's losses per second.
@@ -189,8 +190,8 @@ pub enum Event<'a> {
         epoch: u32,
         /// How long it took so far.
         time: TimeAt,
-        /// The tensors.
-        checkpoint: &'a crate::train::checkpoint::Checkpoint,
+        /// The tensors; shared, so that who writes them later needs no copy.
+        checkpoint: &'a Arc<crate::train::checkpoint::Checkpoint>,
     },
     /// The run is over.
     Finished(&'a Summary),

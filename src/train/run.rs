@@ -8,6 +8,7 @@ use super::trainer::Trainer;
 use crate::data::Tested;
 use crate::error::{Error, Result};
 use crate::ops::METRICS;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Trains to the end, or until `stop` asks to end or `max_steps` are done; from the first step, or, after
@@ -200,7 +201,7 @@ impl Run<'_> {
 
     async fn save(&mut self, epoch: u32) -> Result<()> {
         let begun = self.trainer.gpu().now();
-        let checkpoint = self.trainer.snapshot(epoch).await?;
+        let checkpoint = Arc::new(self.trainer.snapshot(epoch).await?);
         let step = self.trainer.done();
         // The last update may have broken what no loss has seen yet; the checkpoint before it stays the newest.
         if let Some(t) = checkpoint.tensors.iter().find(|t| !t.is_finite()) {

@@ -46,7 +46,7 @@ impl Observer for Recorder {
     fn on(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Steps(steps) => self.steps.extend(steps.iter().cloned()),
-            Event::Checkpoint { checkpoint, .. } => self.checkpoints.push(checkpoint.clone()),
+            Event::Checkpoint { checkpoint, .. } => self.checkpoints.push(Checkpoint::clone(checkpoint)),
             _ => {}
         }
         Ok(())

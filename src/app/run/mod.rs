@@ -15,6 +15,7 @@ pub mod settings;
 pub mod tensorboard;
 pub mod tiles;
 mod weights;
+mod writer;
 
 use self::config::Resolved;
 use self::extend::Extension;
@@ -24,6 +25,7 @@ use self::records::{Environment, Labelled};
 use self::restore::{known_tiles, restore};
 use self::settings::RunSettings;
 use self::tensorboard::EventFile;
+use self::writer::{Folder, Writer};
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -230,19 +232,22 @@ impl Run {
         // From here on the folder knows how far the run is, and the clock runs, whatever the device does.
         self.from = Some(folder);
         options.max_seconds.take().into_iter().for_each(interrupt::stop_after);
-        let mut both = Both { recorder, events, progress, saved: &mut self.saved, peak: None };
-        let result = run(&mut trainer, &mut both, stop, options.max_steps, history.as_ref()).block_on();
-        let result = result.map(|summary| Summary { host_peak_bytes: both.peak, ..summary });
-        // Whatever happened, what was measured is written; the first failure is the one to report.
-        let finished = if result.is_err() { both.recorder.finish() } else { Ok(()) };
+        let saved = &mut self.saved;
+        let (result, written) = std::thread::scope(|scope| {
+            let writer = Writer::begin(scope, Folder { recorder, events });
+            let mut both = Both { writer, progress: &mut *progress, saved, peak: None };
+            let result = run(&mut trainer, &mut both, stop, options.max_steps, history.as_ref()).block_on();
+            (result.map(|summary| Summary { host_peak_bytes: both.peak, ..summary }), both.writer.end())
+        });
         drop(trainer);
-        result.or_else(|e| {
+        // Whatever happened, what was measured is written; the first failure is the one to report.
+        written.recorded.and(result).or_else(|e| {
             let e = match e {
                 Error::Diverged(what) => self.explained(what, (gpu, set, &model), progress, stop),
                 other => other,
             };
             // Being out of time is no failure that hides another.
-            if interrupt::time_is_up() { finished.and(Err(e)) } else { Err(e) }
+            if interrupt::time_is_up() { written.finished.and(Err(e)) } else { Err(e) }
         })
     }
 }
@@ -349,19 +354,17 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
     Ok(written.or(folder).unwrap_or(from).into())
 }
 
-/// Sends events to the run folder first, then to the screen.
-struct Both<'a> {
-    recorder: Recorder<'a>,
-    /// For TensorBoard, where it is asked for.
-    events: Option<EventFile>,
+/// Sends events to the run folder, then to the screen.
+struct Both<'a, 'scope> {
+    writer: Writer<'scope>,
     progress: &'a mut Progress,
-    /// Checkpoints written.
+    /// Checkpoints that were handed over.
     saved: &'a mut u64,
     /// Most bytes that the process had when the run was over.
     peak: Option<u64>,
 }
 
-impl Observer for Both<'_> {
+impl Observer for Both<'_, '_> {
     fn on(&mut self, event: Event<'_>) -> Result<()> {
         let whole;
         let event = match event {
@@ -372,8 +375,7 @@ impl Observer for Both<'_> {
             }
             other => other,
         };
-        self.recorder.record(&event)?;
-        self.events.iter_mut().try_for_each(|events| events.record(&event))?;
+        self.writer.record(&event)?;
         *self.saved += u64::from(matches!(event, Event::Checkpoint { .. }));
         self.progress.show(&event);
         Ok(())

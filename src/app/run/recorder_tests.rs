@@ -3,6 +3,7 @@ use crate::app::run::checkpoint;
 use crate::model::shape::Dims;
 use crate::train::checkpoint::TensorData;
 use crate::train::event::{EpochTime, Started};
+use std::sync::Arc;
 
 fn step(n: u32) -> StepMetrics {
     StepMetrics {
@@ -77,11 +78,12 @@ fn started() -> Started {
     }
 }
 
-fn checkpoint(at: u32) -> Checkpoint {
-    Checkpoint { tensors: vec![], metadata: BTreeMap::from([("step".to_string(), at.to_string())]) }
+fn checkpoint(at: u32) -> Arc<Checkpoint> {
+    let metadata = BTreeMap::from([("step".to_string(), at.to_string())]);
+    Arc::new(Checkpoint { tensors: vec![], metadata })
 }
 
-fn saved(epoch: u32, step: u32, checkpoint: &Checkpoint) -> Event<'_> {
+fn saved(epoch: u32, step: u32, checkpoint: &Arc<Checkpoint>) -> Event<'_> {
     let time = TimeAt { epoch: epoch + 1, step, time: EpochTime::default() };
     Event::Checkpoint { epoch, time, checkpoint }
 }
@@ -217,7 +219,7 @@ fn write_epochs(r: &mut Recorder<'_>, first: u32) -> Result<()> {
         // More than a buffer of the writer holds.
         let values: Vec<f32> = (0..20_000).map(|i| (i * e) as f32).collect();
         let tensors = vec![TensorData { name: "w".into(), shape: vec![values.len()], values }];
-        let checkpoint = Checkpoint { tensors, ..checkpoint(2 * e) };
+        let checkpoint = Arc::new(Checkpoint { tensors, ..(*checkpoint(2 * e)).clone() });
         r.on(saved(e, 2 * e, &checkpoint))?;
     }
     r.on(Event::Finished(&summary()))

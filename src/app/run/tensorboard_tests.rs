@@ -4,6 +4,7 @@ use crate::app::report::png::Picture;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{EpochTime, TimeAt};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const DIMS: Dims = Dims { height: 2, width: 2, channels: 1 };
 
@@ -94,7 +95,7 @@ fn begin(out: &Path, known: &History, asked: bool) -> Result<Option<EventFile>> 
 
 /// Steps `from..=to`, two in an epoch, with everything that a run tells.
 fn go_on(events: &mut EventFile, from: u32, to: u32) -> Result<()> {
-    let checkpoint = Checkpoint::default();
+    let checkpoint = Arc::<Checkpoint>::default();
     for n in from..=to {
         events.record(&Event::Steps(&[step(n)]))?;
         if n % 2 == 0 {
