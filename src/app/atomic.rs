@@ -1,9 +1,9 @@
-//! Whole files or none: write to a sibling temporary file, flush it to the disk, rename it into place. And locks.
+//! Whole files or none: write to a sibling temporary file, flush it to the disk, rename it into place.
 
 pub(crate) mod fault;
 
 use crate::error::{Error, Result};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -226,34 +226,6 @@ impl LogFile {
     }
 }
 
-/// A lock that is held.
-#[derive(Debug)]
-pub struct Lock(File);
-
-impl Drop for Lock {
-    /// Not by closing alone: a process that was begun meanwhile has the file open too, until it is loaded.
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
-}
-
-/// Holds a lock, the file of this name, which is made if need be, until what is returned is dropped; `None` where another
-/// process holds it.
-///
-/// # Errors
-/// [`Error::Io`] naming the file.
-pub fn lock(path: &Path) -> Result<Option<Lock>> {
-    let open = || File::options().write(true).create(true).truncate(false).open(path);
-    let file = fault::attempt(open).map_err(Error::io("write", path))?;
-    match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
-        Ok(()) => Ok(Some(Lock(file))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        // Some network file systems know no locks; there the folder's owner has to take care.
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Some(Lock(file))),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
-    }
-}
-
 fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
@@ -270,18 +242,6 @@ pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_lock_ends_although_a_child_has_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let held = lock(&path).unwrap().unwrap();
-        let childs = held.0.try_clone().unwrap();
-        assert!(lock(&path).unwrap().is_none());
-        drop(held);
-        assert!(lock(&path).unwrap().is_some());
-        drop(childs);
-    }
 
     #[test]
     fn a_failed_write_keeps_the_old_file_and_leaves_nothing_else() {

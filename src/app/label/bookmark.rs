@@ -13,6 +13,7 @@ use super::sheet::Sheet;
 use super::summary::{Summary, Tally};
 use super::{Options, table};
 use crate::app::atomic::{self, fault};
+use crate::app::lock::{self, Lock};
 use crate::app::text;
 use crate::error::{Error, Result};
 use crate::text::hex;
@@ -21,8 +22,6 @@ use crate::text::hex;
 const BOOKMARK: &str = ".bookmark.json";
 /// Sources and targets of images in class folders.
 const PLACES: &str = ".places.csv";
-/// Locked by the process that labels.
-const LOCK: &str = ".lock";
 /// Written last.
 const SUMMARY: &str = "summary.json";
 
@@ -101,7 +100,7 @@ fn fingerprint(options: &Options) -> String {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: atomic::Lock,
+    _lock: Lock,
 }
 
 impl Folder {
@@ -114,7 +113,7 @@ impl Folder {
         let path = &options.out;
         fault::attempt(|| fs::create_dir_all(path)).map_err(Error::io("create", path))?;
         check_known(path)?;
-        let folder = Folder { path: path.clone(), _lock: lock(path)? };
+        let folder = Folder { path: path.clone(), _lock: lock::hold(path, "labels into it")? };
         atomic::sweep(path, Duration::ZERO);
         if folder.file(SUMMARY).exists() {
             folder.clear();
@@ -165,7 +164,7 @@ impl Folder {
 
     /// Removes what a finished labelling does not need, last what makes the next command do this if it is not done.
     fn clear(&self) {
-        for name in [PLACES, LOCK, BOOKMARK] {
+        for name in [PLACES, lock::NAME, BOOKMARK] {
             let _ = fs::remove_file(self.file(name));
         }
     }
@@ -205,24 +204,15 @@ fn check_known(path: &Path) -> Result<()> {
     let names: Vec<_> = names.collect::<std::io::Result<_>>().map_err(Error::io("read", path))?;
     let has = |name: &str| names.iter().any(|n| n == name);
     // A process that was killed at once leaves no more than its lock and a temporary file.
-    let early = |n: &std::ffi::OsString| n == LOCK || n.to_str().is_some_and(|n| n.starts_with(".ssgan-"));
+    let early =
+        |n: &std::ffi::OsString| n == lock::NAME || n.to_str().is_some_and(|n| n.starts_with(".ssgan-"));
     if has(BOOKMARK) || names.iter().all(early) {
         return Ok(());
     }
     if has(SUMMARY) && has("labels.csv") {
         return Err(finished(path));
     }
-    let path = path.display();
-    Err(Error::Output(format!(
-        "{path} is not empty: name an --out that does not exist or is an empty folder"
-    )))
-}
-
-fn lock(folder: &Path) -> Result<atomic::Lock> {
-    atomic::lock(&folder.join(LOCK))?.ok_or_else(|| {
-        let folder = folder.display();
-        Error::Output(format!("{folder}: another process labels into it; wait for that, or end it"))
-    })
+    Err(lock::in_use(path))
 }
 
 pub(super) fn finished(path: &Path) -> Error {

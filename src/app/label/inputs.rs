@@ -99,7 +99,7 @@ impl Inputs {
     /// [`Error::Usage`] for packed images, or parts of all images, that cannot be put into class folders so; as
     /// [`scan::scan`] and [`packed::read`].
     pub fn of(wanted: Wanted<'_>) -> Result<Inputs> {
-        let from = wanted.by_class.is_none().then(|| wanted.out.to_path_buf());
+        let from = wanted.by_class.is_none().then(|| real(wanted.out)).transpose()?;
         let mut all = Inputs { from, ..Inputs::default() };
         let several = wanted.images.len() > 1;
         for path in wanted.images {
@@ -220,9 +220,9 @@ impl Inputs {
     }
 }
 
-/// The way from a folder to a file.
+/// The way from a folder, whole and without links, to a file.
 fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
-    Ok(way(&real(from)?, &real(to)?))
+    Ok(way(from, &real(to)?))
 }
 
 /// A whole path without links, also of what is yet to be made.
@@ -256,7 +256,7 @@ mod tests {
         for (out, way) in
             [("labelled", "../photos/a/1.png"), ("photos", "a/1.png"), ("x/y", "../../photos/a/1.png")]
         {
-            assert_eq!(relative(&dir.path().join(out), &file).unwrap(), Path::new(way));
+            assert_eq!(relative(&real(&dir.path().join(out)).unwrap(), &file).unwrap(), Path::new(way));
         }
     }
 
@@ -270,7 +270,7 @@ mod tests {
         std::os::unix::fs::symlink(dir.path().join("far/away"), &link).unwrap();
         std::fs::write(&file, b"x").unwrap();
         for out in ["link", "link/out"] {
-            let way = relative(&dir.path().join(out), &file).unwrap();
+            let way = relative(&real(&dir.path().join(out)).unwrap(), &file).unwrap();
             std::fs::create_dir_all(dir.path().join(out)).unwrap();
             assert!(dir.path().join(out).join(&way).is_file(), "{out}: {}", way.display());
         }

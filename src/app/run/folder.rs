@@ -13,6 +13,7 @@
 //! ```
 
 use crate::app::atomic::{self, fault};
+use crate::app::lock::{self, Lock};
 use crate::error::{Error, Result};
 use std::fs;
 use std::io::ErrorKind;
@@ -21,10 +22,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file whose exclusive creation makes a folder this run's own.
 const CLAIM: &str = "config.toml";
+/// What a process does that holds the folder.
+const TRAINS: &str = "trains in it";
 /// The folder of event files for TensorBoard.
 pub const EVENTS: &str = "tensorboard";
-/// Locked by the process that trains; the system releases it when that ends, however it ends.
-const LOCK: &str = ".lock";
 
 /// A run's folder, made by this process. Dropped before [`RunDir::keep`], it removes what it made, so that a
 /// run that never began leaves nothing.
@@ -38,7 +39,7 @@ pub struct RunDir {
     files: Vec<PathBuf>,
     keep: bool,
     /// Locked as long as it is open.
-    lock: Option<atomic::Lock>,
+    lock: Option<Lock>,
 }
 
 impl RunDir {
@@ -64,12 +65,12 @@ impl RunDir {
             Ok(_) => run.files.push(claim),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 run.keep = true;
-                return Err(in_use(&run.path));
+                return Err(lock::in_use(&run.path));
             }
             Err(e) => return Err(Error::io("write", claim)(e)),
         }
-        run.files.push(run.path.join(LOCK));
-        run.lock = Some(lock(&run.path)?);
+        run.files.push(run.path.join(lock::NAME));
+        run.lock = Some(lock::hold(&run.path, TRAINS)?);
         run.write(CLAIM, config.as_bytes())?;
         Ok(run)
     }
@@ -86,10 +87,10 @@ impl RunDir {
                 "{path} is not a run folder: name one that `ssgan train` made"
             )));
         }
-        let lock = lock(path)?;
+        let lock = lock::hold(path, TRAINS)?;
         // Nobody else writes here now: what a killed process left half written goes.
         for folder in ["", "checkpoints", "samples", "plots", EVENTS] {
-            crate::app::atomic::sweep(&path.join(folder), Duration::ZERO);
+            atomic::sweep(&path.join(folder), Duration::ZERO);
         }
         Ok(RunDir {
             path: path.into(),
@@ -159,7 +160,7 @@ impl RunDir {
     /// [`Error::Io`] naming the file.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.file(name)?;
-        crate::app::atomic::write(&path, bytes)?;
+        atomic::write(&path, bytes)?;
         self.files.push(path);
         Ok(())
     }
@@ -179,7 +180,7 @@ impl Drop for RunDir {
             return;
         }
         // Only what this run made goes, and a folder only if that leaves it empty.
-        let lock = self.path.join(LOCK);
+        let lock = self.path.join(lock::NAME);
         for file in self.files.iter().filter(|f| **f != lock) {
             let _ = fs::remove_file(file);
         }
@@ -203,22 +204,10 @@ fn missing(folder: &Path) -> Vec<PathBuf> {
     named.map(Into::into).collect()
 }
 
-fn lock(folder: &Path) -> Result<atomic::Lock> {
-    atomic::lock(&folder.join(LOCK))?.ok_or_else(|| {
-        let folder = folder.display();
-        Error::Output(format!("{folder}: another process trains in it; wait for that, or end it"))
-    })
-}
-
-fn in_use(path: &Path) -> Error {
-    let path = path.display();
-    Error::Output(format!("{path} is not empty: name an --out that does not exist or is an empty folder"))
-}
-
 /// Makes a folder that stays after a power cut.
 fn make(folder: &Path) -> std::io::Result<()> {
     fault::attempt(|| fs::create_dir(folder))?;
-    let synced = fault::attempt(|| crate::app::atomic::sync_parent(folder));
+    let synced = fault::attempt(|| atomic::sync_parent(folder));
     // A folder that might not outlast a power cut is taken away again, so that an error leaves nothing behind.
     synced.inspect_err(|_| drop(fs::remove_dir(folder)))
 }
@@ -237,11 +226,11 @@ fn make_given(path: &Path) -> Result<bool> {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             if !path.is_dir() {
-                return Err(in_use(path));
+                return Err(lock::in_use(path));
             }
             match fs::read_dir(path).map_err(Error::io("read", path))?.next() {
                 None => Ok(false),
-                Some(_) => Err(in_use(path)),
+                Some(_) => Err(lock::in_use(path)),
             }
         }
         Err(e) => Err(Error::io("create", path)(e)),

@@ -1,0 +1,67 @@
+//! A folder that one process at a time writes in.
+
+use crate::app::atomic::fault;
+use crate::error::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The file in the folder that the lock is on.
+pub const NAME: &str = ".lock";
+
+/// A lock that is held.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Not by closing alone: a process that was begun meanwhile has the file open too, until it is loaded.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Holds the folder until what is returned is dropped; its file is made if need be. `does` says what another process that
+/// holds it does.
+///
+/// # Errors
+/// [`Error::Output`] where another process holds it; [`Error::Io`] naming the file.
+pub fn hold(folder: &Path, does: &str) -> Result<Lock> {
+    lock(&folder.join(NAME))?.ok_or_else(|| {
+        Error::Output(format!("{}: another process {does}; wait for that, or end it", folder.display()))
+    })
+}
+
+/// The error of a folder that has something else in it.
+pub fn in_use(folder: &Path) -> Error {
+    let folder = folder.display();
+    Error::Output(format!("{folder} is not empty: name an --out that does not exist or is an empty folder"))
+}
+
+fn lock(path: &Path) -> Result<Option<Lock>> {
+    let open = || File::options().write(true).create(true).truncate(false).open(path);
+    let file = fault::attempt(open).map_err(Error::io("write", path))?;
+    match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Some network file systems know no locks; there the folder's owner has to take care.
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Some(Lock(file))),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_although_a_child_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = lock(&path).unwrap().unwrap();
+        let childs = held.0.try_clone().unwrap();
+        assert!(lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(lock(&path).unwrap().is_some());
+        drop(childs);
+    }
+}
