@@ -66,9 +66,10 @@ const FLOORS: [&str; 16] = [
 const PROGRAM: [&str; 3] = ["native", "checks", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "text",
     "atomic",
+    "lock",
     "cache",
     "doctor",
     "augment",
@@ -150,6 +151,9 @@ fn the_engine_touches_no_system() {
 fn mean(values: &[f64], digits: usize) -> String {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
+    if values.len() == 1 {
+        return format!("{mean:.digits$}");
+    }
     let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
     format!("{mean:.digits$} ± {deviation:.digits$}")
 }

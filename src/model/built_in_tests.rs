@@ -42,6 +42,7 @@ fn models() -> Vec<(&'static str, &'static str, ModelSpec)> {
 /// The least side of an image that a model takes: the windows of its unpadded layers must fit.
 fn least(name: &str) -> u32 {
     match name {
+        "cnn-deep" => 12,
         "photo" => 9,
         _ => 7,
     }
