@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The file in the folder that the lock is on.
+/// The file in the folder that the lock is on; the system releases it when its process ends, however it ends.
 pub const NAME: &str = ".lock";
 
 /// A lock that is held.

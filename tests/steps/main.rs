@@ -19,6 +19,7 @@ use ssgan::train::checkpoint::Checkpoint;
 use ssgan::train::event::{Event, Observer, StepMetrics};
 use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
 use ssgan::train::{Scratch, Stop, Tiles, Trainer, run};
+use std::sync::Arc;
 
 /// Steps of a whole run.
 const STEPS: u32 = 20;
@@ -39,14 +40,14 @@ type Choice = Option<fn(&Gpu, &Product) -> Tile>;
 #[derive(Default)]
 struct Recorder {
     steps: Vec<StepMetrics>,
-    checkpoints: Vec<Checkpoint>,
+    checkpoints: Vec<Arc<Checkpoint>>,
 }
 
 impl Observer for Recorder {
     fn on(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Steps(steps) => self.steps.extend(steps.iter().cloned()),
-            Event::Checkpoint { checkpoint, .. } => self.checkpoints.push(Checkpoint::clone(checkpoint)),
+            Event::Checkpoint { checkpoint, .. } => self.checkpoints.push(checkpoint.clone()),
             _ => {}
         }
         Ok(())

@@ -45,7 +45,8 @@ fn cases(form: Form) -> Result<Vec<Case>> {
         ("quick", Some("quick"), Table::new()),
         ("best", Some("best"), Table::new()),
     ];
-    let (mut cases, count) = (vec![], form.pick(all.len(), 2));
+    let count = form.pick(all.len(), 2);
+    let mut cases = vec![];
     for (name, recipe, mut flags) in all.into_iter().take(count) {
         if form == Form::Quick {
             flags.insert("batch_size".into(), 32.into());

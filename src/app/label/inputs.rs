@@ -52,8 +52,8 @@ struct Packed {
 /// The images that were named.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    /// The folder that their paths are to lead from, so that its labels.csv can be trained on; with class folders none, as
-    /// they are written as they come to lie there.
+    /// The folder that their paths are to lead from, whole and without links, so that its labels.csv can be trained on; with
+    /// class folders none, as they are written as they come to lie there.
     from: Option<PathBuf>,
     /// In the order in which they are labelled.
     pub images: Vec<Input>,
