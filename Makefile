@@ -81,7 +81,7 @@ test-wine:
 
 # Both commands as a newcomer has them: in a bare Debian 12, as a user without sudo; and as root from nothing.
 test-bare:
-	sh assets/setup/bare-debian.sh make demo test DEMO="$(DEMO)"
+	sh assets/setup/bare-debian.sh make demo test
 test-bare-root:
 	sh assets/setup/bare-debian.sh --root make demo test
 

@@ -181,6 +181,7 @@ fn sharing_memory_changes_nothing() {
         ("cnn, generator of convolutions", load("cnn", Some("conv")), &small),
         ("cnn-batch-norm", load("cnn-batch-norm", None), &small),
         ("cnn-minibatch", load("cnn-minibatch", None), &plain),
+        ("cnn-deep", load("cnn-deep", None), &views),
         ("cnn-noise", load("cnn-noise", None), &small),
         ("photo-small", load("photo-small", None), &views),
     ];

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """The same training step in ssgan and in other frameworks, one after the other in turns, in one run.
 
-    run.py [--model dnn cnn best] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
+    run.py [--model dnn cnn quick best] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
 
 First every peer computes the losses of one recorded step from its parameters and random draws: they must be those of
 ssgan, or it would not be the same work. Then the peers take turns, each a step that is not timed and one that is. The
 ratio of medians is printed, and, of programs that compute on the CPU, the rate beside that of one large product in
-numpy, which has its turn too. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for D,
-1024 rows for G; that of `best`, the recipe, 512 more rows for D, the unlabelled images moved once more. The peers leave
-out what is no part of the step's mathematics: the average of D's parameters and the draw of a minibatch. A peer that
-cannot run is named, and the others are timed.
+numpy, which has its turn too. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for
+D, 1024 rows for G; those of the recipes `quick` and `best` 512 more rows for D, the unlabelled images moved once
+more. The peers leave out what is no part of the step's mathematics: the average of D's parameters and the draw of a
+minibatch. A peer that cannot run is named, and the others are timed.
 
 Peers: pytorch (eager), pytorch-compile; with CUDA pytorch-cuda, pytorch-cuda-compile, pytorch-cuda-graphs and the
 same with -tf32; burn-wgpu, burn-cpu where --burn names the program built in bench/peers/burn.

@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The file in the folder that the lock is on; the system releases it when its process ends, however it ends.
+/// The file in the folder that is locked; the system releases it when its process ends, however it ends.
 pub const NAME: &str = ".lock";
 
 /// A lock that is held.
@@ -14,7 +14,7 @@ pub const NAME: &str = ".lock";
 pub struct Lock(File);
 
 impl Drop for Lock {
-    /// Not by closing alone: a process that was begun meanwhile has the file open too, until it is loaded.
+    /// Not by closing alone: a child process that was just forked has the file open too, until it becomes its program.
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }

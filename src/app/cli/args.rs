@@ -170,8 +170,8 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Settings that belong together: paper (the paper's settings), best (lowest error), quick (the next, in half the time);
-    /// --config and flags win over them
+    /// Settings that belong together: paper (the paper's settings), best (lowest error), quick (the second
+    /// lowest, in half the time); --config and flags win over them
     #[arg(long, value_name = "NAME", value_parser = recipes())]
     #[serde(skip)]
     pub recipe: Option<String>,

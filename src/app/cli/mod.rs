@@ -59,7 +59,8 @@ enum Command {
     GpuReport(gpu_report::Args),
     /// Train a model and write a run folder
     Train(train::Args),
-    /// Train the report's four models and the recipe `best` over several label seeds, and write a page beside its numbers
+    /// Train the report's four models and the recipes `quick` and `best` over several label seeds, and write a page beside its
+    /// numbers
     #[command(mut_arg("dataset", |a| a.help("Data set [default: mnist; with --quick digits]")))]
     Reproduce(reproduce::Args),
     /// Test a trained model: accuracy, classes, confusion matrix

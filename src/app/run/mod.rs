@@ -25,7 +25,7 @@ use self::records::{Environment, Labelled};
 use self::restore::{known_tiles, restore};
 use self::settings::RunSettings;
 use self::tensorboard::EventFile;
-use self::writer::{Folder, Writer};
+use self::writer::{Folder, Writer, Written};
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -56,7 +56,8 @@ pub struct Run {
     from: Option<PathBuf>,
     /// Other epochs than it had, which are not written down yet.
     extension: Option<Extension>,
-    /// Checkpoints that this process has written.
+    /// Checkpoints that this process has handed to the writer; all of them are on the disk when a device loss is what ended an
+    /// attempt, as a failure to write comes before it.
     saved: u64,
 }
 
@@ -234,20 +235,24 @@ impl Run {
         options.max_seconds.take().into_iter().for_each(interrupt::stop_after);
         let saved = &mut self.saved;
         let (result, written) = std::thread::scope(|scope| {
-            let writer = Writer::begin(scope, Folder { recorder, events });
+            let writer = match Writer::begin(scope, Folder { recorder, events }) {
+                Ok(writer) => writer,
+                Err(e) => return (Err(e), Written::nothing()),
+            };
             let mut both = Both { writer, progress: &mut *progress, saved, peak: None };
             let result = run(&mut trainer, &mut both, stop, options.max_steps, history.as_ref()).block_on();
             (result.map(|summary| Summary { host_peak_bytes: both.peak, ..summary }), both.writer.end())
         });
         drop(trainer);
-        // Whatever happened, what was measured is written; the first failure is the one to report.
+        // Whatever happened, what was measured until writing failed is written; the first failure is the one to report.
         written.recorded.and(result).or_else(|e| {
             let e = match e {
                 Error::Diverged(what) => self.explained(what, (gpu, set, &model), progress, stop),
                 other => other,
             };
             // Being out of time is no failure that hides another.
-            if interrupt::time_is_up() { written.finished.and(Err(e)) } else { Err(e) }
+            let out_of_time = matches!(e, Error::Interrupted(_)) && interrupt::time_is_up();
+            if out_of_time { written.finished.and(Err(e)) } else { Err(e) }
         })
     }
 }
@@ -354,7 +359,7 @@ fn run_folder(from: &Path) -> Result<PathBuf> {
     Ok(written.or(folder).unwrap_or(from).into())
 }
 
-/// Sends events to the run folder, then to the screen.
+/// Hands events to the thread that writes the run folder, and shows them; what is on the screen may not yet be on the disk.
 struct Both<'a, 'scope> {
     writer: Writer<'scope>,
     progress: &'a mut Progress,

@@ -8,7 +8,7 @@ use crate::app::report::{confusion, grid};
 use crate::app::run::folder::{RunDir, checkpoint_name, checkpoints, sample_name, within_epoch};
 use crate::error::{Error, Result};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::event::{EpochMetrics, Event, History, Observer, StepMetrics, Summary, TimeAt};
+use crate::train::event::{EpochMetrics, Event, History, StepMetrics, Summary, TimeAt};
 use std::collections::BTreeMap;
 
 /// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
@@ -89,7 +89,7 @@ impl<'a> Recorder<'a> {
         self.keep = keep;
     }
 
-    /// [`Observer::on`] for an event that others see too.
+    /// Writes what an event tells.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file that cannot be written.
@@ -204,12 +204,6 @@ impl<'a> Recorder<'a> {
     fn write_plots(&mut self) -> Result<()> {
         draw(&loss_panels(&self.history.steps)).save(&self.run.file("plots/losses.png")?)?;
         draw(&[accuracy_panel(&self.history.epochs)]).save(&self.run.file("plots/accuracy.png")?)
-    }
-}
-
-impl Observer for Recorder<'_> {
-    fn on(&mut self, event: Event<'_>) -> Result<()> {
-        self.record(&event)
     }
 }
 

@@ -95,15 +95,15 @@ fn a_run_leaves_every_file_and_the_metrics_read_back() {
     let mut run = RunDir::create(Some(&out), "m", "d", "x = 1\n").unwrap();
     let texts = Texts::from([("model_toml".to_string(), "name = \"m\"".to_string())]);
     let mut r = Recorder::new(&mut run, texts, History::default(), 2).unwrap();
-    r.on(Event::Started(&started())).unwrap();
+    r.record(&Event::Started(&started())).unwrap();
     for e in 1..=2 {
-        r.on(Event::Steps(&[step(2 * e - 1), step(2 * e)])).unwrap();
-        r.on(Event::Epoch(&epoch(e, 2 * e))).unwrap();
+        r.record(&Event::Steps(&[step(2 * e - 1), step(2 * e)])).unwrap();
+        r.record(&Event::Epoch(&epoch(e, 2 * e))).unwrap();
         let dims = Dims { height: 2, width: 2, channels: 1 };
-        r.on(Event::Samples { epoch: e, dims, images: &[0.5; 16] }).unwrap();
-        r.on(saved(e, 2 * e, &checkpoint(2 * e))).unwrap();
+        r.record(&Event::Samples { epoch: e, dims, images: &[0.5; 16] }).unwrap();
+        r.record(&saved(e, 2 * e, &checkpoint(2 * e))).unwrap();
     }
-    r.on(Event::Finished(&summary())).unwrap();
+    r.record(&Event::Finished(&summary())).unwrap();
 
     let csv = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
@@ -140,11 +140,11 @@ fn an_interrupted_run_keeps_its_last_step_and_does_not_replace_the_epochs_checkp
     let out = dir.path().join("run");
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
-    r.on(Event::Started(&started())).unwrap();
-    r.on(Event::Steps(&[step(1), step(2)])).unwrap();
-    r.on(saved(1, 2, &checkpoint(2))).unwrap();
-    r.on(Event::Steps(&[step(3)])).unwrap();
-    r.on(saved(1, 3, &checkpoint(3))).unwrap();
+    r.record(&Event::Started(&started())).unwrap();
+    r.record(&Event::Steps(&[step(1), step(2)])).unwrap();
+    r.record(&saved(1, 2, &checkpoint(2))).unwrap();
+    r.record(&Event::Steps(&[step(3)])).unwrap();
+    r.record(&saved(1, 3, &checkpoint(3))).unwrap();
     r.finish().unwrap();
     assert_eq!(std::fs::read_to_string(out.join("metrics.csv")).unwrap().lines().count(), 4);
     let load = |name: &str| checkpoint::load(&out.join("checkpoints").join(name)).unwrap();
@@ -161,8 +161,8 @@ fn the_newest_checkpoints_and_the_best_stay() {
         let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 1).unwrap();
         r.keep(Some(2));
         for (e, validation_accuracy) in (1..).zip(accuracies) {
-            r.on(Event::Epoch(&EpochMetrics { validation_accuracy, ..epoch(e, e) })).unwrap();
-            r.on(saved(e, e, &checkpoint(e))).unwrap();
+            r.record(&Event::Epoch(&EpochMetrics { validation_accuracy, ..epoch(e, e) })).unwrap();
+            r.record(&saved(e, e, &checkpoint(e))).unwrap();
         }
         let stem = |path: &std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
         crate::app::run::folder::checkpoints(&out).unwrap().iter().map(stem).collect::<Vec<_>>()
@@ -187,7 +187,7 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
     std::fs::remove_dir_all(&out).unwrap();
-    let e = r.on(saved(1, 2, &checkpoint(2))).unwrap_err();
+    let e = r.record(&saved(1, 2, &checkpoint(2))).unwrap_err();
     assert!(e.exit_code() == 6 && e.to_string().contains("run"), "{e}");
     assert!(!out.exists(), "half a run was made");
 }
@@ -210,19 +210,19 @@ fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
 }
 
 fn write_epochs(r: &mut Recorder<'_>, first: u32) -> Result<()> {
-    r.on(Event::Started(&started()))?;
+    r.record(&Event::Started(&started()))?;
     for e in first..=2 {
-        r.on(Event::Steps(&[step(2 * e - 1), step(2 * e)]))?;
-        r.on(Event::Epoch(&epoch(e, 2 * e)))?;
+        r.record(&Event::Steps(&[step(2 * e - 1), step(2 * e)]))?;
+        r.record(&Event::Epoch(&epoch(e, 2 * e)))?;
         let dims = Dims { height: 2, width: 2, channels: 1 };
-        r.on(Event::Samples { epoch: e, dims, images: &[0.5; 16] })?;
+        r.record(&Event::Samples { epoch: e, dims, images: &[0.5; 16] })?;
         // More than a buffer of the writer holds.
         let values: Vec<f32> = (0..20_000).map(|i| (i * e) as f32).collect();
         let tensors = vec![TensorData { name: "w".into(), shape: vec![values.len()], values }];
         let checkpoint = Arc::new(Checkpoint { tensors, ..(*checkpoint(2 * e)).clone() });
-        r.on(saved(e, 2 * e, &checkpoint))?;
+        r.record(&saved(e, 2 * e, &checkpoint))?;
     }
-    r.on(Event::Finished(&summary()))
+    r.record(&Event::Finished(&summary()))
 }
 
 /// Everything that is done to files and folders fails in turn: writes half-way, flushes to the disk, renames, opening,
@@ -310,8 +310,8 @@ fn the_last_row_waits_for_its_evaluation() {
     write_a_run(&whole, History::default()).unwrap();
     let mut run = RunDir::create(Some(&stopped), "m", "d", "x = 1\n").unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
-    r.on(Event::Steps(&[step(1), step(2)])).unwrap();
-    r.on(saved(0, 2, &checkpoint(2))).unwrap();
+    r.record(&Event::Steps(&[step(1), step(2)])).unwrap();
+    r.record(&saved(0, 2, &checkpoint(2))).unwrap();
     r.finish().unwrap();
     drop(r);
     drop(run);
@@ -319,7 +319,7 @@ fn the_last_row_waits_for_its_evaluation() {
     assert_eq!(known.steps.len(), 2);
     let mut run = RunDir::reopen(&stopped).unwrap();
     let mut r = Recorder::new(&mut run, Texts::new(), known, 2).unwrap();
-    r.on(Event::Epoch(&epoch(1, 2))).unwrap();
+    r.record(&Event::Epoch(&epoch(1, 2))).unwrap();
     r.finish().unwrap();
     assert_eq!(csv(&stopped).lines().collect::<Vec<_>>(), csv(&whole).lines().take(3).collect::<Vec<_>>());
 }
