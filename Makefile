@@ -29,7 +29,7 @@ test-newer-driver:
 	$(program); \
 	steps=$$(program steps); \
 	run="sh assets/setup/newer-driver.sh"; run_dir=target/debian13/tmp/run; rm -rf $$run_dir; \
-	$$run $$steps --skip pytorch; \
+	$$run $$steps --skip pytorch --skip other_tiles --skip photo; \
 	$$run $$steps --ignored mixed; \
 	$$run $$(program kernels) --ignored cooperative; \
 	ssgan=$$(dirname $$steps)/../ssgan; \

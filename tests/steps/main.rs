@@ -238,11 +238,8 @@ const MIXED_TOLERANCE: f64 = 0.1;
 fn mixed_precision_comes_near_the_twin() {
     let gpu = common::open_mixed(false);
     let settings = Settings { learning_rate: 1e-12, seed: 1, ..ssl() };
-    for (name, model) in [
-        ("dnn", model(DNN, 6, 1)),
-        ("cnn", model(CNN_SEPARATE, 8, 3)),
-        ("joined cnn", model(CNN_JOINED, 8, 1)),
-    ] {
+    // A third network would take a CPU's driver another minute to compile.
+    for (name, model) in [("dnn", model(DNN, 6, 1)), ("cnn", model(CNN_SEPARATE, 8, 3))] {
         let (trace, _, pass) = both(&gpu, &model, &settings, 1).unwrap();
         let mut c = Comparison::new(&format!("{name}, mixed precision"));
         for (net, prefix, gradients) in pass.gradients() {
