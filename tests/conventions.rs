@@ -66,7 +66,7 @@ const FLOORS: [&str; 16] = [
 const PROGRAM: [&str; 3] = ["native", "checks", "app"];
 
 /// The rooms of the application, likewise.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "text",
     "atomic",
     "lock",
@@ -77,6 +77,7 @@ const ROOMS: [&str; 16] = [
     "source",
     "report",
     "label",
+    "likeness",
     "run",
     "export",
     "profile",

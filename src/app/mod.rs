@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod export;
 pub mod gpu_report;
 pub mod label;
+pub mod likeness;
 pub mod lock;
 pub mod model_file;
 pub mod profile;

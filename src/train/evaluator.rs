@@ -5,7 +5,7 @@ use super::stop::Stop;
 use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::NetShape;
-use crate::nn::{Layout, Mode, Net, Params};
+use crate::nn::{Layout, Mode, Net, Params, Tape};
 use crate::ops::{ImageBlock, Ops, State};
 use serde::Serialize;
 
@@ -67,12 +67,26 @@ pub(super) struct Chunk {
     features: Option<Tensor>,
 }
 
+/// A recorded pass of images through D.
+pub(super) struct Pass {
+    /// Their bytes, four a word.
+    pub images: Tensor,
+    pub tape: Tape,
+    /// `[rows, K]`, kept.
+    pub logits: Tensor,
+}
+
+/// Puts the bytes of images where a recorded pass reads them.
+pub(super) fn upload(gpu: &Gpu, bytes: &[u8], images: &Tensor) {
+    let mut words = bytes.to_vec();
+    words.resize(images.len() * 4, 0);
+    gpu.write(images, &words);
+}
+
 impl Chunk {
     /// Logits and features of the images, whose bytes these are.
     pub async fn run(&self, gpu: &Gpu, bytes: &[u8]) -> Result<(Vec<f32>, Vec<f32>)> {
-        let mut words = bytes.to_vec();
-        words.resize(self.images.len() * 4, 0);
-        gpu.write(&self.images, &words);
+        upload(gpu, bytes, &self.images);
         gpu.submit(&self.program, &[]).await?;
         let logits = gpu.read(&self.logits).await?;
         let features = match &self.features {
@@ -151,16 +165,8 @@ impl Evaluator {
     /// Records the logits of `rows` images, and the features if they are wanted.
     pub(super) fn chunk(&self, ops: &Ops, rows: u32, with_features: bool) -> Result<Chunk> {
         let (gpu, shape) = (&ops.gpu, &self.net.shape);
-        let pixels = shape.input.len();
-        let images = gpu.vector("images", (rows * pixels).div_ceil(4));
-        let logits = gpu.tensor("logits", rows, self.classes);
         let mut program = Program::sharing();
-        let x = program.scratch(gpu, "classified images", rows, pixels);
-        let block = ImageBlock { images: images.clone(), first: 0, count: rows };
-        ops.gather_images(&mut program, &[block], None, &x, (0, rows))?;
-        let tape = self.net.forward(ops, &mut program, &x, &Mode::Eval, shape.layers.len())?;
-        let output = tape.outputs.last().expect("a checked network has layers");
-        ops.copy(&mut program, "logits", output, &logits, false)?;
+        let Pass { images, tape, logits } = self.pass(ops, &mut program, rows)?;
         let features = match shape.feature().filter(|_| with_features) {
             None => None,
             Some(layer) => {
@@ -173,6 +179,26 @@ impl Evaluator {
         };
         program.plan(gpu, &mut Pool::default());
         Ok(Chunk { rows, program, images, logits, features })
+    }
+
+    /// D's shapes.
+    pub(super) fn shape(&self) -> &NetShape {
+        &self.net.shape
+    }
+
+    /// Records the pass of `rows` images through D.
+    pub(super) fn pass(&self, ops: &Ops, program: &mut Program, rows: u32) -> Result<Pass> {
+        let (gpu, shape) = (&ops.gpu, &self.net.shape);
+        let pixels = shape.input.len();
+        let images = gpu.vector("images", (rows * pixels).div_ceil(4));
+        let logits = gpu.tensor("logits", rows, self.classes);
+        let x = program.scratch(gpu, "classified images", rows, pixels);
+        let block = ImageBlock { images: images.clone(), first: 0, count: rows };
+        ops.gather_images(program, &[block], None, &x, (0, rows))?;
+        let tape = self.net.forward(ops, program, &x, &Mode::Eval, shape.layers.len())?;
+        let output = tape.outputs.last().expect("a checked network has layers");
+        ops.copy(program, "logits", output, &logits, false)?;
+        Ok(Pass { images, tape, logits })
     }
 
     /// What copies these parameters to where they are evaluated.

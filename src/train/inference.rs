@@ -1,14 +1,13 @@
-//! Evaluating and sampling a checkpoint without training.
+//! Evaluating a checkpoint without training.
 
 use super::checkpoint::Checkpoint;
 use super::device_data::LabelledImages;
 use super::evaluator::{Chunk, Evaluation, Evaluator, Weights};
 use super::export::{import_arena, import_net};
-use super::sampler::Sampler;
 use super::stop::Stop;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Pool, Program};
+use crate::gpu::{Gpu, Pool};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::nn::{Net, Params};
 use crate::ops::{Ops, State};
@@ -85,8 +84,7 @@ impl Classifier {
         averaged: bool,
         features: bool,
     ) -> Result<Classifier> {
-        let saved = Saved::new(gpu, model, checkpoint, averaged).await?;
-        saved.evaluator.load(&saved.ops, saved.state, saved.weights).await?;
+        let saved = Saved::loaded(gpu, model, checkpoint, averaged).await?;
         Ok(Classifier { saved, image: model.data.image, features, recorded: None })
     }
 
@@ -100,13 +98,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Data`] for bytes that are no whole number of images; errors of the device.
     pub async fn classify(&mut self, images: &[u8]) -> Result<Classified> {
-        let size = self.image.len() as usize;
-        if !images.len().is_multiple_of(size) {
-            let (have, image) = (images.len(), self.image);
-            return Err(Error::Data(format!(
-                "{have} bytes are no whole number of images {image} of {size} bytes"
-            )));
-        }
+        let size = size_of_each(images, self.image)?;
         let Saved { ops, evaluator, .. } = &self.saved;
         let mut all = Classified::default();
         for bytes in images.chunks(self.rows() as usize * size) {
@@ -124,11 +116,23 @@ impl Classifier {
     }
 }
 
+/// Bytes of each of these images (bytes, `N x H x W x C`).
+///
+/// # Errors
+/// [`Error::Data`] for bytes that are no whole number of images.
+pub(super) fn size_of_each(images: &[u8], image: Dims) -> Result<usize> {
+    let (have, size) = (images.len(), image.len() as usize);
+    if have.is_multiple_of(size) {
+        return Ok(size);
+    }
+    Err(Error::Data(format!("{have} bytes are no whole number of images {image} of {size} bytes")))
+}
+
 /// A checkpoint's discriminator, ready to be evaluated.
 #[derive(Debug)]
-struct Saved {
-    ops: Ops,
-    evaluator: Evaluator,
+pub(super) struct Saved {
+    pub ops: Ops,
+    pub evaluator: Evaluator,
     state: State,
     weights: Weights,
 }
@@ -149,30 +153,23 @@ impl Saved {
         let weights = if averaged { Weights::Averaged } else { Weights::Raw };
         Ok(Saved { ops, evaluator, state, weights })
     }
-}
 
-/// `count` images of a checkpoint's generator, NHWC values in 0..1.
-///
-/// # Errors
-/// As [`evaluate`].
-pub async fn sample(
-    gpu: &Gpu,
-    model: &ModelShape,
-    checkpoint: &Checkpoint,
-    count: u32,
-    seed: u64,
-) -> Result<Vec<f32>> {
-    let ops = Ops::checked(gpu).await?;
-    let g = saved_net(&ops, &model.generator, checkpoint)?;
-    let mut pack = Program::new();
-    g.pack(&ops, &mut pack)?;
-    gpu.submit(&pack, &[]).await?;
-    Sampler::new(&ops, &g, model, count)?.run(&ops, seed).await
+    /// The same, with these parameters where recorded passes read them.
+    pub async fn loaded(
+        gpu: &Gpu,
+        model: &ModelShape,
+        checkpoint: &Checkpoint,
+        averaged: bool,
+    ) -> Result<Saved> {
+        let saved = Saved::new(gpu, model, checkpoint, averaged).await?;
+        saved.evaluator.load(&saved.ops, saved.state, saved.weights).await?;
+        Ok(saved)
+    }
 }
 
 /// A network with a checkpoint's parameters. The model may be the text in the same file: nothing is allocated for more
 /// parameters than the file has values.
-fn saved_net(ops: &Ops, shape: &NetShape, checkpoint: &Checkpoint) -> Result<Net> {
+pub(super) fn saved_net(ops: &Ops, shape: &NetShape, checkpoint: &Checkpoint) -> Result<Net> {
     checkpoint.check_finite(shape.name)?;
     let held: usize = checkpoint.tensors.iter().map(|t| t.values.len()).sum();
     let wanted = shape.parameters();

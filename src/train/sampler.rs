@@ -30,12 +30,13 @@ impl Sampler {
         Ok(Sampler { program, images })
     }
 
-    /// The images for `seed`, NHWC values in 0..1.
+    /// The images for `seed`, NHWC values in 0..1; `draw` counts those that were drawn for it before.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.
-    pub async fn run(&self, ops: &Ops, seed: u64) -> Result<Vec<f32>> {
-        let state = State { seed_lo: seed as u32, seed_hi: (seed >> 32) as u32, ..State::default() };
+    pub async fn run(&self, ops: &Ops, seed: u64, draw: u32) -> Result<Vec<f32>> {
+        let state =
+            State { seed_lo: seed as u32, seed_hi: (seed >> 32) as u32, step: draw, ..State::default() };
         ops.gpu.write(&ops.state, &[state]);
         ops.gpu.submit(&self.program, &[]).await?;
         ops.gpu.read(&self.images).await

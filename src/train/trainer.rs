@@ -247,7 +247,7 @@ impl Trainer {
     /// [`crate::Error::Gpu`] if the device failed.
     pub async fn samples(&self) -> Result<Option<Vec<f32>>> {
         match &self.sampler {
-            Some(sampler) => Ok(Some(sampler.run(&self.ops, self.settings.seed).await?)),
+            Some(sampler) => Ok(Some(sampler.run(&self.ops, self.settings.seed, 0).await?)),
             None => Ok(None),
         }
     }

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod examiner;
 mod photo;
 mod pytorch;
 

@@ -1,10 +1,13 @@
 //! `ssgan eval`.
 
 use super::args::{AdapterArgs, DataArgs, SpeechArgs};
+use super::flags::whole;
+use super::likeness::{self, Generated};
 use super::load::{self, LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
 use crate::app::report::interval::trust;
+use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::own;
 use crate::data::{Dataset, Tested};
@@ -18,7 +21,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// Run folder (its newest checkpoint) or checkpoint file
     #[arg(value_name = "RUN|CHECKPOINT")]
-    trained: PathBuf,
+    pub(super) trained: PathBuf,
     /// Use the moving average of the parameters
     #[arg(long)]
     averaged: bool,
@@ -26,36 +29,37 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     confusion: Option<PathBuf>,
     /// Images to test on: a folder with a folder for each class, or one with a labels.csv [default: the data of the run]
-    #[arg(value_name = "IMAGES", conflicts_with_all = ["dataset", "data_dir"])]
+    #[arg(value_name = "FOLDER", conflicts_with_all = ["dataset", "data_dir"])]
+    folder: Option<PathBuf>,
+    /// Say of the generator's images instead how like the test images they are, to a classifier of the same images that was
+    /// trained on many labels: a run folder or checkpoint file
+    #[arg(long, value_name = "CLASSIFIER", conflicts_with_all = ["averaged", "confusion"])]
     images: Option<PathBuf>,
+    /// How many images to generate [default: as many as there are test images]
+    #[arg(long, requires = "images", value_parser = whole(2, 1_000_000), allow_negative_numbers = true)]
+    count: Option<u32>,
+    /// Seed of the latent vectors [default: 1]
+    #[arg(long, requires = "images")]
+    seed: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
-    adapter: AdapterArgs,
+    pub(super) adapter: AdapterArgs,
     #[command(flatten)]
-    speech: SpeechArgs,
+    pub(super) speech: SpeechArgs,
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(classifier) = &args.images {
+        let (count, seed) = (args.count, args.seed.unwrap_or(1));
+        return likeness::run(args, Generated { classifier, count, seed });
+    }
     let mut progress = args.speech.progress();
     if let Some(file) = &args.confusion {
         output::check_file(file, Kind::Picture)?;
     }
     let trained = LoadedModel::load(&args.trained)?;
-    let set = match &args.images {
-        Some(images) => own::load_test(images, trained.policy()?, &trained.class_names, &mut progress)?,
-        None => load::test_data(&trained, &args.data, &mut progress)?,
-    };
-    trained.fits(&set)?;
-    if set.test.is_empty() {
-        return Err(Error::Data(format!(
-            "no label of {} was held out, and it has no test images: name images to test on after the run",
-            set.name
-        )));
-    }
-    if let Some(own) = other_data(&trained, &set) {
-        progress.note(&format!("Note: trained on {own}, testing on {}.", set.name));
-    }
+    let set = args.test_set(&trained, &mut progress)?;
     let gpu = native::open(&args.adapter.choice())?;
     let what = format!("testing {} on {} images, {}", trained.model.name, set.test.len(), adapter_line(&gpu));
     let result = progress
@@ -95,6 +99,27 @@ pub fn run(args: &Args) -> Result<()> {
     ))?;
     picture()?;
     args.confusion.iter().try_for_each(|path| output::print(&format!("\n{}\n", path.display())))
+}
+
+impl Args {
+    /// The data to test on: of the shape that the model was trained on, with test images.
+    pub(super) fn test_set(&self, trained: &LoadedModel, progress: &mut Progress) -> Result<Dataset> {
+        let set = match &self.folder {
+            Some(folder) => own::load_test(folder, trained.policy()?, &trained.class_names, progress)?,
+            None => load::test_data(trained, &self.data, progress)?,
+        };
+        trained.fits(&set)?;
+        if set.test.is_empty() {
+            return Err(Error::Data(format!(
+                "no label of {} was held out, and it has no test images: name images to test on after the run",
+                set.name
+            )));
+        }
+        if let Some(own) = other_data(trained, &set) {
+            progress.note(&format!("Note: trained on {own}, testing on {}.", set.name));
+        }
+        Ok(set)
+    }
 }
 
 /// What the run was trained on, where that is not `set`.

@@ -15,6 +15,7 @@ use crate::gpu::{Gpu, describe};
 use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::train::checkpoint::{Checkpoint, FORMAT};
+use crate::train::settings::Method;
 use std::path::{Path, PathBuf};
 
 /// The data set that the settings name.
@@ -186,6 +187,20 @@ impl LoadedModel {
             ))),
             _ => Ok(set),
         }
+    }
+
+    /// Refuses a run without a generator.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a supervised run.
+    pub fn has_generator(&self) -> Result<()> {
+        if self.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
+            let path = self.path.display();
+            return Err(Error::Usage(format!(
+                "{path} comes from a supervised run, which trains no generator"
+            )));
+        }
+        Ok(())
     }
 
     /// Refuses data of other shape than the model was trained on.

@@ -12,6 +12,7 @@ mod export;
 mod flags;
 mod gpu_report;
 mod label;
+mod likeness;
 mod load;
 mod model;
 pub mod output;

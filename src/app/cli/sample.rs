@@ -7,9 +7,8 @@ use super::output::{self, Kind};
 use crate::app::report::grid;
 use crate::app::run::checkpoint::in_file;
 use crate::app::text::count;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::native::{self, BlockOn};
-use crate::train::settings::Method;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -35,10 +34,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.out, Kind::Picture)?;
     let trained = LoadedModel::load(&args.trained)?;
-    if trained.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
-        let path = trained.path.display();
-        return Err(Error::Usage(format!("{path} comes from a supervised run, which trains no generator")));
-    }
+    trained.has_generator()?;
     let gpu = native::open(&args.adapter.choice())?;
     let what = format!("drawing {}, {}", count(args.count, "image"), adapter_line(&gpu));
     let images = args

@@ -107,7 +107,7 @@ impl Calibration {
 }
 
 /// Probabilities of K logits at a temperature.
-pub(super) fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
+pub(in crate::app) fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &z| m.max(f64::from(z)));
     let powers: Vec<f64> = logits.iter().map(|&z| ((f64::from(z) - largest) / temperature).exp()).collect();
     let sum: f64 = powers.iter().sum();
@@ -115,7 +115,7 @@ pub(super) fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
 }
 
 /// The place of the largest value, the first of equal ones.
-pub(super) fn largest(values: &[f64]) -> usize {
+pub(in crate::app) fn largest(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
 

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::shape::Dims;
 
 pub use calibrate::{Calibration, Reached};
+pub(super) use calibrate::{largest, softmax};
 pub use labelling::Labelling;
 pub use summary::{ClassCount, Precision, Summary};
 

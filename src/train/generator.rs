@@ -1,0 +1,72 @@
+//! Images of a checkpoint's generator, without training.
+
+use super::checkpoint::Checkpoint;
+use super::inference::saved_net;
+use super::sampler::Sampler;
+use crate::error::Result;
+use crate::gpu::{Gpu, Program};
+use crate::model::shape::ModelShape;
+use crate::nn::Net;
+use crate::ops::Ops;
+
+/// Images that go through the network at once, at most.
+const ROWS: u32 = 500;
+
+/// A checkpoint's generator on the device, which draws images a few at a time.
+#[derive(Debug)]
+pub struct Generator {
+    ops: Ops,
+    net: Net,
+    model: ModelShape,
+    /// The last recorded pass, and how many images it draws.
+    recorded: Option<(u32, Sampler)>,
+}
+
+impl Generator {
+    /// Puts the parameters on the device.
+    ///
+    /// # Errors
+    /// [`crate::Error::Checkpoint`] if the checkpoint belongs to another model or has no generator;
+    /// [`crate::Error::Diverged`] for parameters that are not finite; errors of the device.
+    pub async fn new(gpu: &Gpu, model: &ModelShape, checkpoint: &Checkpoint) -> Result<Generator> {
+        let ops = Ops::checked(gpu).await?;
+        let net = saved_net(&ops, &model.generator, checkpoint)?;
+        let mut pack = Program::new();
+        net.pack(&ops, &mut pack)?;
+        gpu.submit(&pack, &[]).await?;
+        Ok(Generator { ops, net, model: model.clone(), recorded: None })
+    }
+
+    /// As many images as are drawn at once where there are many.
+    pub fn rows(&self) -> u32 {
+        self.net.rows_that_fit(&self.ops.gpu, ROWS).max(1)
+    }
+
+    /// `count` images, NHWC values in 0..1: those of `seed`, or of its `draw`-th continuation.
+    ///
+    /// # Errors
+    /// [`crate::Error::Adapter`] for more images than the adapter can bind; errors of the device.
+    pub async fn draw(&mut self, count: u32, seed: u64, draw: u32) -> Result<Vec<f32>> {
+        let (count, sampler) = match self.recorded.take().filter(|(rows, _)| *rows == count) {
+            Some(recorded) => recorded,
+            None => (count, Sampler::new(&self.ops, &self.net, &self.model, count)?),
+        };
+        let images = sampler.run(&self.ops, seed, draw).await?;
+        self.recorded = Some((count, sampler));
+        Ok(images)
+    }
+}
+
+/// `count` images of a checkpoint's generator, NHWC values in 0..1.
+///
+/// # Errors
+/// As [`Generator::new`] and [`Generator::draw`].
+pub async fn sample(
+    gpu: &Gpu,
+    model: &ModelShape,
+    checkpoint: &Checkpoint,
+    count: u32,
+    seed: u64,
+) -> Result<Vec<f32>> {
+    Generator::new(gpu, model, checkpoint).await?.draw(count, seed, 0).await
+}
