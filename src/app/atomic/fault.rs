@@ -3,9 +3,12 @@
 use std::io::{Result, Write};
 
 #[cfg(test)]
-#[derive(Debug, Clone, Copy)]
+use std::{cell::RefCell, sync::Arc, sync::Mutex};
+
+#[cfg(test)]
+#[derive(Debug)]
 struct Fault {
-    /// Operations of this thread until then.
+    /// Operations until then, of this thread and of those that share its faults.
     left: u32,
     kind: std::io::ErrorKind,
     /// Whether all operations after it fail too.
@@ -15,29 +18,53 @@ struct Fault {
 
 #[cfg(test)]
 thread_local! {
-    static FAULT: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+    static FAULT: RefCell<Option<Arc<Mutex<Fault>>>> = const { RefCell::new(None) };
 }
 
 /// Lets the `n`-th operation from now on fail (from 0), and all after it if `lasting`.
 #[cfg(test)]
 pub fn after(left: u32, kind: std::io::ErrorKind, lasting: bool) {
-    FAULT.set(Some(Fault { left, kind, lasting, happened: false }));
+    let fault = Fault { left, kind, lasting, happened: false };
+    FAULT.set(Some(Arc::new(Mutex::new(fault))));
 }
 
 /// No faults from now on; whether there was one.
 #[cfg(test)]
 pub fn end() -> bool {
-    FAULT.take().is_some_and(|f| f.happened)
+    FAULT.take().is_some_and(|fault| fault.lock().unwrap().happened)
+}
+
+/// The faults of a thread, for another that does a part of its work.
+#[derive(Debug, Default)]
+pub struct Shared {
+    #[cfg(test)]
+    fault: Option<Arc<Mutex<Fault>>>,
+}
+
+/// Those of this thread.
+pub fn shared() -> Shared {
+    Shared {
+        #[cfg(test)]
+        fault: FAULT.with_borrow(Clone::clone),
+    }
+}
+
+impl Shared {
+    /// This thread has them from now on.
+    pub fn adopt(self) {
+        #[cfg(test)]
+        FAULT.set(self.fault);
+    }
 }
 
 /// What fails where an operation may.
 pub fn point() -> Result<()> {
     #[cfg(test)]
-    if let Some(mut fault) = FAULT.get() {
+    if let Some(fault) = FAULT.with_borrow(Clone::clone) {
+        let mut fault = fault.lock().unwrap();
         let fails = fault.left == 0 && (fault.lasting || !fault.happened);
         fault.happened |= fails;
         fault.left = fault.left.saturating_sub(1);
-        FAULT.set(Some(fault));
         if fails {
             return Err(fault.kind.into());
         }

@@ -27,6 +27,10 @@ use std::path::{Path, PathBuf};
 /// Checkpoints that each run keeps: the newest, and one to fall back to.
 const KEEP: usize = 2;
 
+/// What a merge trains nothing with.
+const MERGED: [&str; 9] =
+    ["shard", "only", "max_seconds", "data_dir", "offline", "adapter", "backend", "precision", "tune"];
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the report and its runs; made, or gone on with
@@ -51,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", num_args = 1.., value_parser = PossibleValuesParser::new(ARMS.map(|arm| arm.key)))]
     only: Vec<String>,
     /// Train nothing: make the report of --out from runs in these folders
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["shard", "only", "max_seconds", "offline", "data_dir", "adapter", "backend", "precision", "tune"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = MERGED)]
     merge: Vec<PathBuf>,
     /// Save and stop after so many seconds, with exit status 0; the same command goes on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -328,4 +332,19 @@ fn report(args: &Args, results: &Results) -> Result<()> {
         n => format!("{n} of {} runs are finished\n", results.planned),
     };
     output::print(&format!("{table}{note}\n{}\n", page.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every flag would do nothing in a merge, and so is not taken there, but those that say which plan it is of.
+    #[test]
+    fn a_merge_refuses_the_flags_of_a_training() {
+        let all = <Args as clap::Args>::augment_args(clap::Command::new("reproduce"));
+        let taken = ["out", "label_seeds", "quick", "paper", "ablate", "merge", "dataset", "json", "quiet"];
+        let flags = all.get_arguments().map(|flag| flag.get_id().as_str());
+        let refused: Vec<&str> = flags.filter(|flag| !taken.contains(flag)).collect();
+        assert_eq!(refused, MERGED);
+    }
 }

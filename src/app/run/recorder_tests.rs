@@ -1,5 +1,6 @@
 use super::*;
 use crate::app::run::checkpoint;
+use crate::app::run::writer::{Folder, Writer};
 use crate::model::shape::Dims;
 use crate::train::checkpoint::TensorData;
 use crate::train::event::{EpochTime, Started};
@@ -192,8 +193,8 @@ fn a_folder_that_vanished_is_an_error_that_names_it() {
     assert!(!out.exists(), "half a run was made");
 }
 
-/// Two epochs with everything that a run writes, the newest checkpoint kept; the first failure, after which what was
-/// measured is written if it can be, as the program does it.
+/// Two epochs with everything that a run writes, the newest checkpoint kept, on the thread that writes; the first failure, after
+/// which what was measured is written if it can be.
 fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
     let mut run = match out.exists() {
         true => RunDir::reopen(out)?,
@@ -202,14 +203,14 @@ fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
     let first = known.steps.len() as u32 / 2 + 1;
     let mut r = Recorder::new(&mut run, Texts::new(), known, 2)?;
     r.keep(Some(1));
-    let result = write_epochs(&mut r, first);
-    if result.is_err() {
-        let _ = r.finish();
-    }
-    result
+    std::thread::scope(|scope| {
+        let mut writer = Writer::begin(scope, Folder { recorder: r, events: None })?;
+        let told = write_epochs(&mut writer, first);
+        writer.end().recorded.and(told)
+    })
 }
 
-fn write_epochs(r: &mut Recorder<'_>, first: u32) -> Result<()> {
+fn write_epochs(r: &mut Writer<'_>, first: u32) -> Result<()> {
     r.record(&Event::Started(&started()))?;
     for e in first..=2 {
         r.record(&Event::Steps(&[step(2 * e - 1), step(2 * e)]))?;

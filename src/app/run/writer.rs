@@ -3,6 +3,7 @@
 
 use super::recorder::Recorder;
 use super::tensorboard::EventFile;
+use crate::app::atomic::fault;
 use crate::error::{Error, Result};
 use crate::model::shape::Dims;
 use crate::train::checkpoint::Checkpoint;
@@ -83,9 +84,14 @@ impl<'scope> Writer<'scope> {
         files: impl Files + 'scope,
     ) -> Result<Writer<'scope>> {
         let ((events, waiting), (tell, written)) = (channel(), channel());
+        let faults = fault::shared();
+        let begun = move || {
+            faults.adopt();
+            write(files, &waiting, &tell)
+        };
         let thread = Builder::new()
             .name("files".into())
-            .spawn_scoped(scope, move || write(files, &waiting, &tell))
+            .spawn_scoped(scope, begun)
             .map_err(|e| Error::Output(format!("no thread could be begun that writes the files: {e}")))?;
         Ok(Writer { events: Some(events), written, saving: false, thread: Some(thread) })
     }
