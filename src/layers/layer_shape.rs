@@ -24,6 +24,11 @@ impl LayerShape {
     pub fn params(&self) -> Vec<ParamShape> {
         self.op.params(self)
     }
+    /// Whether it is a product with weights, dense or a convolution: minibatch discrimination has weights, and yet only adds to
+    /// what it is given.
+    pub fn is_affine(&self) -> bool {
+        self.op.weights().is_some() && self.op.takes_activation()
+    }
     /// Columns of the layer's matrix product: its output channels, but for layers that make more of the product.
     pub fn product_columns(&self) -> u32 {
         self.op.product_columns(self.output)

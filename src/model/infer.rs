@@ -124,8 +124,7 @@ fn infer_net(
         at = shape.output;
         out.push(shape);
     }
-    // Minibatch discrimination has weights, and yet only adds to what it is given.
-    if !out.iter().any(|l| l.op.weights().is_some() && l.op.takes_activation()) {
+    if !out.iter().any(LayerShape::is_affine) {
         return Err(ShapeError { net, layer: None, reason: "has no dense or conv2d layer".into() });
     }
     Ok(NetShape { name: net, input, layers: out })

@@ -25,6 +25,17 @@ impl NetShape {
     pub fn feature(&self) -> Option<usize> {
         self.layers.iter().position(|l| l.feature)
     }
+    /// Index of the last product with weights, which a discriminator makes its logits by.
+    ///
+    /// # Panics
+    /// If there is none; [`super::infer`] refuses such a network.
+    pub fn last_affine(&self) -> usize {
+        self.layers.iter().rposition(LayerShape::is_affine).expect("a checked network has a product")
+    }
+    /// Whether what it says of a row depends on the other rows, in evaluation too.
+    pub fn compares_rows(&self) -> bool {
+        self.layers.iter().any(|l| l.op.name() == "minibatch_discrimination")
+    }
     /// Values of one row's largest activation, its input among them.
     pub fn largest(&self) -> u32 {
         let of = |l: &LayerShape| l.output.len().max(l.product_columns());

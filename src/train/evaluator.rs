@@ -9,8 +9,8 @@ use crate::nn::{Layout, Mode, Net, Params, Tape};
 use crate::ops::{ImageBlock, Ops, State};
 use serde::Serialize;
 
-/// Rows of one evaluation chunk, at most.
-const ROWS: u32 = 500;
+/// Rows of one evaluation chunk, and of one of generated images, at most.
+pub(super) const ROWS: u32 = 500;
 
 /// How well a discriminator classifies a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -5,15 +5,15 @@ use super::evaluator::{Pass, upload};
 use super::inference::{Saved, size_of_each};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Pool, Program, Tensor};
-use crate::model::shape::{ModelShape, NetShape};
-use crate::ops::{Gemm, Operand, Ops, Right, Rows};
+use crate::model::shape::ModelShape;
+use crate::ops::{Activation, BatchNorm, Gemm, Operand, Right, RowStatistics, Rows};
 use crate::shape::Dims;
 
 /// More features than this are refused: their covariance has as many rows and columns.
 const MOST_FEATURES: u32 = 2048;
 
-/// A checkpoint's discriminator on the device, which looks at sets of images as a whole. Its features are what its last layer
-/// with weights, that of the logits, is given.
+/// A checkpoint's discriminator on the device, which looks at sets of images as a whole. Its features are what the layer that
+/// makes the logits is given.
 #[derive(Debug)]
 pub struct Examiner {
     saved: Saved,
@@ -23,7 +23,7 @@ pub struct Examiner {
     recorded: Option<Recorded>,
 }
 
-/// What an [`Examiner`] sees in N images.
+/// What an [`Examiner`] has seen in N images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Examined {
     /// `N x K`; the largest of a row is that of the image's class.
@@ -44,28 +44,36 @@ impl Examined {
 pub struct FeatureMoments {
     images: u64,
     /// `[F]`
-    sums: Vec<f64>,
-    /// `[F, F]`: of the products of two values.
-    products: Vec<f64>,
+    mean: Vec<f64>,
+    /// `[F, F]`: sums of the products of two values' distances from their means.
+    scatter: Vec<f64>,
 }
 
 impl FeatureMoments {
     /// Of no images yet.
     pub fn new(features: usize) -> FeatureMoments {
-        FeatureMoments { images: 0, sums: vec![0.0; features], products: vec![0.0; features * features] }
+        FeatureMoments { images: 0, mean: vec![0.0; features], scatter: vec![0.0; features * features] }
     }
 
-    /// Adds the sums over so many more images: of their values `[F]`, and of the products of each two of them `[F, F]`.
+    /// Adds so many more images, with the means `[F]` of their values and the sums of the products of each two values'
+    /// distances from those `[F, F]` (Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
+    /// sample variances").
     ///
     /// # Panics
     /// If there are not F and F x F of them.
-    pub fn add(&mut self, images: u64, sums: &[f32], products: &[f32]) {
-        assert_eq!((sums.len(), products.len()), (self.sums.len(), self.products.len()));
-        let add =
-            |to: &mut [f64], from: &[f32]| to.iter_mut().zip(from).for_each(|(t, &f)| *t += f64::from(f));
+    pub fn add(&mut self, images: u64, mean: &[f32], scatter: &[f32]) {
+        let f = self.features();
+        assert_eq!((mean.len(), scatter.len()), (f, f * f));
+        let share = images as f64 / (self.images + images).max(1) as f64;
+        let apart: Vec<f64> = mean.iter().zip(&self.mean).map(|(&m, own)| f64::from(m) - own).collect();
+        let weight = self.images as f64 * share;
+        for (i, (row, more)) in self.scatter.chunks_mut(f.max(1)).zip(scatter.chunks(f.max(1))).enumerate() {
+            for (j, (sum, &s)) in row.iter_mut().zip(more).enumerate() {
+                *sum += f64::from(s) + weight * apart[i] * apart[j];
+            }
+        }
+        self.mean.iter_mut().zip(apart).for_each(|(m, a)| *m += share * a);
         self.images += images;
-        add(&mut self.sums, sums);
-        add(&mut self.products, products);
     }
 
     /// N.
@@ -75,24 +83,22 @@ impl FeatureMoments {
 
     /// F.
     pub fn features(&self) -> usize {
-        self.sums.len()
+        self.mean.len()
     }
 
     /// `[F]`
-    pub fn mean(&self) -> Vec<f64> {
-        self.sums.iter().map(|sum| sum / self.images as f64).collect()
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
     }
 
     /// `[F, F]`, of a sample: divided by N - 1.
     pub fn covariance(&self) -> Vec<f64> {
-        let (mean, f) = (self.mean(), self.features());
         let n = self.images as f64;
-        let at = |i: usize| (self.products[i] - n * mean[i / f] * mean[i % f]) / (n - 1.0);
-        (0..f * f).map(at).collect()
+        self.scatter.iter().map(|sum| sum / (n - 1.0)).collect()
     }
 }
 
-/// A pass with the sums over its images.
+/// A pass with the moments of its images.
 #[derive(Debug)]
 struct Recorded {
     rows: u32,
@@ -100,29 +106,35 @@ struct Recorded {
     images: Tensor,
     logits: Tensor,
     /// `[F]`
-    sums: Tensor,
+    mean: Tensor,
     /// `[F, F]`
-    products: Tensor,
+    scatter: Tensor,
 }
 
 impl Examiner {
     /// Puts the parameters on the device; `averaged` takes the bias-corrected moving average.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a model with too many features before its logits; else as [`super::Classifier::new`].
+    /// [`Error::Usage`] for a model with too many features before its logits, or whose features depend on the other images of
+    /// a pass; else as [`super::Classifier::new`].
     pub async fn new(
         gpu: &Gpu,
         model: &ModelShape,
         checkpoint: &Checkpoint,
         averaged: bool,
     ) -> Result<Examiner> {
-        let shape = &model.discriminator;
-        let features = shape.layers[logits_layer(shape)].input.len();
+        let (name, shape) = (&model.name, &model.discriminator);
+        let features = shape.layers[shape.last_affine()].input.len();
         if features > MOST_FEATURES {
             return Err(Error::Usage(format!(
-                "{} has {features} features before its logits, more than the {MOST_FEATURES} whose covariance is made: \
-                 judge by a model with fewer, such as cnn-deep",
-                model.name
+                "{name} has {features} features before its logits, more than the {MOST_FEATURES} whose covariance is made: \
+                 examine by a model that has fewer, for instance by a global_avg_pool before its last layer"
+            )));
+        }
+        if shape.compares_rows() {
+            return Err(Error::Usage(format!(
+                "{name} compares the images of a minibatch with one another: examine by a model without \
+                 minibatch_discrimination"
             )));
         }
         let saved = Saved::loaded(gpu, model, checkpoint, averaged).await?;
@@ -142,7 +154,8 @@ impl Examiner {
     /// Looks at more images (bytes, `N x H x W x C`). The sums of a pass are of 32 bits, those over passes of 64.
     ///
     /// # Errors
-    /// [`Error::Data`] for bytes that are no whole number of images; errors of the device.
+    /// [`Error::Data`] for bytes that are no whole number of images; [`Error::Diverged`] where what the network makes of them
+    /// is not finite; errors of the device.
     ///
     /// # Panics
     /// If what was examined has another number of features.
@@ -157,9 +170,13 @@ impl Examiner {
             };
             upload(gpu, bytes, &pass.images);
             gpu.submit(&pass.program, &[]).await?;
-            examined.logits.extend(gpu.read::<f32>(&pass.logits).await?);
-            let (sums, products) = (gpu.read(&pass.sums).await?, gpu.read(&pass.products).await?);
-            examined.moments.add(rows.into(), &sums, &products);
+            let logits: Vec<f32> = gpu.read(&pass.logits).await?;
+            let (mean, scatter) = (gpu.read(&pass.mean).await?, gpu.read(&pass.scatter).await?);
+            if [&logits, &mean, &scatter].iter().any(|values| values.iter().any(|v: &f32| !v.is_finite())) {
+                return Err(Error::Diverged("the logits or features of an image are not finite".into()));
+            }
+            examined.moments.add(rows.into(), &mean, &scatter);
+            examined.logits.extend(logits);
             self.recorded = Some(pass);
         }
         Ok(())
@@ -167,32 +184,72 @@ impl Examiner {
 
     fn record(&self, rows: u32) -> Result<Recorded> {
         let Saved { ops, evaluator, .. } = &self.saved;
-        let Ops { gpu, .. } = ops;
-        let f = self.features;
+        let (gpu, f) = (&ops.gpu, self.features);
         let mut program = Program::sharing();
         let Pass { images, tape, logits } = evaluator.pass(ops, &mut program, rows)?;
-        let features = tape.inputs[logits_layer(evaluator.shape())].reshape(rows, f);
-        let (sums, products) = (gpu.vector("sums of features", f), gpu.tensor("products of features", f, f));
-        ops.column_sum(&mut program, "features", (&features, Rows::of(&features)), 1.0, &sums)?;
+        let features = tape.inputs[evaluator.shape().last_affine()].reshape(rows, f);
+        let (mean, scatter) = (gpu.vector("mean of features", f), gpu.tensor("scatter of features", f, f));
+        let statistics =
+            ops.batch_norm_statistics(&mut program, "features", (&features, Rows::of(&features)), None)?;
+        ops.copy(&mut program, "features", &statistics.mean, &mean, false)?;
+        // Distances from the mean, by a batch norm of variance 1: where a mean is large, the products of the values themselves
+        // would leave few digits of those.
+        let one = gpu.vector("one", f);
+        gpu.write(&one, &vec![1f32; f as usize]);
+        let centring = BatchNorm {
+            gamma: None,
+            beta: None,
+            running_mean: mean.clone(),
+            running_var: one.clone(),
+            eps: 0.0,
+            momentum: 0.0,
+        };
+        let statistics = RowStatistics { variance: one, ..statistics };
+        let apart = program.scratch(gpu, "distances from the mean", rows, f);
+        let none = Activation::None;
+        ops.batch_norm(&mut program, "features", &centring, &statistics, (&features, &apart), none)?;
         let product = Gemm {
             m: f,
             n: f,
             k: rows,
-            a: (&features, Operand::Columns),
-            b: Right::Rows(&features),
+            a: (&apart, Operand::Columns),
+            b: Right::Rows(&apart),
             conv: Default::default(),
-            out: &products,
+            out: &scatter,
             epilogue: Default::default(),
             gradient_in: Default::default(),
         };
         ops.gemm(&mut program, "features", product)?;
         program.plan(gpu, &mut Pool::default());
-        Ok(Recorded { rows, program, images, logits, sums, products })
+        Ok(Recorded { rows, program, images, logits, mean, scatter })
     }
 }
 
-/// Index of the layer that makes the logits. Minibatch discrimination has weights, and yet only adds to what it is given.
-fn logits_layer(shape: &NetShape) -> usize {
-    let makes = |op: &crate::layers::LayerOp| op.weights().is_some() && op.takes_activation();
-    shape.layers.iter().rposition(|l| makes(&l.op)).expect("a checked network has a layer with weights")
+#[cfg(test)]
+mod tests {
+    use super::FeatureMoments;
+
+    /// In parts of three, one and two rows.
+    #[test]
+    fn moments_of_parts_are_those_of_all() {
+        let rows = [[1.0, 9.0], [2.0, 7.0], [6.0, 8.0], [0.0, 3.0], [4.0, 4.0], [5.0, 5.0f32]];
+        let mean = |rows: &[[f32; 2]], i: usize| rows.iter().map(|r| r[i]).sum::<f32>() / rows.len() as f32;
+        let scatter = |rows: &[[f32; 2]], i: usize, j: usize| {
+            rows.iter().map(|r| (r[i] - mean(rows, i)) * (r[j] - mean(rows, j))).sum::<f32>()
+        };
+        let add = |moments: &mut FeatureMoments, rows: &[[f32; 2]]| {
+            let all = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(i, j)| scatter(rows, i, j));
+            moments.add(rows.len() as u64, &[mean(rows, 0), mean(rows, 1)], &all);
+        };
+        let (mut whole, mut parts) = (FeatureMoments::new(2), FeatureMoments::new(2));
+        add(&mut whole, &rows);
+        [&rows[..3], &rows[3..4], &rows[4..]].iter().for_each(|part| add(&mut parts, part));
+        assert_eq!((parts.images(), parts.features()), (6, 2));
+        assert_eq!(whole.mean(), [3.0, 6.0]);
+        // Of the first column: (4 + 1 + 9 + 9 + 1 + 4) / 5.
+        assert!((whole.covariance()[0] - 5.6).abs() < 1e-6, "{whole:?}");
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close(whole.mean(), parts.mean()), "{parts:?}");
+        assert!(close(&whole.covariance(), &parts.covariance()), "{parts:?}");
+    }
 }

@@ -1,16 +1,14 @@
 //! Images of a checkpoint's generator, without training.
 
 use super::checkpoint::Checkpoint;
+use super::evaluator::ROWS;
 use super::inference::saved_net;
 use super::sampler::Sampler;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program};
 use crate::model::shape::ModelShape;
 use crate::nn::Net;
 use crate::ops::Ops;
-
-/// Images that go through the network at once, at most.
-const ROWS: u32 = 500;
 
 /// A checkpoint's generator on the device, which draws images a few at a time.
 #[derive(Debug)]
@@ -26,8 +24,8 @@ impl Generator {
     /// Puts the parameters on the device.
     ///
     /// # Errors
-    /// [`crate::Error::Checkpoint`] if the checkpoint belongs to another model or has no generator;
-    /// [`crate::Error::Diverged`] for parameters that are not finite; errors of the device.
+    /// [`Error::Checkpoint`] if the checkpoint belongs to another model or has no generator;
+    /// [`Error::Diverged`] for parameters that are not finite; errors of the device.
     pub async fn new(gpu: &Gpu, model: &ModelShape, checkpoint: &Checkpoint) -> Result<Generator> {
         let ops = Ops::checked(gpu).await?;
         let net = saved_net(&ops, &model.generator, checkpoint)?;
@@ -42,16 +40,20 @@ impl Generator {
         self.net.rows_that_fit(&self.ops.gpu, ROWS).max(1)
     }
 
-    /// `count` images, NHWC values in 0..1: those of `seed`, or of its `draw`-th continuation.
+    /// `count` images of the `draw`-th sequence of `seed`, NHWC values in 0..1: of a sequence the first are the same, however
+    /// many are drawn.
     ///
     /// # Errors
-    /// [`crate::Error::Adapter`] for more images than the adapter can bind; errors of the device.
+    /// [`Error::Diverged`] where they are not finite; [`Error::Adapter`] for more images than the adapter can bind; errors of the device.
     pub async fn draw(&mut self, count: u32, seed: u64, draw: u32) -> Result<Vec<f32>> {
         let (count, sampler) = match self.recorded.take().filter(|(rows, _)| *rows == count) {
             Some(recorded) => recorded,
             None => (count, Sampler::new(&self.ops, &self.net, &self.model, count)?),
         };
         let images = sampler.run(&self.ops, seed, draw).await?;
+        if images.iter().any(|value| !value.is_finite()) {
+            return Err(Error::Diverged("the generator's images are not finite".into()));
+        }
         self.recorded = Some((count, sampler));
         Ok(images)
     }

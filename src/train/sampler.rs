@@ -1,7 +1,7 @@
 //! Images from the generator.
 
 use crate::error::Result;
-use crate::gpu::{Program, Tensor};
+use crate::gpu::{Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
 use crate::model::spec::Prior;
 use crate::nn::{Mode, Net};
@@ -21,16 +21,19 @@ impl Sampler {
     /// # Errors
     /// As [`Net::forward`].
     pub fn new(ops: &Ops, g: &Net, model: &ModelShape, count: u32) -> Result<Sampler> {
-        let mut program = Program::new();
+        let mut program = Program::sharing();
         let z = ops.gpu.tensor("sample z", count, g.shape.input.channels);
         let fill = if model.prior == Prior::Uniform { Fill::Uniform } else { Fill::Normal };
         ops.random_fill(&mut program, "samples", streams::Z_SAMPLES, fill, &z)?;
         let tape = g.forward(ops, &mut program, &z, &Mode::Eval, g.shape.layers.len())?;
-        let images = tape.outputs.last().expect("a checked network has layers").clone();
+        let made = tape.outputs.last().expect("a checked network has layers");
+        let images = ops.gpu.tensor("samples", made.rows, made.cols);
+        ops.copy(&mut program, "samples", made, &images, false)?;
+        program.plan(&ops.gpu, &mut Pool::default());
         Ok(Sampler { program, images })
     }
 
-    /// The images for `seed`, NHWC values in 0..1; `draw` counts those that were drawn for it before.
+    /// The images of the `draw`-th sequence of `seed`, NHWC values in 0..1.
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the device failed.

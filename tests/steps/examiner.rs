@@ -46,7 +46,7 @@ fn an_examiner_sees_what_the_twin_sees() {
     let seen = examine(&data.test.images).unwrap();
     assert_eq!(seen.moments.images(), EXAMINED as u64);
     assert_nmse("logits", tape.output(), &seen.logits, TOLERANCE);
-    assert_nmse("mean", &mean, &seen.moments.mean(), TOLERANCE);
+    assert_nmse("mean", &mean, seen.moments.mean(), TOLERANCE);
     assert_nmse("covariance", &covariance, &seen.moments.covariance(), TOLERANCE);
     // The logits are those of a classifier, and a second look gives the same.
     let mut classifier = Classifier::new(&gpu, &model, checkpoint, false, false).block_on().unwrap();

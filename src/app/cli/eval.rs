@@ -24,21 +24,24 @@ pub struct Args {
     pub(super) trained: PathBuf,
     /// Use the moving average of the parameters
     #[arg(long)]
-    averaged: bool,
+    pub(super) averaged: bool,
     /// Write the confusion matrix as a PNG file
     #[arg(long, value_name = "FILE")]
     confusion: Option<PathBuf>,
     /// Images to test on: a folder with a folder for each class, or one with a labels.csv [default: the data of the run]
     #[arg(value_name = "FOLDER", conflicts_with_all = ["dataset", "data_dir"])]
     folder: Option<PathBuf>,
-    /// Say of the generator's images instead how like the test images they are, to a classifier of the same images that was
-    /// trained on many labels: a run folder or checkpoint file
-    #[arg(long, value_name = "CLASSIFIER", conflicts_with_all = ["averaged", "confusion"])]
-    images: Option<PathBuf>,
-    /// How many images to generate [default: as many as there are test images]
-    #[arg(long, requires = "images", value_parser = whole(2, 1_000_000), allow_negative_numbers = true)]
+    /// Say how like the test images those of the generator are, instead of how well the test images are classified
+    #[arg(long, requires = "by", conflicts_with = "confusion")]
+    images: bool,
+    /// With --images: compare them in the features of this classifier, a run on the same data with many labels (--averaged is
+    /// of it then)
+    #[arg(long, value_name = "RUN|CHECKPOINT", requires = "images")]
+    by: Option<PathBuf>,
+    /// With --images: how many to generate [default: as many as there are test images]
+    #[arg(long, requires = "images", value_parser = whole(2, 100_000), allow_negative_numbers = true)]
     count: Option<u32>,
-    /// Seed of the latent vectors [default: 1]
+    /// With --images: seed of the latent vectors [default: 1]
     #[arg(long, requires = "images")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -50,9 +53,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    if let Some(classifier) = &args.images {
+    if let Some(by) = &args.by {
         let (count, seed) = (args.count, args.seed.unwrap_or(1));
-        return likeness::run(args, Generated { classifier, count, seed });
+        return likeness::run(args, Generated { by, count, seed });
     }
     let mut progress = args.speech.progress();
     if let Some(file) = &args.confusion {

@@ -1,25 +1,26 @@
-//! `ssgan eval RUN --images CLASSIFIER`.
+//! `ssgan eval RUN --images --by CLASSIFIER`.
 
 use super::eval::Args;
 use super::load::{LoadedModel, adapter_line};
 use super::output;
 use crate::app::likeness::Likeness;
+use crate::app::report::interval::trust;
 use crate::app::report::table::Table;
 use crate::app::run::checkpoint::in_file;
 use crate::app::text::count;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Tested};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::native::{self, BlockOn};
-use crate::shape::Dims;
 use crate::train::{Examined, Examiner, Generator};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What is wanted of the generated images.
 pub(super) struct Generated<'a> {
-    /// Run folder or checkpoint file of the examiner.
-    pub classifier: &'a Path,
+    /// Run folder or checkpoint file of the classifier that examines them.
+    pub by: &'a Path,
     /// How many; `None`: as many as there are test images.
     pub count: Option<u32>,
     pub seed: u64,
@@ -29,68 +30,87 @@ pub(super) fn run(args: &Args, wanted: Generated<'_>) -> Result<()> {
     let mut progress = args.speech.progress();
     let trained = LoadedModel::load(&args.trained)?;
     trained.has_generator()?;
-    let classifier = LoadedModel::load(wanted.classifier)?;
-    let (own, other) = (trained.model.data, classifier.model.data);
-    if own != other {
-        return Err(Error::Usage(format!(
-            "{} classifies images {} of {} classes, {} generates {} of {}: give a classifier of the same images",
-            classifier.path.display(),
-            other.image,
-            other.classes,
-            trained.path.display(),
-            own.image,
-            own.classes,
-        )));
-    }
+    let by = LoadedModel::load(wanted.by)?;
+    check_same(&trained, &by)?;
     let set = args.test_set(&trained, &mut progress)?;
     if set.test.len() < 2 {
         return Err(Error::Data(format!("{} has a single test image: at least 2 are compared", set.name)));
     }
+    if by.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint) {
+        let path = by.path.display();
+        progress.note(&format!(
+            "Note: {path} was trained on other data, or with other labels held out: it may have learnt from the test images."
+        ));
+    }
     let images = wanted.count.unwrap_or(set.test.len() as u32);
     let gpu = native::open(&args.adapter.choice())?;
-    let (drawn, by) = (count(images, "image"), &classifier.model.name);
-    let what = format!("drawing {drawn} of {}, examined by {by}, {}", trained.model.name, adapter_line(&gpu));
-    let likeness =
-        progress.during(&what, || likeness(&gpu, &trained, &classifier, &set, (images, wanted.seed)))?;
-    report(args, (&trained, &classifier), &set, wanted.seed, &likeness)
+    let (drawn, of, name) = (count(images, "image"), &trained.model.name, &by.model.name);
+    let what = format!("drawing {drawn} of {of}, examined by {name}, {}", adapter_line(&gpu));
+    let result = progress
+        .during(&what, || examine(&gpu, (&trained, &by), args.averaged, &set, (images, wanted.seed)))?;
+    report(args, (&trained, &by), &set, wanted.seed, &result)
 }
 
-fn likeness(
+/// Refuses a classifier of other images or classes than those that were trained on.
+fn check_same(trained: &LoadedModel, by: &LoadedModel) -> Result<()> {
+    let (own, other, path) = (trained.model.data, by.model.data, by.path.display());
+    let advice = "give a classifier of the same images and classes";
+    if own != other {
+        return Err(Error::Usage(format!(
+            "{path} classifies images {} of {} classes, those of the run are {} of {}: {advice}",
+            other.image, other.classes, own.image, own.classes
+        )));
+    }
+    match trained.class_names == by.class_names {
+        true => Ok(()),
+        false => Err(Error::Usage(format!("{path} knows other classes than the run: {advice}"))),
+    }
+}
+
+fn examine(
     gpu: &Gpu,
-    trained: &LoadedModel,
-    classifier: &LoadedModel,
+    (trained, by): (&LoadedModel, &LoadedModel),
+    averaged: bool,
     set: &Dataset,
-    (count, seed): (u32, u64),
+    (images, seed): (u32, u64),
 ) -> Result<Likeness> {
-    let (of_run, of_classifier) = (in_file(&trained.path), in_file(&classifier.path));
     let generator = Generator::new(gpu, &trained.model, &trained.checkpoint).block_on();
-    let mut generator = generator.map_err(of_run)?;
-    let examiner = Examiner::new(gpu, &classifier.model, &classifier.checkpoint, false).block_on();
-    let mut examiner = examiner.map_err(of_classifier)?;
-    let mut generated = Examined::new(examiner.features());
-    for (draw, first) in (0..).zip((0..count).step_by(generator.rows() as usize)) {
-        let rows = generator.rows().min(count - first);
-        let values = generator.draw(rows, seed, draw).block_on()?;
+    let mut generator = generator.map_err(in_file(&trained.path))?;
+    let examiner = Examiner::new(gpu, &by.model, &by.checkpoint, averaged).block_on();
+    let mut examiner = examiner.map_err(in_file(&by.path))?;
+    let nothing = Examined::new(examiner.features());
+    let rows = generator.rows().min(examiner.rows());
+    let mut generated = nothing.clone();
+    for (draw, first) in (0..).zip((0..images).step_by(rows as usize)) {
+        let values = generator.draw(rows.min(images - first), seed, draw).block_on()?;
         // As bytes, as they would be in a file: an examiner could tell unrounded ones by that alone.
         let bytes: Vec<u8> = values.iter().map(|v| (v * 255.0).round() as u8).collect();
         examiner.examine(&bytes, &mut generated).block_on()?;
     }
-    let mut test = Examined::new(examiner.features());
+    let mut test = nothing.clone();
     examiner.examine(&set.test.images, &mut test).block_on()?;
-    let mut training = Examined::new(examiner.features());
-    let spread: Vec<&[u8]> = spread(&set.train, set.shape.image, count as usize).collect();
-    for some in spread.chunks(examiner.rows() as usize) {
+    let mut training = nothing;
+    for some in spread(set, images as usize).chunks(rows as usize) {
         examiner.examine(&some.concat(), &mut training).block_on()?;
     }
     let training = Some(&training).filter(|training| training.moments.images() > 1);
     Ok(Likeness::new(&generated, (&test, &set.test.labels), training, &set.class_names))
 }
 
-/// `count` images of the split or all of them, if fewer, from all over it: they may lie by class.
-fn spread(split: &Split, image: Dims, count: usize) -> impl Iterator<Item = &[u8]> {
-    let (size, all) = (image.len() as usize, split.len());
-    let taken = count.min(all);
-    (0..taken).map(move |i| &split.images[i * all / taken * size..][..size])
+/// So many training images that are no test images, from all over them, as they may lie by class; none where they are fewer:
+/// distances compare for the same number of images.
+fn spread(set: &Dataset, images: usize) -> Vec<&[u8]> {
+    let size = set.shape.image.len() as usize;
+    // Held-out images are among the training images too, without their labels.
+    let tested: HashSet<&[u8]> = match set.tested {
+        Tested::HeldOut => set.test.images.chunks(size).collect(),
+        Tested::Apart => HashSet::new(),
+    };
+    let others: Vec<&[u8]> = set.train.images.chunks(size).filter(|image| !tested.contains(image)).collect();
+    if others.len() < images {
+        return vec![];
+    }
+    (0..images).map(|i| others[i * others.len() / images]).collect()
 }
 
 /// The JSON document.
@@ -100,6 +120,7 @@ struct Document<'a> {
     model: &'a str,
     examiner: String,
     examiner_model: &'a str,
+    averaged: bool,
     dataset: &'a str,
     data_sha256: &'a str,
     test_images: usize,
@@ -110,7 +131,7 @@ struct Document<'a> {
 
 fn report(
     args: &Args,
-    (trained, classifier): (&LoadedModel, &LoadedModel),
+    (trained, by): (&LoadedModel, &LoadedModel),
     set: &Dataset,
     seed: u64,
     likeness: &Likeness,
@@ -119,8 +140,9 @@ fn report(
         return output::print_json(&Document {
             checkpoint: output::path(&trained.path),
             model: &trained.model.name,
-            examiner: output::path(&classifier.path),
-            examiner_model: &classifier.model.name,
+            examiner: output::path(&by.path),
+            examiner_model: &by.model.name,
+            averaged: args.averaged,
             dataset: &set.name,
             data_sha256: &set.fingerprint,
             test_images: set.test.len(),
@@ -128,32 +150,44 @@ fn report(
             likeness,
         });
     }
-    let images = count(likeness.images as u32, "image");
+    let right = (likeness.examiner_accuracy * set.test.len() as f64).round() as u64;
     output::print(&format!(
-        "{}: {images} generated by {}, seed {seed}\nexamined by {}: {}, which has {:.4} of {} test images right\n\n{}",
+        "{}: {} generated by {}, seed {seed}\nexamined by {}: {}{}, accuracy {:.4}, {}\n\n{}",
         trained.path.display(),
+        count(likeness.images as u32, "image"),
         trained.model.name,
-        classifier.path.display(),
-        classifier.model.name,
+        by.path.display(),
+        by.model.name,
+        if args.averaged { " (averaged parameters)" } else { "" },
         likeness.examiner_accuracy,
-        set.test.len(),
-        described(likeness),
+        trust(right, set.test.len() as u64, set.tested == Tested::HeldOut),
+        described(likeness, set.test.len()),
     ))
 }
 
-fn described(l: &Likeness) -> String {
-    let mut text = format!("Fréchet distance to the test images {:.2}", l.frechet_distance);
-    if let (Some(distance), Some(images)) = (l.frechet_distance_of_training_images, l.training_images) {
-        text += &format!(" ({distance:.2} of {})", count(images as u32, "training image"));
+fn described(l: &Likeness, tested: usize) -> String {
+    let mut text = format!(
+        "Fréchet distance to the {tested} test images, by {} features: {}\n",
+        l.features,
+        four_digits(l.frechet_distance)
+    );
+    if let Some(distance) = l.frechet_distance_of_training_images {
+        let images = count(l.images as u32, "training image");
+        text += &format!("that of {images}: {}\n", four_digits(distance));
+    }
+    let fewest = l.images.min(tested as u64);
+    if fewest <= l.features as u64 {
+        text += &format!("{fewest} images are few for so many features: most of the distance is chance\n");
     }
     text += &format!(
-        "\nconfidence {:.4} (of the test images {:.4})\neffective classes {:.2} of {}\n\n",
+        "mean confidence {:.4}, of the test images {:.4}\neffective classes {:.2} of {} (e to the entropy of their shares)\n\n",
         l.confidence,
         l.confidence_of_test_images,
         l.effective_classes,
         l.classes.len(),
     );
-    let mut table = Table::of(&["class"], &["of the test images", "of the generated", "confidence"], &[]);
+    let mut table =
+        Table::of(&["taken for"], &["share of the test images", "of the generated", "mean confidence"], &[]);
     for class in &l.classes {
         table.row([
             class.class.clone(),
@@ -165,17 +199,67 @@ fn described(l: &Likeness) -> String {
     text + &table.to_string()
 }
 
+/// A number that is not negative, with four significant digits or all those before the point.
+fn four_digits(value: f64) -> String {
+    let before = if value > 0.0 { value.log10().floor() as i32 + 1 } else { 1 };
+    format!("{value:.*}", (4 - before).clamp(0, 12) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::model_file;
+    use crate::data::Split;
+    use crate::model::parse;
+    use crate::shape::{DataShape, Dims};
+    use crate::train::checkpoint::Checkpoint;
 
     #[test]
     fn training_images_come_from_all_over() {
-        let image = Dims { height: 1, width: 2, channels: 1 };
-        let pixels: Vec<u8> = (0..7).flat_map(|i| [i, 10 + i]).collect();
-        let split = Split::labelled(pixels, [0u16; 7]);
-        assert_eq!(spread(&split, image, 3).collect::<Vec<_>>(), [[0, 10], [2, 12], [4, 14]]);
-        assert_eq!(spread(&split, image, 9).count(), 7);
-        assert_eq!(spread(&Split::default(), image, 9).count(), 0);
+        let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };
+        let pixels = |images: std::ops::Range<u8>| images.flat_map(|i| [i, 10 + i]).collect::<Vec<u8>>();
+        let train = Split::labelled(pixels(0..7), [0u16, 0, 0, 0, 0, 1, 1]);
+        let set = Dataset::new("few", shape, train.clone(), Split::default()).unwrap();
+        assert_eq!(spread(&set, 3), [[0, 10], [2, 12], [4, 14]]);
+        assert_eq!((spread(&set, 7).len(), spread(&set, 8).len()), (7, 0));
+        // Of five labels of a class one is held out; the image stays.
+        let held = set.hold_out(0.2, 1).unwrap();
+        assert_eq!((held.train.len(), held.test.len()), (7, 1));
+        assert_eq!((spread(&held, 6).len(), spread(&held, 7).len()), (6, 0));
+        assert!(!spread(&held, 6).contains(&&held.test.images[..]));
+    }
+
+    #[test]
+    fn a_classifier_of_other_classes_is_refused() {
+        let source = model_file::load("dnn").unwrap().1;
+        let model = |classes: &[&str]| {
+            let data = DataShape {
+                image: Dims { height: 28, width: 28, channels: 1 },
+                classes: classes.len() as u32,
+            };
+            let spec = parse::parse(&source, "dnn").unwrap();
+            LoadedModel {
+                path: classes.concat().into(),
+                checkpoint: Checkpoint::default(),
+                model: parse::check(&spec, &source, "dnn", data).unwrap(),
+                dataset: "pets".into(),
+                class_names: classes.iter().map(|c| c.to_string()).collect(),
+            }
+        };
+        let trained = model(&["ant", "bee"]);
+        check_same(&trained, &model(&["ant", "bee"])).unwrap();
+        for (other, words) in [(&["bee", "ant"][..], "other classes"), (&["a", "b", "c"], "3 classes")] {
+            let e = check_same(&trained, &model(other)).unwrap_err();
+            assert!(e.exit_code() == 2 && e.to_string().contains(words), "{e}");
+        }
+    }
+
+    #[test]
+    fn digits_that_count() {
+        for (value, text) in
+            [(0.0, "0.000"), (0.0123456, "0.01235"), (1.5, "1.500"), (552.751, "552.8"), (12345.6, "12346")]
+        {
+            assert_eq!(four_digits(value), text);
+        }
     }
 }

@@ -3,13 +3,13 @@
 use crate::train::FeatureMoments;
 use rayon::prelude::*;
 
-/// Variance by which a feature's own is not told from none: the sums are of 32 bits, within a relative 1e-7 of the largest.
+/// Of the largest variance: less cannot be told from none, as the sums that it comes from are of 32 bits.
 const NOTHING: f64 = 1e-7;
 
 /// |m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½) of the normal distributions with the means and covariances of two sets of features
 /// (Dowson & Landau 1982, "The Fréchet distance between multivariate normal distributions"): of Inception's features it is
 /// what Heusel et al. 2017 call FID. It has the unit of a squared feature, so that distances compare by the same features,
-/// and grows as images get fewer, so that they compare for the same number of images.
+/// and grows as images get fewer, so that they compare for the same number of images. Not negative.
 ///
 /// # Panics
 /// If the two have not as many features, or one has fewer than two images.
@@ -19,17 +19,17 @@ pub fn frechet_distance(a: &FeatureMoments, b: &FeatureMoments) -> f64 {
     let (c1, c2) = (a.covariance(), b.covariance());
     let means: f64 = a.mean().iter().zip(b.mean()).map(|(x, y)| (x - y).powi(2)).sum();
     let trace = |c: &[f64]| (0..n).map(|i| c[i * n + i]).sum::<f64>();
-    means + trace(&c1) + trace(&c2) - 2.0 * trace_of_root(&c1, &c2, n)
+    (means + trace(&c1) + trace(&c2) - 2.0 * trace_of_root(&c1, &c2, n)).max(0.0)
 }
 
 /// tr((C1 C2)^½) of two symmetric matrices `[n, n]` without negative eigenvalues but for rounding. With C1 = L L^T the
 /// eigenvalues of C1 C2 are those of L^T C2 L, which is symmetric.
 fn trace_of_root(c1: &[f64], c2: &[f64], n: usize) -> f64 {
-    let factor = factor(c1, n);
-    let rank = factor.len();
-    let images: Vec<Vec<f64>> = factor.par_iter().map(|column| times(c2, column)).collect();
+    let l = factor(c1, n);
+    let rank = l.len();
+    let c2_l: Vec<Vec<f64>> = l.par_iter().map(|column| times(c2, column)).collect();
     let product: Vec<f64> =
-        (0..rank * rank).into_par_iter().map(|i| dot(&factor[i / rank], &images[i % rank])).collect();
+        (0..rank * rank).into_par_iter().map(|i| dot(&l[i / rank], &c2_l[i % rank])).collect();
     let (diagonal, beside) = tridiagonal(product, rank);
     eigenvalues(&diagonal, &beside).iter().map(|value| value.max(0.0).sqrt()).sum()
 }
@@ -228,13 +228,52 @@ mod tests {
         }
     }
 
-    /// FeatureMoments of the rows of `values`.
+    type Block = [f64; 3];
+
+    /// Pairs of blocks of two along the diagonal, mixed by a reflection, so that every value counts: the trace is known, with
+    /// blocks of any rank.
+    #[test]
+    fn the_root_of_a_product_of_many() {
+        let blocks: [(Block, Block); 3] = [
+            ([3.0, 1.0, 2.0], [1.0, -0.5, 4.0]),
+            ([1.0, 1.0, 1.0], [2.0, 0.3, 0.7]),
+            ([0.0, 0.0, 0.0], [5.0, 1.0, 1.0]),
+        ];
+        let n = 2 * blocks.len();
+        let v = noise(n);
+        let reflect = |row: &[f64]| {
+            let mut row = row.to_vec();
+            let scale = -2.0 * dot(&row, &v) / dot(&v, &v);
+            add(&mut row, scale, &v);
+            row
+        };
+        let mixed = |of: fn(&(Block, Block)) -> Block| {
+            let mut c = vec![0.0; n * n];
+            for (at, block) in (0..n).step_by(2).zip(&blocks) {
+                let [x, between, y] = of(block);
+                (c[at * n + at], c[(at + 1) * n + at + 1]) = (x, y);
+                (c[at * n + at + 1], c[(at + 1) * n + at]) = (between, between);
+            }
+            let rows: Vec<Vec<f64>> = c.chunks(n).map(reflect).collect();
+            let column = |j: usize| rows.iter().map(|row| row[j]).collect::<Vec<f64>>();
+            (0..n).flat_map(|j| reflect(&column(j))).collect::<Vec<f64>>()
+        };
+        let (c1, c2) = (mixed(|b| b.0), mixed(|b| b.1));
+        let determinant = |c: &Block| c[0] * c[2] - c[1] * c[1];
+        let root = |(a, b): &(Block, Block)| {
+            let trace = a[0] * b[0] + 2.0 * a[1] * b[1] + a[2] * b[2];
+            (trace + 2.0 * (determinant(a) * determinant(b)).sqrt()).sqrt()
+        };
+        let expected: f64 = blocks.iter().map(root).sum();
+        for found in [trace_of_root(&c1, &c2, n), trace_of_root(&c2, &c1, n)] {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    /// Moments of the rows of `values`.
     fn moments(values: &[f32], f: usize) -> FeatureMoments {
         let mut moments = FeatureMoments::new(f);
-        for row in values.chunks(f) {
-            let products: Vec<f32> = row.iter().flat_map(|a| row.iter().map(move |b| a * b)).collect();
-            moments.add(1, row, &products);
-        }
+        values.chunks(f).for_each(|row| moments.add(1, row, &vec![0.0; f * f]));
         moments
     }
 

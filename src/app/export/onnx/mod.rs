@@ -129,8 +129,7 @@ fn graph(checkpoint: &Checkpoint, model: &ModelShape, averaged: bool) -> Result<
 
 /// For people who open the file.
 fn description(model: &ModelShape) -> String {
-    let compares = model.discriminator.layers.iter().any(|l| l.op.name() == "minibatch_discrimination");
-    let batch = if compares {
+    let batch = if model.discriminator.compares_rows() {
         " Minibatch discrimination compares the images of one call with one another: what is said of an image depends on \
          those beside it."
     } else {
