@@ -623,9 +623,7 @@ fn help_is_of_one_command() {
 fn what_is_done_is_said() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
-    fs::create_dir_all(b.path("d")).unwrap();
-    small_data::split(&b.path("d"), "train", 60);
-    small_data::split(&b.path("d"), "t10k", 50);
+    small_data::set(&b.path("d"), 60, 50);
     let said = |line: &str| {
         let out = b.run(line);
         (stdout(&out), String::from_utf8(out.stderr).unwrap())
@@ -662,9 +660,7 @@ fn a_run_is_tested_on_its_own_data() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
     for (folder, seen, tested) in [("d", 300, 50), ("cache/mnist", 200, 90), ("other", 200, 70)] {
-        fs::create_dir_all(b.path(folder)).unwrap();
-        small_data::split(&b.path(folder), "train", seen);
-        small_data::split(&b.path(folder), "t10k", tested);
+        small_data::set(&b.path(folder), seen, tested);
     }
     let line = "train --quiet --dataset mnist --data-dir d --model m.toml --batch-size 32 --epochs 1";
     stdout(&b.run(&format!("{line} --out run")));
@@ -695,9 +691,7 @@ fn a_run_is_tested_on_its_own_data() {
 fn generated_images_are_examined() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
-    fs::create_dir(b.path("d")).unwrap();
-    small_data::split(&b.path("d"), "train", 300);
-    small_data::split(&b.path("d"), "t10k", 50);
+    small_data::set(&b.path("d"), 300, 50);
     let line = "train --quiet --dataset mnist --data-dir d --model m.toml --epochs 1";
     stdout(&b.run(&format!("{line} --batch-size 32 --out run")));
     stdout(&b.run(&format!("{line} --method supervised --labels 200 --out classifier")));
@@ -737,9 +731,7 @@ fn generated_images_are_examined() {
 fn generated_images_that_cannot_be_compared() {
     let b = Bench::new();
     b.file("m.toml", MODEL);
-    fs::create_dir(b.path("d")).unwrap();
-    small_data::split(&b.path("d"), "train", 300);
-    small_data::split(&b.path("d"), "t10k", 40);
+    small_data::set(&b.path("d"), 300, 40);
     let train = "train --quiet --dataset mnist --data-dir d --max-steps 1 --model m.toml";
     stdout(&b.run(&format!("{train} --batch-size 32 --out run")));
     // Classifiers of one step, by their models.

@@ -127,9 +127,7 @@ fn tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn folders_of_pictures_train_as_packed_files_do() {
     let bench = Bench::new();
-    fs::create_dir(bench.path("d")).unwrap();
-    small_data::split(&bench.path("d"), "train", 300);
-    small_data::split(&bench.path("d"), "t10k", 60);
+    small_data::set(&bench.path("d"), 300, 60);
     // The same images in both parts would be taken out of the training set.
     let file = bench.path("d/t10k-images-idx3-ubyte");
     let mut bytes = fs::read(&file).unwrap();

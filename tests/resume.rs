@@ -6,7 +6,6 @@
 #[path = "common/small_data.rs"]
 mod small_data;
 
-use small_data::split;
 use ssgan::app::run::checkpoint;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -55,9 +54,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("m.toml"), MODEL).unwrap();
         let data = dir.path().join("d");
-        fs::create_dir(&data).unwrap();
-        split(&data, "train", 550);
-        split(&data, "t10k", 100);
+        small_data::set(&data, 550, 100);
         Bench(dir)
     }
     fn path(&self, name: &str) -> PathBuf {
@@ -229,9 +226,7 @@ fn from_the_middle_of_an_epoch() {
     b.same("full", "stopped-3");
     // Test images that are others than those it was trained beside.
     let e = b.path("e");
-    fs::create_dir(&e).unwrap();
-    split(&e, "train", 550);
-    split(&e, "t10k", 101);
+    small_data::set(&e, 550, 101);
     let said = b.good("eval full --dataset mnist --data-dir e");
     assert!(said.contains("trained on other files of mnist"), "{said}");
     assert!(!b.good("eval full --dataset mnist --data-dir d").contains("other files"));

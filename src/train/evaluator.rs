@@ -57,7 +57,6 @@ pub struct SplitEvaluator {
 /// The recorded logits of so many images, and the features if they are wanted.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub rows: u32,
     program: Program,
     /// Bytes, four a word.
     images: Tensor,
@@ -178,7 +177,7 @@ impl Evaluator {
             }
         };
         program.plan(gpu, &mut Pool::default());
-        Ok(Chunk { rows, program, images, logits, features })
+        Ok(Chunk { program, images, logits, features })
     }
 
     /// D's shapes.

@@ -2,7 +2,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::evaluator::{Pass, upload};
-use super::inference::{Saved, size_of_each};
+use super::inference::{LastPass, Saved, size_of_each};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
@@ -19,8 +19,7 @@ pub struct Examiner {
     saved: Saved,
     image: Dims,
     features: u32,
-    /// The last recorded pass, for as many images as it has rows.
-    recorded: Option<Recorded>,
+    recorded: LastPass<Recorded>,
 }
 
 /// What an [`Examiner`] has seen in N images.
@@ -101,7 +100,6 @@ impl FeatureMoments {
 /// A pass with the moments of its images.
 #[derive(Debug)]
 struct Recorded {
-    rows: u32,
     program: Program,
     images: Tensor,
     logits: Tensor,
@@ -138,7 +136,7 @@ impl Examiner {
             )));
         }
         let saved = Saved::loaded(gpu, model, checkpoint, averaged).await?;
-        Ok(Examiner { saved, image: model.data.image, features, recorded: None })
+        Ok(Examiner { saved, image: model.data.image, features, recorded: LastPass::default() })
     }
 
     /// F.
@@ -161,13 +159,11 @@ impl Examiner {
     /// If what was examined has another number of features.
     pub async fn examine(&mut self, images: &[u8], examined: &mut Examined) -> Result<()> {
         let size = size_of_each(images, self.image)?;
+        let most = self.rows() as usize;
         let gpu = &self.saved.ops.gpu;
-        for bytes in images.chunks(self.rows() as usize * size) {
+        for bytes in images.chunks(most * size) {
             let rows = (bytes.len() / size) as u32;
-            let pass = match self.recorded.take().filter(|pass| pass.rows == rows) {
-                Some(pass) => pass,
-                None => self.record(rows)?,
-            };
+            let pass = self.recorded.of(rows, || Recorded::new(&self.saved, self.features, rows))?;
             upload(gpu, bytes, &pass.images);
             gpu.submit(&pass.program, &[]).await?;
             let logits: Vec<f32> = gpu.read(&pass.logits).await?;
@@ -177,14 +173,16 @@ impl Examiner {
             }
             examined.moments.add(rows.into(), &mean, &scatter);
             examined.logits.extend(logits);
-            self.recorded = Some(pass);
         }
         Ok(())
     }
+}
 
-    fn record(&self, rows: u32) -> Result<Recorded> {
-        let Saved { ops, evaluator, .. } = &self.saved;
-        let (gpu, f) = (&ops.gpu, self.features);
+impl Recorded {
+    /// Of so many images, with F features each.
+    fn new(saved: &Saved, f: u32, rows: u32) -> Result<Recorded> {
+        let Saved { ops, evaluator, .. } = saved;
+        let gpu = &ops.gpu;
         let mut program = Program::sharing();
         let Pass { images, tape, logits } = evaluator.pass(ops, &mut program, rows)?;
         let features = tape.inputs[evaluator.shape().last_affine()].reshape(rows, f);
@@ -221,7 +219,7 @@ impl Examiner {
         };
         ops.gemm(&mut program, "features", product)?;
         program.plan(gpu, &mut Pool::default());
-        Ok(Recorded { rows, program, images, logits, mean, scatter })
+        Ok(Recorded { program, images, logits, mean, scatter })
     }
 }
 

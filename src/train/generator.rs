@@ -2,7 +2,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::evaluator::ROWS;
-use super::inference::saved_net;
+use super::inference::{LastPass, saved_net};
 use super::sampler::Sampler;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program};
@@ -16,8 +16,7 @@ pub struct Generator {
     ops: Ops,
     net: Net,
     model: ModelShape,
-    /// The last recorded pass, and how many images it draws.
-    recorded: Option<(u32, Sampler)>,
+    recorded: LastPass<Sampler>,
 }
 
 impl Generator {
@@ -32,7 +31,7 @@ impl Generator {
         let mut pack = Program::new();
         net.pack(&ops, &mut pack)?;
         gpu.submit(&pack, &[]).await?;
-        Ok(Generator { ops, net, model: model.clone(), recorded: None })
+        Ok(Generator { ops, net, model: model.clone(), recorded: LastPass::default() })
     }
 
     /// As many images as are drawn at once where there are many.
@@ -46,15 +45,12 @@ impl Generator {
     /// # Errors
     /// [`Error::Diverged`] where they are not finite; [`Error::Adapter`] for more images than the adapter can bind; errors of the device.
     pub async fn draw(&mut self, count: u32, seed: u64, draw: u32) -> Result<Vec<f32>> {
-        let (count, sampler) = match self.recorded.take().filter(|(rows, _)| *rows == count) {
-            Some(recorded) => recorded,
-            None => (count, Sampler::new(&self.ops, &self.net, &self.model, count)?),
-        };
-        let images = sampler.run(&self.ops, seed, draw).await?;
+        let Generator { ops, net, model, recorded } = self;
+        let sampler = recorded.of(count, || Sampler::new(ops, net, model, count))?;
+        let images = sampler.run(ops, seed, draw).await?;
         if images.iter().any(|value| !value.is_finite()) {
             return Err(Error::Diverged("the generator's images are not finite".into()));
         }
-        self.recorded = Some((count, sampler));
         Ok(images)
     }
 }

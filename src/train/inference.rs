@@ -57,8 +57,7 @@ pub struct Classifier {
     saved: Saved,
     image: Dims,
     features: bool,
-    /// The last recorded chunk, for as many images as it has rows.
-    recorded: Option<Chunk>,
+    recorded: LastPass<Chunk>,
 }
 
 /// What a [`Classifier`] makes of N images.
@@ -85,7 +84,7 @@ impl Classifier {
         features: bool,
     ) -> Result<Classifier> {
         let saved = Saved::loaded(gpu, model, checkpoint, averaged).await?;
-        Ok(Classifier { saved, image: model.data.image, features, recorded: None })
+        Ok(Classifier { saved, image: model.data.image, features, recorded: LastPass::default() })
     }
 
     /// The most images that go through the network at once: multiples of it make the best use of the device.
@@ -99,20 +98,42 @@ impl Classifier {
     /// [`Error::Data`] for bytes that are no whole number of images; errors of the device.
     pub async fn classify(&mut self, images: &[u8]) -> Result<Classified> {
         let size = size_of_each(images, self.image)?;
+        let most = self.rows() as usize;
         let Saved { ops, evaluator, .. } = &self.saved;
         let mut all = Classified::default();
-        for bytes in images.chunks(self.rows() as usize * size) {
+        for bytes in images.chunks(most * size) {
             let rows = (bytes.len() / size) as u32;
-            let chunk = match self.recorded.take().filter(|chunk| chunk.rows == rows) {
-                Some(chunk) => chunk,
-                None => evaluator.chunk(ops, rows, self.features)?,
-            };
+            let chunk = self.recorded.of(rows, || evaluator.chunk(ops, rows, self.features))?;
             let (logits, features) = chunk.run(&ops.gpu, bytes).await?;
             all.logits.extend(logits);
             all.features.extend(features);
-            self.recorded = Some(chunk);
         }
         Ok(all)
+    }
+}
+
+/// The last recorded pass, and how many images it is for: the next ones are mostly as many.
+#[derive(Debug)]
+pub(super) struct LastPass<P>(Option<(u32, P)>);
+
+impl<P> Default for LastPass<P> {
+    fn default() -> LastPass<P> {
+        LastPass(None)
+    }
+}
+
+impl<P> LastPass<P> {
+    /// The pass for so many images, which is recorded where the last one was for another number; then that one is gone before.
+    ///
+    /// # Errors
+    /// Those of `record`.
+    pub fn of(&mut self, rows: u32, record: impl FnOnce() -> Result<P>) -> Result<&P> {
+        let last = self.0.take().filter(|(of, _)| *of == rows);
+        let pass = match last {
+            Some((_, pass)) => pass,
+            None => record()?,
+        };
+        Ok(&self.0.insert((rows, pass)).1)
     }
 }
 

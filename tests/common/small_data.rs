@@ -25,3 +25,10 @@ pub fn split(folder: &Path, name: &str, n: u32) {
     );
     idx(folder.join(format!("{name}-labels-idx1-ubyte")), &[n], (0..n).map(|i| (i % 10) as u8));
 }
+
+/// A new folder with so many images to learn from and to test on.
+pub fn set(folder: &Path, train: u32, test: u32) {
+    fs::create_dir_all(folder).unwrap();
+    split(folder, "train", train);
+    split(folder, "t10k", test);
+}

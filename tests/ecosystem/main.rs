@@ -33,9 +33,7 @@ fn bench() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("m.toml"), MODEL).unwrap();
     let data = dir.path().join("d");
-    fs::create_dir(&data).unwrap();
-    small_data::split(&data, "train", 200);
-    small_data::split(&data, "t10k", 20);
+    small_data::set(&data, 200, 20);
     dir
 }
 

@@ -35,7 +35,7 @@ pub fn end() -> bool {
 }
 
 /// The faults of a thread, for another that does a part of its work.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     #[cfg(test)]
     fault: Option<Arc<Mutex<Fault>>>,

@@ -2,7 +2,7 @@
 
 use super::args::{AdapterArgs, DataArgs, SpeechArgs};
 use super::flags::whole;
-use super::likeness::{self, Generated};
+use super::likeness;
 use super::load::{self, LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
@@ -40,10 +40,10 @@ pub struct Args {
     by: Option<PathBuf>,
     /// With --images: how many to generate [default: as many as there are test images]
     #[arg(long, requires = "images", value_parser = whole(2, 100_000), allow_negative_numbers = true)]
-    count: Option<u32>,
+    pub(super) count: Option<u32>,
     /// With --images: seed of the latent vectors [default: 1]
     #[arg(long, requires = "images")]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -54,8 +54,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     if let Some(by) = &args.by {
-        let (count, seed) = (args.count, args.seed.unwrap_or(1));
-        return likeness::run(args, Generated { by, count, seed });
+        return likeness::run(args, by);
     }
     let mut progress = args.speech.progress();
     if let Some(file) = &args.confusion {

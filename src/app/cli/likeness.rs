@@ -4,6 +4,7 @@ use super::eval::Args;
 use super::load::{LoadedModel, adapter_line};
 use super::output;
 use crate::app::likeness::Likeness;
+use crate::app::report::grid::byte;
 use crate::app::report::interval::trust;
 use crate::app::report::table::Table;
 use crate::app::run::checkpoint::in_file;
@@ -17,20 +18,12 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// What is wanted of the generated images.
-pub(super) struct Generated<'a> {
-    /// Run folder or checkpoint file of the classifier that examines them.
-    pub by: &'a Path,
-    /// How many; `None`: as many as there are test images.
-    pub count: Option<u32>,
-    pub seed: u64,
-}
-
-pub(super) fn run(args: &Args, wanted: Generated<'_>) -> Result<()> {
+/// `by` is the run folder or checkpoint file of the classifier that examines the images.
+pub(super) fn run(args: &Args, by: &Path) -> Result<()> {
     let mut progress = args.speech.progress();
     let trained = LoadedModel::load(&args.trained)?;
     trained.has_generator()?;
-    let by = LoadedModel::load(wanted.by)?;
+    let by = LoadedModel::load(by)?;
     check_same(&trained, &by)?;
     let set = args.test_set(&trained, &mut progress)?;
     if set.test.len() < 2 {
@@ -42,13 +35,13 @@ pub(super) fn run(args: &Args, wanted: Generated<'_>) -> Result<()> {
             "Note: {path} was trained on other data, or with other labels held out: it may have learnt from the test images."
         ));
     }
-    let images = wanted.count.unwrap_or(set.test.len() as u32);
+    let (images, seed) = (args.count.unwrap_or(set.test.len() as u32), args.seed.unwrap_or(1));
     let gpu = native::open(&args.adapter.choice())?;
     let (drawn, of, name) = (count(images, "image"), &trained.model.name, &by.model.name);
     let what = format!("drawing {drawn} of {of}, examined by {name}, {}", adapter_line(&gpu));
-    let result = progress
-        .during(&what, || examine(&gpu, (&trained, &by), args.averaged, &set, (images, wanted.seed)))?;
-    report(args, (&trained, &by), &set, wanted.seed, &result)
+    let result =
+        progress.during(&what, || examine(&gpu, (&trained, &by), args.averaged, &set, (images, seed)))?;
+    report(args, (&trained, &by), &set, seed, &result)
 }
 
 /// Refuses a classifier of other images or classes than those that were trained on.
@@ -84,7 +77,7 @@ fn examine(
     for (draw, first) in (0..).zip((0..images).step_by(rows as usize)) {
         let values = generator.draw(rows.min(images - first), seed, draw).block_on()?;
         // As bytes, as they would be in a file: an examiner could tell unrounded ones by that alone.
-        let bytes: Vec<u8> = values.iter().map(|v| (v * 255.0).round() as u8).collect();
+        let bytes: Vec<u8> = values.iter().map(|&v| byte(v)).collect();
         examiner.examine(&bytes, &mut generated).block_on()?;
     }
     let mut test = nothing.clone();

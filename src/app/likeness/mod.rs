@@ -47,7 +47,7 @@ pub struct ClassLikeness {
 }
 
 /// Which class an examiner takes each image for, and how sure it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
     /// By class: how many images.
     counts: Vec<u64>,

@@ -25,13 +25,18 @@ pub fn grid(images: &[f32], dims: Dims) -> Picture {
                 let from = ((y / zoom * dims.width + x / zoom) * dims.channels) as usize;
                 let to = (((top + y) * out.width + left + x) * shown) as usize;
                 for c in 0..shown as usize {
-                    // A cast saturates and turns NaN into 0.
-                    out.pixels[to + c] = (image[from + c] * 255.0 + 0.5) as u8;
+                    out.pixels[to + c] = byte(image[from + c]);
                 }
             }
         }
     }
     out
+}
+
+/// The nearest byte to a value in 0..1.
+pub fn byte(value: f32) -> u8 {
+    // A cast saturates and turns NaN into 0.
+    (value * 255.0 + 0.5) as u8
 }
 
 /// As [`grid`], of bytes.
