@@ -54,6 +54,10 @@ pub mod streams {
     pub const UNLABELLED_CHOICE: u32 = 0x0A02;
     /// Which labels are held out as a test set (keyed by the label seed).
     pub const HOLD_OUT_CHOICE: u32 = 0x0A03;
+    /// Where clusters begin (keyed by the label seed).
+    pub const CLUSTERS: u32 = 0x0A04;
+    /// Which images are put into clusters, where not all are (keyed by the label seed).
+    pub const CLUSTERED_CHOICE: u32 = 0x0A05;
     /// Noise and dropout in D in the second update of a D step of three, and the third: + layer index.
     pub const NOISE_D_STEP_LATER: [u32; 2] = [0x0C00, 0x0D00];
     /// The synthetic digits: + purpose.

@@ -239,6 +239,61 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert!(has_row(&told, ["unlabelled", "60"]), "{told}");
 }
 
+/// Without any label: the program says which images to begin with, one of each kind among few, and trains on them.
+#[test]
+fn a_folder_without_a_label_is_picked_from() {
+    let bench = Bench::new();
+    for number in 0..90 {
+        bench.picture(&format!("flat/{number:04}.png"), number % 3, number, 1);
+    }
+    bench.fails("train flat", 4, &["no label for any of them", "ssgan pick "]);
+    let (told, _) = bench.succeeds("pick flat --count 6 --out flat/labels.csv");
+    assert!(told.contains("6 images of 90 to label first") && told.contains("ssgan train flat"), "{told}");
+    bench.fails("train flat", 4, &["no label for any of them"]);
+    let table = bench.path("flat/labels.csv");
+    let class = |path: &str| ["ant", "bee", "cow"][path[..4].parse::<usize>().unwrap() % 3];
+    let fill = |text: String| -> String {
+        let row = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+            [path, "", share] => format!("{path},{},{share}\n", class(path)),
+            _ => format!("{line}\n"),
+        };
+        text.lines().map(row).collect()
+    };
+    let filled = fill(fs::read_to_string(&table).unwrap());
+    for name in ["ant", "bee", "cow"] {
+        assert!(filled.contains(&format!(",{name},")), "{filled}");
+    }
+    fs::write(&table, &filled).unwrap();
+    let (_, told) = bench.succeeds("train flat --model m.toml --epochs 2 --out run");
+    assert!(has_row(&told, ["unlabelled", "84"]) && !told.contains("not used"), "{told}");
+    // What is there is not written over, and of what is there nothing is lost in another table.
+    bench.fails("pick flat --count 6 --out flat/labels.csv", 6, &["may have been filled in"]);
+    let (more, _) = bench.succeeds("pick flat --count 4 --out more.csv --json --quiet");
+    let more: serde_json::Value = serde_json::from_str(&more).unwrap();
+    let paths = |key: &str| -> Vec<String> {
+        more[key].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap().into()).collect()
+    };
+    assert_eq!((paths("images").len(), paths("labelled").len(), &more["of"]), (4, 6, &90.into()));
+    assert!(paths("images").iter().all(|path| !filled.contains(path)));
+    let table = fs::read_to_string(bench.path("more.csv")).unwrap();
+    assert!(table.lines().count() == 11 && table.matches("flat/").count() == 10, "{table}");
+    // The page, again and again, but not over another one.
+    for _ in 0..2 {
+        bench.succeeds("pick flat --quiet");
+    }
+    assert!(fs::read_to_string(bench.path("pick.html")).unwrap().contains("data-path="));
+    fs::write(bench.path("mine.html"), "<!doctype html><title>Mine</title>").unwrap();
+    bench.fails("pick flat --out mine.html", 6, &["mine.html is there and is something else"]);
+    bench.fails("pick flat --out labels.txt", 2, &["pages are HTML"]);
+    bench.fails("pick flat --count 0", 2, &["--count"]);
+    bench.fails("pick nowhere", 4, &["no such folder"]);
+    bench.photos(1, 0, 1);
+    bench.fails("pick photos", 4, &["every image to learn from has a label"]);
+    bench.picture("parts/train/ant/1.png", 0, 1, 1);
+    bench.picture("parts/test/ant/2.png", 0, 2, 1);
+    bench.fails("pick parts", 2, &["of all its parts", "train"]);
+}
+
 #[test]
 fn folders_that_cannot_be_trained_on() {
     let bench = Bench::new();

@@ -1,7 +1,9 @@
 //! Which training images count as labelled, and which of those are held out.
 
+use super::{Split, representatives};
 use crate::error::{Error, Result};
 use crate::rng::{Counter, permute, streams};
+use crate::shape::Dims;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -91,26 +93,13 @@ pub fn choose(
     wanted: LabelCount,
     label_seed: u64,
 ) -> Result<Vec<u32>> {
-    let total = u32::try_from(labels.len())
-        .map_err(|_| Error::Data(format!("{} images are more than can be indexed", labels.len())))?;
-    let k = class_names.len();
-    let mut available = vec![0usize; k];
-    for label in labels.iter().flatten() {
-        match available.get_mut(usize::from(*label)) {
-            Some(a) => *a += 1,
-            None => return Err(Error::Data(format!("label {label}, but there are {k} classes"))),
-        }
-    }
+    let total = indexable(labels)?;
+    let available = per_class(labels, class_names.len())?;
     let mut left = match wanted {
         LabelCount::Balanced(n) => balanced(n as usize, &available, class_names)?,
         LabelCount::All => available.clone(),
     };
-    if let Some(class) = available.iter().position(|&a| a == 0) {
-        return Err(Error::Usage(format!(
-            "class {} has no labelled image: label at least one, or leave the class out",
-            class_names[class]
-        )));
-    }
+    check_all_present(&available, class_names, "label at least one, or leave the class out")?;
     let at = Counter { stream: streams::LABEL_CHOICE, step: 0 };
     let n = left.iter().sum();
     let mut chosen = Vec::with_capacity(n);
@@ -126,6 +115,68 @@ pub fn choose(
             }
         }
     }
+    Ok(chosen)
+}
+
+/// How many images there are.
+fn indexable(labels: &[Option<u16>]) -> Result<u32> {
+    u32::try_from(labels.len())
+        .map_err(|_| Error::Data(format!("{} images are more than can be indexed", labels.len())))
+}
+
+/// How many images of each of K classes have a label.
+fn per_class(labels: &[Option<u16>], k: usize) -> Result<Vec<usize>> {
+    let mut available = vec![0usize; k];
+    for label in labels.iter().flatten() {
+        match available.get_mut(usize::from(*label)) {
+            Some(a) => *a += 1,
+            None => return Err(Error::Data(format!("label {label}, but there are {k} classes"))),
+        }
+    }
+    Ok(available)
+}
+
+/// Refuses a class without a label.
+fn check_all_present(available: &[usize], class_names: &[String], advice: &str) -> Result<()> {
+    match available.iter().position(|&a| a == 0) {
+        None => Ok(()),
+        Some(class) => {
+            Err(Error::Usage(format!("class {} has no labelled image: {advice}", class_names[class])))
+        }
+    }
+}
+
+/// Chooses `n` labelled images by what all images that have a label look like, as one would who does not know the labels:
+/// [`representatives`], those of the largest clusters first, of whatever classes they are. A pure function of its arguments.
+///
+/// # Errors
+/// [`Error::Usage`] if `n` is zero, if fewer images differ, or if a class is not among them; [`Error::Data`] if a label is
+/// not below K.
+pub fn choose_by_clusters(
+    split: &Split,
+    image: Dims,
+    class_names: &[String],
+    n: u32,
+    label_seed: u64,
+) -> Result<Vec<u32>> {
+    let total = indexable(&split.labels)?;
+    per_class(&split.labels, class_names.len())?;
+    if n == 0 {
+        return Err(Error::Usage("at least one labelled image per class is needed".into()));
+    }
+    let has_label = |i: &u32| split.labels[*i as usize].is_some();
+    let from: Vec<u32> = (0..total).filter(has_label).collect();
+    let found = representatives((&split.images, image), &from, &[], n as usize, label_seed);
+    if found.len() < n as usize {
+        return Err(Error::Usage(format!(
+            "{n} labels by clusters: only {} of the images that have a label differ; use so many",
+            found.len()
+        )));
+    }
+    let chosen: Vec<u32> = found.iter().map(|r| r.image).collect();
+    let labels: Vec<Option<u16>> = chosen.iter().map(|&i| split.labels[i as usize]).collect();
+    let advice = format!("{n} clusters do without it; use more labels or another label_seed");
+    check_all_present(&per_class(&labels, class_names.len())?, class_names, &advice)?;
     Ok(chosen)
 }
 
@@ -233,6 +284,38 @@ mod tests {
         assert_eq!(choose(&few, &names, LabelCount::All, 1).unwrap(), chosen);
         // Classes as they are: nine of 107 or 108 and one of 30.
         assert_eq!(choose(&all, &names, LabelCount::All, 1).unwrap().len(), 1000);
+    }
+
+    /// Of three kinds of stripes, the third of which is rare, labels by clusters name one each; a balanced choice is of classes,
+    /// which clusters do not know.
+    #[test]
+    fn labels_by_clusters() {
+        let image = Dims { height: 8, width: 8, channels: 1 };
+        let stripe = |kind: u16, p: usize| match kind {
+            0 => 30 * (p % 8),
+            1 => 30 * (p / 8),
+            _ => 30 * (7 - p / 8),
+        };
+        let kind = |i: u16| if i.is_multiple_of(9) { 2 } else { i % 2 };
+        let pixels =
+            |i: u16| (0..64).map(move |p| stripe(kind(i), p) as u8 ^ u8::from(p == usize::from(i) % 64));
+        let split = Split::labelled((0..200).flat_map(pixels).collect(), (0..200).map(kind));
+        let of = |n, seed| choose_by_clusters(&split, image, &names(3), n, seed);
+        for seed in 1..4 {
+            let mut classes: Vec<_> =
+                of(3, seed).unwrap().iter().map(|&i| split.labels[i as usize].unwrap()).collect();
+            assert_eq!(classes[2], 2);
+            classes.sort_unstable();
+            assert_eq!(classes, [0, 1, 2]);
+        }
+        let mut few = split.clone();
+        few.labels.iter_mut().skip(40).for_each(|label| *label = None);
+        assert!(choose_by_clusters(&few, image, &names(3), 3, 1).unwrap().iter().all(|&i| i < 40));
+        let said = |e: Result<Vec<u32>>| e.unwrap_err().to_string();
+        assert!(said(of(0, 1)).contains("at least one"));
+        assert!(said(of(2, 1)).contains("class 2 has no labelled image: 2 clusters do without it"));
+        assert!(said(of(201, 1)).contains("differ"));
+        assert!(matches!(choose_by_clusters(&split, image, &names(2), 3, 1), Err(Error::Data(_))));
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! labelled. Knows nothing of files and of GPUs.
 
 pub mod digits;
+mod gradients;
 mod hold_out;
+mod k_means;
 mod labels;
 mod raster;
+mod representatives;
 mod skeleton;
 
 use sha2::{Digest, Sha256};
@@ -14,7 +17,10 @@ use crate::shape::DataShape;
 use crate::text::hex;
 use std::sync::Arc;
 
-pub use labels::{LabelCount, check_balance, choose, choose_unlabelled, split_validation};
+pub use labels::{
+    LabelCount, check_balance, choose, choose_by_clusters, choose_unlabelled, split_validation,
+};
+pub use representatives::{Representative, representatives};
 
 /// Images and their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

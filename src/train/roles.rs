@@ -1,7 +1,7 @@
 //! Which images of a data set a run uses for what.
 
 use super::device_data::Used;
-use super::settings::{Method, Settings};
+use super::settings::{LabelChoice, LabelCount, Method, Settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::model::shape::ModelShape;
@@ -49,8 +49,7 @@ impl Roles {
         };
         let unlabelled_count = unlabelled.as_ref().map_or(all, |list| list.len() as u32);
         fits(model, settings, (unlabelled_count, &data.name))?;
-        let chosen =
-            data::choose(&data.train.labels, &data.class_names, settings.labels, settings.label_seed)?;
+        let chosen = labelled(settings, data)?;
         let (labelled, validation) = if !ssl && settings.validation_split > 0.0 {
             data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
         } else {
@@ -66,6 +65,21 @@ impl Roles {
             (Method::Ssl, Some(unlabelled)) => Some(Used::of([&self.labelled[..], unlabelled])),
             (Method::Supervised, _) => Some(Used::of([&self.labelled[..]])),
         }
+    }
+}
+
+/// The images whose labels count.
+fn labelled(settings: &Settings, data: &Dataset) -> Result<Vec<u32>> {
+    let Settings { labels, label_choice, label_seed, .. } = *settings;
+    let names = &data.class_names;
+    match (label_choice, labels) {
+        (LabelChoice::Random, _) => data::choose(&data.train.labels, names, labels, label_seed),
+        (LabelChoice::Clusters, LabelCount::Balanced(n)) => {
+            data::choose_by_clusters(&data.train, data.shape.image, names, n, label_seed)
+        }
+        (LabelChoice::Clusters, LabelCount::All) => Err(Error::Usage(
+            "label_choice = clusters: all labels count, none is chosen; give `labels` a number, or leave it out".into(),
+        )),
     }
 }
 

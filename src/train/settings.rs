@@ -41,6 +41,17 @@ names! {
 }
 
 names! {
+    /// Which images are labelled, of a data set that has more labels than count.
+    LabelChoice {
+        /// So many of each class, at random.
+        #[default]
+        Random = "random",
+        /// Those that stand for most others by what they look like, of whatever classes.
+        Clusters = "clusters",
+    }
+}
+
+names! {
     /// Reduction of the feature-matching loss over the F features.
     FeatureMatching {
         /// (1/F) sum of squares: the paper's code.
@@ -173,6 +184,9 @@ settings! { |method, convolutional|
     /// Labelled images: a number of them, the same of each class, or all that have a label.
     labels: LabelCount = LabelCount::Balanced(100),
         Setting::new(DATA, Values::WholeOr(1, u32::MAX as u64, LabelCount::ALL)).placeholder("N|all");
+    /// How the labelled images are chosen: so many of each class at random, or those that stand for most others by what they look like.
+    #[serde(default)]
+    label_choice: LabelChoice = LabelChoice::Random, Setting::new(DATA, Values::Names(LabelChoice::NAMES));
     /// Unlabelled images of `ssl`, chosen among all training images by the label seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unlabelled: Option<u32> = None, Setting { absent: Some("all training images"), ..count(DATA).only(Method::Ssl) };

@@ -16,6 +16,7 @@ mod likeness;
 mod load;
 mod model;
 pub mod output;
+mod pick;
 mod profile;
 mod reproduce;
 mod sample;
@@ -68,6 +69,8 @@ enum Command {
     #[command(mut_arg("dataset", |a| a.help("Data set to test on [default: the run's]")))]
     #[command(mut_arg("data_dir", |a| a.help("Folder of IDX files, plain or gzipped [default: the run's]")))]
     Eval(eval::Args),
+    /// Choose which of your images to label first, before there is a model, and write a page or a table to label them
+    Pick(pick::Args),
     /// Label images with a trained model: labels.csv, class folders, what to label next, a page to look through
     Label(label::Args),
     /// Draw images with a trained generator
@@ -100,6 +103,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Train(a) => train::run(&a),
         Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run(&a),
+        Command::Pick(a) => pick::run(&a),
         Command::Label(a) => label::run(&a),
         Command::Sample(a) => sample::run(&a),
         Command::Export(a) => export::run(&a),

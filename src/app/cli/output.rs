@@ -74,6 +74,10 @@ pub enum Kind {
     Timeline,
     /// An exported classifier, ONNX.
     Onnx,
+    /// A page to label images on, HTML.
+    Page,
+    /// A table to fill in, CSV.
+    Table,
 }
 
 impl Kind {
@@ -83,7 +87,17 @@ impl Kind {
             Kind::Picture => Some(("pictures are PNG", "png")),
             Kind::Drawing => Some(("drawings are SVG", "svg")),
             Kind::Onnx => Some(("models for other programs are ONNX", "onnx")),
+            Kind::Page => Some(("pages are HTML", "html")),
+            Kind::Table => Some(("tables are CSV", "csv")),
             Kind::Trace | Kind::Timeline => None,
+        }
+    }
+
+    /// What a file is that is not to be lost.
+    fn other(self) -> &'static str {
+        match self {
+            Kind::Table => "may have been filled in",
+            _ => "is something else",
         }
     }
 
@@ -97,6 +111,9 @@ impl Kind {
                 Kind::Trace => holds("\"format\":\"ssgan-trace-"),
                 Kind::Timeline => holds("\"traceEvents\""),
                 Kind::Onnx => onnx::is_ours(begin),
+                Kind::Page => holds("<title>What to label first</title>"),
+                // Somebody may have filled it in.
+                Kind::Table => false,
             }
     }
 }
@@ -136,7 +153,7 @@ pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
         let read = std::fs::File::open(file).and_then(|f| f.take(BEGIN).read_to_end(&mut begin));
         read.map_err(Error::io("read", file))?;
         if !kind.is(&begin) {
-            return Err(Error::Output(format!("{name} is there and is something else: give another name")));
+            return Err(Error::Output(format!("{name} is there and {}: give another name", kind.other())));
         }
     }
     // A link stays one.
@@ -175,6 +192,9 @@ mod tests {
             (file("summary.json", b"{\"steps\": 3}"), Kind::Timeline, 6),
             (file("theirs.onnx", b"\x08\x08\x12\x07pytorch\x1a\x053.0.0"), Kind::Onnx, 6),
             (file("d.onnx", checkpoint), Kind::Onnx, 6),
+            (file("labels.csv", b"path,label,share\n1.png,ant,0.5\n"), Kind::Table, 6),
+            (file("theirs.html", b"<!doctype html><title>Mine</title>"), Kind::Page, 6),
+            (file("labels.tsv", b""), Kind::Table, 2),
             (file("d.safetensors", checkpoint), Kind::Onnx, 2),
             (folder, Kind::Picture, 2),
         ] {

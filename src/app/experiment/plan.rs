@@ -60,7 +60,7 @@ const CNN: &[&str] = &["--ema-rate", "0.01"];
 const DNN: &[&str] = &["--ema-rate", "0.01", "--beta2", "0.99"];
 
 /// The report's four models, in the order of its tables, and recipes.
-pub const ARMS: [Arm; 18] = [
+pub const ARMS: [Arm; 19] = [
     arm(Section::Baselines, "supervised-cnn", "cnn", "cnn", Some(0.8339), SUPERVISED),
     arm(Section::Baselines, "supervised-dnn", "dnn", "dnn", Some(0.6946), SUPERVISED),
     arm(Section::SemiSupervised, BASE, "cnn", "cnn", Some(0.9509), CNN),
@@ -115,6 +115,13 @@ pub const ARMS: [Arm; 18] = [
     ablation(Part::Labels, "labels-50", "50 labels", "cnn", &["--labels", "50"]),
     ablation(Part::Labels, "labels-200", "200 labels", "cnn", &["--labels", "200"]),
     ablation(Part::Labels, "labels-1000", "1000 labels", "cnn", &["--labels", "1000"]),
+    ablation(
+        Part::Labels,
+        "labels-clusters",
+        "100 labels by clusters",
+        "cnn",
+        &["--label-choice", "clusters"],
+    ),
 ];
 
 const fn arm(
@@ -230,12 +237,12 @@ mod tests {
     #[test]
     fn every_run_has_its_own_name_and_flags() {
         let runs = plan(&scope(false));
-        assert_eq!(runs.len(), 90);
-        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 90);
-        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 90);
-        assert_eq!(runs[20].id, "ssl-cnn-seed2");
+        assert_eq!(runs.len(), 95);
+        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 95);
+        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 95);
+        assert_eq!(runs[21].id, "ssl-cnn-seed2");
         let line = "--dataset mnist --model cnn --label-seed 2 --seed 2 --ema-rate 0.01";
-        assert_eq!(runs[20].flags.join(" "), line);
+        assert_eq!(runs[21].flags.join(" "), line);
     }
 
     #[test]
@@ -243,7 +250,7 @@ mod tests {
         for n in 1..8 {
             let all: Vec<Planned> = (1..=n).flat_map(|i| shard(plan(&scope(true)), (i, n))).collect();
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
-            assert_eq!((all.len(), ids.len()), (90, 90), "{n}");
+            assert_eq!((all.len(), ids.len()), (95, 95), "{n}");
         }
         // As many shards as models: each has another kind with each of the five label seeds.
         let six = Scope { paper: false, ablate: false, ..scope(false) };

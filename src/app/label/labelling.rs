@@ -250,7 +250,11 @@ fn shift(folder: &Folder, bookmark: &Bookmark) -> Result<()> {
     folder.each_place(0, bookmark.places, |source, target| arrange::put(Arrange::Move, source, out, target))
 }
 
-fn write_table(path: &Path, rows: impl Iterator<Item = [String; 4]>) -> Result<()> {
+/// Writes a small table at once.
+pub(super) fn write_table<const N: usize>(
+    path: &Path,
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<()> {
     atomic::write_with(path, |w| {
         let mut table = csv::Writer::from_writer(w);
         for row in rows {

@@ -9,10 +9,13 @@
 //! review.html     a contact sheet, the least sure first
 //! summary.json    numbers; written last: where it is, the labelling is finished
 //! ```
+//!
+//! And what `ssgan pick` writes, before there is a classifier: what to label [`first`].
 
 mod arrange;
 mod bookmark;
 mod calibrate;
+mod first;
 pub mod inputs;
 mod labelling;
 pub mod merge;
@@ -32,6 +35,7 @@ use crate::shape::Dims;
 
 pub use calibrate::{Calibration, Reached};
 pub(super) use calibrate::{largest, softmax};
+pub use first::First;
 pub use labelling::Labelling;
 pub use summary::{ClassCount, Precision, Summary};
 

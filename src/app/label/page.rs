@@ -30,22 +30,25 @@ pub(super) fn page(sheet: &Sheet, options: &Options, summary: &Summary) -> Resul
         sections += &section_of(i, &titles[i], section, options)?;
     }
     let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
-    // Marks are kept under this name.
-    let own = hex(&Sha256::digest(&sections));
+    let (lead, contents, toolbar) = (lead(summary), contents(&titles, sheet), toolbar(&choices));
+    let body = format!("{lead}{contents}<main>\n{sections}</main>\n{toolbar}");
+    Ok(document("Labels to review", &body, SCRIPT))
+}
+
+/// A page that needs no other file, and of which a browser runs this script and no other. What is marked on it is kept under
+/// the hash of its body, in `data-sheet`.
+pub(super) fn document(title: &str, body: &str, script: &str) -> String {
+    let own = hex(&Sha256::digest(body));
     let style = format!("{STYLE}{SHEET}");
-    let (style_hash, script_hash) = (policy_hash(&style), policy_hash(SCRIPT));
-    Ok(format!(
+    let (style_hash, script_hash) = (policy_hash(&style), policy_hash(script));
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src {style_hash}; \
-         script-src {script_hash}\">\n<title>Labels to review</title>\n<style>{style}</style>\n</head>\n\
-         <body data-sheet=\"{own}\">\n<h1>Labels to review</h1>\n{}{}<main>\n{sections}</main>\n{}<script>{SCRIPT}</script>\n\
-         </body>\n</html>\n",
-        lead(summary),
-        contents(&titles, sheet),
-        toolbar(&choices),
-    ))
+         script-src {script_hash}\">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n\
+         <body data-sheet=\"{own}\">\n<h1>{title}</h1>\n{body}<script>{script}</script>\n</body>\n</html>\n"
+    )
 }
 
 /// What a browser's content security policy allows: this style or script and no other.
@@ -146,7 +149,7 @@ fn toolbar(choices: &str) -> String {
 }
 
 /// Text in HTML and in attributes in double quotes, where a carriage return would become a line feed.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     escape_html(text).replace('\r', "&#13;").replace('\n', "&#10;")
 }
 

@@ -89,9 +89,19 @@ impl Sheet {
 impl Entry {
     /// The thumbnail.
     pub fn picture(&self, image: Dims) -> Picture {
-        let Dims { height, width, channels } = size(image);
-        Picture { width, height, channels, pixels: self.pixels.clone() }
+        picture(self.pixels.clone(), image)
     }
+}
+
+/// An image small enough for a page.
+pub(super) fn thumbnail_of(pixels: &[u8], image: Dims) -> Picture {
+    picture(thumbnail(pixels, image), image)
+}
+
+/// The picture of an image's thumbnail.
+fn picture(pixels: Vec<u8>, image: Dims) -> Picture {
+    let Dims { height, width, channels } = size(image);
+    Picture { width, height, channels, pixels }
 }
 
 /// Images that a section may have, of so many sections.

@@ -8,7 +8,7 @@ use crate::model::parse;
 use crate::model::shape::{DataShape, ModelShape};
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
-use crate::train::settings::{LabelCount, Settings};
+use crate::train::settings::{LabelChoice, LabelCount, Settings};
 use std::path::Path;
 use toml::Table;
 use toml::de::DeTable;
@@ -46,7 +46,9 @@ impl Resolved {
             LabelCount::Balanced(n) => Some(n),
             LabelCount::All => None,
         };
-        labels.map_or(Ok(()), |n| data::check_balance(n as usize, shape.classes))?;
+        if let Some(n) = labels.filter(|_| train.label_choice == LabelChoice::Random) {
+            data::check_balance(n as usize, shape.classes)?;
+        }
         for (name, n) in [("labels", labels), ("unlabelled", train.unlabelled)] {
             if let Some(n) = n.filter(|n| *n > images) {
                 return Err(Error::Usage(format!(

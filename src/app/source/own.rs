@@ -50,12 +50,20 @@ pub fn load(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     Ok(set)
 }
 
+/// Reads the images with their paths, with or without labels.
+///
+/// # Errors
+/// As [`load()`].
+pub fn look(own: &Own, progress: &mut dyn Listener) -> Result<ImageSet> {
+    read(own, false, progress)
+}
+
 /// Reads the images to be looked at: with or without labels, and none held out.
 ///
 /// # Errors
 /// As [`load()`].
 pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
-    let set = read(own, false, progress)?;
+    let set = look(own, progress)?;
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
     let (test, _) = labelled(set.test);
     let train = Split { images: set.train.pixels.into(), labels: set.train.labels };

@@ -180,7 +180,8 @@ fn columns(header: &csv::StringRecord) -> std::result::Result<Columns, String> {
             "unknown column {name:?}; did you mean {meant:?}? Name it so, or something else"
         ));
     }
-    let own = ["confidence", "second_label", "second_confidence", "disagrees_with_given"];
+    let own =
+        ["confidence", "second_label", "second_confidence", "disagrees_with_given", "predicted", "share"];
     let others = unused.into_iter().filter(|n| !own.contains(&n.as_str()) && !n.starts_with("p_"));
     let unused = others.filter(|n| !n.is_empty()).cloned().collect();
     Ok(Columns { path, label, part, status, unused })

@@ -211,7 +211,10 @@ impl Found {
         let how = "put a few images of each class into a folder with its name (the others into _unlabeled), or name them \
                    in labels.csv, a table with the columns path and label";
         if labels.iter().all(|&n| n == 0) {
-            return fail(format!("{} images, and no label for any of them: {how}", self.images.len()));
+            let n = self.images.len();
+            return fail(format!(
+                "{n} images, and no label for any of them: `ssgan pick {root}` says which to begin with; {how}"
+            ));
         }
         if let [one] = &self.class_names[..] {
             return fail(format!("{one:?} is the only class: at least two are needed; {how}"));

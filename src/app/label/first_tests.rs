@@ -1,0 +1,88 @@
+use super::*;
+use crate::app::source::images::label_file::{self, Reading};
+use crate::app::source::images::policy::{Fit, Policy};
+use crate::app::source::images::set::Images;
+use std::path::PathBuf;
+
+/// Images of 8 x 8 pixels that get brighter in one of three directions, in turns, in a folder; those of the `known`
+/// numbers have the class of their direction.
+fn set(images: u16, known: &[u16]) -> ImageSet {
+    let value = |kind: u16, p: u16| match kind {
+        0 => 30 * (p % 8),
+        1 => 30 * (p / 8),
+        _ => 30 * (7 - p / 8),
+    };
+    let pixels = |i: u16| (0..64).map(move |p| value(i % 3, p) as u8 ^ u8::from(p == i % 64));
+    let labels = (0..images).map(|i| known.contains(&i).then_some(i % 3)).collect();
+    let paths = (0..images).map(|i| PathBuf::from(format!("sub/{i:03}.png"))).collect();
+    ImageSet {
+        name: "photos".into(),
+        policy: Policy { height: 8, width: 8, channels: 1, fit: Fit::default() },
+        class_names: ["ant", "bee, big", "cow"].map(String::from).into(),
+        train: Images::new(64, (0..images).flat_map(pixels).collect(), labels, paths),
+        validation: Images::default(),
+        test: Images::default(),
+        skipped: vec![],
+        notes: vec![],
+    }
+}
+
+/// Number of an image by its path.
+fn number(path: &str) -> u16 {
+    path.trim_start_matches("sub/").trim_end_matches(".png").parse().unwrap()
+}
+
+#[test]
+fn one_of_each_kind() {
+    let first = First::choose(&set(300, &[]), 3, 1).unwrap();
+    let mut kinds: Vec<u16> = first.images.iter().map(|image| number(&image.path) % 3).collect();
+    kinds.sort_unstable();
+    assert_eq!((kinds, first.labelled), (vec![0, 1, 2], vec![]));
+    assert!(
+        first.images.iter().all(|image| image.share == 0.333333 && image.thumbnail.starts_with(b"\x89PNG"))
+    );
+}
+
+/// What a label is there for is not chosen again, and the table has all labels, as training reads it.
+#[test]
+fn a_table_with_all_labels() {
+    let first = First::choose(&set(300, &[4, 7]), 2, 1).unwrap();
+    assert!(first.images.iter().all(|image| number(&image.path) % 3 != 1), "{first:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let (photos, table) = (dir.path().join("photos"), dir.path().join("photos/labels.csv"));
+    std::fs::create_dir(&photos).unwrap();
+    first.write_table(&photos, &table).unwrap();
+    let read = label_file::read(&table, Reading::default()).unwrap();
+    assert_eq!(read.notes, [""; 0]);
+    let of = |label: Option<&str>| -> Vec<String> {
+        read.rows.iter().filter(|row| row.label.as_deref() == label).map(|row| row.path.clone()).collect()
+    };
+    assert_eq!(of(Some("bee, big")), ["sub/004.png", "sub/007.png"]);
+    assert_eq!(of(None), first.images.iter().map(|image| image.path.clone()).collect::<Vec<_>>());
+    // From elsewhere the paths lead to the images.
+    first.write_table(&photos, &dir.path().join("labels.csv")).unwrap();
+    let rows = label_file::read(&dir.path().join("labels.csv"), Reading::default()).unwrap().rows;
+    assert!(rows.iter().all(|row| row.path.starts_with("photos/sub/")));
+}
+
+#[test]
+fn the_page_names_every_image_and_runs_its_script_alone() {
+    let mut images = set(60, &[1]);
+    images.train.paths[2] = "<b>\"2\".png".into();
+    let page = First::choose(&images, 59, 1).unwrap().page();
+    assert!(page.contains("<title>What to label first</title>"));
+    assert!(page.contains("data-path=\"sub/001.png\" data-label=\"bee, big\""));
+    assert!(!page.contains("<b>") && page.contains("data-path=\"&lt;b&gt;&quot;2&quot;.png\""));
+    assert_eq!(page.matches("<input ").count(), page.matches("class=\"item\"").count());
+    assert_eq!(page.matches("<script>").count(), 1);
+}
+
+#[test]
+fn nothing_to_label() {
+    let all: Vec<u16> = (0..30).collect();
+    let e = First::choose(&set(30, &all), 3, 1).unwrap_err();
+    assert!(matches!(&e, Error::Data(m) if m.contains("every image to learn from has a label")), "{e}");
+    let many: Vec<u16> = (0..1001).collect();
+    let e = First::choose(&set(1200, &many), 3, 1).unwrap_err();
+    assert!(matches!(&e, Error::Data(m) if m.contains("ssgan label --next 3")), "{e}");
+}

@@ -1,0 +1,139 @@
+//! Which images to label where no model says: those that stand for most others.
+//!
+//! The images are put into as many clusters as there will be labels, by what they look like ([`super::gradients`]), and of the
+//! largest clusters without a label the image nearest to the centre is taken: TypiClust (Hacohen, Dekel & Weinshall
+//! 2022, "Active learning on a budget: opposite strategies suit high and low budgets"), with gradients in place of
+//! learnt features and the centre in place of a density. With few labels, typical images help more than those that a model is
+//! unsure of.
+
+use super::gradients::Gradients;
+use super::k_means::{Clusters, k_means};
+use crate::rng::{Counter, permute, streams};
+use crate::shape::Dims;
+
+/// Images that are put into clusters at most, or [`EACH`] for each cluster. Clusters of 5,000 images of MNIST and of
+/// 20,000 were as pure (0.946, 100 clusters).
+const MOST: usize = 10_000;
+
+/// Images for each cluster, where that is more.
+const EACH: usize = 20;
+
+/// An image that stands for others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Representative {
+    /// Its number.
+    pub image: u32,
+    /// Share of the images that are in its cluster.
+    pub share: f64,
+}
+
+/// The `wanted` images of `from` that stand for most others, those of the largest clusters first, given that those of `known`
+/// have labels already: fewer where fewer images differ. `images` are `N x H x W x C` bytes, `from` and `known` are
+/// numbers of theirs. A pure function of its arguments, the same on every machine.
+///
+/// # Panics
+/// For a number that no image has.
+pub fn representatives(
+    (images, image): (&[u8], Dims),
+    from: &[u32],
+    known: &[u32],
+    wanted: usize,
+    seed: u64,
+) -> Vec<Representative> {
+    if wanted == 0 || from.is_empty() {
+        return vec![];
+    }
+    let count = wanted + known.len();
+    let some = drawn(from, MOST.max(EACH * count), seed);
+    let numbers: Vec<u32> = some.into_iter().chain(known.iter().copied()).collect();
+    let (gradients, size) = (Gradients::new(image), image.len() as usize);
+    let mut rows = Vec::with_capacity(numbers.len() * gradients.width());
+    for &number in &numbers {
+        let start = number as usize * size;
+        gradients.describe(&images[start..start + size], &mut rows);
+    }
+    let clusters = k_means(&rows, gradients.width(), count, seed);
+    let mut found = middles(&clusters, numbers.len() - known.len());
+    // Stable: of equally large ones the first.
+    found.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));
+    found.truncate(wanted);
+    let share = |rows: usize| rows as f64 / numbers.len() as f64;
+    found.into_iter().map(|(row, rows)| Representative { image: numbers[row], share: share(rows) }).collect()
+}
+
+/// At most so many of the numbers, in a pseudo-random order.
+fn drawn(from: &[u32], most: usize, seed: u64) -> Vec<u32> {
+    let n = from.len() as u32;
+    let at = Counter { stream: streams::CLUSTERED_CHOICE, step: 0 };
+    (0..n.min(most as u32)).map(|i| from[permute(seed, at, i, n) as usize]).collect()
+}
+
+/// Of each cluster without a row from `first_known` on the row nearest to its centre, and how many rows it has.
+fn middles(clusters: &Clusters, first_known: usize) -> Vec<(usize, usize)> {
+    let mut of: Vec<Option<(usize, usize)>> = vec![None; clusters.count];
+    for (row, (&cluster, &distance)) in clusters.of.iter().zip(&clusters.distances).enumerate() {
+        let middle = &mut of[cluster];
+        let (best, rows) = middle.unwrap_or((row, 0));
+        let nearer = distance < clusters.distances[best];
+        *middle = Some((if nearer { row } else { best }, rows + 1));
+    }
+    clusters.of[first_known..].iter().for_each(|&known| of[known] = None);
+    of.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: Dims = Dims { height: 8, width: 8, channels: 1 };
+
+    /// Of three kinds, half of them brighter towards the right, a third downwards, a sixth leftwards, in turns, with a
+    /// spot that moves.
+    fn slopes() -> Vec<u8> {
+        let value = |kind: u32, y: u32, x: u32| match kind {
+            0..3 => 25 * x,
+            3..5 => 25 * y,
+            _ => 25 * (7 - x),
+        };
+        let image = |i: u32| {
+            (0..64).map(move |p| {
+                let v = value(i % 6, p / 8, p % 8);
+                if p == i * 5 % 64 { v + 9 } else { v }
+            })
+        };
+        (0..600u32).flat_map(image).map(|v| v as u8).collect()
+    }
+
+    #[test]
+    fn one_of_each_kind_the_most_frequent_first() {
+        let (images, all) = (slopes(), (0..600).collect::<Vec<u32>>());
+        for seed in 1..5 {
+            let found = representatives((&images, IMAGE), &all, &[], 3, seed);
+            assert_eq!(found.iter().map(|r| r.share).collect::<Vec<_>>(), [0.5, 2.0 / 6.0, 1.0 / 6.0]);
+            let kinds: Vec<bool> =
+                found.iter().zip([0..3, 3..5, 5..6]).map(|(r, kind)| kind.contains(&(r.image % 6))).collect();
+            assert_eq!(kinds, [true; 3], "seed {seed}: {found:?}");
+            assert_eq!(representatives((&images, IMAGE), &all, &[], 3, seed), found);
+        }
+    }
+
+    /// What is like a labelled image needs no label, and only images that may be chosen are.
+    #[test]
+    fn labels_that_are_there_count() {
+        let images = slopes();
+        let (known, from): (Vec<u32>, Vec<u32>) = (0..600).partition(|&i| i == 6 || i == 12);
+        let found = representatives((&images, IMAGE), &from, &known, 2, 1);
+        assert!(found.len() == 2 && found.iter().all(|r| r.image % 6 >= 3), "{found:?}");
+        let few: Vec<u32> = (0..600).filter(|i| i % 6 == 4).collect();
+        assert!(representatives((&images, IMAGE), &few, &[], 5, 1).iter().all(|r| r.image % 6 == 4));
+    }
+
+    #[test]
+    fn few_images_have_few_representatives() {
+        let images = [[0u8; 64], [200; 64]].concat();
+        // Even surfaces look alike without their brightness.
+        assert_eq!(representatives((&images, IMAGE), &[0, 1], &[], 2, 1).len(), 1);
+        assert_eq!(representatives((&images, IMAGE), &[], &[0], 2, 1), []);
+        assert_eq!(representatives((&images, IMAGE), &[0, 1], &[], 0, 1), []);
+    }
+}
