@@ -100,3 +100,39 @@ fn fits(model: &ModelShape, settings: &Settings, (unlabelled, name): (u32, &str)
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Split;
+    use crate::shape::Dims;
+
+    /// Two kinds of slopes, of which every fifth image is the second.
+    #[test]
+    fn labels_are_chosen_as_the_settings_say() {
+        let image = Dims { height: 8, width: 8, channels: 1 };
+        let kind = |i: u16| u16::from(i.is_multiple_of(5));
+        let pixels = |i: u16| (0..64).map(move |p| if kind(i) == 0 { 30 * (p % 8) } else { 30 * (p / 8) });
+        let train = Split::labelled((0..100).flat_map(pixels).collect(), (0..100).map(kind));
+        let data = Dataset::new("slopes", DataShape { image, classes: 2 }, train, Split::default()).unwrap();
+        let of = |label_choice, labels| {
+            let labels = LabelCount::Balanced(labels);
+            let chosen = labelled(
+                &Settings { label_choice, labels, ..Settings::defaults(Method::Ssl, false) },
+                &data,
+            )?;
+            Ok::<_, Error>(chosen.into_iter().map(|i| data.train.labels[i as usize]).collect::<Vec<_>>())
+        };
+        // The larger cluster first; three of an odd number cannot be as many of each class.
+        assert_eq!(of(LabelChoice::Clusters, 2).unwrap(), [Some(0), Some(1)]);
+        assert!(of(LabelChoice::Clusters, 3).is_err_and(|e| e.to_string().contains("only 2")));
+        assert_eq!(of(LabelChoice::Random, 4).unwrap().len(), 4);
+        assert!(of(LabelChoice::Random, 3).is_err_and(|e| e.to_string().contains("balanced")));
+        let all = Settings {
+            label_choice: LabelChoice::Clusters,
+            labels: LabelCount::All,
+            ..Settings::defaults(Method::Ssl, false)
+        };
+        assert!(labelled(&all, &data).is_err_and(|e| e.to_string().contains("none is chosen")));
+    }
+}

@@ -10,7 +10,7 @@
 //! summary.json    numbers; written last: where it is, the labelling is finished
 //! ```
 //!
-//! And what `ssgan pick` writes, before there is a classifier: what to label [`first`].
+//! And what `ssgan pick` writes, before there is a classifier: what to label first ([`First`]).
 
 mod arrange;
 mod bookmark;
