@@ -2,50 +2,54 @@
 // Takes a label for each image, keeps them in the browser, and saves them as the file of labels.
 const items = [...document.querySelectorAll(".item")];
 const fields = items.map((item) => item.querySelector("input"));
-const known = [...document.querySelectorAll("#known li")].map((li) => [li.dataset.path, li.dataset.label]);
 const by = (id) => document.getElementById(id);
+// From paths to labels: those that were there before, and those that were written here or on an earlier page of the folder.
+const known = new Map([...document.querySelectorAll("#known li")].map((li) => [li.dataset.path, li.dataset.label]));
+const written = new Map();
 const store = "ssgan-first-" + document.body.dataset.sheet;
-let current = 0;
+let shown = "";
 let unsaved = false;
 
-const label = (i) => fields[i].value.trim();
-const labelled = () => items.map((item, i) => [item.dataset.path, label(i)]).filter(([, text]) => text !== "");
-
-// The classes so far, those of labels that were there before too.
-function classes() {
-  return [...new Set([...known, ...labelled()].map(([, text]) => text))].sort();
-}
+const all = () => [...new Map([...written, ...known])];
+const classes = () => [...new Set(all().map(([, name]) => name))].sort();
 
 function load() {
   try {
-    const kept = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
-    items.forEach((item, i) => (fields[i].value = kept.get(item.dataset.path) || ""));
+    for (const [path, name] of JSON.parse(localStorage.getItem(store) || "[]")) if (!known.has(path)) written.set(path, name);
   } catch {
-    by("said").textContent = "This browser keeps no labels: save before you close the page.";
+    by("lost").hidden = false;
   }
+  items.forEach((item, i) => (fields[i].value = written.get(item.dataset.path) || ""));
 }
 
-function keep() {
+// What a field says, on the page and in the browser.
+function take(i) {
+  const name = fields[i].value.trim();
+  if (name === "") written.delete(items[i].dataset.path);
+  else written.set(items[i].dataset.path, name);
   try {
-    localStorage.setItem(store, JSON.stringify(labelled()));
+    localStorage.setItem(store, JSON.stringify([...written]));
   } catch {
-    // Said when the page was loaded.
+    by("lost").hidden = false;
   }
+  count();
 }
 
-function show() {
+function count() {
+  items.forEach((item) => item.classList.toggle("marked", written.has(item.dataset.path)));
+  by("marks").textContent = written.size;
+}
+
+// A button for each class.
+function offer() {
   const names = classes();
+  if (shown === JSON.stringify(names)) return;
+  shown = JSON.stringify(names);
   by("classes").replaceChildren(...names.map((name) => new Option(name, name)));
-  const buttons = names.map((name) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = name;
-    button.addEventListener("click", () => write(current, name));
-    return button;
-  });
-  by("names").replaceChildren(...buttons);
-  items.forEach((item, i) => item.classList.toggle("marked", label(i) !== ""));
-  by("marks").textContent = labelled().length;
+  const button = (name) => Object.assign(document.createElement("button"), { type: "button", textContent: name });
+  by("names").replaceChildren(...names.map(button));
+  const twice = names.find((name) => names.some((other) => other !== name && other.toLowerCase() === name.toLowerCase()));
+  if (twice) by("said").textContent = `${twice} is there in two spellings: these are two classes`;
 }
 
 // The next image, or the one before.
@@ -55,54 +59,58 @@ function go(from, step) {
   else if (step > 0) by("save").focus();
 }
 
-function write(i, text) {
-  fields[i].value = text;
-  unsaved = true;
-  keep();
-  show();
-  go(i, 1);
-}
-
 function csv(value) {
   return /[",\n\r]/.test(value) ? '"' + value.replaceAll('"', '""') + '"' : value;
 }
 
 function save() {
-  const rows = labelled();
-  if (rows.length === 0) {
+  if (written.size === 0) {
     by("said").textContent = "Nothing is labelled yet.";
     return;
   }
-  const lines = [["path", "label"], ...rows, ...known].map((row) => row.map(csv).join(",") + "\n");
+  const rows = all();
+  const lines = [["path", "label"], ...rows].map((row) => row.map(csv).join(",") + "\n");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(lines, { type: "text/csv" }));
   link.download = "labels.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   unsaved = false;
-  const counts = classes().map((name) => `${name} ${[...rows, ...known].filter(([, text]) => text === name).length}`);
+  const counts = classes().map((name) => `${name} ${rows.filter(([, other]) => other === name).length}`);
   by("said").textContent = `Saved as labels.csv: ${counts.join(", ")}`;
 }
 
 fields.forEach((field, i) => {
   field.addEventListener("input", () => {
     unsaved = true;
-    items[i].classList.toggle("marked", label(i) !== "");
-    by("marks").textContent = labelled().length;
-    keep();
+    take(i);
   });
-  field.addEventListener("change", show);
+  field.addEventListener("change", offer);
   field.addEventListener("focus", () => {
-    items[current].classList.remove("current");
-    current = i;
     items[i].classList.add("current");
     by("said").textContent = items[i].dataset.path;
   });
+  field.addEventListener("blur", () => items[i].classList.remove("current"));
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     go(i, event.shiftKey ? -1 : 1);
   });
+});
+// A press on the bar leaves the field its focus: a new class would move the buttons before they are released.
+by("bar").addEventListener("mousedown", (event) => event.preventDefault());
+by("names").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  const i = fields.indexOf(document.activeElement);
+  if (!button) return;
+  if (i < 0) {
+    by("said").textContent = "Choose an image first.";
+    return;
+  }
+  fields[i].value = button.textContent;
+  unsaved = true;
+  take(i);
+  go(i, 1);
 });
 by("save").addEventListener("click", save);
 window.addEventListener("beforeunload", (event) => {
@@ -110,5 +118,6 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 load();
-show();
+count();
+offer();
 if (fields.length > 0) fields[0].focus();

@@ -5,14 +5,14 @@ use crate::shape::Dims;
 /// Directions of a gradient, an eighth of a turn from one to the next.
 pub(super) const DIRECTIONS: usize = 8;
 
-/// Cells to a side. Of 4, 5, 7 and 9, clusters of MNIST by 7 and 9 were the purest, by 9 with two thirds more values.
+/// Cells to a side. Of 5, 7 and 9, clusters of MNIST by 7 and 9 were the purest, by 9 with two thirds more values.
 const CELLS: u32 = 7;
 
 /// Describes images of one size by histograms of their gradients (Dalal & Triggs 2005, "Histograms of oriented gradients for
 /// human detection"): cells that overlap by half, eight directions, of several channels at each pixel the one that changes most.
 /// A gradient is shared between the two directions beside it, of which it is a sum, so that no angle is computed and every
 /// machine gets the same bits. Of the whole image the shares of the histogram, then their square roots, whose
-/// Euclidean distance is Hellinger's.
+/// Euclidean distance is as Hellinger's.
 #[derive(Debug)]
 pub(super) struct Gradients {
     image: Dims,
@@ -159,7 +159,7 @@ mod tests {
         for (i, &v) in all.iter().enumerate() {
             assert!(if i % DIRECTIONS == 0 { (v - 0.5).abs() < 1e-6 } else { v == 0.0 }, "{i}: {v}");
         }
-        // Brighter or of more contrast is the same, up to the last bits of a sum; darker to the right is not.
+        // Brighter, or of twice the contrast, is the same; darker to the right is not.
         let brighter: Vec<u8> = image.iter().map(|v| 100 + 2 * v).collect();
         assert_eq!(described(&brighter, 4, 4, 1), all);
         let mirrored: Vec<u8> = image.iter().map(|v| 30 - v).collect();

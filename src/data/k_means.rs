@@ -2,7 +2,8 @@
 
 use crate::rng::{Counter, streams, uniform};
 
-/// Times that centres are moved at most. On descriptions of MNIST, 6 give clusters of a purity of 0.939, 12 of 0.946.
+/// Times that centres are moved at most. On descriptions of MNIST, 6 gave clusters of a purity of 0.939, 12 of 0.946; three more
+/// cost little.
 const MOVES: u32 = 15;
 
 /// Values of a sum that is made in as many parts, whose order is the same on every machine.
@@ -81,17 +82,30 @@ fn nearest(rows: &[f32], width: usize, centres: &[f32]) -> Clusters {
     Clusters { of, distances, count: centres.len() / width }
 }
 
-/// To the mean of its rows each; one without a row stays.
+/// To the mean of its rows each; one without a row to the row that is farthest from its own centre, so that as many clusters
+/// stay as there are rows that differ.
 fn move_centres(rows: &[f32], width: usize, clusters: &Clusters, centres: &mut [f32]) {
     let (mut sums, mut counts) = (vec![0f64; centres.len()], vec![0u32; clusters.count]);
     for (row, &of) in rows.chunks_exact(width).zip(&clusters.of) {
         counts[of] += 1;
         sums[of * width..(of + 1) * width].iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
     }
+    let mut apart = clusters.distances.clone();
     let means = centres.chunks_exact_mut(width).zip(sums.chunks_exact(width)).zip(counts);
-    for ((centre, sum), count) in means.filter(|(_, count)| *count > 0) {
-        centre.iter_mut().zip(sum).for_each(|(v, s)| *v = (s / f64::from(count)) as f32);
+    for ((centre, sum), count) in means {
+        if count > 0 {
+            centre.iter_mut().zip(sum).for_each(|(v, s)| *v = (s / f64::from(count)) as f32);
+        } else if let Some(far) = farthest(&apart) {
+            apart[far] = 0.0;
+            centre.copy_from_slice(&rows[far * width..(far + 1) * width]);
+        }
     }
+}
+
+/// The first place of the largest distance, where one is above 0.
+fn farthest(distances: &[f32]) -> Option<usize> {
+    let all = distances.iter().copied().enumerate().filter(|&(_, d)| d > 0.0);
+    all.reduce(|most, one| if one.1 > most.1 { one } else { most }).map(|(row, _)| row)
 }
 
 /// Numbered anew without those that have no row.
@@ -156,6 +170,17 @@ mod tests {
         move_centres(&rows, 3, &found, &mut centres);
         // 200 rows have settled within fifteen moves.
         assert_eq!(nearest(&rows, 3, &centres).of, found.of);
+    }
+
+    /// A centre that no row is nearest to goes to the row that is worst off.
+    #[test]
+    fn a_cluster_without_a_row_gets_one() {
+        let rows = [0.0, 1.0, 2.0, 9.0f32];
+        let mut centres = vec![1.0, -50.0];
+        let clusters = nearest(&rows, 1, &centres);
+        assert_eq!(clusters.of, [0; 4]);
+        move_centres(&rows, 1, &clusters, &mut centres);
+        assert_eq!(centres, [3.0, 9.0]);
     }
 
     #[test]

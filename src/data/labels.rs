@@ -150,7 +150,7 @@ fn check_all_present(available: &[usize], class_names: &[String], advice: &str) 
 /// [`representatives`], those of the largest clusters first, of whatever classes they are. A pure function of its arguments.
 ///
 /// # Errors
-/// [`Error::Usage`] if `n` is zero, if fewer images differ, or if a class is not among them; [`Error::Data`] if a label is
+/// [`Error::Usage`] if `n` is zero, if fewer clusters differ, or if a class is not among them; [`Error::Data`] if a label is
 /// not below K.
 pub fn choose_by_clusters(
     split: &Split,
@@ -169,7 +169,7 @@ pub fn choose_by_clusters(
     let found = representatives((&split.images, image), &from, &[], n as usize, label_seed);
     if found.len() < n as usize {
         return Err(Error::Usage(format!(
-            "{n} labels by clusters: only {} of the images that have a label differ; use so many",
+            "{n} labels by clusters: the images that have a label make only {} that differ; use no more labels",
             found.len()
         )));
     }

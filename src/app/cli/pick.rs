@@ -4,8 +4,12 @@ use super::args::SpeechArgs;
 use super::flags::whole;
 use super::output::{self, Kind};
 use crate::app::label::First;
+use crate::app::source::images::Part;
 use crate::app::source::images::load::Choice;
+use crate::app::source::images::scan::LABEL_FILES;
+use crate::app::source::images::set::ImageSet;
 use crate::app::source::own::{self, Own};
+use crate::app::source::packed;
 use crate::app::text::count;
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -13,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Your images: a folder, with or without labels, or packed images (.npz, CIFAR, IDX)
-    #[arg(value_name = "IMAGES")]
-    images: PathBuf,
+    /// Folder of your images, with or without labels
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
     /// What to write: a page to label the images on (.html), which saves labels.csv, or that table to fill in (.csv)
     #[arg(long, value_name = "FILE", default_value = "pick.html")]
     out: PathBuf,
@@ -33,61 +37,102 @@ pub fn run(args: &Args) -> Result<()> {
     let table = args.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     output::check_file(&args.out, if table { Kind::Table } else { Kind::Page })?;
     let mut progress = args.speech.progress();
-    let own = Own { path: args.images.clone(), choice: Choice::default(), hold_out: 0.0, label_seed: 1 };
+    check_folder(&args.folder)?;
+    let own = Own { path: args.folder.clone(), choice: Choice::default(), hold_out: 0.0, label_seed: 1 };
     let set = own::look(&own, &mut progress)?;
-    let root = root(&args.images);
-    if args.images.is_dir() && !(set.test.is_empty() && set.validation.is_empty()) {
-        return Err(Error::Usage(format!(
-            "{}: labels.csv would be of all its parts: give the folder of the images to learn from, such as {}",
-            args.images.display(),
-            args.images.join("train").display()
-        )));
-    }
-    let what = format!("choosing {} of {}", args.count, count(set.train.len() as u32, "image"));
+    check_parts(&args.folder, &set)?;
+    set.notes.iter().for_each(|note| progress.note(note));
+    let what = format!("choosing among {}", count(set.train.len() as u32, "image"));
     let first = progress.during(&what, || First::choose(&set, args.count as usize, args.seed))?;
     match table {
-        true => first.write_table(root, &args.out)?,
-        false => first.write_page(&args.out)?,
+        true => first.write_table(&args.out)?,
+        false => first.write_page(&args.folder, &args.out)?,
     }
     drop(progress);
     report(args, &first, set.train.len(), table)
 }
 
-/// The folder that paths of images lead from.
-fn root(images: &Path) -> &Path {
-    match images.is_dir() {
-        true => images,
-        false => images.parent().unwrap_or(Path::new("")),
+/// Refuses what no file of labels can be put into.
+fn check_folder(folder: &Path) -> Result<()> {
+    let path = folder.display();
+    if folder.exists() && packed::read(folder)?.is_some() {
+        return Err(Error::Usage(format!(
+            "{path}: packed images have no names for a file of labels: write them out as files"
+        )));
     }
+    match folder.is_file() {
+        true => Err(Error::Usage(format!("{path} is a file: give the folder of the images"))),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a folder with parts: a file of labels for all of it would make training images of the others.
+fn check_parts(folder: &Path, set: &ImageSet) -> Result<()> {
+    if set.test.is_empty() && set.validation.is_empty() {
+        return Ok(());
+    }
+    let (path, train) = (folder.display(), folder.join("train"));
+    let advice = match train.is_dir() {
+        true => format!("give {} instead", train.display()),
+        false => "give a folder with those to learn from alone".into(),
+    };
+    Err(Error::Usage(format!(
+        "{path} has images to test on too, which labels.csv would mix with the others: {advice}"
+    )))
 }
 
 fn report(args: &Args, first: &First, images: usize, table: bool) -> Result<()> {
     if args.speech.json {
         return output::print_json(&Document { file: output::path(&args.out), of: images, first });
     }
-    let (file, folder) = (args.out.display(), args.images.display());
     let n = first.images.len();
     let stand: f64 = first.images.iter().map(|image| image.share).sum();
     let mut text = format!("{} of {images} to label first", count(n as u32, "image"));
     text += &match first.labelled.len() {
         0 => "\n".into(),
-        // The others are like images that have a label.
-        _ => format!(", which stand for {:.0} % of them\n", 100.0 * stand),
+        labels => format!(
+            ", which {:.0} % look like; the others look like one of those that have {} already, which come along\n",
+            100.0 * stand,
+            count(labels as u32, "label")
+        ),
     };
-    if n < args.count as usize {
-        text += "no more than these look different\n";
+    if n < args.count as usize && n + first.labelled.len() + first.unnamed < images {
+        text += "no more look different; colour and brightness are not compared\n";
     }
-    if !first.labelled.is_empty() {
-        text += &format!(
-            "{} that are there already are in the table too\n",
-            count(first.labelled.len() as u32, "label")
-        );
+    if first.unnamed > 0 {
+        text += &format!("{} passed over, whose name is not Unicode\n", count(first.unnamed as u32, "image"));
     }
+    let (file, there) = (args.out.display(), args.folder.join("labels.csv"));
     text += &match table {
-        true => format!("fill in the column label of {file}; it counts where it is {folder}/labels.csv\n"),
-        false => format!("open {file} in a browser, label them, and save labels.csv into {folder}\n"),
+        true if same(&args.out, &there) => format!("fill in the column label of {file}\n"),
+        true => format!("fill in the column label of {file}, and make it {}\n", there.display()),
+        false => format!("open {file} in a browser, label them, and save {}\n", there.display()),
     };
-    output::print(&format!("{text}next:\n  ssgan train {folder}\n"))
+    let other = LABEL_FILES
+        .map(|name| args.folder.join(name))
+        .into_iter()
+        .find(|f| f.is_file() && !same(f, &args.out));
+    if let Some(other) = other {
+        text += &format!("it takes the place of {}: move that away\n", other.display());
+    }
+    output::print(&format!("{text}next:\n  ssgan train {}\n", whole_set(&args.folder).display()))
+}
+
+/// Whether both are the same file, which is there.
+fn same(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| dunce::canonicalize(path).ok();
+    real(a).is_some_and(|a| Some(a) == real(b))
+}
+
+/// The folder to train on: of `photos/train`, whose images are a part, `photos`.
+fn whole_set(folder: &Path) -> &Path {
+    let is_part =
+        folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| Part::named(name).is_some());
+    match folder.parent() {
+        Some(parent) if is_part && parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) if is_part => parent,
+        _ => folder,
+    }
 }
 
 /// The JSON document.
@@ -97,4 +142,18 @@ struct Document<'a> {
     of: usize,
     #[serde(flatten)]
     first: &'a First,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_trained_on_together() {
+        for (folder, whole) in
+            [("photos", "photos"), ("photos/train", "photos"), ("train", "."), ("a/Train/", "a")]
+        {
+            assert_eq!(whole_set(Path::new(folder)), Path::new(whole), "{folder}");
+        }
+    }
 }

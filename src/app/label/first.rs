@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::inputs::relative_to;
 use super::labelling::write_table;
 use super::page::{document, escape};
 use super::sheet::thumbnail_of;
 use super::short;
 use crate::app::atomic;
+use crate::app::report::png::Picture;
 use crate::app::source::images::set::ImageSet;
 use crate::app::text::count;
 use crate::data::{self, Representative};
@@ -23,112 +23,119 @@ const SCRIPT: &str = include_str!("../../../assets/label/first.js");
 /// Labels that may be there already: each is a cluster more.
 const MOST_KNOWN: usize = 1000;
 
-/// What to label first.
+/// What to label first. Paths lead from the folder of the images, in which the file of labels counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct First {
     /// The images to label, those that stand for most others first.
     pub images: Vec<Unlabelled>,
-    /// Those that have a label already: with them, the table has all labels.
+    /// Those that have a label already: with them, the file has all labels.
     pub labelled: Vec<Labelled>,
+    /// Images without a label that no table can name, as their paths are not Unicode.
+    pub unnamed: usize,
 }
 
 /// An image to label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Unlabelled {
-    /// From the folder that was looked through.
+    /// From the folder of the images.
     pub path: String,
     /// Share of all images that look like it.
     pub share: f64,
-    /// A PNG file of it, at most 64 pixels a side.
+    /// At most 64 pixels a side.
     #[serde(skip)]
-    thumbnail: Vec<u8>,
+    thumbnail: Picture,
 }
 
 /// An image that has a label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Labelled {
-    /// From the folder that was looked through.
+    /// From the folder of the images.
     pub path: String,
     /// Its class.
     pub label: String,
 }
 
 impl First {
-    /// Chooses `wanted` images without a label: fewer where fewer differ. Images whose paths are not Unicode, which no table
-    /// can name, are passed over.
+    /// Chooses `wanted` images without a label: fewer where fewer look different.
     ///
     /// # Errors
-    /// [`Error::Data`] where every image has a label, or so many that a model can say what to label next.
+    /// [`Error::Data`] where no image without a label can be named, where so many have one that a model can say what to label
+    /// next, and for a labelled one whose path is not Unicode: with a file of labels its label would be lost.
     pub fn choose(set: &ImageSet, wanted: usize, seed: u64) -> Result<First> {
-        let (images, image) = (&set.train, set.policy.dims());
+        let (images, image, name) = (&set.train, set.policy.dims(), &set.name);
         let path = |&i: &u32| images.paths[i as usize].to_str();
-        let named = (0..images.len() as u32).filter(|i| path(i).is_some());
-        let (known, from): (Vec<u32>, Vec<u32>) = named.partition(|&i| images.labels[i as usize].is_some());
-        if from.is_empty() {
-            return Err(Error::Data(format!("{}: every image to learn from has a label", set.name)));
+        let all = 0..images.len() as u32;
+        let (known, unlabelled): (Vec<u32>, Vec<u32>) =
+            all.partition(|&i| images.labels[i as usize].is_some());
+        let (from, unnamed): (Vec<u32>, Vec<u32>) = unlabelled.into_iter().partition(|i| path(i).is_some());
+        let fail = |reason: String| Err(Error::Data(format!("{name}: {reason}")));
+        if let Some(&i) = known.iter().find(|i| path(i).is_none()) {
+            let path = images.paths[i as usize].display();
+            return fail(format!(
+                "{path} has a label, and a name that is not Unicode, which no table can hold: rename it"
+            ));
+        }
+        match from.len() {
+            0 if unnamed.is_empty() => {
+                let classes = set.class_names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+                return fail(format!(
+                    "every image to learn from has a label. Folders count as classes ({classes}): if they are none, give one of \
+                     them itself"
+                ));
+            }
+            0 => {
+                return fail(
+                    "no image has a name in Unicode, and no table can hold others: rename them".into(),
+                );
+            }
+            _ => {}
         }
         if known.len() > MOST_KNOWN {
-            return Err(Error::Data(format!(
-                "{}: {} images have a label: train on those; then `ssgan label --next {wanted}` says what to label next",
-                set.name,
-                known.len()
-            )));
+            let n = known.len();
+            return fail(format!(
+                "{n} images have a label: train on those; then `ssgan label --next {wanted}` says what to label next"
+            ));
         }
         let written = |i: &u32| path(i).unwrap_or_default().replace(std::path::MAIN_SEPARATOR, "/");
         let size = image.len() as usize;
         let unlabelled = |r: Representative| {
-            let pixels = &images.pixels[r.image as usize * size..][..size];
-            let thumbnail = thumbnail_of(pixels, image).encode()?;
-            Ok(Unlabelled { path: written(&r.image), share: short(r.share), thumbnail })
+            let thumbnail = thumbnail_of(&images.pixels[r.image as usize * size..][..size], image);
+            Unlabelled { path: written(&r.image), share: short(r.share), thumbnail }
         };
         let found = data::representatives((&images.pixels, image), &from, &known, wanted, seed);
-        let class =
-            |i: &u32| images.labels[*i as usize].map(|label| set.class_names[usize::from(label)].clone());
-        let labelled = |i: &u32| Some(Labelled { path: written(i), label: class(i)? });
+        let class = |i: &u32| images.labels[*i as usize].map(|label| &set.class_names[usize::from(label)]);
+        let labelled = |i: &u32| Some(Labelled { path: written(i), label: class(i)?.clone() });
         Ok(First {
-            images: found.into_iter().map(unlabelled).collect::<Result<_>>()?,
+            images: found.into_iter().map(unlabelled).collect(),
             labelled: known.iter().filter_map(labelled).collect(),
+            unnamed: unnamed.len(),
         })
     }
 
     /// Writes the table to `file`: a row for each image to label, whose `label` is to be filled in, then one for each
-    /// label that is there. Paths lead from the table's folder to `root`, where the images are.
+    /// label that is there.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
-    pub fn write_table(&self, root: &Path, file: &Path) -> Result<()> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let way = |path: &str| relative_to(folder, &root.join(path));
-        let names = ["path", "label", "share"].map(String::from);
-        let mut rows = vec![names];
-        for image in &self.images {
-            rows.push([way(&image.path)?, String::new(), image.share.to_string()]);
-        }
-        for image in &self.labelled {
-            rows.push([way(&image.path)?, image.label.clone(), String::new()]);
-        }
+    pub fn write_table(&self, file: &Path) -> Result<()> {
+        let mut rows = vec![["path", "label", "share"].map(String::from)];
+        rows.extend(self.images.iter().map(|i| [i.path.clone(), String::new(), i.share.to_string()]));
+        rows.extend(self.labelled.iter().map(|i| [i.path.clone(), i.label.clone(), String::new()]));
         write_table(file, rows.into_iter())
     }
 
-    /// Writes a page to `file` on which the images are labelled, and which saves the table.
+    /// Writes a page to `file` on which the images are labelled, and which saves the table. What is written on it is kept
+    /// in the browser under the folder of the images, `root`, so that it is there on the next page of the same folder too.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file.
-    pub fn write_page(&self, file: &Path) -> Result<()> {
-        atomic::write(file, self.page().as_bytes())
+    /// [`Error::Io`] naming the file; [`Error::Output`] for a thumbnail that is no picture.
+    pub fn write_page(&self, root: &Path, file: &Path) -> Result<()> {
+        let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+        atomic::write(file, self.page(&root.to_string_lossy())?.as_bytes())
     }
 
-    fn page(&self) -> String {
-        let item = |image: &Unlabelled| {
-            let path = escape(&image.path);
-            let picture = STANDARD.encode(&image.thumbnail);
-            format!(
-                "<li class=\"item\" data-path=\"{path}\" title=\"{path}\"><img alt=\"\" src=\"data:image/png;base64,{picture}\">\
-                 <input list=\"classes\" aria-label=\"Label of {path}\" autocomplete=\"off\" spellcheck=\"false\">\
-                 <span class=\"second\">stands for {:.1}\u{a0}%</span></li>\n",
-                100.0 * image.share
-            )
-        };
+    fn page(&self, kept_by: &str) -> Result<String> {
+        let items = self.images.iter().map(item).collect::<Result<String>>()?;
         let known = |image: &Labelled| {
             format!(
                 "<li data-path=\"{}\" data-label=\"{}\"></li>\n",
@@ -136,25 +143,39 @@ impl First {
                 escape(&image.label)
             )
         };
-        let items: String = self.images.iter().map(item).collect();
         let labelled: String = self.labelled.iter().map(known).collect();
         let there = match self.labelled.len() {
             0 => String::new(),
-            n => format!(" {} that are there already are saved with them.", count(n as u32, "label")),
+            n => format!(" Of labels that are there, {n}, it has them too."),
         };
         let body = format!(
-            "<p>{}, each of which stands for others that look like it, those for most first. Write what each one shows; an empty \
-             label is none. Save writes <code>labels.csv</code>: put it into the folder of the images and train on that \
-             folder.{there}</p>\n<p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
-             written once has a button at the bottom.</p>\n\
-             <noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
+            "<p>{} to label, those first that most others look like. Write what each one shows; an empty label is none. Save \
+             writes <code>labels.csv</code>: put it into the folder of the images, in place of a file of labels that is there, and train on \
+             that folder.{there}</p>\n\
+             <p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
+             written once has a button at the bottom.</p>\n<p class=\"note\" id=\"lost\" hidden>This browser keeps no labels: save before you \
+             close the page.</p>\n<noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
              <datalist id=\"classes\"></datalist>\n<ul id=\"known\" hidden>\n{labelled}</ul>\n<main>\n<ul class=\"sheet\">\n{items}</ul>\n\
-             </main>\n<div id=\"bar\" role=\"toolbar\" aria-label=\"Labels\">\n<span id=\"names\"></span>\n\
-             <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<output id=\"said\"></output>\n</div>\n",
+             </main>\n<div id=\"bar\" role=\"toolbar\" aria-label=\"Labels\">\n\
+             <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<span id=\"names\"></span>\n\
+             <output id=\"said\"></output>\n</div>\n",
             count(self.images.len() as u32, "image")
         );
-        document("What to label first", &body, SCRIPT)
+        Ok(document("What to label first", &body, SCRIPT, kept_by))
     }
+}
+
+fn item(image: &Unlabelled) -> Result<String> {
+    let path = escape(&image.path);
+    let Picture { width, height, .. } = image.thumbnail;
+    let picture = STANDARD.encode(image.thumbnail.encode()?);
+    Ok(format!(
+        "<li class=\"item\" data-path=\"{path}\" title=\"{path}\">\
+         <img alt=\"\" width=\"{width}\" height=\"{height}\" src=\"data:image/png;base64,{picture}\">\
+         <input list=\"classes\" aria-label=\"Label of {path}\" autocomplete=\"off\" spellcheck=\"false\">\
+         <span class=\"second\">like {:.1}\u{a0}%</span></li>\n",
+        100.0 * image.share
+    ))
 }
 
 #[cfg(test)]

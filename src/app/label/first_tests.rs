@@ -38,9 +38,7 @@ fn one_of_each_kind() {
     let mut kinds: Vec<u16> = first.images.iter().map(|image| number(&image.path) % 3).collect();
     kinds.sort_unstable();
     assert_eq!((kinds, first.labelled), (vec![0, 1, 2], vec![]));
-    assert!(
-        first.images.iter().all(|image| image.share == 0.333333 && image.thumbnail.starts_with(b"\x89PNG"))
-    );
+    assert!(first.images.iter().all(|image| image.share == 0.333333 && image.thumbnail.pixels.len() == 64));
 }
 
 /// What a label is there for is not chosen again, and the table has all labels, as training reads it.
@@ -49,9 +47,8 @@ fn a_table_with_all_labels() {
     let first = First::choose(&set(300, &[4, 7]), 2, 1).unwrap();
     assert!(first.images.iter().all(|image| number(&image.path) % 3 != 1), "{first:?}");
     let dir = tempfile::tempdir().unwrap();
-    let (photos, table) = (dir.path().join("photos"), dir.path().join("photos/labels.csv"));
-    std::fs::create_dir(&photos).unwrap();
-    first.write_table(&photos, &table).unwrap();
+    let table = dir.path().join("labels.csv");
+    first.write_table(&table).unwrap();
     let read = label_file::read(&table, Reading::default()).unwrap();
     assert_eq!(read.notes, [""; 0]);
     let of = |label: Option<&str>| -> Vec<String> {
@@ -59,22 +56,37 @@ fn a_table_with_all_labels() {
     };
     assert_eq!(of(Some("bee, big")), ["sub/004.png", "sub/007.png"]);
     assert_eq!(of(None), first.images.iter().map(|image| image.path.clone()).collect::<Vec<_>>());
-    // From elsewhere the paths lead to the images.
-    first.write_table(&photos, &dir.path().join("labels.csv")).unwrap();
-    let rows = label_file::read(&dir.path().join("labels.csv"), Reading::default()).unwrap().rows;
-    assert!(rows.iter().all(|row| row.path.starts_with("photos/sub/")));
 }
 
 #[test]
 fn the_page_names_every_image_and_runs_its_script_alone() {
     let mut images = set(60, &[1]);
     images.train.paths[2] = "<b>\"2\".png".into();
-    let page = First::choose(&images, 59, 1).unwrap().page();
+    let first = First::choose(&images, 59, 1).unwrap();
+    assert!(first.images.iter().any(|image| image.path == "<b>\"2\".png"));
+    let page = first.page("photos").unwrap();
     assert!(page.contains("<title>What to label first</title>"));
     assert!(page.contains("data-path=\"sub/001.png\" data-label=\"bee, big\""));
     assert!(!page.contains("<b>") && page.contains("data-path=\"&lt;b&gt;&quot;2&quot;.png\""));
     assert_eq!(page.matches("<input ").count(), page.matches("class=\"item\"").count());
     assert_eq!(page.matches("<script>").count(), 1);
+}
+
+/// What no table can name is told, and no label is lost by it.
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = || PathBuf::from(std::ffi::OsStr::from_bytes(b"\xff.png"));
+    let mut images = set(30, &[4]);
+    images.train.paths[3] = name();
+    let first = First::choose(&images, 29, 1).unwrap();
+    assert!(first.unnamed == 1 && first.images.iter().all(|image| number(&image.path) != 3));
+    images.train.paths[4] = name();
+    assert!(First::choose(&images, 3, 1).is_err_and(|e| e.to_string().contains("has a label, and a name")));
+    let mut images = set(3, &[]);
+    images.train.paths = vec![name(); 3];
+    assert!(First::choose(&images, 3, 1).is_err_and(|e| e.to_string().contains("rename them")));
 }
 
 #[test]

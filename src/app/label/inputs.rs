@@ -225,20 +225,6 @@ fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
     Ok(way(from, &real(to)?))
 }
 
-/// The way from a folder, which may be written in any way, to a file, with slashes.
-///
-/// # Errors
-/// As [`relative`]; [`Error::Usage`] for one that is not Unicode.
-pub(super) fn relative_to(folder: &Path, file: &Path) -> Result<String> {
-    let way = relative(&real(folder)?, file)?;
-    match way.to_str() {
-        Some(way) => Ok(way.replace(std::path::MAIN_SEPARATOR, "/")),
-        None => {
-            Err(Error::Usage(format!("{}: a table cannot hold a name that is not Unicode", way.display())))
-        }
-    }
-}
-
 /// A whole path without links, also of what is yet to be made.
 fn real(path: &Path) -> Result<PathBuf> {
     let whole = std::path::absolute(path).map_err(Error::io("read", path))?;

@@ -32,13 +32,13 @@ pub(super) fn page(sheet: &Sheet, options: &Options, summary: &Summary) -> Resul
     let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
     let (lead, contents, toolbar) = (lead(summary), contents(&titles, sheet), toolbar(&choices));
     let body = format!("{lead}{contents}<main>\n{sections}</main>\n{toolbar}");
-    Ok(document("Labels to review", &body, SCRIPT))
+    Ok(document("Labels to review", &body, SCRIPT, &body))
 }
 
 /// A page that needs no other file, and of which a browser runs this script and no other. What is marked on it is kept under
-/// the hash of its body, in `data-sheet`.
-pub(super) fn document(title: &str, body: &str, script: &str) -> String {
-    let own = hex(&Sha256::digest(body));
+/// the hash of `kept_by`, in `data-sheet`.
+pub(super) fn document(title: &str, body: &str, script: &str, kept_by: &str) -> String {
+    let own = hex(&Sha256::digest(kept_by));
     let style = format!("{STYLE}{SHEET}");
     let (style_hash, script_hash) = (policy_hash(&style), policy_hash(script));
     format!(

@@ -212,9 +212,15 @@ impl Found {
                    in labels.csv, a table with the columns path and label";
         if labels.iter().all(|&n| n == 0) {
             let n = self.images.len();
-            return fail(format!(
-                "{n} images, and no label for any of them: `ssgan pick {root}` says which to begin with; {how}"
-            ));
+            return fail(match &self.labels {
+                Labels::Folders => format!(
+                    "{n} images, and no label for any of them: `ssgan pick` says which to begin with, or put a few of each \
+                     class into a folder with its name"
+                ),
+                Labels::Files(_) => {
+                    format!("{n} images, and no label for any of them in the file of labels: fill it in")
+                }
+            });
         }
         if let [one] = &self.class_names[..] {
             return fail(format!("{one:?} is the only class: at least two are needed; {how}"));

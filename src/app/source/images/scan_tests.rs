@@ -216,7 +216,7 @@ fn what_cannot_be_trained_on() {
         let e = look(dir.path()).unwrap().check_for_training().unwrap_err().to_string();
         assert!(e.contains(expected), "{e}");
     };
-    check(&["1.png", "2.png"], "2 images, and no label for any of them: `ssgan pick ");
+    check(&["1.png", "2.png"], "2 images, and no label for any of them: `ssgan pick` says");
     check(&["cat/1.png", "_unlabeled/2.png"], "\"cat\" is the only class");
     check(&["cat/1.png", "dog/2.png"], "no labelled training image of: empty; add");
     check(&["train/cat/1.png", "train/dog/2.png", "test/cow/3.png"], "no labelled training image of: cow");
