@@ -84,6 +84,7 @@ fn middles(clusters: &Clusters, first_known: usize) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::digits::{Digits, Part};
 
     const IMAGE: Dims = Dims { height: 8, width: 8, channels: 1 };
 
@@ -126,6 +127,20 @@ mod tests {
         assert!(found.len() == 2 && found.iter().all(|r| r.image % 6 >= 3), "{found:?}");
         let few: Vec<u32> = (0..600).filter(|i| i % 6 == 4).collect();
         assert!(representatives((&images, IMAGE), &few, &[], 5, 1).iter().all(|r| r.image % 6 == 4));
+    }
+
+    /// The labels of a run are chosen by them: every machine and every build must find the same ones.
+    #[test]
+    fn the_choice_is_pinned() {
+        let image = Dims { height: 28, width: 28, channels: 1 };
+        let mut images = vec![0; 600 * image.len() as usize];
+        Digits::embedded().unwrap().draw(Part::Test, &Part::Test.labels(), 0, &mut images);
+        let all: Vec<u32> = (0..600).collect();
+        let found = representatives((&images, image), &all, &[], 8, 7);
+        let (chosen, sizes): (Vec<u32>, Vec<f64>) =
+            found.iter().map(|r| (r.image, (600.0 * r.share).round())).unzip();
+        assert_eq!(chosen, [54, 34, 240, 36, 484, 264, 388, 15]);
+        assert_eq!(sizes, [134.0, 89.0, 77.0, 71.0, 68.0, 61.0, 55.0, 45.0]);
     }
 
     #[test]
