@@ -144,6 +144,8 @@ fn help_documents_the_exit_codes() {
         "doctor",
         "train",
         "reproduce",
+        "pick",
+        "label",
         "eval",
         "sample",
         "model",
