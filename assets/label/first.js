@@ -1,4 +1,3 @@
-"use strict";
 // Takes a label for each image, keeps them in the browser, and saves them as the file of labels.
 const items = [...document.querySelectorAll(".item")];
 const fields = items.map((item) => item.querySelector("input"));
@@ -59,22 +58,13 @@ function go(from, step) {
   else if (step > 0) by("save").focus();
 }
 
-function csv(value) {
-  return /[",\n\r]/.test(value) ? '"' + value.replaceAll('"', '""') + '"' : value;
-}
-
 function save() {
   if (written.size === 0) {
     by("said").textContent = "Nothing is labelled yet.";
     return;
   }
   const rows = all();
-  const lines = [["path", "label"], ...rows].map((row) => row.map(csv).join(",") + "\n");
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(lines, { type: "text/csv" }));
-  link.download = "labels.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  saveTable("labels.csv", [["path", "label"], ...rows]);
   unsaved = false;
   const counts = classes().map((name) => `${name} ${rows.filter(([, other]) => other === name).length}`);
   by("said").textContent = `Saved as labels.csv: ${counts.join(", ")}`;

@@ -1,4 +1,3 @@
-"use strict";
 // Marks images with keys or the buttons at the bottom, keeps the marks in the browser, and saves them as a file of labels.
 const items = [...document.querySelectorAll(".item")];
 const by = (id) => document.getElementById(id);
@@ -76,21 +75,13 @@ function row(step) {
   return best;
 }
 
-function csv(value) {
-  return /[",\n\r]/.test(value) ? '"' + value.replaceAll('"', '""') + '"' : value;
-}
-
 function save() {
   if (marks.size === 0) {
     by("said").textContent = "Nothing is marked yet.";
     return;
   }
-  const rows = [...marks].map(([path, label]) => [path, label, "given"].map(csv).join(","));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(["path,label,status\n" + rows.join("\n") + "\n"], { type: "text/csv" }));
-  link.download = "corrections.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  const rows = [...marks].map(([path, label]) => [path, label, "given"]);
+  saveTable("corrections.csv", [["path", "label", "status"], ...rows]);
   unsaved = false;
   by("said").textContent = `${marks.size} labels saved as corrections.csv`;
 }

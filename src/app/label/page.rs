@@ -12,6 +12,7 @@ use crate::text::hex;
 
 const STYLE: &str = include_str!("../../../assets/report/style.css");
 const SHEET: &str = include_str!("../../../assets/label/review.css");
+const SAVE: &str = include_str!("../../../assets/label/save.js");
 const SCRIPT: &str = include_str!("../../../assets/label/review.js");
 
 /// Classes that the page's list shows without being asked.
@@ -39,8 +40,8 @@ pub(super) fn page(sheet: &Sheet, options: &Options, summary: &Summary) -> Resul
 /// the hash of `kept_by`, in `data-sheet`.
 pub(super) fn document(title: &str, body: &str, script: &str, kept_by: &str) -> String {
     let own = hex(&Sha256::digest(kept_by));
-    let style = format!("{STYLE}{SHEET}");
-    let (style_hash, script_hash) = (policy_hash(&style), policy_hash(script));
+    let (style, script) = (format!("{STYLE}{SHEET}"), format!("{SAVE}{script}"));
+    let (style_hash, script_hash) = (policy_hash(&style), policy_hash(&script));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
