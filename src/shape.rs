@@ -3,7 +3,7 @@
 /// Activation of one row: `height x width x channels`; dense activations are `1 x 1 x n`.
 /// In memory the channel is innermost (NHWC), so every activation is a matrix
 /// `[rows * height * width, channels]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Dims {
     /// Rows of pixels.
     pub height: u32,

@@ -11,7 +11,7 @@ const LANES: usize = 8;
 
 /// Rows in clusters.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Clusters {
+pub(crate) struct Clusters {
     /// Of each row its cluster.
     pub of: Vec<usize>,
     /// Of each row the squared distance to its cluster's centre.
@@ -20,11 +20,25 @@ pub(super) struct Clusters {
     pub count: usize,
 }
 
+impl Clusters {
+    /// Of each cluster the row that is nearest to its centre, and how many rows it has.
+    pub fn middles(&self) -> Vec<(usize, usize)> {
+        let mut of: Vec<Option<(usize, usize)>> = vec![None; self.count];
+        for (row, (&cluster, &distance)) in self.of.iter().zip(&self.distances).enumerate() {
+            let middle = &mut of[cluster];
+            let (best, rows) = middle.unwrap_or((row, 0));
+            let nearer = distance < self.distances[best];
+            *middle = Some((if nearer { row } else { best }, rows + 1));
+        }
+        of.into_iter().flatten().collect()
+    }
+}
+
 /// Parts rows of `width` values into at most `count` clusters. A pure function of its arguments.
 ///
 /// # Panics
 /// If no cluster is asked for, or the values are no whole number of rows.
-pub(super) fn k_means(rows: &[f32], width: usize, count: usize, seed: u64) -> Clusters {
+pub(crate) fn k_means(rows: &[f32], width: usize, count: usize, seed: u64) -> Clusters {
     assert!(width > 0 && count > 0 && rows.len().is_multiple_of(width));
     let mut centres = first_centres(rows, width, count, seed);
     let mut clusters = nearest(rows, width, &centres);
@@ -122,7 +136,7 @@ fn without_empty(clusters: Clusters) -> Clusters {
 }
 
 /// Squared. By differences, so that it is 0 between equal rows.
-fn distance(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn distance(a: &[f32], b: &[f32]) -> f32 {
     let square = |a: f32, b: f32| (a - b) * (a - b);
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut sums = [0f32; LANES];

@@ -7,7 +7,7 @@
 //! unsure of.
 
 use super::gradients::Gradients;
-use super::k_means::{Clusters, k_means};
+use super::k_means::k_means;
 use crate::rng::{Counter, permute, streams};
 use crate::shape::Dims;
 
@@ -53,7 +53,9 @@ pub fn representatives(
         gradients.describe(&images[start..start + size], &mut rows);
     }
     let clusters = k_means(&rows, gradients.width(), count, seed);
-    let mut found = middles(&clusters, numbers.len() - known.len());
+    let labelled = &clusters.of[numbers.len() - known.len()..];
+    let mut found = clusters.middles();
+    found.retain(|&(row, _)| !labelled.contains(&clusters.of[row]));
     // Stable: of equally large ones the first.
     found.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));
     found.truncate(wanted);
@@ -66,19 +68,6 @@ fn drawn(from: &[u32], most: usize, seed: u64) -> Vec<u32> {
     let n = from.len() as u32;
     let at = Counter { stream: streams::CLUSTERED_CHOICE, step: 0 };
     (0..n.min(most as u32)).map(|i| from[permute(seed, at, i, n) as usize]).collect()
-}
-
-/// Of each cluster without a row from `first_known` on the row nearest to its centre, and how many rows it has.
-fn middles(clusters: &Clusters, first_known: usize) -> Vec<(usize, usize)> {
-    let mut of: Vec<Option<(usize, usize)>> = vec![None; clusters.count];
-    for (row, (&cluster, &distance)) in clusters.of.iter().zip(&clusters.distances).enumerate() {
-        let middle = &mut of[cluster];
-        let (best, rows) = middle.unwrap_or((row, 0));
-        let nearer = distance < clusters.distances[best];
-        *middle = Some((if nearer { row } else { best }, rows + 1));
-    }
-    clusters.of[first_known..].iter().for_each(|&known| of[known] = None);
-    of.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

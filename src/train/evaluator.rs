@@ -75,6 +75,14 @@ pub(super) struct Pass {
     pub logits: Tensor,
 }
 
+impl Pass {
+    /// What the layer of D that makes the logits is given, `[rows, F]`.
+    pub fn features(&self, shape: &NetShape) -> Tensor {
+        let (last, rows) = (shape.last_affine(), self.logits.rows);
+        self.tape.inputs[last].reshape(rows, shape.layers[last].input.len())
+    }
+}
+
 /// Puts the bytes of images where a recorded pass reads them.
 pub(super) fn upload(gpu: &Gpu, bytes: &[u8], images: &Tensor) {
     let mut words = bytes.to_vec();
@@ -163,19 +171,17 @@ impl Evaluator {
 
     /// Records the logits of `rows` images, and the features if they are wanted.
     pub(super) fn chunk(&self, ops: &Ops, rows: u32, with_features: bool) -> Result<Chunk> {
-        let (gpu, shape) = (&ops.gpu, &self.net.shape);
+        let gpu = &ops.gpu;
         let mut program = Program::sharing();
-        let Pass { images, tape, logits } = self.pass(ops, &mut program, rows)?;
-        let features = match shape.feature().filter(|_| with_features) {
-            None => None,
-            Some(layer) => {
-                let width = shape.layers[layer].output.len();
-                let features = gpu.tensor("features", rows, width);
-                let found = tape.outputs[layer].reshape(rows, width);
-                ops.copy(&mut program, "features", &found, &features, false)?;
-                Some(features)
-            }
-        };
+        let pass = self.pass(ops, &mut program, rows)?;
+        let mut features = None;
+        if with_features {
+            let found = pass.features(&self.net.shape);
+            let kept = gpu.tensor("features", found.rows, found.cols);
+            ops.copy(&mut program, "features", &found, &kept, false)?;
+            features = Some(kept);
+        }
+        let Pass { images, logits, .. } = pass;
         program.plan(gpu, &mut Pool::default());
         Ok(Chunk { program, images, logits, features })
     }

@@ -184,8 +184,9 @@ impl Recorded {
         let Saved { ops, evaluator, .. } = saved;
         let gpu = &ops.gpu;
         let mut program = Program::sharing();
-        let Pass { images, tape, logits } = evaluator.pass(ops, &mut program, rows)?;
-        let features = tape.inputs[evaluator.shape().last_affine()].reshape(rows, f);
+        let pass = evaluator.pass(ops, &mut program, rows)?;
+        let features = pass.features(evaluator.shape());
+        let Pass { images, logits, .. } = pass;
         let (mean, scatter) = (gpu.vector("mean of features", f), gpu.tensor("scatter of features", f, f));
         let statistics =
             ops.batch_norm_statistics(&mut program, "features", (&features, Rows::of(&features)), None)?;

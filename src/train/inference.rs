@@ -65,13 +65,13 @@ pub struct Classifier {
 pub struct Classified {
     /// `N x K`; the largest of a row is that of the image's class.
     pub logits: Vec<f32>,
-    /// `N x F`, the output of the layer whose features the generator matches; empty where they were not asked for.
+    /// `N x F`, what the layer that makes the logits is given; empty where they were not asked for.
     pub features: Vec<f32>,
 }
 
 impl Classifier {
     /// Puts the parameters on the device; `averaged` takes the bias-corrected moving average. With `features` it also reads
-    /// those of the feature layer.
+    /// what the layer that makes the logits is given.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if the checkpoint belongs to another model; [`Error::Diverged`] for parameters that are not

@@ -151,6 +151,12 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     if begun > 0 {
         progress.note(&format!("going on after {}", count(begun as u32, "image")));
     }
+    if args.next.is_some() {
+        know(&inputs.labelled, policy, trained, &mut device, &mut labelling)?;
+        if inputs.labelled.is_empty() {
+            progress.note("no image has a label: next.csv has those that the model is least sure of");
+        }
+    }
     let rest = &inputs.images[begun.min(inputs.images.len())..];
     classify(rest, policy, (&gpu, &mut device), &mut labelling, &mut progress)?;
     for (path, reason) in inputs.skipped.iter().skip(begun.saturating_sub(inputs.images.len())) {
@@ -192,7 +198,8 @@ fn identity(args: &Args, checkpoint: &str, policy: Policy, inputs: &Inputs) -> S
     let mut hash = Sha256::new();
     hash.update(checkpoint);
     hash.update(format!("{policy} {} {:?}", args.averaged, args.shard));
-    for image in &inputs.images {
+    // What is to be labelled next depends on the labels of all parts.
+    for image in inputs.images.iter().chain(inputs.labelled.iter().filter(|_| args.next.is_some())) {
         hash.update(image.path.as_os_str().as_encoded_bytes());
         hash.update(format!("\0{:?}", image.given));
     }
@@ -235,26 +242,71 @@ fn classify(
     })
 }
 
+/// Shows the labelling the images that have a label: of each class evenly, where there are more than it wants to see.
+fn know(
+    labelled: &[Input],
+    policy: Policy,
+    trained: &LoadedModel,
+    device: &mut Classifier,
+    labelling: &mut Labelling,
+) -> Result<()> {
+    let net = &trained.model.discriminator;
+    let most = labelling.known_of_each(net.layers[net.last_affine()].input.len() as usize);
+    let mut chosen: Vec<(u16, &Input)> = vec![];
+    for class in 0..trained.class_names.len() as u16 {
+        let of_class: Vec<&Input> = labelled.iter().filter(|image| image.given == Some(class)).collect();
+        let n = of_class.len();
+        chosen.extend((0..n.min(most)).map(|i| (class, of_class[i * n / n.min(most)])));
+    }
+    for batch in chosen.chunks(device.rows() as usize) {
+        let read: Vec<Read> = batch.par_iter().map(|(_, image)| image.read(policy)).collect();
+        let seen = Seen::of(&read, device)?;
+        // What cannot be read is told where it is labelled.
+        let good = batch.iter().zip(&read).filter(|(_, read)| read.is_ok());
+        good.zip(seen.rows()).for_each(|((&(class, _), _), (_, features))| labelling.know(class, features));
+    }
+    Ok(())
+}
+
+/// What the device makes of the images of a batch that can be read.
+struct Seen {
+    images: usize,
+    classified: Classified,
+}
+
+impl Seen {
+    fn of(read: &[Read], device: &mut Classifier) -> Result<Seen> {
+        let good: Vec<u8> = read.iter().flatten().flatten().copied().collect();
+        let classified = device.classify(&good).block_on()?;
+        Ok(Seen { images: read.iter().flatten().count(), classified })
+    }
+
+    /// Logits and features of each.
+    fn rows(&self) -> impl Iterator<Item = (&[f32], &[f32])> {
+        let Classified { logits, features } = &self.classified;
+        let n = self.images.max(1);
+        let (k, f) = (logits.len() / n, features.len() / n);
+        (0..self.images).map(move |i| (&logits[i * k..(i + 1) * k], &features[i * f..(i + 1) * f]))
+    }
+}
+
 /// Classifies a batch and writes it down.
 fn push(batch: &[Input], read: Vec<Read>, device: &mut Classifier, labelling: &mut Labelling) -> Result<()> {
-    let good: Vec<u8> = read.iter().flatten().flatten().copied().collect();
-    let Classified { logits, features } = device.classify(&good).block_on()?;
-    let images = read.iter().flatten().count().max(1);
-    let (k, f) = (logits.len() / images, features.len() / images);
-    let mut row = 0;
+    let seen = Seen::of(&read, device)?;
+    let mut rows = seen.rows();
     for (image, read) in batch.iter().zip(read) {
         match read {
             Err(reason) => labelling.skip(&image.path, &reason)?,
             Ok(pixels) => {
+                let (logits, features) = rows.next().unwrap_or_default();
                 labelling.push(Prediction {
                     path: image.path.clone(),
                     source: image.source.clone(),
                     given: image.given,
-                    logits: logits[row * k..(row + 1) * k].to_vec(),
-                    features: features[row * f..(row + 1) * f].to_vec(),
+                    logits: logits.to_vec(),
+                    features: features.to_vec(),
                     pixels,
                 })?;
-                row += 1;
             }
         }
     }

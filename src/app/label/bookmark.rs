@@ -62,7 +62,7 @@ impl Bookmark {
             arranged: 0,
             tally: Tally::new(classes),
             sheet: options.review.then(|| Sheet::new(classes)),
-            pool: options.next.map(|wanted| Pool::new(wanted, classes)),
+            pool: options.next.map(|wanted| Pool::new(wanted, options.review.then_some(options.image))),
             summary: None,
         }
     }

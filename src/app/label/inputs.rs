@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
 }
 
 /// An image to label.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Input {
     /// As it is written.
     pub path: PathBuf,
@@ -42,7 +42,7 @@ pub struct Input {
 }
 
 /// An image of a packed set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Packed {
     set: Arc<ImageSet>,
     part: Part,
@@ -57,6 +57,8 @@ pub struct Inputs {
     from: Option<PathBuf>,
     /// In the order in which they are labelled.
     pub images: Vec<Input>,
+    /// Those with a label, of all parts.
+    pub labelled: Vec<Input>,
     /// What is no image, and why.
     pub skipped: Vec<(PathBuf, String)>,
     /// What is worth knowing.
@@ -117,6 +119,7 @@ impl Inputs {
                 all.add(path, several, &wanted)?;
             }
         }
+        all.labelled = all.images.iter().filter(|image| image.given.is_some()).cloned().collect();
         if let Some((i, n)) = wanted.shard {
             // A part that begins after another one has moved its images would divide what is left, and pass images over.
             if wanted.by_class == Some(Arrange::Move) {

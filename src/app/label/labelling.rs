@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::bookmark::{self, Bookmark, Folder};
+use super::next::Known;
 use super::summary::{Summary, judge};
 use super::table::Table;
 use super::verdict::{Judge, Status, Verdict};
@@ -31,6 +32,7 @@ const COLUMNS: [&str; 7] =
 pub struct Labelling {
     options: Options,
     judge: Judge,
+    known: Known,
     /// Of the classes, and last that of the unsure images.
     folders: Vec<String>,
     folder: Folder,
@@ -71,6 +73,7 @@ impl Labelling {
         let mut labelling = Labelling {
             options,
             judge,
+            known: Known::default(),
             folders,
             folder,
             bookmark,
@@ -96,6 +99,18 @@ impl Labelling {
         self.bookmark.done
     }
 
+    /// How many of the labelled images of each class are to be shown by [`Labelling::know`], where [`Options::next`] is set
+    /// and images have F features.
+    pub fn known_of_each(&self, features: usize) -> usize {
+        Known::most(features, self.options.class_names.len())
+    }
+
+    /// The features of an image that somebody gave this class, below K. Before [`Labelling::push`], the same ones each time:
+    /// what is to be labelled next is what is unlike them.
+    pub fn know(&mut self, class: u16, features: &[f32]) {
+        self.known.add(class.into(), features);
+    }
+
     /// Writes down one image. One whose path is not Unicode is skipped, as no table of Unicode text can name it.
     ///
     /// # Errors
@@ -117,7 +132,7 @@ impl Labelling {
             sheet.add(&path, &verdict, &p.pixels, self.options.image);
         }
         if let Some(pool) = pool {
-            pool.add(&path, &verdict, &p.features, &p.pixels);
+            pool.add(&path, &verdict, &p.features, &p.pixels, &self.known);
         }
         let row = self.row(&path, &verdict);
         self.labels.row(row)?;
@@ -143,16 +158,18 @@ impl Labelling {
         self.end_step()?;
         let next = self.bookmark.pool.as_ref().map(|pool| pool.choose());
         let summary = Summary::of(&self.options, &self.bookmark.tally, next.as_ref().map(Vec::len));
-        if let Some(next) = next {
-            let rows = next.iter().map(|c| {
-                let class = &self.options.class_names[c.predicted];
-                [c.path.clone(), String::new(), class.clone(), short(c.confidence).to_string()]
+        if let Some(next) = &next {
+            let rows = next.iter().map(|asked| {
+                let entry = &asked.candidate.entry;
+                let class = &self.options.class_names[entry.label];
+                let (confidence, alike) = (short(entry.confidence).to_string(), asked.alike.to_string());
+                [entry.path.clone(), String::new(), class.clone(), confidence, alike]
             });
-            let names = ["path", "label", "predicted", "confidence"].map(String::from);
+            let names = ["path", "label", "predicted", "confidence", "alike"].map(String::from);
             write_table(&self.folder.file("next.csv"), std::iter::once(names).chain(rows))?;
         }
         if let Some(sheet) = &self.bookmark.sheet {
-            let page = page::page(sheet, &self.options, &summary)?;
+            let page = page::page(sheet, next.as_deref().unwrap_or_default(), &self.options, &summary)?;
             atomic::write(&self.folder.file("review.html"), page.as_bytes())?;
         }
         if self.options.by_class == Some(Arrange::Move) {

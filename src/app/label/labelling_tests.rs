@@ -221,9 +221,10 @@ fn damaged_progress_is_said() {
     fs::write(dir.path().join("labels.csv"), "path").unwrap();
     let e = Labelling::create(options(dir.path().into())).err().unwrap();
     assert!(e.to_string().contains("labels.csv has lost lines"), "{e}");
-    for (class, wrong) in [("\"label\":0", "\"label\":9"), ("\"predicted\":0", "\"predicted\":9")] {
-        let out = dir.path().join(wrong.split('"').nth(1).unwrap());
-        let options = || Options { next: Some(2), review: true, ..options(out.clone()) };
+    let (class, wrong) = ("\"label\":0", "\"label\":9");
+    for (name, next, review) in [("next", Some(2), false), ("review", None, true)] {
+        let out = dir.path().join(name);
+        let options = || Options { next, review, ..options(out.clone()) };
         let mut l = Labelling::create(options()).unwrap();
         l.push(prediction("a", Path::new("a"), [0.5, 0.3, 0.2], None)).unwrap();
         l.end_step().unwrap();
@@ -329,7 +330,10 @@ fn class_folders() {
     }
     assert_eq!(folders.into_iter().collect::<Vec<_>>(), ["_unsure", "cat", "class_test", "dog, brown"]);
     let next = text(&out, "next.csv");
-    assert!(next.starts_with("path,label,predicted,confidence\n") && next.lines().count() == 4, "{next}");
+    assert!(
+        next.starts_with("path,label,predicted,confidence,alike\n") && next.lines().count() == 4,
+        "{next}"
+    );
     assert!(next.lines().skip(1).all(|l| l.contains(",,")), "{next}");
     assert!(content(&root).len() == IMAGES, "the originals stay");
 }

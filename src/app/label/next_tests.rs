@@ -11,94 +11,125 @@ fn verdict(class: usize, margin: f32) -> Verdict {
     JUDGE.verdict(&p.map(f32::ln), None)
 }
 
+/// In the direction of this axis of five, a little off.
+fn towards(axis: usize, off: f32) -> [f32; 5] {
+    let mut features = [0.01; 5];
+    features[axis] = 1.0;
+    features[4] = off;
+    features
+}
+
+fn known(labelled: &[(usize, usize)]) -> Known {
+    let mut known = Known::default();
+    labelled.iter().for_each(|&(class, axis)| known.add(class, &towards(axis, 0.0)));
+    known
+}
+
 fn paths(pool: &Pool) -> Vec<&str> {
-    pool.choose().iter().map(|c| c.path.as_str()).collect()
+    pool.choose().iter().map(|a| a.candidate.entry.path.as_str()).collect()
 }
 
-/// Four clusters, in one of which the least sure images all are: one of each is chosen.
+/// Of four groups the model is sure of one that no labelled image of its class is like: that one is asked for, once. Another
+/// class has one like it, which does not make it known.
 #[test]
-fn clusters_are_covered() {
-    let mut pool = Pool::new(4, 3);
-    for i in 0..25usize {
-        let cluster = if i < 16 { 0 } else { 1 + i % 3 };
-        let mut features = [0.01; 5];
-        features[cluster] = 1.0;
-        features[4] = i as f32 * 0.004;
-        let margin = if cluster == 0 { 0.01 } else { 0.2 };
-        pool.add(&format!("{cluster}/{i}"), &verdict(0, margin), &features, &[i as u8]);
+fn a_group_that_is_unlike_all_labelled_ones_is_asked_for() {
+    let known = known(&[(0, 0), (0, 1), (1, 2), (1, 3)]);
+    let mut pool = Pool::new(1, None);
+    for i in 0..200usize {
+        let (axis, margin) = if i % 5 == 4 { (2, 0.9) } else { (i % 2, 0.01) };
+        let features = towards(axis, i as f32 * 0.001);
+        pool.add(&format!("{axis}/{i}"), &verdict(0, margin), &features, &[i as u8], &known);
     }
-    let chosen = paths(&pool);
-    assert_eq!(chosen[0], "0/0", "the least sure one comes first");
-    let clusters: HashSet<&str> = chosen.iter().map(|p| &p[..1]).collect();
-    assert_eq!(clusters.len(), 4, "{chosen:?}");
-    assert_eq!(chosen, paths(&pool.clone()), "the same each time");
+    let asked = pool.choose();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].candidate.entry.path.starts_with("2/"), "{asked:?}");
+    assert_eq!(asked[0].alike, CANDIDATES);
+    assert_eq!(pool.choose(), pool.clone().choose(), "the same each time");
 }
 
-/// All of the first class are less sure than those of the others, which get their share all the same.
+/// The largest group first, what stands alone last.
 #[test]
-fn classes_have_their_share() {
-    let mut pool = Pool::new(6, 3);
-    for i in 0..90usize {
-        let class = i % 3;
-        let angle = i as f32;
-        let margin = if class == 0 { 0.01 } else { 0.3 };
-        pool.add(&format!("{class}/{i}"), &verdict(class, margin), &[angle.cos(), angle.sin()], &[i as u8]);
-    }
-    let of = |class: &str| paths(&pool).iter().filter(|p| p.starts_with(class)).count();
-    assert_eq!([of("0"), of("1"), of("2")], [2, 2, 2]);
-    // Where a class has no more, the others fill up.
-    let mut pool = Pool::new(6, 3);
-    (0..9).for_each(|i| {
+fn large_groups_come_first() {
+    let known = known(&[(0, 0)]);
+    let mut pool = Pool::new(3, None);
+    for i in 0..30usize {
+        let axis = [1, 2, 2, 1, 2, 2][i % 6];
         pool.add(
-            &format!("{i}"),
-            &verdict(usize::from(i == 8), 0.1),
-            &[(i as f32).cos(), (i as f32).sin()],
-            &[i],
-        )
-    });
-    assert_eq!(paths(&pool).len(), 6);
+            &format!("{axis}/{i}"),
+            &verdict(0, 0.5),
+            &towards(axis, i as f32 * 1e-3),
+            &[i as u8],
+            &known,
+        );
+    }
+    pool.add("alone", &verdict(0, 0.5), &towards(3, 0.0), &[99], &known);
+    let sizes: Vec<(char, usize)> =
+        pool.choose().iter().map(|a| (a.candidate.entry.path.chars().next().unwrap(), a.alike)).collect();
+    assert_eq!(sizes, [('2', 20), ('1', 10), ('a', 1)]);
+}
+
+/// A class without a labelled image is compared with those of all classes; without any, the least sure ones are candidates.
+#[test]
+fn without_labels_uncertainty_decides() {
+    let other = known(&[(1, 0)]);
+    let near = unit(&towards(0, 0.1));
+    assert_eq!(other.distance(0, &near), other.distance(1, &near));
+    assert_eq!(Known::default().distance(0, &near), None);
+    let mut pool = Pool::new(1, None);
+    for i in 0..100usize {
+        let (axis, margin) = if i % 2 == 0 { (1, 0.01) } else { (2, 0.8) };
+        let features = towards(axis, i as f32 * 0.001);
+        pool.add(&format!("{axis}/{i}"), &verdict(0, margin), &features, &[i as u8], &Known::default());
+    }
+    assert!(paths(&pool)[0].starts_with("1/"));
 }
 
 /// Equal pixels, and features that are nearly the same, are in it once; then there are fewer than were wanted.
 #[test]
 fn no_twins() {
-    let mut pool = Pool::new(5, 3);
-    pool.add("a", &verdict(0, 0.1), &[1.0, 0.0], &[1]);
-    pool.add("same pixels", &verdict(0, 0.1), &[1.0, 0.0], &[1]);
-    pool.add("same features", &verdict(0, 0.1), &[2.0, 0.001], &[2]);
-    pool.add("other", &verdict(0, 0.1), &[1.0, 1.0], &[3]);
+    let known = known(&[(0, 3)]);
+    let mut pool = Pool::new(5, None);
+    pool.add("a", &verdict(0, 0.1), &[1.0, 0.0, 0.0, 0.0, 0.0], &[1], &known);
+    pool.add("same pixels", &verdict(0, 0.1), &[1.0, 0.0, 0.0, 0.0, 0.0], &[1], &known);
+    pool.add("same features", &verdict(0, 0.1), &[2.0, 0.001, 0.0, 0.0, 0.0], &[2], &known);
+    pool.add("other", &verdict(0, 0.1), &[1.0, 1.0, 0.0, 0.0, 0.0], &[3], &known);
     assert_eq!(paths(&pool), ["a", "other"]);
     // Ten thousand empty images do not drive out the others.
-    let mut pool = Pool::new(1, 3);
-    pool.add("other", &verdict(0, 0.5), &[0.0, 1.0], &[1]);
-    (0..10_000).for_each(|i| pool.add(&format!("{i}"), &verdict(0, 0.1), &[1.0, 0.0], &[0]));
-    assert_eq!(pool.classes[0].len(), 2);
+    let mut pool = Pool::new(1, None);
+    pool.add("other", &verdict(0, 0.5), &towards(1, 0.0), &[1], &known);
+    (0..10_000).for_each(|i| pool.add(&format!("{i}"), &verdict(0, 0.1), &towards(2, 0.0), &[0], &known));
+    assert_eq!(pool.candidates.len(), 2);
 }
 
 #[test]
 fn labelled_images_are_not_asked_for() {
-    let mut pool = Pool::new(5, 3);
-    pool.add("given", &JUDGE.verdict(&[0.0, 0.0, 0.0], Some(1)), &[1.0], &[1]);
+    let none = Known::default();
+    let mut pool = Pool::new(5, None);
+    pool.add("given", &JUDGE.verdict(&[0.0, 0.0, 0.0], Some(1)), &[1.0], &[1], &none);
     assert!(pool.choose().is_empty());
     // Without features the least sure ones are chosen.
-    (0..9u8).for_each(|i| pool.add(&format!("{i}"), &verdict(0, 0.9 - f32::from(i) * 0.1), &[], &[i]));
+    (0..9u8).for_each(|i| pool.add(&format!("{i}"), &verdict(0, 0.9 - f32::from(i) * 0.1), &[], &[i], &none));
     assert_eq!(paths(&pool), ["8", "7", "6", "5", "4"]);
     let broken = unit(&[f32::NAN, 1.0]);
     assert_eq!(broken, [0.0, 0.0]);
 }
 
-/// Twenty candidates for each image wanted, and never more than the bound of memory.
+/// Thirty candidates for each image wanted, and never more than the bound of memory; so many labelled images as well.
 #[test]
 fn candidates_are_bounded() {
-    let mut pool = Pool::new(2, 1);
+    let known = known(&[(0, 0)]);
+    let mut pool = Pool::new(2, None);
     for i in 0..1000u32 {
-        let margin = f32::from((i * 7 % 1000) as u16) / 1200.0;
-        pool.add(&i.to_string(), &JUDGE.verdict(&[margin, 0.0], Some(0)), &[1.0], &[]);
-        pool.add(&i.to_string(), &verdict(0, margin), &[i as f32, 1.0], &i.to_le_bytes());
+        let off = f32::from((i * 7 % 1000) as u16) / 1000.0;
+        pool.add(&i.to_string(), &verdict(0, 0.5), &towards(0, off), &i.to_le_bytes(), &known);
     }
-    assert_eq!(pool.classes[0].len(), 40);
-    assert!(pool.classes[0].is_sorted_by(|a, b| a.margin <= b.margin));
-    let large = Pool::new(1_000_000, 10);
-    let bytes = large.most(1000) * 10 * (4 * 1000 + TEXT);
-    assert!(bytes <= FEATURES + 10 * (4 * 1000 + TEXT), "{bytes}");
+    assert_eq!(pool.candidates.len(), 60);
+    assert!(pool.candidates.is_sorted_by(|a, b| a.worth >= b.worth));
+    let large = Pool::new(1_000_000, None);
+    let bytes = large.most(1000) * (4 * 1000 + TEXT);
+    assert!(bytes <= FEATURES, "{bytes}");
+    // Thumbnails count.
+    let shown = Pool::new(1_000_000, Some(Dims { height: 64, width: 64, channels: 3 }));
+    assert!(shown.most(1000) * (4 * 1000 + 3 * 64 * 64 + TEXT) <= FEATURES && shown.most(1000) > 1000);
+    assert_eq!([(576, 10), (6272, 100), (6272, 100_000)].map(|(f, k)| Known::most(f, k)), [200, 13, 1]);
 }

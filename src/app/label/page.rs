@@ -4,9 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
+use super::next::Asked;
 use super::sheet::{Entry, Section, Sheet};
 use super::{Options, Summary};
-use crate::app::text::escape_html;
+use crate::app::text::{count, escape_html};
 use crate::error::Result;
 use crate::text::hex;
 
@@ -15,6 +16,9 @@ const SHEET: &str = include_str!("../../../assets/label/review.css");
 const SAVE: &str = include_str!("../../../assets/label/save.js");
 const SCRIPT: &str = include_str!("../../../assets/label/review.js");
 
+/// The images whose labels would help most.
+const NEXT: &str = "To label next";
+
 /// Classes that the page's list shows without being asked.
 const OPEN: usize = 12;
 
@@ -22,16 +26,21 @@ const OPEN: usize = 12;
 ///
 /// # Errors
 /// [`Error::Output`](crate::Error::Output) for a thumbnail that is no picture.
-pub(super) fn page(sheet: &Sheet, options: &Options, summary: &Summary) -> Result<String> {
+pub(super) fn page(
+    sheet: &Sheet,
+    next: &[Asked<'_>],
+    options: &Options,
+    summary: &Summary,
+) -> Result<String> {
     let names = &options.class_names;
     let titles = names.iter().cloned().chain(["Contradicted labels".into(), "Unsure".into()]);
     let titles: Vec<String> = titles.collect();
-    let mut sections = String::new();
+    let mut sections = section_of_next(next, options)?;
     for (i, section) in sheet.sections.iter().enumerate() {
         sections += &section_of(i, &titles[i], section, options)?;
     }
     let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
-    let (lead, contents, toolbar) = (lead(summary), contents(&titles, sheet), toolbar(&choices));
+    let (lead, contents, toolbar) = (lead(summary), contents(&titles, sheet, next.len()), toolbar(&choices));
     let body = format!("{lead}{contents}<main>\n{sections}</main>\n{toolbar}");
     Ok(document("Labels to review", &body, SCRIPT, &body))
 }
@@ -71,7 +80,7 @@ fn lead(summary: &Summary) -> String {
     for note in &summary.notes {
         text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
     }
-    text + "<p>Each section begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
+    text + "<p>Each section of a class begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
             Save writes what you marked as <code>corrections.csv</code>: put it beside <code>labels.csv</code> and train with \
             it.</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
             another, <kbd>1</kbd> to <kbd>9</kbd> the first nine classes, <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
@@ -79,17 +88,36 @@ fn lead(summary: &Summary) -> String {
 }
 
 /// Links to all sections that have images.
-fn contents(titles: &[String], sheet: &Sheet) -> String {
+fn contents(titles: &[String], sheet: &Sheet, next: usize) -> String {
     let sections = || sheet.sections.iter().zip(titles).enumerate().filter(|(_, (s, _))| s.all > 0);
     let links: String = sections()
         .map(|(i, (section, title))| {
             format!("<li><a href=\"#s{i}\">{}</a> {}</li>\n", escape(title), section.all)
         })
         .collect();
+    let next = match next {
+        0 => String::new(),
+        n => format!("<li><a href=\"#next\">{NEXT}</a> {n}</li>\n"),
+    };
     let open = if sections().count() <= OPEN { " open" } else { "" };
     format!(
-        "<nav><details{open}><summary>Sections</summary>\n<ul class=\"contents\">\n{links}</ul></details></nav>\n"
+        "<nav><details{open}><summary>Sections</summary>\n<ul class=\"contents\">\n{next}{links}</ul></details></nav>\n"
     )
+}
+
+/// The images that are asked for, which may stand in their classes' sections too.
+fn section_of_next(next: &[Asked<'_>], options: &Options) -> Result<String> {
+    if next.is_empty() {
+        return Ok(String::new());
+    }
+    let items = next.iter().map(|asked| item(&asked.candidate.entry, options)).collect::<Result<String>>()?;
+    let what = format!(
+        "{} unlike all with a label, those first that most others are like",
+        count(next.len() as u32, "image")
+    );
+    Ok(format!(
+        "<section id=\"next\">\n<h2>{NEXT}</h2>\n<p class=\"count\">{what}</p>\n<ul class=\"sheet\">\n{items}</ul>\n</section>\n"
+    ))
 }
 
 fn section_of(i: usize, title: &str, section: &Section, options: &Options) -> Result<String> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::app::label::next::{Known, Pool};
 use crate::app::label::verdict::Judge;
 use crate::app::label::{Abstain, summary::Tally};
 use crate::shape::Dims;
@@ -31,7 +32,7 @@ fn page_of(options: &Options, images: &[(&str, f32, Option<u16>)]) -> String {
         sheet.add(path, &verdict, &[0, 50, 100, 255], IMAGE);
         tally.add(&verdict);
     }
-    page(&sheet, options, &Summary::of(options, &tally, None)).unwrap()
+    page(&sheet, &[], options, &Summary::of(options, &tally, None)).unwrap()
 }
 
 #[test]
@@ -59,6 +60,28 @@ fn sections_in_their_order() {
     assert!(html.contains(
         "5 images: 2 predicted, 1 unsure, 2 with a given label, of which the model contradicts 1."
     ));
+}
+
+/// Before all others, with their thumbnails; without any there is no such section.
+#[test]
+fn what_to_label_next_comes_first() {
+    let options = options(&["cat", "dog"]);
+    let (mut sheet, tally) = (Sheet::new(2), Tally::new(2));
+    let verdict = Judge { temperature: 1.0, threshold: Some(0.0) }.verdict(&[2.0, 0.0], None);
+    let mut pool = Pool::new(2, Some(IMAGE));
+    for (path, features) in [("a.png", [1.0, 0.0]), ("b.png", [0.0, 1.0])] {
+        sheet.add(path, &verdict, &[1, 2, 3, 4], IMAGE);
+        pool.add(path, &verdict, &features, path.as_bytes(), &Known::default());
+    }
+    let summary = Summary::of(&options, &tally, Some(2));
+    let html = page(&sheet, &pool.choose(), &options, &summary).unwrap();
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
+    assert!(at("<h2>To label next</h2>") < at("data-path=\"a.png\""));
+    assert_eq!(html.matches("data-path=\"b.png\"").count(), 2, "there and in its class");
+    assert!(
+        at("2 images unlike all with a label") < at("<h2>cat</h2>") && html.contains("<a href=\"#next\">")
+    );
+    assert!(!page_of(&options, &[("a.png", 0.9, None)]).contains("To label next"));
 }
 
 /// Nothing is fetched, and the policy forbids it too.

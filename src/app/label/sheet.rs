@@ -54,7 +54,7 @@ impl Sheet {
     /// Whether it has the sections of K classes, and images of no others.
     pub fn fits(&self, classes: usize) -> bool {
         let entries = || self.sections.iter().flat_map(|s| &s.kept);
-        self.sections.len() == classes + 2 && entries().all(|e| e.label < classes && e.second < classes)
+        self.sections.len() == classes + 2 && entries().all(|e| e.fits(classes))
     }
 
     /// Takes an image if it belongs on the sheet.
@@ -74,19 +74,28 @@ impl Sheet {
             return;
         }
         section.kept.truncate(most - 1);
-        let entry = Entry {
+        section.kept.insert(place, Entry::of(path, verdict, thumbnail(pixels, image)));
+    }
+}
+
+impl Entry {
+    /// An image with its thumbnail.
+    pub fn of(path: &str, verdict: &Verdict, pixels: Vec<u8>) -> Entry {
+        Entry {
             path: path.into(),
             label: verdict.label,
             confidence: verdict.confidence,
             second: verdict.second,
             second_confidence: verdict.second_confidence,
-            pixels: thumbnail(pixels, image),
-        };
-        section.kept.insert(place, entry);
+            pixels,
+        }
     }
-}
 
-impl Entry {
+    /// Whether its classes are below K.
+    pub fn fits(&self, classes: usize) -> bool {
+        self.label < classes && self.second < classes
+    }
+
     /// The thumbnail.
     pub fn picture(&self, image: Dims) -> Picture {
         picture(self.pixels.clone(), image)
@@ -106,7 +115,7 @@ fn picture(pixels: Vec<u8>, image: Dims) -> Picture {
 
 /// Images that a section may have, of so many sections.
 fn most(sections: usize, image: Dims) -> usize {
-    (PAGE / (sections * (size(image).len() as usize + TEXT))).clamp(1, MOST)
+    (PAGE / (sections * (thumbnail_bytes(image) + TEXT))).clamp(1, MOST)
 }
 
 /// Rows and columns of pixels that become one of the thumbnail.
@@ -121,8 +130,13 @@ fn size(image: Dims) -> Dims {
     Dims { height: image.height.div_ceil(block), width: image.width.div_ceil(block), channels }
 }
 
+/// Bytes of a thumbnail.
+pub(super) fn thumbnail_bytes(image: Dims) -> usize {
+    size(image).len() as usize
+}
+
 /// Means of the blocks of an image, the last of a row and of a column smaller than the others.
-fn thumbnail(pixels: &[u8], image: Dims) -> Vec<u8> {
+pub(super) fn thumbnail(pixels: &[u8], image: Dims) -> Vec<u8> {
     let (block, small) = (block(image), size(image));
     let mean = |y: u32, x: u32, c: u32| {
         let rows = y * block..((y + 1) * block).min(image.height);
