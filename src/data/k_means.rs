@@ -40,7 +40,8 @@ impl Clusters {
 /// If no cluster is asked for, or the values are no whole number of rows.
 pub(crate) fn k_means(rows: &[f32], width: usize, count: usize, seed: u64) -> Clusters {
     assert!(width > 0 && count > 0 && rows.len().is_multiple_of(width));
-    let mut centres = first_centres(rows, width, count, seed);
+    // No more than there are rows, whatever was asked for.
+    let mut centres = first_centres(rows, width, count.min(rows.len() / width), seed);
     let mut clusters = nearest(rows, width, &centres);
     for _ in 0..MOVES {
         move_centres(rows, width, &clusters, &mut centres);

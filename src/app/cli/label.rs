@@ -120,6 +120,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
         out: &args.out,
         by_class: args.by_class,
         shard: args.shard,
+        labelled: args.next.is_some(),
         class_names: &trained.class_names,
     })?;
     inputs.notes.iter().for_each(|note| progress.note(note));
@@ -152,9 +153,11 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
         progress.note(&format!("going on after {}", count(begun as u32, "image")));
     }
     if args.next.is_some() {
-        know(&inputs.labelled, policy, trained, &mut device, &mut labelling)?;
-        if inputs.labelled.is_empty() {
-            progress.note("no image has a label: next.csv has those that the model is least sure of");
+        let seen = add_labelled(&inputs.labelled, policy, trained, &mut device, &mut labelling)?;
+        if seen == 0 {
+            progress.note(
+                "none of these images has a label: next.csv has those that the model is least sure of; name the labelled ones too",
+            );
         }
     }
     let rest = &inputs.images[begun.min(inputs.images.len())..];
@@ -199,7 +202,7 @@ fn identity(args: &Args, checkpoint: &str, policy: Policy, inputs: &Inputs) -> S
     hash.update(checkpoint);
     hash.update(format!("{policy} {} {:?}", args.averaged, args.shard));
     // What is to be labelled next depends on the labels of all parts.
-    for image in inputs.images.iter().chain(inputs.labelled.iter().filter(|_| args.next.is_some())) {
+    for image in inputs.images.iter().chain(&inputs.labelled) {
         hash.update(image.path.as_os_str().as_encoded_bytes());
         hash.update(format!("\0{:?}", image.given));
     }
@@ -242,30 +245,37 @@ fn classify(
     })
 }
 
-/// Shows the labelling the images that have a label: of each class evenly, where there are more than it wants to see.
-fn know(
+/// Gives the labelling the images that have a label: of each class evenly, where there are more than it wants. How many could be
+/// read.
+fn add_labelled(
     labelled: &[Input],
     policy: Policy,
     trained: &LoadedModel,
     device: &mut Classifier,
     labelling: &mut Labelling,
-) -> Result<()> {
+) -> Result<usize> {
     let net = &trained.model.discriminator;
-    let most = labelling.known_of_each(net.layers[net.last_affine()].input.len() as usize);
-    let mut chosen: Vec<(u16, &Input)> = vec![];
-    for class in 0..trained.class_names.len() as u16 {
-        let of_class: Vec<&Input> = labelled.iter().filter(|image| image.given == Some(class)).collect();
-        let n = of_class.len();
-        chosen.extend((0..n.min(most)).map(|i| (class, of_class[i * n / n.min(most)])));
+    let most = labelling.labelled_of_each(net.layers[net.last_affine()].input.len() as usize);
+    let mut classes: Vec<Vec<(u16, &Input)>> = vec![vec![]; trained.class_names.len()];
+    for image in labelled {
+        image.given.into_iter().for_each(|class| classes[usize::from(class)].push((class, image)));
     }
+    let evenly = |all: &Vec<(u16, _)>| {
+        let n = all.len().min(most);
+        (0..n).map(|i| all[i * all.len() / n]).collect::<Vec<_>>()
+    };
+    let chosen: Vec<(u16, &Input)> = classes.iter().flat_map(evenly).collect();
+    let mut readable = 0;
     for batch in chosen.chunks(device.rows() as usize) {
         let read: Vec<Read> = batch.par_iter().map(|(_, image)| image.read(policy)).collect();
         let seen = Seen::of(&read, device)?;
         // What cannot be read is told where it is labelled.
         let good = batch.iter().zip(&read).filter(|(_, read)| read.is_ok());
-        good.zip(seen.rows()).for_each(|((&(class, _), _), (_, features))| labelling.know(class, features));
+        good.zip(seen.rows())
+            .for_each(|((&(class, _), _), (_, features))| labelling.add_labelled(class, features));
+        readable += seen.images;
     }
-    Ok(())
+    Ok(readable)
 }
 
 /// What the device makes of the images of a batch that can be read.

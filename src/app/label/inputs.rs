@@ -25,6 +25,8 @@ pub struct Wanted<'a> {
     pub by_class: Option<Arrange>,
     /// The i-th of n parts alone.
     pub shard: Option<(usize, usize)>,
+    /// Whether [`Inputs::labelled`] is asked for.
+    pub labelled: bool,
     /// Names of the model's classes, by which given labels are known.
     pub class_names: &'a [String],
 }
@@ -57,7 +59,7 @@ pub struct Inputs {
     from: Option<PathBuf>,
     /// In the order in which they are labelled.
     pub images: Vec<Input>,
-    /// Those with a label, of all parts.
+    /// Those with a label, of all parts, where they were asked for.
     pub labelled: Vec<Input>,
     /// What is no image, and why.
     pub skipped: Vec<(PathBuf, String)>,
@@ -119,7 +121,9 @@ impl Inputs {
                 all.add(path, several, &wanted)?;
             }
         }
-        all.labelled = all.images.iter().filter(|image| image.given.is_some()).cloned().collect();
+        if wanted.labelled {
+            all.labelled = all.images.iter().filter(|image| image.given.is_some()).cloned().collect();
+        }
         if let Some((i, n)) = wanted.shard {
             // A part that begins after another one has moved its images would divide what is left, and pass images over.
             if wanted.by_class == Some(Arrange::Move) {
@@ -296,8 +300,14 @@ mod tests {
         }
         let of = |by_class| {
             let (images, class_names) = ([photos.clone()], ["a".to_string()]);
-            let wanted =
-                Wanted { images: &images, out: &out, by_class, shard: None, class_names: &class_names };
+            let wanted = Wanted {
+                images: &images,
+                out: &out,
+                by_class,
+                shard: None,
+                labelled: false,
+                class_names: &class_names,
+            };
             let all = Inputs::of(wanted).unwrap();
             let images: Vec<PathBuf> = all.images.into_iter().map(|i| i.path).collect();
             (images, all.skipped.into_iter().map(|(path, _)| path).collect::<Vec<_>>())

@@ -99,15 +99,15 @@ impl Labelling {
         self.bookmark.done
     }
 
-    /// How many of the labelled images of each class are to be shown by [`Labelling::know`], where [`Options::next`] is set
+    /// How many labelled images of each class are to be given to [`Labelling::add_labelled`], where [`Options::next`] is set
     /// and images have F features.
-    pub fn known_of_each(&self, features: usize) -> usize {
+    pub fn labelled_of_each(&self, features: usize) -> usize {
         Known::most(features, self.options.class_names.len())
     }
 
     /// The features of an image that somebody gave this class, below K. Before [`Labelling::push`], the same ones each time:
     /// what is to be labelled next is what is unlike them.
-    pub fn know(&mut self, class: u16, features: &[f32]) {
+    pub fn add_labelled(&mut self, class: u16, features: &[f32]) {
         self.known.add(class.into(), features);
     }
 
@@ -157,9 +157,10 @@ impl Labelling {
     pub fn finish(mut self) -> Result<Summary> {
         self.end_step()?;
         let next = self.bookmark.pool.as_ref().map(|pool| pool.choose());
-        let summary = Summary::of(&self.options, &self.bookmark.tally, next.as_ref().map(Vec::len));
+        let summary =
+            Summary::of(&self.options, &self.bookmark.tally, next.as_ref().map(|next| next.asked.len()));
         if let Some(next) = &next {
-            let rows = next.iter().map(|asked| {
+            let rows = next.asked.iter().map(|asked| {
                 let entry = &asked.candidate.entry;
                 let class = &self.options.class_names[entry.label];
                 let (confidence, alike) = (short(entry.confidence).to_string(), asked.alike.to_string());
@@ -169,7 +170,7 @@ impl Labelling {
             write_table(&self.folder.file("next.csv"), std::iter::once(names).chain(rows))?;
         }
         if let Some(sheet) = &self.bookmark.sheet {
-            let page = page::page(sheet, next.as_deref().unwrap_or_default(), &self.options, &summary)?;
+            let page = page::page(sheet, &next.unwrap_or_default(), &self.options, &summary)?;
             atomic::write(&self.folder.file("review.html"), page.as_bytes())?;
         }
         if self.options.by_class == Some(Arrange::Move) {

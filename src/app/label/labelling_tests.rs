@@ -266,6 +266,7 @@ fn label(root: &Path, out: &Path, how: Arrange) -> Result<Summary> {
         Options { by_class: Some(how), next: Some(3), review: true, abstain, ..options(out.to_path_buf()) };
     let mut l = Labelling::create(options)?;
     l.step = 3;
+    l.add_labelled(0, &[0.36, 0.32, 0.32]);
     for i in l.done()..IMAGES {
         let path = format!("s{}/{i}.png", i % 2);
         if i == 4 {
@@ -303,6 +304,26 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, String> {
 fn inside(folder: &Path) -> BTreeMap<PathBuf, String> {
     let strip = |(path, text): (PathBuf, String)| (path.strip_prefix(folder).unwrap().to_path_buf(), text);
     content(folder).into_iter().map(strip).collect()
+}
+
+/// What is asked for is what is far from the labelled images of its class.
+#[test]
+fn labelled_images_decide_what_is_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let next = |name: &str, labelled: &[(u16, [f32; 3])]| {
+        let out = dir.path().join(name);
+        let mut l = Labelling::create(Options { next: Some(2), ..options(out.clone()) }).unwrap();
+        labelled.iter().for_each(|(class, features)| l.add_labelled(*class, features));
+        for (path, p) in [("plain", [0.8, 0.1, 0.1]), ("unsure", [0.4, 0.3, 0.3])] {
+            l.push(prediction(path, Path::new(path), p, None)).unwrap();
+        }
+        l.finish().unwrap();
+        text(&out, "next.csv").lines().nth(1).unwrap().split(',').next().unwrap().to_string()
+    };
+    let (plain, unsure) = ([0.8, 0.1, 0.1], [0.4, 0.3, 0.3]);
+    assert_eq!(next("none", &[]), "unsure");
+    assert_eq!(next("unsure known", &[(0, unsure), (1, plain)]), "plain");
+    assert_eq!(next("plain known", &[(0, plain), (1, unsure)]), "unsure");
 }
 
 #[test]

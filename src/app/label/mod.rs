@@ -50,7 +50,7 @@ pub struct Prediction {
     pub given: Option<u16>,
     /// K logits.
     pub logits: Vec<f32>,
-    /// F values of the layer before the logits; read where [`Options::next`] is set.
+    /// F values, what the layer that makes the logits is given; read where [`Options::next`] is set.
     pub features: Vec<f32>,
     /// `H x W x C`, as the network sees it; read where [`Options::next`] or [`Options::review`] is set.
     pub pixels: Vec<u8>,

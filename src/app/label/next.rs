@@ -1,4 +1,4 @@
-//! Which images to label next: those that no labelled image is like.
+//! Which images to label next: those that no image is like that was labelled as what they are taken for.
 //!
 //! A classifier that has seen few labels is sure of whole groups that it is wrong about: a way of writing a one that none of the
 //! labelled ones has is a two to it, with a confidence of 0.97. What it is unsure of is mostly what nobody could read. So
@@ -23,11 +23,18 @@ use crate::shape::Dims;
 use crate::text::hex;
 
 /// Candidates for each image that is wanted. On MNIST, twenty wanted of 60,000 by two classifiers that are wrong about 1.5 %:
-/// of 15, 30 and 60 each 7, 10 and 4 of forty suggestions were images that they are wrong about.
+/// of 15, 30 and 60 each 7, 9 and 4 of forty suggestions were images that they are wrong about.
 const CANDIDATES: usize = 30;
 
+/// Of so many images without a label one is a candidate, where that makes fewer: else what is known best would be among the
+/// candidates of a small folder, and its group the largest.
+const ONE_OF: usize = 10;
+
+/// Candidates for each image that is wanted, however few images there are.
+const LEAST: usize = 3;
+
 /// Bytes that all candidates may take, and the features of the labelled images as much.
-const FEATURES: usize = 32 << 20;
+const BYTES: usize = 32 << 20;
 
 /// Bytes of a candidate besides its features and its thumbnail, about.
 const TEXT: usize = 300;
@@ -51,7 +58,7 @@ pub(super) struct Known {
 impl Known {
     /// How many labelled images of each of K classes are looked at, of F features.
     pub fn most(features: usize, classes: usize) -> usize {
-        (FEATURES / (features * size_of::<f32>()).max(1) / classes.max(1)).clamp(1, KNOWN)
+        (BYTES / (features * size_of::<f32>()).max(1) / classes.max(1)).clamp(1, KNOWN)
     }
 
     /// One that somebody gave this class.
@@ -82,10 +89,19 @@ pub(super) struct Candidate {
     #[serde(with = "packed::floats")]
     features: Vec<f32>,
     /// SHA-256 of its pixels.
-    pixels: String,
+    hash: String,
 }
 
-/// One that is asked for.
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Next<'a> {
+    /// The images, those of the largest clusters first.
+    pub asked: Vec<Asked<'a>>,
+    /// Whether they were compared with labelled images; else they are the least sure ones.
+    pub compared: bool,
+}
+
+/// An image that is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Asked<'a> {
     pub candidate: &'a Candidate,
@@ -99,6 +115,10 @@ pub(super) struct Pool {
     wanted: usize,
     /// The size of the images, where they are to be shown.
     shown: Option<Dims>,
+    /// Images without a label so far.
+    seen: usize,
+    /// Whether there were labelled images to compare them with.
+    compared: bool,
     /// By worth, the most first.
     candidates: Vec<Candidate>,
 }
@@ -106,12 +126,13 @@ pub(super) struct Pool {
 impl Pool {
     /// For `wanted` images.
     pub fn new(wanted: usize, shown: Option<Dims>) -> Pool {
-        Pool { wanted, shown, candidates: vec![] }
+        Pool { wanted, shown, seen: 0, compared: false, candidates: vec![] }
     }
 
-    /// Whether it has images of K classes alone.
+    /// Whether it has images of K classes alone, with as many features each.
     pub fn fits(&self, classes: usize) -> bool {
-        self.candidates.iter().all(|c| c.entry.fits(classes))
+        let width = self.candidates.first().map_or(0, |c| c.features.len());
+        self.candidates.iter().all(|c| c.entry.fits(classes) && c.features.len() == width)
     }
 
     /// Keeps an image without a label if its label would say as much as those that are kept.
@@ -120,48 +141,54 @@ impl Pool {
             return;
         }
         let features = unit(features);
-        let worth = known.distance(verdict.label, &features).map_or(1.0 - verdict.margin(), f64::from);
+        let apart = known.distance(verdict.label, &features);
+        let worth = apart.map_or(1.0 - verdict.margin(), f64::from);
+        self.seen += 1;
+        self.compared |= apart.is_some();
         let place = self.candidates.partition_point(|c| c.worth >= worth);
         let most = self.most(features.len());
         if place >= most {
             return;
         }
         let hash = hex(&Sha256::digest(pixels));
-        if self.candidates.iter().any(|c| c.pixels == hash) {
+        if self.candidates.iter().any(|c| c.hash == hash) {
             return;
         }
         self.candidates.truncate(most - 1);
         let entry = Entry::of(path, verdict, self.shown.map_or(vec![], |image| thumbnail(pixels, image)));
-        self.candidates.insert(place, Candidate { entry, worth, features, pixels: hash });
+        self.candidates.insert(place, Candidate { entry, worth, features, hash });
     }
 
     /// Candidates, of F features.
     fn most(&self, features: usize) -> usize {
         let shown = self.shown.map_or(0, thumbnail_bytes);
         let bytes = features * size_of::<f32>() + shown + TEXT;
-        self.wanted.saturating_mul(CANDIDATES).min(FEATURES / bytes).max(1)
+        self.wanted.saturating_mul(CANDIDATES).min(BYTES / bytes).max(1)
     }
 
     /// At most so many images as are wanted, those of the largest clusters first; fewer where there are no more that differ.
-    pub fn choose(&self) -> Vec<Asked<'_>> {
-        let Some(width) = self.candidates.first().map(|c| c.features.len()) else { return vec![] };
+    pub fn choose(&self) -> Next<'_> {
+        let some = (self.seen / ONE_OF).max(self.wanted.saturating_mul(LEAST)).min(self.candidates.len());
+        let candidates = &self.candidates[..some];
+        let width = candidates.first().map_or(0, |c| c.features.len());
         if width == 0 {
-            let first = self.candidates.iter().take(self.wanted);
-            return first.map(|candidate| Asked { candidate, alike: 1 }).collect();
+            let first = candidates.iter().take(self.wanted);
+            let asked = first.map(|candidate| Asked { candidate, alike: 1 }).collect();
+            return Next { asked, compared: self.compared };
         }
-        let rows: Vec<f32> = self.candidates.iter().flat_map(|c| &c.features).copied().collect();
+        let rows: Vec<f32> = candidates.iter().flat_map(|c| &c.features).copied().collect();
         let mut middles = k_means(&rows, width, self.wanted, SEED).middles();
         // Of equally large ones the one whose label says most.
         middles.sort_by_key(|&(row, rows)| (Reverse(rows), row));
         let mut asked: Vec<Asked<'_>> = vec![];
         for (row, alike) in middles {
-            let candidate = &self.candidates[row];
+            let candidate = &candidates[row];
             let twin = |other: &Asked<'_>| distance(&other.candidate.features, &candidate.features) <= TWIN;
             if !asked.iter().any(twin) {
                 asked.push(Asked { candidate, alike });
             }
         }
-        asked
+        Next { asked, compared: self.compared }
     }
 }
 

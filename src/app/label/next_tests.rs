@@ -26,7 +26,7 @@ fn known(labelled: &[(usize, usize)]) -> Known {
 }
 
 fn paths(pool: &Pool) -> Vec<&str> {
-    pool.choose().iter().map(|a| a.candidate.entry.path.as_str()).collect()
+    pool.choose().asked.iter().map(|a| a.candidate.entry.path.as_str()).collect()
 }
 
 /// Of four groups the model is sure of one that no labelled image of its class is like: that one is asked for, once. Another
@@ -40,11 +40,15 @@ fn a_group_that_is_unlike_all_labelled_ones_is_asked_for() {
         let features = towards(axis, i as f32 * 0.001);
         pool.add(&format!("{axis}/{i}"), &verdict(0, margin), &features, &[i as u8], &known);
     }
-    let asked = pool.choose();
+    let Next { asked, compared } = pool.choose();
+    assert!(compared);
     assert_eq!(asked.len(), 1);
     assert!(asked[0].candidate.entry.path.starts_with("2/"), "{asked:?}");
-    assert_eq!(asked[0].alike, CANDIDATES);
-    assert_eq!(pool.choose(), pool.clone().choose(), "the same each time");
+    // A tenth of the images that were seen, fewer than the pool holds.
+    assert_eq!(asked[0].alike, 20);
+    // As a run that goes on has it.
+    let again: Pool = serde_json::from_str(&serde_json::to_string(&pool).unwrap()).unwrap();
+    assert_eq!(pool.choose(), again.choose());
 }
 
 /// The largest group first, what stands alone last.
@@ -63,8 +67,16 @@ fn large_groups_come_first() {
         );
     }
     pool.add("alone", &verdict(0, 0.5), &towards(3, 0.0), &[99], &known);
-    let sizes: Vec<(char, usize)> =
-        pool.choose().iter().map(|a| (a.candidate.entry.path.chars().next().unwrap(), a.alike)).collect();
+    // Most images are like a labelled one: a tenth of all are those above.
+    for i in 0..280u32 {
+        pool.add("known", &verdict(0, 0.5), &towards(0, i as f32 * 1e-4), &i.to_le_bytes(), &known);
+    }
+    let sizes: Vec<(char, usize)> = pool
+        .choose()
+        .asked
+        .iter()
+        .map(|a| (a.candidate.entry.path.chars().next().unwrap(), a.alike))
+        .collect();
     assert_eq!(sizes, [('2', 20), ('1', 10), ('a', 1)]);
 }
 
@@ -73,6 +85,7 @@ fn large_groups_come_first() {
 fn without_labels_uncertainty_decides() {
     let other = known(&[(1, 0)]);
     let near = unit(&towards(0, 0.1));
+    assert!(other.distance(1, &near).is_some_and(|d| d > 0.0));
     assert_eq!(other.distance(0, &near), other.distance(1, &near));
     assert_eq!(Known::default().distance(0, &near), None);
     let mut pool = Pool::new(1, None);
@@ -81,7 +94,7 @@ fn without_labels_uncertainty_decides() {
         let features = towards(axis, i as f32 * 0.001);
         pool.add(&format!("{axis}/{i}"), &verdict(0, margin), &features, &[i as u8], &Known::default());
     }
-    assert!(paths(&pool)[0].starts_with("1/"));
+    assert!(paths(&pool)[0].starts_with("1/") && !pool.choose().compared);
 }
 
 /// Equal pixels, and features that are nearly the same, are in it once; then there are fewer than were wanted.
@@ -106,12 +119,18 @@ fn labelled_images_are_not_asked_for() {
     let none = Known::default();
     let mut pool = Pool::new(5, None);
     pool.add("given", &JUDGE.verdict(&[0.0, 0.0, 0.0], Some(1)), &[1.0], &[1], &none);
-    assert!(pool.choose().is_empty());
+    assert!(pool.choose().asked.is_empty());
     // Without features the least sure ones are chosen.
     (0..9u8).for_each(|i| pool.add(&format!("{i}"), &verdict(0, 0.9 - f32::from(i) * 0.1), &[], &[i], &none));
     assert_eq!(paths(&pool), ["8", "7", "6", "5", "4"]);
-    let broken = unit(&[f32::NAN, 1.0]);
-    assert_eq!(broken, [0.0, 0.0]);
+    // Features that are no numbers are no obstacle, and more may be wanted than there are images.
+    let mut pool = Pool::new(usize::MAX, None);
+    pool.add("nan", &verdict(0, 0.5), &[f32::NAN, 1.0], &[1], &known(&[(0, 0)]));
+    pool.add("other", &verdict(0, 0.5), &[0.0, 1.0], &[2], &none);
+    assert_eq!(paths(&pool).len(), 2);
+    assert!(pool.fits(3));
+    pool.candidates[0].features.pop();
+    assert!(!pool.fits(3), "another number of features");
 }
 
 /// Thirty candidates for each image wanted, and never more than the bound of memory; so many labelled images as well.
@@ -127,9 +146,9 @@ fn candidates_are_bounded() {
     assert!(pool.candidates.is_sorted_by(|a, b| a.worth >= b.worth));
     let large = Pool::new(1_000_000, None);
     let bytes = large.most(1000) * (4 * 1000 + TEXT);
-    assert!(bytes <= FEATURES, "{bytes}");
+    assert!(bytes <= BYTES, "{bytes}");
     // Thumbnails count.
     let shown = Pool::new(1_000_000, Some(Dims { height: 64, width: 64, channels: 3 }));
-    assert!(shown.most(1000) * (4 * 1000 + 3 * 64 * 64 + TEXT) <= FEATURES && shown.most(1000) > 1000);
+    assert!(shown.most(1000) * (4 * 1000 + 3 * 64 * 64 + TEXT) <= BYTES && shown.most(1000) > 1000);
     assert_eq!([(576, 10), (6272, 100), (6272, 100_000)].map(|(f, k)| Known::most(f, k)), [200, 13, 1]);
 }

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::next::Asked;
-use super::sheet::{Entry, Section, Sheet};
+use super::next::{Asked, Next};
+use super::sheet::{Entry, Section, Sheet, thumbnail_bytes};
 use super::{Options, Summary};
 use crate::app::text::{count, escape_html};
 use crate::error::Result;
@@ -19,6 +19,12 @@ const SCRIPT: &str = include_str!("../../../assets/label/review.js");
 /// The images whose labels would help most.
 const NEXT: &str = "To label next";
 
+/// Bytes of these on a page, about, in pixels and text.
+const NEXT_BYTES: usize = 4 << 20;
+
+/// Bytes of an image's text.
+const TEXT: usize = 600;
+
 /// Classes that the page's list shows without being asked.
 const OPEN: usize = 12;
 
@@ -26,12 +32,7 @@ const OPEN: usize = 12;
 ///
 /// # Errors
 /// [`Error::Output`](crate::Error::Output) for a thumbnail that is no picture.
-pub(super) fn page(
-    sheet: &Sheet,
-    next: &[Asked<'_>],
-    options: &Options,
-    summary: &Summary,
-) -> Result<String> {
+pub(super) fn page(sheet: &Sheet, next: &Next<'_>, options: &Options, summary: &Summary) -> Result<String> {
     let names = &options.class_names;
     let titles = names.iter().cloned().chain(["Contradicted labels".into(), "Unsure".into()]);
     let titles: Vec<String> = titles.collect();
@@ -40,7 +41,8 @@ pub(super) fn page(
         sections += &section_of(i, &titles[i], section, options)?;
     }
     let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
-    let (lead, contents, toolbar) = (lead(summary), contents(&titles, sheet, next.len()), toolbar(&choices));
+    let (lead, contents, toolbar) =
+        (lead(summary, &next.asked), contents(&titles, sheet, next.asked.len()), toolbar(&choices));
     let body = format!("{lead}{contents}<main>\n{sections}</main>\n{toolbar}");
     Ok(document("Labels to review", &body, SCRIPT, &body))
 }
@@ -66,7 +68,7 @@ fn policy_hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
-fn lead(summary: &Summary) -> String {
+fn lead(summary: &Summary, next: &[Asked<'_>]) -> String {
     let Summary { images, given, predicted, unsure, contradicted, skipped, .. } = summary;
     let mut text = format!(
         "<p>{images} images: {predicted} predicted, {unsure} unsure, {given} with a given label, of which the model contradicts \
@@ -80,7 +82,10 @@ fn lead(summary: &Summary) -> String {
     for note in &summary.notes {
         text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
     }
-    text + "<p>Each section of a class begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
+    let sections = if next.is_empty() { "Each section" } else { "Each section but the first" };
+    text + "<p>"
+        + sections
+        + " begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
             Save writes what you marked as <code>corrections.csv</code>: put it beside <code>labels.csv</code> and train with \
             it.</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
             another, <kbd>1</kbd> to <kbd>9</kbd> the first nine classes, <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
@@ -106,17 +111,24 @@ fn contents(titles: &[String], sheet: &Sheet, next: usize) -> String {
 }
 
 /// The images that are asked for, which may stand in their classes' sections too.
-fn section_of_next(next: &[Asked<'_>], options: &Options) -> Result<String> {
-    if next.is_empty() {
+fn section_of_next(next: &Next<'_>, options: &Options) -> Result<String> {
+    let all = next.asked.len();
+    if all == 0 {
         return Ok(String::new());
     }
-    let items = next.iter().map(|asked| item(&asked.candidate.entry, options)).collect::<Result<String>>()?;
-    let what = format!(
-        "{} unlike all with a label, those first that most others are like",
-        count(next.len() as u32, "image")
-    );
+    let shown = all.min(NEXT_BYTES / (thumbnail_bytes(options.image) + TEXT));
+    let items = next.asked[..shown].iter().map(|asked| item(&asked.candidate.entry, options));
+    let items = items.collect::<Result<String>>()?;
+    let why = match next.compared {
+        true => "unlike those that were labelled as what they are taken for",
+        false => "that the model is least sure of",
+    };
+    let images = count(all as u32, "image");
+    let rest = all - shown;
+    let hidden = if rest > 0 { format!("; {rest} are not shown") } else { String::new() };
     Ok(format!(
-        "<section id=\"next\">\n<h2>{NEXT}</h2>\n<p class=\"count\">{what}</p>\n<ul class=\"sheet\">\n{items}</ul>\n</section>\n"
+        "<section id=\"next\">\n<h2>{NEXT}</h2>\n<p class=\"count\">{images} {why}, those first that most others are like{hidden}\
+         </p>\n<ul class=\"sheet\">\n{items}</ul>\n</section>\n"
     ))
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::app::label::next::{Known, Pool};
+use crate::app::label::next::{Known, Next, Pool};
 use crate::app::label::verdict::Judge;
 use crate::app::label::{Abstain, summary::Tally};
 use crate::shape::Dims;
@@ -32,7 +32,7 @@ fn page_of(options: &Options, images: &[(&str, f32, Option<u16>)]) -> String {
         sheet.add(path, &verdict, &[0, 50, 100, 255], IMAGE);
         tally.add(&verdict);
     }
-    page(&sheet, &[], options, &Summary::of(options, &tally, None)).unwrap()
+    page(&sheet, &Next::default(), options, &Summary::of(options, &tally, None)).unwrap()
 }
 
 #[test]
@@ -79,8 +79,12 @@ fn what_to_label_next_comes_first() {
     assert!(at("<h2>To label next</h2>") < at("data-path=\"a.png\""));
     assert_eq!(html.matches("data-path=\"b.png\"").count(), 2, "there and in its class");
     assert!(
-        at("2 images unlike all with a label") < at("<h2>cat</h2>") && html.contains("<a href=\"#next\">")
+        at("2 images that the model is least sure of") < at("<h2>cat</h2>")
+            && html.contains("<a href=\"#next\">")
     );
+    let compared = Next { compared: true, ..pool.choose() };
+    let html = page(&sheet, &compared, &options, &summary).unwrap();
+    assert!(html.contains("2 images unlike those that were labelled as what they are taken for"));
     assert!(!page_of(&options, &[("a.png", 0.9, None)]).contains("To label next"));
 }
 
