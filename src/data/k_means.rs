@@ -11,7 +11,7 @@ const LANES: usize = 8;
 
 /// Rows in clusters.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Clusters {
+pub struct Clusters {
     /// Of each row its cluster.
     pub of: Vec<usize>,
     /// Of each row the squared distance to its cluster's centre.
@@ -38,7 +38,7 @@ impl Clusters {
 ///
 /// # Panics
 /// If no cluster is asked for, or the values are no whole number of rows.
-pub(crate) fn k_means(rows: &[f32], width: usize, count: usize, seed: u64) -> Clusters {
+pub fn k_means(rows: &[f32], width: usize, count: usize, seed: u64) -> Clusters {
     assert!(width > 0 && count > 0 && rows.len().is_multiple_of(width));
     // No more than there are rows, whatever was asked for.
     let mut centres = first_centres(rows, width, count.min(rows.len() / width), seed);
@@ -69,7 +69,7 @@ fn first_centres(rows: &[f32], width: usize, count: usize, seed: u64) -> Vec<f32
         let drawn = draw(&apart, total * uniform(seed, at, i as u32));
         let centre = &rows[drawn * width..(drawn + 1) * width];
         for (d, row) in apart.iter_mut().zip(rows.chunks_exact(width)) {
-            let new = distance(row, centre);
+            let new = squared_distance(row, centre);
             *d = if i == 0 { new } else { d.min(new) };
         }
         centres.extend_from_slice(centre);
@@ -90,7 +90,7 @@ fn draw(weights: &[f32], at: f64) -> usize {
 /// Of each row the nearest centre, of equally near ones the first.
 fn nearest(rows: &[f32], width: usize, centres: &[f32]) -> Clusters {
     let of_row = |row: &[f32]| {
-        let all = centres.chunks_exact(width).map(|centre| distance(row, centre)).enumerate();
+        let all = centres.chunks_exact(width).map(|centre| squared_distance(row, centre)).enumerate();
         all.fold((0, f32::INFINITY), |best, one| if one.1 < best.1 { one } else { best })
     };
     let (of, distances) = rows.chunks_exact(width).map(of_row).unzip();
@@ -136,8 +136,8 @@ fn without_empty(clusters: Clusters) -> Clusters {
     Clusters { of, count, ..clusters }
 }
 
-/// Squared. By differences, so that it is 0 between equal rows.
-pub(crate) fn distance(a: &[f32], b: &[f32]) -> f32 {
+/// The squared distance of two vectors of one length. By differences, so that it is 0 between equal ones.
+pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     let square = |a: f32, b: f32| (a - b) * (a - b);
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut sums = [0f32; LANES];
@@ -212,7 +212,7 @@ mod tests {
         for width in 1..20 {
             let (a, b): (Vec<f32>, Vec<f32>) = (0..width).map(|i| (i as f32, 2.0 * i as f32)).unzip();
             let want: f32 = a.iter().map(|v| v * v).sum();
-            assert_eq!((distance(&a, &b), distance(&a, &a)), (want, 0.0));
+            assert_eq!((squared_distance(&a, &b), squared_distance(&a, &a)), (want, 0.0));
         }
     }
 }

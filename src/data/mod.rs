@@ -17,7 +17,7 @@ use crate::shape::DataShape;
 use crate::text::hex;
 use std::sync::Arc;
 
-pub(crate) use k_means::{distance, k_means};
+pub use k_means::{Clusters, k_means, squared_distance};
 pub use labels::{
     LabelCount, check_balance, choose, choose_by_clusters, choose_unlabelled, split_validation,
 };

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::packed;
 use super::sheet::{Entry, thumbnail, thumbnail_bytes};
 use super::verdict::{Status, Verdict};
-use crate::data::{distance, k_means};
+use crate::data::{k_means, squared_distance};
 use crate::shape::Dims;
 use crate::text::hex;
 
@@ -72,7 +72,8 @@ impl Known {
     /// From unit features the squared distance to the nearest of that class; where it has none, to the nearest of all. `None`
     /// if no image has a label.
     fn distance(&self, class: usize, features: &[f32]) -> Option<f32> {
-        let nearest = |images: &[Vec<f32>]| images.iter().map(|f| distance(f, features)).reduce(f32::min);
+        let nearest =
+            |images: &[Vec<f32>]| images.iter().map(|f| squared_distance(f, features)).reduce(f32::min);
         let own = self.classes.get(class).and_then(|images| nearest(images));
         own.or_else(|| self.classes.iter().filter_map(|images| nearest(images)).reduce(f32::min))
     }
@@ -183,7 +184,8 @@ impl Pool {
         let mut asked: Vec<Asked<'_>> = vec![];
         for (row, alike) in middles {
             let candidate = &candidates[row];
-            let twin = |other: &Asked<'_>| distance(&other.candidate.features, &candidate.features) <= TWIN;
+            let twin =
+                |other: &Asked<'_>| squared_distance(&other.candidate.features, &candidate.features) <= TWIN;
             if !asked.iter().any(twin) {
                 asked.push(Asked { candidate, alike });
             }
