@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::next::{Asked, Next};
-use super::sheet::{Entry, Section, Sheet, thumbnail_bytes};
+use super::sheet::{Entry, Section, Sheet, item_bytes};
 use super::{Options, Summary};
 use crate::app::text::{count, escape_html};
 use crate::error::Result;
@@ -21,9 +21,6 @@ const NEXT: &str = "To label next";
 
 /// Bytes of these on a page, about, in pixels and text.
 const NEXT_BYTES: usize = 4 << 20;
-
-/// Bytes of an image's text.
-const TEXT: usize = 600;
 
 /// Classes that the page's list shows without being asked.
 const OPEN: usize = 12;
@@ -116,7 +113,7 @@ fn section_of_next(next: &Next<'_>, options: &Options) -> Result<String> {
     if all == 0 {
         return Ok(String::new());
     }
-    let shown = all.min(NEXT_BYTES / (thumbnail_bytes(options.image) + TEXT));
+    let shown = all.min(NEXT_BYTES / item_bytes(options.image));
     let items = next.asked[..shown].iter().map(|asked| item(&asked.candidate.entry, options));
     let items = items.collect::<Result<String>>()?;
     let why = match next.compared {

@@ -115,7 +115,7 @@ fn picture(pixels: Vec<u8>, image: Dims) -> Picture {
 
 /// Images that a section may have, of so many sections.
 fn most(sections: usize, image: Dims) -> usize {
-    (PAGE / (sections * (thumbnail_bytes(image) + TEXT))).clamp(1, MOST)
+    (PAGE / (sections * item_bytes(image))).clamp(1, MOST)
 }
 
 /// Rows and columns of pixels that become one of the thumbnail.
@@ -128,6 +128,11 @@ fn size(image: Dims) -> Dims {
     let block = block(image);
     let channels = if image.channels >= 3 { 3 } else { 1 };
     Dims { height: image.height.div_ceil(block), width: image.width.div_ceil(block), channels }
+}
+
+/// Bytes of an image on the page, about.
+pub(super) fn item_bytes(image: Dims) -> usize {
+    thumbnail_bytes(image) + TEXT
 }
 
 /// Bytes of a thumbnail.
