@@ -6,6 +6,8 @@
 //! learnt features and the centre in place of a density. With few labels, typical images help more than those that a model is
 //! unsure of.
 
+use std::collections::HashSet;
+
 use super::gradients::Gradients;
 use super::k_means::k_means;
 use crate::rng::{Counter, permute, streams};
@@ -53,8 +55,8 @@ pub fn representatives(
         gradients.describe(&images[start..start + size], &mut rows);
     }
     let clusters = k_means(&rows, gradients.width(), count, seed);
-    let labelled = &clusters.of[numbers.len() - known.len()..];
     let mut found = clusters.middles();
+    let labelled: HashSet<_> = clusters.of[numbers.len() - known.len()..].iter().collect();
     found.retain(|&(row, _)| !labelled.contains(&clusters.of[row]));
     // Stable: of equally large ones the first.
     found.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));

@@ -14,7 +14,6 @@ use crate::app::source::WithoutNotes;
 use crate::app::source::images::policy::Policy;
 use crate::app::text::{self, count};
 use crate::error::Result;
-use crate::gpu::Gpu;
 use crate::native::{self, BlockOn};
 use crate::text::hex;
 use crate::train::{Classified, Classifier};
@@ -130,7 +129,49 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let mut device = classifier(args.next.is_some()).block_on().map_err(in_file(&trained.path))?;
     let calibration = calibration(args, trained, &mut device, &mut progress)?;
     let checkpoint = text::sha256(&trained.path)?;
-    let mut labelling = Labelling::create(Options {
+    let identity = identity(args, &checkpoint, policy, &inputs);
+    let mut labelling = Labelling::create(options(args, trained, calibration, (checkpoint, identity)))?;
+    let begun = labelling.done();
+    if begun > 0 {
+        progress.note(&format!("going on after {}", count(begun as u32, "image")));
+    }
+    if args.next.is_some() {
+        let (labelled, device) = (&inputs.labelled, &mut device);
+        if add_labelled(labelled, policy, trained, device, &mut labelling, &mut progress)? == 0 {
+            progress.note(
+                "none of these images has a label: next.csv has those that the model is least sure of; name the labelled ones too",
+            );
+        }
+    }
+    let rest = &inputs.images[begun.min(inputs.images.len())..];
+    let what = format!("labelling {}, {}", count(rest.len() as u32, "image"), adapter_line(&gpu));
+    classify(rest, policy, &mut device, (&mut progress, &what), |image, seen| match seen {
+        Err(reason) => labelling.skip(&image.path, &reason),
+        Ok(seen) => labelling.push(Prediction {
+            path: image.path.clone(),
+            source: image.source.clone(),
+            given: image.given,
+            logits: seen.logits.to_vec(),
+            features: seen.features.to_vec(),
+            pixels: seen.pixels,
+        }),
+    })?;
+    for (path, reason) in inputs.skipped.iter().skip(begun.saturating_sub(inputs.images.len())) {
+        labelling.skip(path, reason)?;
+    }
+    let summary = labelling.finish()?;
+    drop(progress);
+    report(args, &summary)
+}
+
+/// The labelling's, of a checkpoint with this hash.
+fn options(
+    args: &Args,
+    trained: &LoadedModel,
+    calibration: Option<Calibration>,
+    (checkpoint, identity): (String, String),
+) -> Options {
+    Options {
         out: args.out.clone(),
         probabilities: args.probabilities,
         by_class: args.by_class,
@@ -143,31 +184,11 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
         image: trained.model.data.image,
         class_names: trained.class_names.clone(),
         calibration,
-        identity: identity(args, &checkpoint, policy, &inputs),
+        identity,
         checkpoint,
         part: args.shard,
         review: args.review,
-    })?;
-    let begun = labelling.done();
-    if begun > 0 {
-        progress.note(&format!("going on after {}", count(begun as u32, "image")));
     }
-    if args.next.is_some() {
-        let seen = add_labelled(&inputs.labelled, policy, trained, &mut device, &mut labelling)?;
-        if seen == 0 {
-            progress.note(
-                "none of these images has a label: next.csv has those that the model is least sure of; name the labelled ones too",
-            );
-        }
-    }
-    let rest = &inputs.images[begun.min(inputs.images.len())..];
-    classify(rest, policy, (&gpu, &mut device), &mut labelling, &mut progress)?;
-    for (path, reason) in inputs.skipped.iter().skip(begun.saturating_sub(inputs.images.len())) {
-        labelling.skip(path, reason)?;
-    }
-    let summary = labelling.finish()?;
-    drop(progress);
-    report(args, &summary)
 }
 
 /// Temperature and precision from the labels that the run's training has not seen; `None`, told, where there are none.
@@ -209,22 +230,28 @@ fn identity(args: &Args, checkpoint: &str, policy: Policy, inputs: &Inputs) -> S
     hex(&hash.finalize())
 }
 
-/// An image as the network sees it, or why it cannot be read.
-type Read = std::result::Result<Vec<u8>, String>;
+/// An image, and what the device makes of it.
+struct Seen<'a> {
+    pixels: Vec<u8>,
+    logits: &'a [f32],
+    features: &'a [f32],
+}
 
-/// Reads the images on all cores while the device classifies the ones before.
+/// Reads the images on all cores while the device classifies the ones before, and hands on each in turn, or why it cannot be
+/// read.
 fn classify(
     inputs: &[Input],
     policy: Policy,
-    (gpu, device): (&Gpu, &mut Classifier),
-    labelling: &mut Labelling,
-    progress: &mut Progress,
+    device: &mut Classifier,
+    (progress, what): (&mut Progress, &str),
+    mut each: impl FnMut(&Input, std::result::Result<Seen<'_>, String>) -> Result<()>,
 ) -> Result<()> {
+    if inputs.is_empty() {
+        return Ok(());
+    }
     let rows = device.rows() as usize;
-    let batches = inputs.len().div_ceil(rows);
-    let what = format!("labelling {}, {}", count(inputs.len() as u32, "image"), adapter_line(gpu));
-    progress.begin(&what, batches as u64);
-    let (sender, receiver) = sync_channel::<Vec<Read>>(AHEAD);
+    progress.begin(what, inputs.len().div_ceil(rows) as u64);
+    let (sender, receiver) = sync_channel::<Vec<_>>(AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let read = |image: &Input| image.read(policy);
@@ -237,7 +264,22 @@ fn classify(
         });
         for batch in inputs.chunks(rows) {
             let Ok(read) = receiver.recv() else { break };
-            push(batch, read, device, labelling)?;
+            let good: Vec<u8> = read.iter().flatten().flatten().copied().collect();
+            let Classified { logits, features } = device.classify(&good).block_on()?;
+            let n = read.iter().flatten().count().max(1);
+            let (k, f) = (logits.len() / n, features.len() / n);
+            let mut place = 0..n;
+            for (image, read) in batch.iter().zip(read) {
+                let seen = read.map(|pixels| {
+                    let i = place.next().unwrap_or_default();
+                    Seen {
+                        pixels,
+                        logits: &logits[i * k..(i + 1) * k],
+                        features: &features[i * f..(i + 1) * f],
+                    }
+                });
+                each(image, seen)?;
+            }
             progress.piece();
         }
         drop(receiver);
@@ -253,74 +295,30 @@ fn add_labelled(
     trained: &LoadedModel,
     device: &mut Classifier,
     labelling: &mut Labelling,
+    progress: &mut Progress,
 ) -> Result<usize> {
     let net = &trained.model.discriminator;
     let most = labelling.labelled_of_each(net.layers[net.last_affine()].input.len() as usize);
-    let mut classes: Vec<Vec<(u16, &Input)>> = vec![vec![]; trained.class_names.len()];
+    let mut classes: Vec<Vec<&Input>> = vec![vec![]; trained.class_names.len()];
     for image in labelled {
-        image.given.into_iter().for_each(|class| classes[usize::from(class)].push((class, image)));
+        image.given.into_iter().for_each(|class| classes[usize::from(class)].push(image));
     }
-    let evenly = |all: &Vec<(u16, _)>| {
+    let evenly = |all: &Vec<&Input>| {
         let n = all.len().min(most);
-        (0..n).map(|i| all[i * all.len() / n]).collect::<Vec<_>>()
+        (0..n).map(|i| all[i * all.len() / n].clone()).collect::<Vec<_>>()
     };
-    let chosen: Vec<(u16, &Input)> = classes.iter().flat_map(evenly).collect();
+    let chosen: Vec<Input> = classes.iter().flat_map(evenly).collect();
+    let what = format!("looking at {}", count(chosen.len() as u32, "labelled image"));
     let mut readable = 0;
-    for batch in chosen.chunks(device.rows() as usize) {
-        let read: Vec<Read> = batch.par_iter().map(|(_, image)| image.read(policy)).collect();
-        let seen = Seen::of(&read, device)?;
+    classify(&chosen, policy, device, (progress, &what), |image, seen| {
         // What cannot be read is told where it is labelled.
-        let good = batch.iter().zip(&read).filter(|(_, read)| read.is_ok());
-        good.zip(seen.rows())
-            .for_each(|((&(class, _), _), (_, features))| labelling.add_labelled(class, features));
-        readable += seen.images;
-    }
-    Ok(readable)
-}
-
-/// What the device makes of the images of a batch that can be read.
-struct Seen {
-    images: usize,
-    classified: Classified,
-}
-
-impl Seen {
-    fn of(read: &[Read], device: &mut Classifier) -> Result<Seen> {
-        let good: Vec<u8> = read.iter().flatten().flatten().copied().collect();
-        let classified = device.classify(&good).block_on()?;
-        Ok(Seen { images: read.iter().flatten().count(), classified })
-    }
-
-    /// Logits and features of each.
-    fn rows(&self) -> impl Iterator<Item = (&[f32], &[f32])> {
-        let Classified { logits, features } = &self.classified;
-        let n = self.images.max(1);
-        let (k, f) = (logits.len() / n, features.len() / n);
-        (0..self.images).map(move |i| (&logits[i * k..(i + 1) * k], &features[i * f..(i + 1) * f]))
-    }
-}
-
-/// Classifies a batch and writes it down.
-fn push(batch: &[Input], read: Vec<Read>, device: &mut Classifier, labelling: &mut Labelling) -> Result<()> {
-    let seen = Seen::of(&read, device)?;
-    let mut rows = seen.rows();
-    for (image, read) in batch.iter().zip(read) {
-        match read {
-            Err(reason) => labelling.skip(&image.path, &reason)?,
-            Ok(pixels) => {
-                let (logits, features) = rows.next().unwrap_or_default();
-                labelling.push(Prediction {
-                    path: image.path.clone(),
-                    source: image.source.clone(),
-                    given: image.given,
-                    logits: logits.to_vec(),
-                    features: features.to_vec(),
-                    pixels,
-                })?;
-            }
+        if let (Some(class), Ok(seen)) = (image.given, seen) {
+            labelling.add_labelled(class, seen.features);
+            readable += 1;
         }
-    }
-    Ok(())
+        Ok(())
+    })?;
+    Ok(readable)
 }
 
 fn report(args: &Args, summary: &Summary) -> Result<()> {

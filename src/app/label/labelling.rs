@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::bookmark::{self, Bookmark, Folder};
-use super::next::Known;
+use super::next::{Known, Next};
 use super::summary::{Summary, judge};
 use super::table::Table;
 use super::verdict::{Judge, Status, Verdict};
@@ -156,7 +156,8 @@ impl Labelling {
     /// labelling can be gone on with.
     pub fn finish(mut self) -> Result<Summary> {
         self.end_step()?;
-        let next = self.bookmark.pool.as_ref().map(|pool| pool.choose());
+        let pool = self.bookmark.pool.as_ref();
+        let next = pool.map(|pool| Next { asked: pool.choose(), compared: !self.known.is_empty() });
         let summary =
             Summary::of(&self.options, &self.bookmark.tally, next.as_ref().map(|next| next.asked.len()));
         if let Some(next) = &next {

@@ -69,6 +69,11 @@ impl Known {
         self.classes[class].push(unit(features));
     }
 
+    /// Whether no image has a label.
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
     /// From unit features the squared distance to the nearest of that class; where it has none, to the nearest of all. `None`
     /// if no image has a label.
     fn distance(&self, class: usize, features: &[f32]) -> Option<f32> {
@@ -118,8 +123,6 @@ pub(super) struct Pool {
     shown: Option<Dims>,
     /// Images without a label so far.
     seen: usize,
-    /// Whether there were labelled images to compare them with.
-    compared: bool,
     /// By worth, the most first.
     candidates: Vec<Candidate>,
 }
@@ -127,7 +130,7 @@ pub(super) struct Pool {
 impl Pool {
     /// For `wanted` images.
     pub fn new(wanted: usize, shown: Option<Dims>) -> Pool {
-        Pool { wanted, shown, seen: 0, compared: false, candidates: vec![] }
+        Pool { wanted, shown, seen: 0, candidates: vec![] }
     }
 
     /// Whether it has images of K classes alone, with as many features each.
@@ -142,10 +145,8 @@ impl Pool {
             return;
         }
         let features = unit(features);
-        let apart = known.distance(verdict.label, &features);
-        let worth = apart.map_or(1.0 - verdict.margin(), f64::from);
+        let worth = known.distance(verdict.label, &features).map_or(1.0 - verdict.margin(), f64::from);
         self.seen += 1;
-        self.compared |= apart.is_some();
         let place = self.candidates.partition_point(|c| c.worth >= worth);
         let most = self.most(features.len());
         if place >= most {
@@ -168,14 +169,13 @@ impl Pool {
     }
 
     /// At most so many images as are wanted, those of the largest clusters first; fewer where there are no more that differ.
-    pub fn choose(&self) -> Next<'_> {
+    pub fn choose(&self) -> Vec<Asked<'_>> {
         let some = (self.seen / ONE_OF).max(self.wanted.saturating_mul(LEAST)).min(self.candidates.len());
         let candidates = &self.candidates[..some];
         let width = candidates.first().map_or(0, |c| c.features.len());
         if width == 0 {
             let first = candidates.iter().take(self.wanted);
-            let asked = first.map(|candidate| Asked { candidate, alike: 1 }).collect();
-            return Next { asked, compared: self.compared };
+            return first.map(|candidate| Asked { candidate, alike: 1 }).collect();
         }
         let rows: Vec<f32> = candidates.iter().flat_map(|c| &c.features).copied().collect();
         let mut middles = k_means(&rows, width, self.wanted, SEED).middles();
@@ -190,7 +190,7 @@ impl Pool {
                 asked.push(Asked { candidate, alike });
             }
         }
-        Next { asked, compared: self.compared }
+        asked
     }
 }
 

@@ -74,7 +74,8 @@ fn what_to_label_next_comes_first() {
         pool.add(path, &verdict, &features, path.as_bytes(), &Known::default());
     }
     let summary = Summary::of(&options, &tally, Some(2));
-    let html = page(&sheet, &pool.choose(), &options, &summary).unwrap();
+    let next = |compared| Next { asked: pool.choose(), compared };
+    let html = page(&sheet, &next(false), &options, &summary).unwrap();
     let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
     assert!(at("<h2>To label next</h2>") < at("data-path=\"a.png\""));
     assert_eq!(html.matches("data-path=\"b.png\"").count(), 2, "there and in its class");
@@ -82,8 +83,7 @@ fn what_to_label_next_comes_first() {
         at("2 images that the model is least sure of") < at("<h2>cat</h2>")
             && html.contains("<a href=\"#next\">")
     );
-    let compared = Next { compared: true, ..pool.choose() };
-    let html = page(&sheet, &compared, &options, &summary).unwrap();
+    let html = page(&sheet, &next(true), &options, &summary).unwrap();
     assert!(html.contains("2 images unlike those that were labelled as what they are taken for"));
     assert!(!page_of(&options, &[("a.png", 0.9, None)]).contains("To label next"));
 }
