@@ -239,6 +239,50 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert!(has_row(&told, ["unlabelled", "60"]), "{told}");
 }
 
+/// What the model asks for is filled in and trained on, beside what was given before, and is known to the next labelling; images
+/// to test on are not learnt from on any round.
+#[test]
+fn labels_that_were_asked_for_are_trained_on() {
+    let bench = Bench::new();
+    for number in 0..90 {
+        let class = number % 3;
+        let folder = match number {
+            0..15 => format!("train/{}", ["ant", "bee", "cow"][class as usize]),
+            15..75 => "train/_unlabeled".into(),
+            _ => format!("test/{}", ["ant", "bee", "cow"][class as usize]),
+        };
+        bench.picture(&format!("photos/{folder}/{number:04}.png"), class, number, 1);
+    }
+    bench.succeeds("train photos --model m.toml --epochs 5 --out run");
+    let (told, _) = bench.succeeds("label run photos --out first --quiet --next 6");
+    assert!(told.replace('\\', "/").contains("first/next.csv, then `ssgan train first`"), "{told}");
+    let class = |path: &str| {
+        ["ant", "bee", "cow"][path[path.len() - 8..path.len() - 4].parse::<usize>().unwrap() % 3]
+    };
+    let table = |out: &str| fs::read_to_string(bench.path(out).join("next.csv")).unwrap();
+    let asked = |out: &str| -> Vec<String> {
+        table(out).lines().skip(1).map(|row| row.split(',').next().unwrap().to_string()).collect()
+    };
+    let first = asked("first");
+    assert!(first.len() == 6 && first.iter().all(|path| path.contains("_unlabeled")), "{first:?}");
+    let fill = |row: &str| match row.split_once(",,") {
+        Some((path, rest)) => format!("{path},{},{rest}\n", class(path)),
+        None => format!("{row}\n"),
+    };
+    fs::write(bench.path("first/next.csv"), table("first").lines().map(fill).collect::<String>()).unwrap();
+    let (_, told) = bench.succeeds("train first --model m.toml --epochs 5 --out again");
+    assert!(told.contains("next.csv: labels added: 6") && !told.contains("not used"), "{told}");
+    assert!(has_row(&told, ["unlabelled", "54", "0"]), "{told}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(bench.path("again/summary.json")).unwrap()).unwrap();
+    assert_eq!((&summary["held_out"], &summary["labels"]), (&false.into(), &21.into()));
+    bench.succeeds("label again first --out second --quiet --next 6");
+    let labels = fs::read_to_string(bench.path("second/labels.csv")).unwrap();
+    assert_eq!(labels.matches(",given,").count(), 36, "{labels}");
+    assert_eq!(labels.lines().filter(|row| row.ends_with(",test")).count(), 15, "{labels}");
+    assert!(asked("second").iter().all(|path| !first.contains(path)));
+}
+
 /// Without any label: the program says which images to begin with, one of each kind among few, and trains on them.
 #[test]
 fn a_folder_without_a_label_is_picked_from() {

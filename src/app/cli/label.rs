@@ -107,7 +107,7 @@ fn arrange() -> impl clap::builder::TypedValueParser<Value = Arrange> {
 pub fn run(args: &Args) -> Result<()> {
     match &args.trained {
         Some(trained) => label(args, &LoadedModel::load(trained)?),
-        None => report(args, &merge(&args.merge, &args.out)?),
+        None => report(args, &merge(&args.merge, &args.out)?, true),
     }
 }
 
@@ -151,6 +151,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
             path: image.path.clone(),
             source: image.source.clone(),
             given: image.given,
+            part: image.part,
             logits: seen.logits.to_vec(),
             features: seen.features.to_vec(),
             pixels: seen.pixels,
@@ -161,7 +162,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     }
     let summary = labelling.finish()?;
     drop(progress);
-    report(args, &summary)
+    report(args, &summary, inputs.images.iter().all(Input::is_file))
 }
 
 /// The labelling's, of a checkpoint with this hash.
@@ -225,7 +226,7 @@ fn identity(args: &Args, checkpoint: &str, policy: Policy, inputs: &Inputs) -> S
     // What is to be labelled next depends on the labels of all parts.
     for image in inputs.images.iter().chain(&inputs.labelled) {
         hash.update(image.path.as_os_str().as_encoded_bytes());
-        hash.update(format!("\0{:?}", image.given));
+        hash.update(format!("\0{:?}{:?}", image.given, image.part));
     }
     hex(&hash.finalize())
 }
@@ -321,7 +322,8 @@ fn add_labelled(
     Ok(readable)
 }
 
-fn report(args: &Args, summary: &Summary) -> Result<()> {
+/// `trains`: whether the images are files, which a table of labels can name.
+fn report(args: &Args, summary: &Summary, trains: bool) -> Result<()> {
     if args.speech.json {
         return output::print_json(summary);
     }
@@ -330,7 +332,12 @@ fn report(args: &Args, summary: &Summary) -> Result<()> {
         text += &format!("look through them: {}\n", args.out.join("review.html").display());
     }
     if args.next.is_some() {
-        text += &format!("to label next: {}\n", args.out.join("next.csv").display());
+        let (next, out) = (args.out.join("next.csv"), args.out.display());
+        let next = next.display();
+        text += &match trains {
+            true => format!("to label next: fill in {next}, then `ssgan train {out}`\n"),
+            false => format!("to label next: {next}\n"),
+        };
     }
     output::print(&text)
 }

@@ -40,6 +40,8 @@ pub struct Input {
     pub source: PathBuf,
     /// The class that somebody gave it.
     pub given: Option<u16>,
+    /// What it is for.
+    pub part: Part,
     packed: Option<Packed>,
 }
 
@@ -47,7 +49,6 @@ pub struct Input {
 #[derive(Debug, Clone)]
 struct Packed {
     set: Arc<ImageSet>,
-    part: Part,
     index: usize,
 }
 
@@ -59,7 +60,7 @@ pub struct Inputs {
     from: Option<PathBuf>,
     /// In the order in which they are labelled.
     pub images: Vec<Input>,
-    /// Those with a label, of all parts, where they were asked for.
+    /// Those to learn from that have a label, of all shards, where they were asked for.
     pub labelled: Vec<Input>,
     /// What is no image, and why.
     pub skipped: Vec<(PathBuf, String)>,
@@ -68,6 +69,11 @@ pub struct Inputs {
 }
 
 impl Input {
+    /// Whether it is a file of its own, not an image of a packed set.
+    pub fn is_file(&self) -> bool {
+        self.packed.is_none()
+    }
+
     /// The image as the network sees it.
     ///
     /// # Errors
@@ -77,8 +83,8 @@ impl Input {
             None => {
                 decode::read_with(&self.source, |picture| policy.apply(picture)).map_err(|e| e.to_string())
             }
-            Some(Packed { set, part, index }) => {
-                let (dims, images) = (set.policy.dims(), set.part(*part));
+            Some(Packed { set, index }) => {
+                let (dims, images) = (set.policy.dims(), set.part(self.part));
                 let bytes = &images.pixels[index * dims.len() as usize..][..dims.len() as usize];
                 Ok(if dims == policy.dims() { bytes.to_vec() } else { policy.apply(picture(dims, bytes)) })
             }
@@ -122,7 +128,8 @@ impl Inputs {
             }
         }
         if wanted.labelled {
-            all.labelled = all.images.iter().filter(|image| image.given.is_some()).cloned().collect();
+            let learnt_from = |image: &&Input| image.part == Part::Train && image.given.is_some();
+            all.labelled = all.images.iter().filter(learnt_from).cloned().collect();
         }
         if let Some((i, n)) = wanted.shard {
             // A part that begins after another one has moved its images would divide what is left, and pass images over.
@@ -173,7 +180,7 @@ impl Inputs {
         for entry in found.images.iter().filter(|entry| !is_output(&entry.path)) {
             let given = entry.class.and_then(|class| known[usize::from(class)]);
             let (path, source) = (written(&entry.path)?, found.root.join(&entry.path));
-            self.images.push(Input { path, source, given, packed: None });
+            self.images.push(Input { path, source, given, part: entry.part, packed: None });
         }
         for skipped in found.skipped.iter().filter(|skipped| !is_output(&skipped.path)) {
             self.skipped.push((written(&skipped.path)?, skipped.reason.clone()));
@@ -198,7 +205,8 @@ impl Inputs {
                     path: written.join(place),
                     source: folder.join(place),
                     given: label.and_then(|class| known[usize::from(class)]),
-                    packed: Some(Packed { set: set.clone(), part, index }),
+                    part,
+                    packed: Some(Packed { set: set.clone(), index }),
                 });
             }
         }
@@ -220,7 +228,8 @@ impl Inputs {
                     Some(out) => relative(out, &path)?,
                     None => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
                 };
-                self.images.push(Input { path: written, source: path, given: None, packed: None });
+                let (given, part) = (None, Part::Train);
+                self.images.push(Input { path: written, source: path, given, part, packed: None });
             }
         }
         Ok(())

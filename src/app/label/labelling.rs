@@ -16,6 +16,7 @@ use super::table::Table;
 use super::verdict::{Judge, Status, Verdict};
 use super::{Abstain, Arrange, Options, Prediction, arrange, page, short};
 use crate::app::atomic;
+use crate::app::source::images::Part;
 use crate::error::{Error, Result};
 
 /// Most images of a step.
@@ -25,8 +26,16 @@ const STEP: usize = 4096;
 const STEP_TIME: Duration = Duration::from_secs(5);
 
 /// The columns of `labels.csv` that are always there.
-const COLUMNS: [&str; 7] =
-    ["path", "label", "confidence", "status", "second_label", "second_confidence", "disagrees_with_given"];
+const COLUMNS: [&str; 8] = [
+    "path",
+    "label",
+    "confidence",
+    "status",
+    "second_label",
+    "second_confidence",
+    "disagrees_with_given",
+    "split",
+];
 
 /// A folder that is being filled with labels. Dropped, it can be gone on with.
 pub struct Labelling {
@@ -131,10 +140,10 @@ impl Labelling {
         if let Some(sheet) = sheet {
             sheet.add(&path, &verdict, &p.pixels, self.options.image);
         }
-        if let Some(pool) = pool {
+        if let Some(pool) = pool.as_mut().filter(|_| p.part == Part::Train) {
             pool.add(&path, &verdict, &p.features, &p.pixels, &self.known);
         }
-        let row = self.row(&path, &verdict);
+        let row = self.row(&path, &verdict, p.part);
         self.labels.row(row)?;
         self.count()
     }
@@ -213,7 +222,7 @@ impl Labelling {
         Ok(target)
     }
 
-    fn row(&self, path: &str, v: &Verdict) -> Vec<String> {
+    fn row(&self, path: &str, v: &Verdict, part: Part) -> Vec<String> {
         let names = &self.options.class_names;
         let contradicts = v.status == Status::Given && v.contradicts();
         let mut row = vec![
@@ -224,6 +233,7 @@ impl Labelling {
             names[v.second].clone(),
             short(v.second_confidence).to_string(),
             contradicts.to_string(),
+            if part == Part::Train { String::new() } else { part.name().into() },
         ];
         if self.options.probabilities {
             row.extend(v.probabilities.iter().map(|&p| short(p).to_string()));

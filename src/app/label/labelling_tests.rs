@@ -30,7 +30,8 @@ fn options(out: PathBuf) -> Options {
 fn prediction(path: impl AsRef<Path>, source: &Path, p: [f32; 3], given: Option<u16>) -> Prediction {
     let pixels = vec![(p[0] * 255.0) as u8, (p[1] * 255.0) as u8];
     let (path, source) = (path.as_ref().to_path_buf(), source.to_path_buf());
-    Prediction { path, source, given, logits: p.map(f32::ln).to_vec(), features: p.to_vec(), pixels }
+    let part = Part::Train;
+    Prediction { path, source, given, part, logits: p.map(f32::ln).to_vec(), features: p.to_vec(), pixels }
 }
 
 fn text(folder: &Path, name: &str) -> String {
@@ -57,11 +58,11 @@ fn rows_of_labels() {
     l.skip(Path::new("broken, really.png"), "a broken PNG").unwrap();
     let summary = l.finish().unwrap();
     let expected = "\
-path,label,confidence,status,second_label,second_confidence,disagrees_with_given,p_cat,\"p_dog, brown\",p_test
-a.png,cat,0.7,predicted,\"dog, brown\",0.2,false,0.7,0.2,0.1
-\"s/b, \"\"c\"\"\nd.png\",cat,0.2,given,\"dog, brown\",0.7,true,0.2,0.7,0.1
-e.png,\"dog, brown\",0.45,unsure,test,0.45,false,0.1,0.45,0.45
-f.png,\"dog, brown\",0.8,given,cat,0.1,false,0.1,0.8,0.1
+path,label,confidence,status,second_label,second_confidence,disagrees_with_given,split,p_cat,\"p_dog, brown\",p_test
+a.png,cat,0.7,predicted,\"dog, brown\",0.2,false,,0.7,0.2,0.1
+\"s/b, \"\"c\"\"\nd.png\",cat,0.2,given,\"dog, brown\",0.7,true,,0.2,0.7,0.1
+e.png,\"dog, brown\",0.45,unsure,test,0.45,false,,0.1,0.45,0.45
+f.png,\"dog, brown\",0.8,given,cat,0.1,false,,0.1,0.8,0.1
 ";
     assert_eq!(text(&out, "labels.csv"), expected);
     assert_eq!(text(&out, "skipped.csv"), "path,reason\n\"broken, really.png\",a broken PNG\n");
@@ -401,6 +402,25 @@ fn killed(dir: &Path, how: Arrange, n: u32, lasting: bool, whole: &BTreeMap<Path
         assert_eq!(content(&root).len(), 1, "{name}: only the skipped one is left");
     }
     happened
+}
+
+/// The images to test on are told apart, so that what is trained on the table does not learn from them, and none is asked for.
+#[test]
+fn images_to_test_on_stay_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut l = Labelling::create(Options { next: Some(9), ..options(out.clone()) }).unwrap();
+    for (path, part) in [("a", Part::Train), ("b", Part::Validation), ("c", Part::Test)] {
+        let features = [f32::from(path.as_bytes()[0]), 1.0, 0.0].to_vec();
+        let unsure = prediction(path, Path::new(path), [0.34, 0.33, 0.33], None);
+        l.push(Prediction { part, features, pixels: path.repeat(2).into(), ..unsure }).unwrap();
+    }
+    l.finish().unwrap();
+    let table = text(&out, "labels.csv");
+    let splits: Vec<&str> = table.lines().map(|row| row.rsplit(',').next().unwrap()).collect();
+    assert_eq!(splits, ["split", "", "val", "test"]);
+    let next = text(&out, "next.csv");
+    assert!(next.lines().count() == 2 && next.contains("\na,"), "{next}");
 }
 
 /// A torn last line, and rows after the last step, are cut and written again.

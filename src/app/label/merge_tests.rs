@@ -22,6 +22,7 @@ fn image(folder: &Path, i: usize) -> Prediction {
         path: path.clone(),
         source: path,
         given: (i % 4 == 1).then_some(0),
+        part: crate::app::source::images::Part::Train,
         logits: vec![p.ln(), (1.0 - p).ln()],
         features: Vec::new(),
         pixels: Vec::new(),

@@ -31,6 +31,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::source::images::Part;
 use crate::shape::Dims;
 
 pub use calibrate::{Calibration, Reached};
@@ -48,6 +49,8 @@ pub struct Prediction {
     pub source: PathBuf,
     /// The label that somebody gave it, below K.
     pub given: Option<u16>,
+    /// What it is for.
+    pub part: Part,
     /// K logits.
     pub logits: Vec<f32>,
     /// F values, what the layer that makes the logits is given; read where [`Options::next`] is set.

@@ -10,6 +10,10 @@ use super::walk::{self, File, Walk};
 use super::{Part, some};
 use crate::error::{Error, Result};
 
+/// Files beside a `labels.csv` whose labels count over its own: what `ssgan label` asked for, filled in, and what was marked on
+/// its page.
+const LATER: [&str; 2] = ["next.csv", "corrections.csv"];
+
 /// Folders whose images have no label.
 pub(super) const UNLABELLED: [&str; 5] = ["_unlabeled", "_unlabelled", "unlabeled", "unlabelled", "_unsure"];
 
@@ -36,6 +40,10 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         None => label_file_in(root, Path::new(""), &walk.others)?,
     };
     if let Some(file) = own {
+        // What `ssgan label` writes lists images that lie elsewhere.
+        if walk.files.is_empty() {
+            return listed(&file, request.reading);
+        }
         arranging.by_file(&file, Path::new(""), walk.files, Part::Train)?;
     } else if parts.is_empty() {
         arranging.by_folders(Path::new(""), Part::Train, walk.files, &walk.folders)?;
@@ -159,15 +167,17 @@ impl<'a> Arranging<'a> {
     /// A file has the labels of the images in `prefix`, which are of the part where it does not say another.
     fn by_file(&mut self, labels: &Path, prefix: &Path, files: Vec<File>, part: Part) -> Result<()> {
         let LabelFile { rows, notes } = label_file::read(labels, self.reading)?;
-        let resolved = resolve(self.root, labels, prefix, &files, rows)?;
+        let mut resolved = resolve(self.root, labels, prefix, &files, rows)?;
+        let later = Later::read(self.root, labels, prefix, &files, &mut resolved)?;
         for (i, file) in files.into_iter().enumerate() {
             let row = resolved.get(&i);
             let class = row.and_then(|r| r.label.clone());
             let part = row.and_then(|r| r.part).unwrap_or(part);
             self.images.push(Labelled { file, class, part });
         }
-        self.notes.extend(notes);
+        self.notes.extend(notes.into_iter().chain(later.notes));
         self.files.push(labels.to_path_buf());
+        self.files.extend(later.files);
         Ok(())
     }
 
@@ -194,6 +204,69 @@ impl<'a> Arranging<'a> {
     }
 }
 
+/// What files beside a `labels.csv` say of its images.
+#[derive(Default)]
+struct Later {
+    /// Those that say something.
+    files: Vec<PathBuf>,
+    notes: Vec<String>,
+}
+
+impl Later {
+    /// Reads [`LATER`], and puts their labels into the rows of the images, which keep their parts. An empty label says nothing,
+    /// unless it is given.
+    fn read(
+        root: &Path,
+        labels: &Path,
+        prefix: &Path,
+        files: &[File],
+        rows: &mut HashMap<usize, Row>,
+    ) -> Result<Later> {
+        let mut later = Later::default();
+        if labels.file_name() != Some(OsStr::new(LABEL_FILES[0])) {
+            return Ok(later);
+        }
+        let mut said: HashMap<usize, (PathBuf, Row)> = HashMap::new();
+        for path in LATER.map(|name| labels.with_file_name(name)).into_iter().filter(|path| path.is_file()) {
+            let LabelFile { rows: theirs, notes } = label_file::read(&path, Reading::default())?;
+            let filled = theirs.into_iter().filter(|row| row.label.is_some() || row.none).collect();
+            let mut filled: Vec<(usize, Row)> =
+                resolve(root, &path, prefix, files, filled)?.into_iter().collect();
+            filled.sort_by_key(|(_, row)| row.line);
+            let (mut more, mut changed, mut taken) = (0, 0, 0);
+            for (at, row) in &filled {
+                if let Some((other, theirs)) = said.get(at).filter(|(_, theirs)| theirs.label != row.label) {
+                    let reason = format!(
+                        "{:?} has another label in {}:{}: keep one",
+                        row.path,
+                        other.display(),
+                        theirs.line
+                    );
+                    return Err(Error::Text { file: path.display().to_string(), line: row.line, reason });
+                }
+                let own = rows.entry(*at).or_default();
+                match (&own.label, &row.label) {
+                    (None, Some(_)) => more += 1,
+                    (Some(_), None) => taken += 1,
+                    (old, new) => changed += usize::from(old != new),
+                }
+                own.label = row.label.clone();
+            }
+            later.notes.extend(notes);
+            if !filled.is_empty() {
+                let counts = [("added", more), ("changed", changed), ("taken away", taken)];
+                let counts = counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what}: {n}"));
+                let counts = counts.collect::<Vec<_>>().join(", ");
+                let counts = if counts.is_empty() { "none that is not there" } else { &counts };
+                later.notes.push(format!("{}: labels {counts}", path.display()));
+                later.files.push(path.clone());
+            }
+            said.extend(filled.into_iter().map(|(at, row)| (at, (path.clone(), row))));
+        }
+        Ok(later)
+    }
+}
+
 /// For each of `files` its row.
 fn resolve(
     root: &Path,
@@ -212,7 +285,8 @@ fn resolve(
     let places = Places::new(root, labels, prefix);
     let (mut found, mut unknown) = (HashMap::new(), Vec::new());
     for row in rows {
-        let exact = places.of(&row.path).into_iter().find_map(|p| by_path.get(p.as_path()).copied());
+        let mut places = places.of(&row.path).into_iter().chain([PathBuf::from(&row.path)]);
+        let exact = places.find_map(|p| by_path.get(p.as_path()).copied());
         let at = match (exact, by_name.get(OsStr::new(&row.path)).map(Vec::as_slice)) {
             (Some(at), _) => Some(at),
             (None, Some([one])) => Some(*one),
@@ -314,17 +388,25 @@ fn straight(path: &Path) -> Option<PathBuf> {
 pub(super) fn listed(labels: &Path, reading: Reading) -> Result<Found> {
     let LabelFile { rows, notes } = label_file::read(labels, reading)?;
     let root = labels.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut images = Vec::with_capacity(rows.len());
-    for Row { line, path, label, part } in rows {
+    let mut files = Vec::with_capacity(rows.len());
+    for Row { line, path, .. } in &rows {
         let there = |p: &str| root.join(p).metadata().is_ok_and(|m| m.is_file());
-        let path = if there(&path) { path } else { path.replace('\\', "/") };
+        let path = if there(path) { path.clone() } else { path.replace('\\', "/") };
         let file = walk::file(&root.join(&path), PathBuf::from(&path)).map_err(|_| Error::Text {
             file: labels.display().to_string(),
-            line,
+            line: *line,
             reason: format!("no image {path:?}: paths are relative to the file's folder, with their endings"),
         })?;
-        images.push(Labelled { file, class: label, part: part.unwrap_or_default() });
+        files.push(file);
     }
-    let found = found(root, Labels::Files(vec![labels.to_path_buf()]), Vec::new(), images, Vec::new());
-    Ok(Found { notes: notes.into_iter().chain(found.notes).collect(), ..found })
+    let mut rows = rows.into_iter().enumerate().collect();
+    let later = Later::read(&root, labels, Path::new(""), &files, &mut rows)?;
+    let image = |(i, file)| {
+        let Row { label, part, .. } = rows.remove(&i).unwrap_or_default();
+        Labelled { file, class: label, part: part.unwrap_or_default() }
+    };
+    let images = files.into_iter().enumerate().map(image).collect();
+    let files = std::iter::once(labels.to_path_buf()).chain(later.files).collect();
+    let found = found(root, Labels::Files(files), Vec::new(), images, Vec::new());
+    Ok(Found { notes: notes.into_iter().chain(later.notes).chain(found.notes).collect(), ..found })
 }

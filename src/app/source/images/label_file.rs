@@ -21,11 +21,25 @@ use crate::text::closest;
 /// Names of the column of paths.
 pub const PATHS: [&str; 5] = ["path", "file_name", "image_path", "filename", "image"];
 
+/// What this program's tables have besides.
+const OWN: [&str; 7] = [
+    "confidence",
+    "second_label",
+    "second_confidence",
+    "disagrees_with_given",
+    "predicted",
+    "alike",
+    "share",
+];
+
 /// Names of the column of labels.
 pub const LABELS: [&str; 2] = ["label", "class"];
 
 const SPLITS: [&str; 1] = ["split"];
 const STATUSES: [&str; 1] = ["status"];
+
+/// The status of a label that somebody gave.
+const GIVEN: &str = "given";
 
 /// How a file of labels is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +49,7 @@ pub struct Reading {
 }
 
 /// What a file says of one image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
     /// Its line, counted from 1; of JSON its place among the images.
     pub line: usize,
@@ -45,6 +59,8 @@ pub struct Row {
     pub label: Option<String>,
     /// `None` where the file does not say.
     pub part: Option<Part>,
+    /// Whether it is known to have no label: an empty one of the status `given`.
+    pub none: bool,
 }
 
 /// A file of labels.
@@ -116,8 +132,9 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
         let given = is_given(value(columns.status), reading).map_err(|reason| error(name, line, reason))?;
         let label = Some(value(Some(columns.label)).trim()).filter(|l| !l.is_empty());
         predictions += usize::from(label.is_some() && !given);
+        let none = label.is_none() && value(columns.status).trim() == GIVEN;
         let label = label.filter(|_| given).map(String::from);
-        rows.push(Row { line, path: path.into(), label, part });
+        rows.push(Row { line, path: path.into(), label, part, none });
     }
     let mut notes = Vec::new();
     if !columns.unused.is_empty() {
@@ -132,7 +149,7 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
 /// Whether a label of this status is one.
 fn is_given(status: &str, reading: Reading) -> std::result::Result<bool, String> {
     match status.trim() {
-        "" | "given" => Ok(true),
+        "" | GIVEN => Ok(true),
         "predicted" => Ok(reading.predicted),
         "unsure" => Ok(false),
         other => Err(format!("status {other:?}: known are given, predicted and unsure")),
@@ -180,9 +197,7 @@ fn columns(header: &csv::StringRecord) -> std::result::Result<Columns, String> {
             "unknown column {name:?}; did you mean {meant:?}? Name it so, or something else"
         ));
     }
-    let own =
-        ["confidence", "second_label", "second_confidence", "disagrees_with_given", "predicted", "share"];
-    let others = unused.into_iter().filter(|n| !own.contains(&n.as_str()) && !n.starts_with("p_"));
+    let others = unused.into_iter().filter(|n| !OWN.contains(&n.as_str()) && !n.starts_with("p_"));
     let unused = others.filter(|n| !n.is_empty()).cloned().collect();
     Ok(Columns { path, label, part, status, unused })
 }
@@ -260,7 +275,7 @@ pub fn from_json(name: &str, text: &str) -> Result<LabelFile> {
     })?;
     let row = |(i, (path, label)): (usize, (String, Option<String>))| {
         let label = label.map(|l| l.trim().to_string()).filter(|l| !l.is_empty());
-        Row { line: i + 1, path, label, part: None }
+        Row { line: i + 1, path, label, part: None, none: false }
     };
     Ok(LabelFile { rows: pairs.0.into_iter().enumerate().map(row).collect(), notes: Vec::new() })
 }

@@ -32,6 +32,15 @@ pub enum Part {
 pub const PARTS: [Part; 3] = [Part::Train, Part::Validation, Part::Test];
 
 impl Part {
+    /// What the column `split` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Validation => "val",
+            Part::Test => "test",
+        }
+    }
+
     /// The part that a folder or a value of the column `split` names, in any case.
     pub fn named(word: &str) -> Option<Part> {
         match word.to_lowercase().as_str() {

@@ -3,11 +3,12 @@
 //! Three layouts are known:
 //! - class folders, beside them `_unlabeled/` (and the like) and loose files, which are unlabelled: `cat/1.jpg`;
 //! - a folder with a file of labels in it ([`LABEL_FILES`]) or beside it, whose folders then say nothing; a label file
-//!   given by its own path stands for the images that it lists;
+//!   given by its own path, or alone in a folder, stands for the images that it lists;
 //! - `train/`, `val/` and `test/` above either of these.
 //!
-//! Hidden files, and files that are no pictures, are passed over. The images are in the order of their file names, then of
-//! their paths, by bytes: the same on every machine, and one that does not change when an image is moved to its class.
+//! What `ssgan label` asked for and what was marked on its page, beside a `labels.csv`, counts over it. Hidden files, and files
+//! that are no pictures, are passed over. The images are in the order of their file names, then of their paths, by bytes: the
+//! same on every machine, and one that does not change when an image is moved to its class.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;

@@ -179,6 +179,59 @@ fn the_images_of_a_label_file() {
     assert_eq!(listed(&one), ["3.png - Train"]);
 }
 
+/// What was asked for and filled in, and what was marked on the page, counts over the table that it lies beside: in a folder, for a
+/// file by itself, and whatever its paths go through. What is not filled in says nothing.
+#[test]
+fn later_labels_count() {
+    let names = ["photos/1.png", "photos/2.png", "photos/3.png", "photos/4.png", "photos/5.png"];
+    let dir = folder(&names);
+    let labels = "path,label,status,split\n../photos/1.png,x,given,\n../photos/2.png,y,predicted,\n\
+                  ../photos/3.png,y,given,test\n../photos/4.png,x,given,\n../photos/5.png,x,unsure,\n";
+    let next = "path,label,predicted,confidence,alike\n../photos/2.png,z,y,0.5,7\n../photos/1.png,,x,0.9,1\n";
+    let corrections =
+        "path,label,status\n../photos/3.png,x,given\n../photos/4.png,,given\n../photos/2.png,z,given\n";
+    let at = dir.path().join("out/labels.csv");
+    put(dir.path(), "out/labels.csv", labels.as_bytes());
+    put(dir.path(), "out/next.csv", next.as_bytes());
+    put(dir.path(), "out/corrections.csv", corrections.as_bytes());
+    let found = look(&at).unwrap();
+    assert_eq!(look(&dir.path().join("out")).unwrap(), found, "a folder with a table and no images");
+    let expected = [
+        "../photos/1.png x Train",
+        "../photos/2.png z Train",
+        "../photos/4.png - Train",
+        "../photos/5.png - Train",
+    ];
+    assert_eq!(listed(&found)[..4], expected);
+    assert_eq!(listed(&found)[4], "../photos/3.png x Test", "the part is that of labels.csv");
+    let notes = found.notes.join("\n").replace('\\', "/");
+    assert!(notes.contains("out/next.csv: labels added: 1") && !notes.contains("not used"), "{notes}");
+    assert!(notes.contains("out/corrections.csv: labels changed: 1, taken away: 1"), "{notes}");
+    assert_eq!(found.summary().label_files.len(), 3);
+    // Two that contradict each other.
+    put(dir.path(), "out/corrections.csv", corrections.replace("2.png,z", "2.png,x").as_bytes());
+    refused(&at, "corrections.csv:4: \"../photos/2.png\" has another label in");
+    // A mistake is told, not passed over.
+    put(dir.path(), "out/corrections.csv", corrections.replace("2.png", "7.png").as_bytes());
+    refused(&at, "corrections.csv:4: no image \"../photos/7.png\"");
+    // In the images' own folder, written from another one; beside another table they are tables like others.
+    fs::remove_file(dir.path().join("out/corrections.csv")).unwrap();
+    put(dir.path(), "photos/labels.csv", b"path,label\n1.png,x\n2.png,x\n");
+    put(dir.path(), "photos/next.csv", next.as_bytes());
+    assert_eq!(
+        listed(&look(&dir.path().join("photos")).unwrap())[..3],
+        ["1.png x Train", "2.png z Train", "3.png - Train"]
+    );
+    fs::rename(dir.path().join("photos/labels.csv"), dir.path().join("photos/mine.csv")).unwrap();
+    assert_eq!(
+        listed(&look(&dir.path().join("photos/mine.csv")).unwrap()),
+        ["1.png x Train", "2.png x Train"]
+    );
+    // None is filled in.
+    put(dir.path(), "out/next.csv", next.replace(",z,", ",,").as_bytes());
+    assert_eq!(look(&at).unwrap().summary().label_files.len(), 1);
+}
+
 #[test]
 fn paths_that_are_not_there() {
     let dir = folder(&["a/1.png", "b/1.png", "2.png"]);

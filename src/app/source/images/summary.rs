@@ -91,13 +91,8 @@ impl fmt::Display for Summary {
         let parts: Vec<Part> = PARTS.into_iter().filter(|&p| all().any(|c| c.of(p) > 0)).collect();
         let shown = || self.classes.iter().take(ROWS).chain([&self.unlabelled]);
         let wide = shown().map(|c| c.class.chars().count()).max().unwrap_or(0).max(5);
-        let head = |p: &Part| match p {
-            Part::Train => "train",
-            Part::Validation => "val",
-            Part::Test => "test",
-        };
         write!(f, "{:wide$}", "class")?;
-        parts.iter().try_for_each(|p| write!(f, "  {:>7}", head(p)))?;
+        parts.iter().try_for_each(|p| write!(f, "  {:>7}", p.name()))?;
         for row in shown() {
             write!(f, "\n{:wide$}", row.class)?;
             parts.iter().try_for_each(|&p| write!(f, "  {:>7}", row.of(p)))?;
