@@ -276,6 +276,27 @@ mod tests {
         }
     }
 
+    /// What is compared with is what a model learns from; an image to test on has a label, too, and its part.
+    #[test]
+    fn images_to_test_on_are_not_compared_with() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["train/a/1.png", "train/_unlabeled/2.png", "val/a/3.png", "test/a/4.png"] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            GrayImage::new(2, 2).save(path).unwrap();
+        }
+        let (images, class_names) = ([dir.path().to_path_buf()], ["a".to_string()]);
+        let out = dir.path().join("out");
+        let (by_class, shard, labelled) = (None, Some((2, 2)), true);
+        let wanted =
+            Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names };
+        let all = Inputs::of(wanted).unwrap();
+        let parts: Vec<_> = all.images.iter().map(|image| (image.given, image.part)).collect();
+        assert_eq!(parts, [(None, Part::Train), (Some(0), Part::Test)]);
+        assert_eq!(all.labelled.len(), 1, "that of the other shard");
+        assert!(all.labelled[0].path.ends_with("train/a/1.png"));
+    }
+
     /// A way up out of a linked folder begins where the folder really is.
     #[cfg(unix)]
     #[test]

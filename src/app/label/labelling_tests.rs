@@ -410,8 +410,9 @@ fn images_to_test_on_stay_apart() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let mut l = Labelling::create(Options { next: Some(9), ..options(out.clone()) }).unwrap();
-    for (path, part) in [("a", Part::Train), ("b", Part::Validation), ("c", Part::Test)] {
-        let features = [f32::from(path.as_bytes()[0]), 1.0, 0.0].to_vec();
+    let images = [("a", Part::Train), ("b", Part::Validation), ("c", Part::Test)];
+    for ((path, part), axis) in images.into_iter().zip(0..) {
+        let features = (0..3).map(|i| f32::from(u8::from(i == axis))).collect();
         let unsure = prediction(path, Path::new(path), [0.34, 0.33, 0.33], None);
         l.push(Prediction { part, features, pixels: path.repeat(2).into(), ..unsure }).unwrap();
     }
