@@ -83,8 +83,8 @@ fn lead(summary: &Summary, next: &[Asked<'_>]) -> String {
     text + "<p>"
         + sections
         + " begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
-            Save writes what you marked as <code>corrections.csv</code>: put it beside <code>labels.csv</code>, and what is trained on \
-            <code>labels.csv</code> has its labels too.</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
+            Save writes what you marked as <code>corrections.csv</code>: put it beside <code>labels.csv</code>, and \
+            <code>ssgan train</code> on that folder learns from it.</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
             another, <kbd>1</kbd> to <kbd>9</kbd> the first nine classes, <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
             save.</p>\n<noscript><p class=\"note\">Marking needs JavaScript; looking does not.</p></noscript>\n"
 }

@@ -77,7 +77,7 @@ pub struct ImageSet {
     pub test: Images,
     /// Files that are passed over, with reasons.
     pub skipped: Vec<Skipped>,
-    /// What is worth knowing.
+    /// What is worth knowing, besides what [`Found::notes`] says.
     pub notes: Vec<String>,
 }
 
@@ -130,8 +130,7 @@ impl ImageSet {
         let [train, validation, test] = parts;
         let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
         let name = root.file_name().map_or("images".into(), |n| n.to_string_lossy().into_owned());
-        let (class_names, mut notes) = (found.class_names.clone(), found.notes.clone());
-        notes.extend(decoded.notes);
+        let (class_names, notes) = (found.class_names.clone(), decoded.notes);
         Ok(ImageSet { name, policy: decoded.policy, class_names, train, validation, test, skipped, notes })
     }
 
