@@ -282,6 +282,21 @@ fn labels_that_were_asked_for_are_trained_on() {
     assert_eq!(labels.matches(",given,").count(), 36, "{labels}");
     assert_eq!(labels.lines().filter(|row| row.ends_with(",test")).count(), 15, "{labels}");
     assert!(asked("second").iter().all(|path| !first.contains(path)));
+    // The program's own pictures may come to lie there, and no other table takes its place.
+    bench.succeeds("data preview second --out second/preview.png --quiet");
+    bench.fails("pick second", 2, &["its images lie elsewhere"]);
+    // What is no class of the model stays what it is, and is not asked for again.
+    let more = table("second");
+    let [owl, none] = [1, 2].map(|i| more.lines().nth(i).unwrap().split(',').next().unwrap());
+    let corrections = format!("path,label,status\n{owl},owl,given\n{none},,given\n");
+    fs::write(bench.path("second/corrections.csv"), corrections).unwrap();
+    let (told, _) = bench.succeeds("label again second --out third --quiet --next 6");
+    assert!(told.contains("2 images with a label that the model does not know, or none"), "{told}");
+    assert!(asked("third").iter().all(|path| path != owl && path != none), "{}", table("third"));
+    let (told, _) = bench.succeeds("data info third");
+    assert!(has_row(&told, ["owl", "1", "0"]), "{told}");
+    bench.succeeds("label again photos second --out fourth --quiet");
+    assert!(bench.succeeds("data info fourth").0.contains("owl"));
 }
 
 /// Without any label: the program says which images to begin with, one of each kind among few, and trains on them.

@@ -83,7 +83,7 @@ function save() {
   const rows = [...marks].map(([path, label]) => [path, label, "given"]);
   saveTable("corrections.csv", [["path", "label", "status"], ...rows]);
   unsaved = false;
-  by("said").textContent = `${marks.size} labels saved as corrections.csv: put it beside labels.csv`;
+  by("said").textContent = `${marks.size} labels saved as corrections.csv`;
 }
 
 const keys = {

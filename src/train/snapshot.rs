@@ -89,7 +89,13 @@ impl Trainer {
         ] {
             let theirs = from.meta(key)?;
             if theirs != mine {
-                return Err(bad(format!("{key} is {theirs}, here it is {mine}: it belongs to another run")));
+                let whose = match key {
+                    "data_sha256" => {
+                        "it was trained on other images or labels, or these have changed since: train anew"
+                    }
+                    _ => "it belongs to another run",
+                };
+                return Err(bad(format!("{key} is {theirs}, here it is {mine}: {whose}")));
             }
         }
         let step = from.meta("step")?;

@@ -107,7 +107,7 @@ fn arrange() -> impl clap::builder::TypedValueParser<Value = Arrange> {
 pub fn run(args: &Args) -> Result<()> {
     match &args.trained {
         Some(trained) => label(args, &LoadedModel::load(trained)?),
-        None => report(args, &merge(&args.merge, &args.out)?, true),
+        None => report(args, &merge(&args.merge, &args.out)?, false),
     }
 }
 
@@ -129,8 +129,10 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let mut device = classifier(args.next.is_some()).block_on().map_err(in_file(&trained.path))?;
     let calibration = calibration(args, trained, &mut device, &mut progress)?;
     let checkpoint = text::sha256(&trained.path)?;
+    let files = inputs.images.iter().all(Input::is_file);
     let identity = identity(args, &checkpoint, policy, &inputs);
-    let mut labelling = Labelling::create(options(args, trained, calibration, (checkpoint, identity)))?;
+    let mut labelling =
+        Labelling::create(options(args, trained, calibration, (checkpoint, identity, files)))?;
     let begun = labelling.done();
     if begun > 0 {
         progress.note(&format!("going on after {}", count(begun as u32, "image")));
@@ -150,7 +152,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
         Ok(seen) => labelling.push(Prediction {
             path: image.path.clone(),
             source: image.source.clone(),
-            given: image.given,
+            given: image.given.clone(),
             part: image.part,
             logits: seen.logits.to_vec(),
             features: seen.features.to_vec(),
@@ -162,7 +164,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     }
     let summary = labelling.finish()?;
     drop(progress);
-    report(args, &summary, inputs.images.iter().all(Input::is_file))
+    report(args, &summary, files && args.shard.is_none())
 }
 
 /// The labelling's, of a checkpoint with this hash.
@@ -170,7 +172,7 @@ fn options(
     args: &Args,
     trained: &LoadedModel,
     calibration: Option<Calibration>,
-    (checkpoint, identity): (String, String),
+    (checkpoint, identity, files): (String, String, bool),
 ) -> Options {
     Options {
         out: args.out.clone(),
@@ -189,6 +191,7 @@ fn options(
         checkpoint,
         part: args.shard,
         review: args.review,
+        files,
     }
 }
 
@@ -302,7 +305,7 @@ fn add_labelled(
     let most = labelling.labelled_of_each(net.layers[net.last_affine()].input.len() as usize);
     let mut classes: Vec<Vec<&Input>> = vec![vec![]; trained.class_names.len()];
     for image in labelled {
-        image.given.into_iter().for_each(|class| classes[usize::from(class)].push(image));
+        image.given.class().into_iter().for_each(|class| classes[usize::from(class)].push(image));
     }
     let evenly = |all: &Vec<&Input>| {
         let n = all.len().min(most);
@@ -313,7 +316,7 @@ fn add_labelled(
     let mut readable = 0;
     classify(&chosen, policy, device, (progress, &what), |image, seen| {
         // What cannot be read is told where it is labelled.
-        if let (Some(class), Ok(seen)) = (image.given, seen) {
+        if let (Some(class), Ok(seen)) = (image.given.class(), seen) {
             labelling.add_labelled(class, seen.features);
             readable += 1;
         }
@@ -322,7 +325,7 @@ fn add_labelled(
     Ok(readable)
 }
 
-/// `trains`: whether the images are files, which a table of labels can name.
+/// `trains`: whether what was written can be trained on as it is.
 fn report(args: &Args, summary: &Summary, trains: bool) -> Result<()> {
     if args.speech.json {
         return output::print_json(summary);
@@ -370,6 +373,10 @@ fn described(s: &Summary) -> String {
     }
     if s.contradicted > 0 {
         text += &format!("the model contradicts {} of the labels that were given\n", s.contradicted);
+    }
+    if s.other > 0 {
+        let images = count(s.other as u32, "image");
+        text += &format!("{images} with a label that the model does not know, or none: among the unsure\n");
     }
     s.notes.iter().for_each(|note| text += &format!("{note}\n"));
     text

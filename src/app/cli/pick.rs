@@ -40,6 +40,7 @@ pub fn run(args: &Args) -> Result<()> {
     check_folder(&args.folder)?;
     let own = Own { path: args.folder.clone(), choice: Choice::default(), hold_out: 0.0, label_seed: 1 };
     let set = own::look(&own, &mut progress)?;
+    check_own(&args.folder, &set)?;
     check_parts(&args.folder, &set)?;
     set.notes.iter().for_each(|note| progress.note(note));
     let what = format!("choosing among {}", count(set.train.len() as u32, "image"));
@@ -62,6 +63,19 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     match folder.is_file() {
         true => Err(Error::Usage(format!("{path} is a file: give the folder of the images"))),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a folder whose labels.csv lists images that lie elsewhere: another one in its place would lose those that it does not
+/// list.
+fn check_own(folder: &Path, set: &ImageSet) -> Result<()> {
+    let elsewhere = |path: &PathBuf| path.is_absolute() || path.starts_with("..");
+    match set.train.paths.iter().any(elsewhere) {
+        true => Err(Error::Usage(format!(
+            "{}: its images lie elsewhere: give their folder, or let `ssgan label --next` say what to label next",
+            folder.display()
+        ))),
         false => Ok(()),
     }
 }

@@ -248,6 +248,12 @@ fn estimate(s: &Summary) -> String {
     )
 }
 
+/// The first of `name`, `name-2`, ... that is not there.
+fn free(name: &str) -> PathBuf {
+    let names = std::iter::once(PathBuf::from(name)).chain((2..).map(|i| format!("{name}-{i}").into()));
+    names.into_iter().find(|path: &PathBuf| !path.exists()).unwrap_or_default()
+}
+
 /// What to type next.
 fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
     let folder = folder.display();
@@ -256,7 +262,13 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
         text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
     }
     text += &match &settings.data {
-        Some(images) => format!("next:\n  ssgan label {folder} {} --out labelled\n", images.display()),
+        Some(images) => {
+            format!(
+                "next:\n  ssgan label {folder} {} --out {}\n",
+                images.display(),
+                free("labelled").display()
+            )
+        }
         None => format!("next:\n  ssgan eval {folder}\n"),
     };
     if s.epochs < settings.train.epochs {

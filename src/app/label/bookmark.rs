@@ -91,8 +91,9 @@ fn fingerprint(options: &Options) -> String {
         part: _,
         identity,
         review,
+        files,
     } = options;
-    let all = (probabilities, by_class, abstain, next, image, class_names, identity, review);
+    let all = (probabilities, by_class, abstain, next, image, class_names, identity, review, files);
     hex(&Sha256::digest(format!("{all:?}")))
 }
 
@@ -217,7 +218,7 @@ fn check_known(path: &Path) -> Result<()> {
 
 pub(super) fn finished(path: &Path) -> Error {
     let path = path.display();
-    Error::Output(format!("{path}: the labelling in it is finished: name another --out, or remove it first"))
+    Error::Output(format!("{path}: the labelling in it is finished: name another --out"))
 }
 
 fn another(path: &Path) -> Error {

@@ -1,16 +1,18 @@
 //! The images that are to be labelled: those of folders, of lists, and packed ones.
 
+use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::{DynamicImage, GrayImage, RgbImage};
 
-use super::Arrange;
+use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
 use crate::app::source::images::{PARTS, Part, decode, scan};
 use crate::app::source::packed;
+use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::shape::Dims;
 
@@ -38,8 +40,8 @@ pub struct Input {
     pub path: PathBuf,
     /// Where it lies.
     pub source: PathBuf,
-    /// The class that somebody gave it.
-    pub given: Option<u16>,
+    /// What somebody said that it is.
+    pub given: Given,
     /// What it is for.
     pub part: Part,
     packed: Option<Packed>,
@@ -127,8 +129,11 @@ impl Inputs {
                 all.add(path, several, &wanted)?;
             }
         }
+        if several {
+            all.keep_one_of_each();
+        }
         if wanted.labelled {
-            let learnt_from = |image: &&Input| image.part == Part::Train && image.given.is_some();
+            let learnt_from = |image: &&Input| image.part == Part::Train && image.given.class().is_some();
             all.labelled = all.images.iter().filter(learnt_from).cloned().collect();
         }
         if let Some((i, n)) = wanted.shard {
@@ -146,19 +151,51 @@ impl Inputs {
     }
 
     /// Which classes of the model those of a source are; unknown ones are noted.
-    fn known(&mut self, path: &Path, theirs: &[String], class_names: &[String]) -> Vec<Option<u16>> {
-        let class = |name: &String| class_names.iter().position(|own| own == name).map(|i| i as u16);
-        let known: Vec<Option<u16>> = theirs.iter().map(class).collect();
-        let unknown = theirs.iter().zip(&known).filter(|(_, k)| k.is_none());
-        let unknown: Vec<&str> = unknown.map(|(name, _)| name.as_str()).collect();
+    fn known(&mut self, path: &Path, theirs: &[String], class_names: &[String]) -> Vec<Given> {
+        let given = |name: &String| match class_names.iter().position(|own| own == name) {
+            Some(class) => Given::Class(class as u16),
+            None => Given::Other(name.clone()),
+        };
+        let known: Vec<Given> = theirs.iter().map(given).collect();
+        let unknown = known.iter().filter_map(|given| match given {
+            Given::Other(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let unknown: Vec<&str> = unknown.collect();
         if !unknown.is_empty() {
             self.notes.push(format!(
-                "{}: the model does not know {}: these labels are ignored",
+                "{}: the model does not know {}: these images keep their labels, and it says nothing of them",
                 path.display(),
                 unknown.join(", ")
             ));
         }
         known
+    }
+
+    /// An image that was named in two ways is labelled once, as the one that somebody gave a label, else the first.
+    fn keep_one_of_each(&mut self) {
+        let mut at: HashMap<PathBuf, usize> = HashMap::new();
+        let mut kept: Vec<Input> = Vec::with_capacity(self.images.len());
+        let all = self.images.len();
+        for image in std::mem::take(&mut self.images) {
+            let real = match image.packed {
+                None => dunce::canonicalize(&image.source).ok(),
+                Some(_) => None,
+            };
+            match real.as_ref().and_then(|real| at.get(real)) {
+                Some(&first) if kept[first].given == Given::Nothing => kept[first].given = image.given,
+                Some(_) => {}
+                None => {
+                    at.extend(real.map(|real| (real, kept.len())));
+                    kept.push(image);
+                }
+            }
+        }
+        if kept.len() < all {
+            self.notes
+                .push(format!("{} named twice: labelled once", count((all - kept.len()) as u32, "image")));
+        }
+        self.images = kept;
     }
 
     /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
@@ -178,7 +215,11 @@ impl Inputs {
         let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
         let is_output = |below: &Path| out.as_ref().is_some_and(|out| root.join(below).starts_with(out));
         for entry in found.images.iter().filter(|entry| !is_output(&entry.path)) {
-            let given = entry.class.and_then(|class| known[usize::from(class)]);
+            let given = match entry.class {
+                Some(class) => known[usize::from(class)].clone(),
+                None if entry.no_label => Given::NoLabel,
+                None => Given::Nothing,
+            };
             let (path, source) = (written(&entry.path)?, found.root.join(&entry.path));
             self.images.push(Input { path, source, given, part: entry.part, packed: None });
         }
@@ -204,7 +245,7 @@ impl Inputs {
                 self.images.push(Input {
                     path: written.join(place),
                     source: folder.join(place),
-                    given: label.and_then(|class| known[usize::from(class)]),
+                    given: label.map_or(Given::Nothing, |class| known[usize::from(class)].clone()),
                     part,
                     packed: Some(Packed { set: set.clone(), index }),
                 });
@@ -228,7 +269,7 @@ impl Inputs {
                     Some(out) => relative(out, &path)?,
                     None => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
                 };
-                let (given, part) = (None, Part::Train);
+                let (given, part) = (Given::Nothing, Part::Train);
                 self.images.push(Input { path: written, source: path, given, part, packed: None });
             }
         }
@@ -291,10 +332,35 @@ mod tests {
         let wanted =
             Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names };
         let all = Inputs::of(wanted).unwrap();
-        let parts: Vec<_> = all.images.iter().map(|image| (image.given, image.part)).collect();
+        let parts: Vec<_> = all.images.iter().map(|image| (image.given.class(), image.part)).collect();
         assert_eq!(parts, [(None, Part::Train), (Some(0), Part::Test)]);
         assert_eq!(all.labelled.len(), 1, "that of the other shard");
         assert!(all.labelled[0].path.ends_with("train/a/1.png"));
+    }
+
+    /// An image that is named by its folder and by a table is labelled once, with the label that it has in either; what somebody
+    /// said stays, also where the model does not know it.
+    #[test]
+    fn images_that_are_named_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, gray) in [("photos/1.png", 1), ("photos/2.png", 2), ("photos/3.png", 3)] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image::GrayImage::from_pixel(2, 2, image::Luma([gray])).save(path).unwrap();
+        }
+        let table = dir.path().join("labels.csv");
+        let rows = "path,label,status\nphotos/2.png,owl,given\nphotos/3.png,,given\nphotos/1.png,a,given\n";
+        std::fs::write(&table, rows).unwrap();
+        let (images, class_names) = ([dir.path().join("photos"), table], ["a".to_string()]);
+        let (out, by_class, shard, labelled) = (dir.path().join("out"), None, None, true);
+        let wanted =
+            Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names };
+        let all = Inputs::of(wanted).unwrap();
+        let given: Vec<_> = all.images.iter().map(|image| image.given.clone()).collect();
+        assert_eq!(given, [Given::Class(0), Given::Other("owl".into()), Given::NoLabel]);
+        assert_eq!(all.labelled.len(), 1);
+        let notes = all.notes.join("\n");
+        assert!(notes.contains("3 images named twice") && notes.contains("does not know owl"), "{notes}");
     }
 
     /// A way up out of a linked folder begins where the folder really is.

@@ -14,7 +14,7 @@ use super::next::{Known, Next};
 use super::summary::{Summary, judge};
 use super::table::Table;
 use super::verdict::{Judge, Status, Verdict};
-use super::{Abstain, Arrange, Options, Prediction, arrange, page, short};
+use super::{Abstain, Arrange, Given, Options, Prediction, arrange, page, short};
 use crate::app::atomic;
 use crate::app::source::images::Part;
 use crate::error::{Error, Result};
@@ -130,20 +130,20 @@ impl Labelling {
         let (Some(path), Some(source)) = (arrange::text(&p.path), arrange::text(&p.source)) else {
             return self.skip(&p.path, "its name is not Unicode: rename it");
         };
-        let verdict = self.judge.verdict(&p.logits, p.given);
+        let verdict = self.judge.verdict(&p.logits, &p.given);
         let path = match self.options.by_class {
             Some(_) => self.place(&verdict, &p.path, &source)?,
             None => path,
         };
         let Bookmark { tally, sheet, pool, .. } = &mut self.bookmark;
-        tally.add(&verdict);
+        tally.add(&verdict, &p.given);
         if let Some(sheet) = sheet {
             sheet.add(&path, &verdict, &p.pixels, self.options.image);
         }
-        if let Some(pool) = pool.as_mut().filter(|_| p.part == Part::Train) {
+        if let Some(pool) = pool.as_mut().filter(|_| p.part == Part::Train && p.given == Given::Nothing) {
             pool.add(&path, &verdict, &p.features, &p.pixels, &self.known);
         }
-        let row = self.row(&path, &verdict, p.part);
+        let row = self.row(&path, &verdict, &p);
         self.labels.row(row)?;
         self.count()
     }
@@ -201,7 +201,7 @@ impl Labelling {
         if p.logits.iter().any(|z| !z.is_finite()) {
             return fail("the model's logits are not finite: take an earlier checkpoint".into());
         }
-        if let Some(label) = p.given.filter(|&label| usize::from(label) >= classes) {
+        if let Some(label) = p.given.class().filter(|&label| usize::from(label) >= classes) {
             return fail(format!("label {label}, but there are {classes} classes"));
         }
         let pixels = self.options.image.len() as usize;
@@ -222,18 +222,26 @@ impl Labelling {
         Ok(target)
     }
 
-    fn row(&self, path: &str, v: &Verdict, part: Part) -> Vec<String> {
+    fn row(&self, path: &str, v: &Verdict, p: &Prediction) -> Vec<String> {
         let names = &self.options.class_names;
         let contradicts = v.status == Status::Given && v.contradicts();
+        // To what the model does not know it gives no probability, and the class that it would say comes second.
+        let (label, confidence, status, second, second_confidence) = match &p.given {
+            Given::Other(class) => (class.as_str(), 0.0, Status::Given, v.label, v.confidence),
+            Given::NoLabel => ("", 0.0, Status::Given, v.label, v.confidence),
+            Given::Nothing | Given::Class(_) => {
+                (names[v.label].as_str(), v.confidence, v.status, v.second, v.second_confidence)
+            }
+        };
         let mut row = vec![
             path.to_string(),
-            names[v.label].clone(),
-            short(v.confidence).to_string(),
-            v.status.name().into(),
-            names[v.second].clone(),
-            short(v.second_confidence).to_string(),
+            label.into(),
+            short(confidence).to_string(),
+            status.name().into(),
+            names[second].clone(),
+            short(second_confidence).to_string(),
             contradicts.to_string(),
-            if part == Part::Train { String::new() } else { part.name().into() },
+            if p.part == Part::Train { String::new() } else { p.part.name().into() },
         ];
         if self.options.probabilities {
             row.extend(v.probabilities.iter().map(|&p| short(p).to_string()));

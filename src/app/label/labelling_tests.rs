@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::*;
 use crate::app::atomic::fault;
 use crate::app::label::Calibration;
+use crate::app::source::images::label_file::{self, Reading};
 use crate::shape::Dims;
 
 const IMAGE: Dims = Dims { height: 1, width: 2, channels: 1 };
@@ -23,6 +24,7 @@ fn options(out: PathBuf) -> Options {
         part: None,
         identity: "one".into(),
         review: false,
+        files: true,
     }
 }
 
@@ -30,7 +32,7 @@ fn options(out: PathBuf) -> Options {
 fn prediction(path: impl AsRef<Path>, source: &Path, p: [f32; 3], given: Option<u16>) -> Prediction {
     let pixels = vec![(p[0] * 255.0) as u8, (p[1] * 255.0) as u8];
     let (path, source) = (path.as_ref().to_path_buf(), source.to_path_buf());
-    let part = Part::Train;
+    let (given, part) = (given.into(), Part::Train);
     Prediction { path, source, given, part, logits: p.map(f32::ln).to_vec(), features: p.to_vec(), pixels }
 }
 
@@ -136,7 +138,7 @@ fn bad_options_and_predictions() {
     for (bad, part) in [
         (Prediction { logits: vec![1.0], ..good() }, "a.png: 1 logits for 3 classes"),
         (Prediction { logits: vec![f32::NAN, 0.0, 0.0], ..good() }, "not finite"),
-        (Prediction { given: Some(3), ..good() }, "label 3, but there are 3 classes"),
+        (Prediction { given: Given::Class(3), ..good() }, "label 3, but there are 3 classes"),
         (Prediction { pixels: vec![], ..good() }, "0 bytes of pixels where 2 are needed"),
     ] {
         let e = l.push(bad).unwrap_err();
@@ -402,6 +404,38 @@ fn killed(dir: &Path, how: Arrange, n: u32, lasting: bool, whole: &BTreeMap<Path
         assert_eq!(content(&root).len(), 1, "{name}: only the skipped one is left");
     }
     happened
+}
+
+/// What somebody said stays, though the model cannot say it: it is in the table, where the next reader finds it, nobody is asked
+/// again, and no class has the image.
+#[test]
+fn what_the_model_cannot_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, photos) = (dir.path().join("out"), dir.path().join("photos"));
+    fs::create_dir(&photos).unwrap();
+    let options =
+        Options { next: Some(9), by_class: Some(Arrange::Copy), review: true, ..options(out.clone()) };
+    let mut l = Labelling::create(options).unwrap();
+    for (name, given) in
+        [("a", Given::Other("owl, big".into())), ("b", Given::NoLabel), ("c", Given::Nothing)]
+    {
+        fs::write(photos.join(name), name).unwrap();
+        let seen = prediction(name, &photos.join(name), [0.7, 0.2, 0.1], None);
+        l.push(Prediction { given, ..seen }).unwrap();
+    }
+    let summary = l.finish().unwrap();
+    assert_eq!((summary.images, summary.predicted, summary.unsure, summary.other), (3, 1, 2, 2));
+    let table = text(&out, "labels.csv");
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    assert_eq!(rows[0], "_unsure/a,\"owl, big\",0,given,cat,0.7,false,");
+    assert_eq!(rows[1], "_unsure/b,,0,given,cat,0.7,false,");
+    assert_eq!(rows[2], "cat/c,cat,0.7,predicted,\"dog, brown\",0.2,false,");
+    assert!(out.join("_unsure/a").is_file() && out.join("_unsure/b").is_file());
+    let next = text(&out, "next.csv");
+    assert!(next.lines().count() == 2 && next.contains("cat/c,,"), "{next}");
+    let again = label_file::read(&out.join("labels.csv"), Reading::default()).unwrap().rows;
+    let said: Vec<_> = again.iter().map(|row| (row.label.as_deref(), row.no_label)).collect();
+    assert_eq!(said, [(Some("owl, big"), false), (None, true), (None, false)]);
 }
 
 /// The images to test on are told apart, so that what is trained on the table does not learn from them, and none is asked for.

@@ -21,7 +21,7 @@ fn image(folder: &Path, i: usize) -> Prediction {
     Prediction {
         path: path.clone(),
         source: path,
-        given: (i % 4 == 1).then_some(0),
+        given: (i % 4 == 1).then_some(0).into(),
         part: crate::app::source::images::Part::Train,
         logits: vec![p.ln(), (1.0 - p).ln()],
         features: Vec::new(),
@@ -46,6 +46,7 @@ fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&
         part,
         identity: String::new(),
         review: false,
+        files: true,
     };
     change(&mut options);
     let arranged = options.by_class.is_some();

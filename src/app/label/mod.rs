@@ -47,8 +47,8 @@ pub struct Prediction {
     pub path: PathBuf,
     /// Where to open it.
     pub source: PathBuf,
-    /// The label that somebody gave it, below K.
-    pub given: Option<u16>,
+    /// What somebody said that it is.
+    pub given: Given,
     /// What it is for.
     pub part: Part,
     /// K logits.
@@ -57,6 +57,36 @@ pub struct Prediction {
     pub features: Vec<f32>,
     /// `H x W x C`, as the network sees it; read where [`Options::next`] or [`Options::review`] is set.
     pub pixels: Vec<u8>,
+}
+
+/// What somebody said that an image is, which no model overrules.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Given {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A class of the model, below K.
+    Class(u16),
+    /// A class that the model does not know.
+    Other(String),
+    /// None of the classes.
+    NoLabel,
+}
+
+impl Given {
+    /// The class of the model.
+    pub fn class(&self) -> Option<u16> {
+        match self {
+            Given::Class(class) => Some(*class),
+            _ => None,
+        }
+    }
+}
+
+impl From<Option<u16>> for Given {
+    fn from(class: Option<u16>) -> Given {
+        class.map_or(Given::Nothing, Given::Class)
+    }
 }
 
 /// How images come into the folders of their classes.
@@ -112,6 +142,8 @@ pub struct Options {
     pub identity: String,
     /// Whether `review.html` is written.
     pub review: bool,
+    /// Whether all images are files, so that what is written can be trained on; places in packed sets cannot.
+    pub files: bool,
 }
 
 /// A share or a probability as it is written, with six digits.

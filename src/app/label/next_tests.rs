@@ -1,4 +1,5 @@
 use super::*;
+use crate::app::label::Given;
 use crate::app::label::verdict::Judge;
 
 const JUDGE: Judge = Judge { temperature: 1.0, threshold: Some(0.0) };
@@ -8,7 +9,7 @@ fn verdict(class: usize, margin: f32) -> Verdict {
     let mut p = [0.1f32; 3];
     p[class] = 0.45 + margin / 2.0;
     p[(class + 1) % 3] = 0.45 - margin / 2.0;
-    JUDGE.verdict(&p.map(f32::ln), None)
+    JUDGE.verdict(&p.map(f32::ln), &Given::Nothing)
 }
 
 /// In the direction of this axis of five, a little off.
@@ -113,7 +114,7 @@ fn no_twins() {
 fn labelled_images_are_not_asked_for() {
     let none = Known::default();
     let mut pool = Pool::new(5, None);
-    pool.add("given", &JUDGE.verdict(&[0.0, 0.0, 0.0], Some(1)), &[1.0], &[1], &none);
+    pool.add("given", &JUDGE.verdict(&[0.0, 0.0, 0.0], &Given::Class(1)), &[1.0], &[1], &none);
     assert!(pool.choose().is_empty());
     // Without features the least sure ones are chosen.
     (0..9u8).for_each(|i| pool.add(&format!("{i}"), &verdict(0, 0.9 - f32::from(i) * 0.1), &[], &[i], &none));

@@ -39,7 +39,7 @@ pub(super) fn page(sheet: &Sheet, next: &Next<'_>, options: &Options, summary: &
     }
     let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
     let (lead, contents, toolbar) =
-        (lead(summary, &next.asked), contents(&titles, sheet, next.asked.len()), toolbar(&choices));
+        (lead(summary, &next.asked, options), contents(&titles, sheet, next.asked.len()), toolbar(&choices));
     let body = format!("{lead}{contents}<main>\n{sections}</main>\n{toolbar}");
     Ok(document("Labels to review", &body, SCRIPT, &body))
 }
@@ -65,7 +65,7 @@ fn policy_hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
-fn lead(summary: &Summary, next: &[Asked<'_>]) -> String {
+fn lead(summary: &Summary, next: &[Asked<'_>], options: &Options) -> String {
     let Summary { images, given, predicted, unsure, contradicted, skipped, .. } = summary;
     let mut text = format!(
         "<p>{images} images: {predicted} predicted, {unsure} unsure, {given} with a given label, of which the model contradicts \
@@ -80,11 +80,18 @@ fn lead(summary: &Summary, next: &[Asked<'_>]) -> String {
         text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
     }
     let sections = if next.is_empty() { "Each section" } else { "Each section but the first" };
+    let then = match options.files {
+        true => {
+            ": put it beside <code>labels.csv</code>, and <code>ssgan train</code> on that folder learns from it"
+        }
+        false => "",
+    };
     text + "<p>"
         + sections
         + " begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
-            Save writes what you marked as <code>corrections.csv</code>: put it beside <code>labels.csv</code>, and \
-            <code>ssgan train</code> on that folder learns from it.</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
+            Save writes what you marked as <code>corrections.csv</code>"
+        + then
+        + ".</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
             another, <kbd>1</kbd> to <kbd>9</kbd> the first nine classes, <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
             save.</p>\n<noscript><p class=\"note\">Marking needs JavaScript; looking does not.</p></noscript>\n"
 }

@@ -20,6 +20,7 @@ fn options(class_names: &[&str]) -> Options {
         part: None,
         identity: String::new(),
         review: true,
+        files: true,
     }
 }
 
@@ -27,10 +28,10 @@ fn options(class_names: &[&str]) -> Options {
 fn page_of(options: &Options, images: &[(&str, f32, Option<u16>)]) -> String {
     let (mut sheet, mut tally) = (Sheet::new(2), Tally::new(2));
     for &(path, p, given) in images {
-        let verdict =
-            Judge { temperature: 1.0, threshold: Some(0.6) }.verdict(&[p.ln(), (1.0 - p).ln()], given);
+        let verdict = Judge { temperature: 1.0, threshold: Some(0.6) }
+            .verdict(&[p.ln(), (1.0 - p).ln()], &given.into());
         sheet.add(path, &verdict, &[0, 50, 100, 255], IMAGE);
-        tally.add(&verdict);
+        tally.add(&verdict, &given.into());
     }
     page(&sheet, &Next::default(), options, &Summary::of(options, &tally, None)).unwrap()
 }
@@ -67,7 +68,7 @@ fn sections_in_their_order() {
 fn what_to_label_next_comes_first() {
     let options = options(&["cat", "dog"]);
     let (mut sheet, tally) = (Sheet::new(2), Tally::new(2));
-    let verdict = Judge { temperature: 1.0, threshold: Some(0.0) }.verdict(&[2.0, 0.0], None);
+    let verdict = Judge { temperature: 1.0, threshold: Some(0.0) }.verdict(&[2.0, 0.0], &None.into());
     let mut pool = Pool::new(2, Some(IMAGE));
     for (path, features) in [("a.png", [1.0, 0.0]), ("b.png", [0.0, 1.0])] {
         sheet.add(path, &verdict, &[1, 2, 3, 4], IMAGE);

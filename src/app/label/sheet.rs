@@ -167,7 +167,7 @@ mod tests {
     const DOT: Dims = Dims { height: 1, width: 1, channels: 1 };
 
     fn verdict(p: f32, given: Option<u16>) -> Verdict {
-        Judge { temperature: 1.0, threshold: Some(0.6) }.verdict(&[p.ln(), (1.0 - p).ln()], given)
+        Judge { temperature: 1.0, threshold: Some(0.6) }.verdict(&[p.ln(), (1.0 - p).ln()], &given.into())
     }
 
     #[test]

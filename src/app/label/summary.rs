@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrange::folder_names;
 use super::verdict::{Judge, Status, Verdict};
-use super::{Abstain, Arrange, Options, short};
+use super::{Abstain, Arrange, Given, Options, short};
 use crate::app::report::interval;
 use crate::app::text::count;
 
@@ -50,6 +50,9 @@ pub struct Summary {
     pub unsure: u64,
     /// Given labels that the model contradicts.
     pub contradicted: u64,
+    /// Images of a class that the model does not know, or of none, by what somebody said; they are among the unsure ones.
+    #[serde(default)]
+    pub other: u64,
     /// Rows of `skipped.csv`.
     pub skipped: u64,
     /// K of them.
@@ -87,6 +90,8 @@ pub(super) struct Tally {
     /// Given, predicted, unsure, of each class.
     classes: Vec<[u64; 3]>,
     contradicted: u64,
+    #[serde(default)]
+    other: u64,
     pub skipped: u64,
 }
 
@@ -95,7 +100,7 @@ impl Tally {
         Tally { classes: vec![[0; 3]; classes], ..Tally::default() }
     }
 
-    pub fn add(&mut self, verdict: &Verdict) {
+    pub fn add(&mut self, verdict: &Verdict, given: &Given) {
         let column = match verdict.status {
             Status::Given => 0,
             Status::Predicted => 1,
@@ -105,6 +110,7 @@ impl Tally {
             class[column] += 1;
         }
         self.contradicted += u64::from(verdict.status == Status::Given && verdict.contradicts());
+        self.other += u64::from(matches!(given, Given::Other(_) | Given::NoLabel));
     }
 }
 
@@ -138,6 +144,7 @@ impl Summary {
             predicted,
             unsure,
             contradicted,
+            other: others,
             skipped,
             classes,
             accuracy_on_given: _,
@@ -169,6 +176,7 @@ impl Summary {
         self.predicted += predicted;
         self.unsure += unsure;
         self.contradicted += contradicted;
+        self.other += others;
         self.skipped += skipped;
         for (own, other) in self.classes.iter_mut().zip(classes) {
             own.given += other.given;
@@ -195,6 +203,7 @@ impl Summary {
             predicted,
             unsure,
             contradicted: tally.contradicted,
+            other: tally.other,
             skipped: tally.skipped,
             classes: options.class_names.iter().zip(&tally.classes).map(class).collect(),
             accuracy_on_given: accuracy(given, tally.contradicted),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Given;
 use super::calibrate::{largest, softmax};
 
 /// Where a label comes from.
@@ -11,7 +12,7 @@ pub(super) enum Status {
     Given,
     /// The model says so.
     Predicted,
-    /// The model says so, but is less sure than was asked for.
+    /// The model says so, but is less sure than was asked for, or somebody said that it is none of the classes.
     Unsure,
 }
 
@@ -62,17 +63,17 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Of K >= 2 logits.
-    pub fn verdict(&self, logits: &[f32], given: Option<u16>) -> Verdict {
+    /// Of K >= 2 logits. Where somebody said that it is none of the K, the prediction is unsure, however sure.
+    pub fn verdict(&self, logits: &[f32], given: &Given) -> Verdict {
         let probabilities = softmax(logits, self.temperature);
-        let label = given.map_or_else(|| largest(&probabilities), usize::from);
+        let label = given.class().map_or_else(|| largest(&probabilities), usize::from);
         let others: Vec<f64> =
             probabilities.iter().enumerate().map(|(i, &p)| if i == label { -1.0 } else { p }).collect();
         let (confidence, second) = (probabilities[label], largest(&others));
         let status = match given {
-            Some(_) => Status::Given,
-            None if self.threshold.is_some_and(|t| confidence >= t) => Status::Predicted,
-            None => Status::Unsure,
+            Given::Class(_) => Status::Given,
+            Given::Nothing if self.threshold.is_some_and(|t| confidence >= t) => Status::Predicted,
+            Given::Nothing | Given::Other(_) | Given::NoLabel => Status::Unsure,
         };
         Verdict { label, confidence, second, second_confidence: others[second], status, probabilities }
     }
@@ -86,29 +87,36 @@ mod tests {
     fn labels_that_are_given_stay() {
         let judge = Judge { temperature: 1.0, threshold: Some(0.7) };
         let logits = [0.6f32.ln(), 0.3f32.ln(), 0.1f32.ln()];
-        let own = judge.verdict(&logits, None);
+        let own = judge.verdict(&logits, &Given::Nothing);
         assert_eq!((own.label, own.second, own.status), (0, 1, Status::Unsure));
         assert!(
             (own.confidence - 0.6).abs() < 1e-6 && (own.margin() - 0.3).abs() < 1e-6 && !own.contradicts()
         );
-        let given = judge.verdict(&logits, Some(2));
+        let given = judge.verdict(&logits, &Given::Class(2));
         assert_eq!((given.label, given.second), (2, 0));
         assert!(given.contradicts() && (given.confidence - 0.1).abs() < 1e-6);
         assert_eq!(given.status, Status::Given);
-        let agreed = judge.verdict(&logits, Some(0));
+        let agreed = judge.verdict(&logits, &Given::Class(0));
         assert!(!agreed.contradicts() && agreed.label == 0);
-        let sure = Judge { threshold: Some(0.5), ..judge }.verdict(&logits, None);
+        let sure = Judge { threshold: Some(0.5), ..judge }.verdict(&logits, &Given::Nothing);
         assert_eq!(sure.status, Status::Predicted);
-        assert_eq!(Judge { threshold: None, ..judge }.verdict(&logits, None).status, Status::Unsure);
+        let sure = Judge { threshold: Some(0.0), ..judge };
+        for given in [Given::NoLabel, Given::Other("owl".into())] {
+            assert_eq!(sure.verdict(&logits, &given).status, Status::Unsure);
+        }
+        assert_eq!(
+            Judge { threshold: None, ..judge }.verdict(&logits, &Given::Nothing).status,
+            Status::Unsure
+        );
     }
 
     /// Two classes that are equally probable: the first is the label, and a given second one is not contradicted.
     #[test]
     fn equal_logits() {
         let judge = Judge { temperature: 1.0, threshold: Some(0.0) };
-        assert_eq!(judge.verdict(&[1.0, 1.0], None).label, 0);
-        assert!(!judge.verdict(&[1.0, 1.0], Some(1)).contradicts());
-        let colder = Judge { temperature: 0.5, ..judge }.verdict(&[1.0, 0.0], None);
+        assert_eq!(judge.verdict(&[1.0, 1.0], &Given::Nothing).label, 0);
+        assert!(!judge.verdict(&[1.0, 1.0], &Given::Class(1)).contradicts());
+        let colder = Judge { temperature: 0.5, ..judge }.verdict(&[1.0, 0.0], &Given::Nothing);
         assert!((colder.confidence - 1.0 / (1.0 + (-2.0f64).exp())).abs() < 1e-12);
     }
 }

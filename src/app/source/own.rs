@@ -82,19 +82,15 @@ pub fn load_test(
 ) -> Result<Dataset> {
     let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
     let set = read(&own, false, progress)?;
-    let class = |name: &String| {
-        let known = classes.iter().position(|own| own == name).map(|i| Some(i as u16));
-        known.ok_or_else(|| {
+    let mut images = if set.test.is_empty() { set.train } else { set.test };
+    for label in &mut images.labels {
+        let Some(name) = label.and_then(|class| set.class_names.get(usize::from(class))) else { continue };
+        let known = classes.iter().position(|own| own == name);
+        *label = Some(known.map(|i| i as u16).ok_or_else(|| {
             let (path, known) = (path.display(), classes.join(", "));
             Error::Data(format!("{path}: the model does not know the class {name}; its classes are {known}"))
-        })
-    };
-    let classes_of = set.class_names.iter().map(class).collect::<Result<Vec<_>>>()?;
-    let mut images = if set.test.is_empty() { set.train } else { set.test };
-    images
-        .labels
-        .iter_mut()
-        .for_each(|label| *label = label.and_then(|label| classes_of[usize::from(label)]));
+        })?);
+    }
     let shape = DataShape { image: policy.dims(), classes: classes.len() as u32 };
     let (test, _) = labelled(images);
     if test.is_empty() {

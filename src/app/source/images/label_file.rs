@@ -49,7 +49,7 @@ pub struct Reading {
 }
 
 /// What a file says of one image.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its line, counted from 1; of JSON its place among the images.
     pub line: usize,
@@ -57,10 +57,10 @@ pub struct Row {
     pub path: String,
     /// `None`: unlabelled.
     pub label: Option<String>,
+    /// Whether somebody gave it no label: an empty one of the status `given`.
+    pub no_label: bool,
     /// `None` where the file does not say.
     pub part: Option<Part>,
-    /// Whether it is known to have no label: an empty one of the status `given`.
-    pub none: bool,
 }
 
 /// A file of labels.
@@ -118,6 +118,10 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
     for record in reader.records() {
         let record = record.map_err(|e| csv_error(name, &e))?;
         let line = record.position().map_or(0, |p| p.line() as usize);
+        // Programs for tables leave such rows at the end.
+        if record.iter().all(|value| value.trim().is_empty()) {
+            continue;
+        }
         let value = |column: Option<usize>| column.and_then(|c| record.get(c)).unwrap_or_default();
         let (path, word) = (value(Some(columns.path)), value(columns.part).trim());
         if path.is_empty() {
@@ -132,16 +136,17 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
         let given = is_given(value(columns.status), reading).map_err(|reason| error(name, line, reason))?;
         let label = Some(value(Some(columns.label)).trim()).filter(|l| !l.is_empty());
         predictions += usize::from(label.is_some() && !given);
-        let none = label.is_none() && value(columns.status).trim() == GIVEN;
+        let no_label = label.is_none() && value(columns.status).trim() == GIVEN;
         let label = label.filter(|_| given).map(String::from);
-        rows.push(Row { line, path: path.into(), label, part, none });
+        rows.push(Row { line, path: path.into(), label, no_label, part });
     }
     let mut notes = Vec::new();
     if !columns.unused.is_empty() {
         notes.push(format!("{name}: columns that are not used: {}", columns.unused.join(", ")));
     }
     if predictions > 0 {
-        notes.push(format!("{name}: {predictions} labels are predictions, their images count as unlabelled"));
+        let labels = text::count(predictions as u32, "label");
+        notes.push(format!("{name}: {labels} predicted: these images count as unlabelled"));
     }
     Ok(LabelFile { rows, notes })
 }
@@ -275,7 +280,7 @@ pub fn from_json(name: &str, text: &str) -> Result<LabelFile> {
     })?;
     let row = |(i, (path, label)): (usize, (String, Option<String>))| {
         let label = label.map(|l| l.trim().to_string()).filter(|l| !l.is_empty());
-        Row { line: i + 1, path, label, part: None, none: false }
+        Row { line: i + 1, path, label, no_label: false, part: None }
     };
     Ok(LabelFile { rows: pairs.0.into_iter().enumerate().map(row).collect(), notes: Vec::new() })
 }

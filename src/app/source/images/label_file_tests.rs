@@ -62,7 +62,7 @@ fn predictions_are_no_labels() {
                 d,cat,1,,dog,0,,1\n";
     let file = csv(text).unwrap();
     assert_eq!(pairs(&file), [("a", Some("cat")), ("b", None), ("c", None), ("d", Some("cat"))]);
-    assert_eq!(file.notes, ["l.csv: 2 labels are predictions, their images count as unlabelled"]);
+    assert_eq!(file.notes, ["l.csv: 2 labels predicted: these images count as unlabelled"]);
     let all = from_csv("l.csv", text, Reading { predicted: true }).unwrap();
     assert_eq!(pairs(&all)[..3], [("a", Some("cat")), ("b", Some("dog")), ("c", None)]);
     refused("path,label,status\na,x,guess\n", 2, "status \"guess\"");

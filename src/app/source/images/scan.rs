@@ -19,8 +19,11 @@ use super::walk::{self, Walk};
 use super::{Part, arrange, decode, sorted_classes};
 use crate::error::{Error, Result};
 
+/// The label file that this program writes.
+pub const TABLE: &str = "labels.csv";
+
 /// Names of label files that are found by themselves.
-pub const LABEL_FILES: [&str; 3] = ["labels.csv", "metadata.csv", "labels.json"];
+pub const LABEL_FILES: [&str; 3] = [TABLE, "metadata.csv", "labels.json"];
 
 /// Most classes of a data set.
 pub const MAX_CLASSES: usize = 1000;
@@ -43,6 +46,8 @@ pub struct Entry {
     pub path: PathBuf,
     /// Index into [`Found::class_names`]; `None`: unlabelled.
     pub class: Option<u16>,
+    /// Whether somebody looked at it and gave it no label.
+    pub no_label: bool,
     /// What it is for.
     pub part: Part,
     /// Its size.
@@ -95,7 +100,15 @@ pub struct Found {
 pub(super) struct Labelled {
     pub file: walk::File,
     pub class: Option<String>,
+    pub no_label: bool,
     pub part: Part,
+}
+
+impl Labelled {
+    /// Of a class, or of none that is known.
+    pub fn new(file: walk::File, class: Option<String>, part: Part) -> Labelled {
+        Labelled { file, class, no_label: false, part }
+    }
 }
 
 /// Looks through a folder, a label file's images, or one picture.
@@ -154,7 +167,7 @@ fn one_picture(path: &Path) -> Result<Found> {
 }
 
 fn unlabelled(files: Vec<walk::File>) -> Vec<Labelled> {
-    files.into_iter().map(|file| Labelled { file, class: None, part: Part::Train }).collect()
+    files.into_iter().map(|file| Labelled::new(file, None, Part::Train)).collect()
 }
 
 /// Gives the classes their order and the images theirs. `empty`: classes without images.
@@ -175,6 +188,7 @@ pub(super) fn found(
     images.sort_by_cached_key(|i| (i.part, walk::order(&i.file.path)));
     let entry = |i: Labelled| Entry {
         class: i.class.and_then(|c| index.get(c.as_str()).copied()),
+        no_label: i.no_label,
         part: i.part,
         bytes: i.file.bytes,
         modified: i.file.modified,

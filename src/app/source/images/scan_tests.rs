@@ -227,9 +227,69 @@ fn later_labels_count() {
         listed(&look(&dir.path().join("photos/mine.csv")).unwrap()),
         ["1.png x Train", "2.png x Train"]
     );
+    // Pictures that came into the folder later are none of the table's, which still is that of images elsewhere.
+    put(dir.path(), "out/grid.png", &picture(9));
+    assert_eq!(look(&dir.path().join("out")).unwrap(), look(&at).unwrap());
     // None is filled in.
     put(dir.path(), "out/next.csv", next.replace(",z,", ",,").as_bytes());
     assert_eq!(look(&at).unwrap().summary().label_files.len(), 1);
+}
+
+/// Tables written on another system, whole paths, what programs for tables leave, and what browsers call a second file.
+#[test]
+fn later_labels_in_other_spellings() {
+    let dir = folder(&["photos/1.png", "photos/2.png", "photos/3.png"]);
+    let at = dir.path().join("out/labels.csv");
+    put(
+        dir.path(),
+        "out/labels.csv",
+        b"path,label,status\n../photos/1.png,x,given\n../photos/2.png,y,predicted\n",
+    );
+    let whole = dir.path().join("photos/2.png").display().to_string();
+    for path in ["..\\photos\\2.png", "../out/../photos/2.png", &whole] {
+        put(
+            dir.path(),
+            "out/next.csv",
+            format!("\u{feff}path;label;predicted\r\n{path};z;y\r\n;;\r\n").as_bytes(),
+        );
+        assert_eq!(listed(&look(&at).unwrap())[1], "../photos/2.png z Train", "{path}");
+    }
+    // An image that the table does not list; one whose label is taken away here and given there.
+    put(dir.path(), "out/next.csv", b"path,label,predicted\n../photos/3.png,z,y\n");
+    refused(&at, "next.csv:2: \"../photos/3.png\" is not in ");
+    put(dir.path(), "out/next.csv", b"path,label,predicted\n../photos/1.png,z,y\n");
+    put(dir.path(), "out/corrections.csv", b"path,label,status\n../photos/1.png,,given\n");
+    refused(&at, "corrections.csv:2: \"../photos/1.png\" has another label in");
+    fs::remove_file(dir.path().join("out/next.csv")).unwrap();
+    let found = look(&at).unwrap();
+    let no_label: Vec<bool> = found.images.iter().map(|image| image.no_label).collect();
+    assert_eq!((listed(&found)[0].as_str(), &no_label[..]), ("../photos/1.png - Train", &[true, false][..]));
+    // Somebody's own.
+    put(dir.path(), "out/corrections.csv", b"date,what\n1,2\n");
+    refused(&at, "it counts over the labels.csv beside it: rename it");
+    for name in ["corrections (1).csv", "corrections(2).csv", "next-3.csv", "nextcloud.csv", "next (a).csv"] {
+        put(dir.path(), &format!("out/{name}"), b"");
+    }
+    fs::remove_file(dir.path().join("out/corrections.csv")).unwrap();
+    let notes = look(&at).unwrap().notes;
+    let unread =
+        notes.iter().filter(|note| note.contains("is not read: if its labels are to count, rename it"));
+    assert_eq!(unread.count(), 3, "{notes:?}");
+}
+
+/// An image that the table does not list gets a label of a later file, and below parts each has its own.
+#[test]
+fn later_labels_of_parts() {
+    let dir = folder(&["train/1.png", "train/2.png", "test/x/3.png"]);
+    put(dir.path(), "train/labels.csv", b"path,label\n1.png,x\n");
+    put(dir.path(), "train/next.csv", b"path,label\n2.png,y\n");
+    assert_eq!(
+        listed(&look(dir.path()).unwrap()),
+        ["1.png x Train", "2.png y Train", "3.png x Test"].map(|row| {
+            let (name, rest) = row.split_once(' ').unwrap();
+            format!("{}/{name} {rest}", if name == "3.png" { "test/x" } else { "train" })
+        })
+    );
 }
 
 #[test]

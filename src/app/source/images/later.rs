@@ -1,0 +1,122 @@
+//! Labels that came after those of a `labels.csv`: files beside it that count over it.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::label_file::{self, LabelFile, Reading, Row};
+use super::places::{Places, resolve};
+use super::scan::TABLE;
+use super::walk::File;
+use crate::error::{Error, Result};
+
+/// Files beside a `labels.csv` whose labels count over its own: what `ssgan label` asked for, filled in, and what was marked on
+/// its page.
+const LATER: [&str; 2] = ["next.csv", "corrections.csv"];
+
+/// What files beside a `labels.csv` say of its images.
+#[derive(Default)]
+pub(super) struct Later {
+    /// Those that say something.
+    pub files: Vec<PathBuf>,
+    pub notes: Vec<String>,
+}
+
+impl Later {
+    /// Reads [`LATER`], and puts their labels into the rows of the images, which keep their parts. An empty label says nothing,
+    /// unless it is given. `prefix` is that of [`Places`].
+    pub fn read(
+        root: &Path,
+        labels: &Path,
+        prefix: Option<&Path>,
+        files: &[File],
+        rows: &mut HashMap<usize, Row>,
+    ) -> Result<Later> {
+        let mut later = Later::default();
+        if labels.file_name() != Some(OsStr::new(TABLE)) {
+            return Ok(later);
+        }
+        later.notes.extend(others_saved(labels));
+        let mut said: HashMap<usize, (PathBuf, Row)> = HashMap::new();
+        for path in LATER.map(|name| labels.with_file_name(name)).into_iter().filter(|path| path.is_file()) {
+            let LabelFile { rows: theirs, notes } =
+                label_file::read(&path, Reading::default()).map_err(why_it_is_read)?;
+            let filled = theirs.into_iter().filter(|row| row.label.is_some() || row.no_label).collect();
+            let filled = resolve(&Places::new(root, &path, prefix, files), labels, filled);
+            let mut filled: Vec<(usize, Row)> = filled.map_err(why_it_is_read)?.into_iter().collect();
+            filled.sort_by_key(|(_, row)| row.line);
+            later.notes.extend(notes);
+            if !filled.is_empty() {
+                later.notes.push(format!("{}: {}", path.display(), changes(&filled, rows)));
+                later.files.push(path.clone());
+            }
+            for (at, row) in filled {
+                if let Some((other, theirs)) = said.get(&at).filter(|(_, theirs)| theirs.label != row.label) {
+                    let (image, other, line) = (row.path, other.display(), theirs.line);
+                    let reason = format!("{image:?} has another label in {other}:{line}: keep one");
+                    return Err(Error::Text { file: path.display().to_string(), line: row.line, reason });
+                }
+                let part = rows.get(&at).and_then(|own| own.part);
+                rows.insert(at, Row { part, ..row.clone() });
+                said.insert(at, (path.clone(), row));
+            }
+        }
+        Ok(later)
+    }
+}
+
+/// How many labels are added, changed and taken away by rows that take the place of others.
+fn changes(later: &[(usize, Row)], rows: &HashMap<usize, Row>) -> String {
+    let (mut added, mut changed, mut taken) = (0, 0, 0);
+    for (at, row) in later {
+        match (rows.get(at).and_then(|own| own.label.as_ref()), &row.label) {
+            (None, Some(_)) => added += 1,
+            (Some(_), None) => taken += 1,
+            (old, new) => changed += usize::from(old != new.as_ref()),
+        }
+    }
+    let counts = [("added", added), ("changed", changed), ("taken away", taken)];
+    let counts = counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what}: {n}"));
+    match counts.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => format!("no label that {TABLE} does not have"),
+        counts => format!("labels {counts}"),
+    }
+}
+
+/// Whoever has such a file for something else is told why it matters.
+fn why_it_is_read(e: Error) -> Error {
+    match e {
+        Error::Text { file, line, reason } => {
+            let reason =
+                format!("{reason}; it counts over the {TABLE} beside it: rename it if it is something else");
+            Error::Text { file, line, reason }
+        }
+        e => e,
+    }
+}
+
+/// Notes of what browsers call a second file of a name, `corrections (1).csv`, which is not read.
+fn others_saved(labels: &Path) -> Vec<String> {
+    let Ok(folder) =
+        std::fs::read_dir(labels.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")))
+    else {
+        return Vec::new();
+    };
+    let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let copy = |name: &String| {
+        let of = |stem: &str| {
+            let number = name.strip_prefix(stem)?.strip_suffix(".csv")?;
+            number.trim_matches([' ', '(', ')', '-']).parse::<u32>().ok()
+        };
+        LATER.iter().filter_map(|later| later.strip_suffix(".csv")).any(|stem| of(stem).is_some())
+    };
+    let mut copies: Vec<String> = names.filter(copy).collect();
+    copies.sort();
+    let note = |name: &String| {
+        format!(
+            "{} is not read: if its labels are to count, rename it",
+            labels.with_file_name(name).display()
+        )
+    };
+    copies.iter().map(note).collect()
+}
