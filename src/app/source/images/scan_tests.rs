@@ -290,6 +290,9 @@ fn later_labels_of_parts() {
             format!("{}/{name} {rest}", if name == "3.png" { "test/x" } else { "train" })
         })
     );
+    put(dir.path(), "train/corrections.csv", b"path,label,status\n1.png,,given\n");
+    let images = look(dir.path()).unwrap().images;
+    assert_eq!(images.iter().map(|image| image.no_label).collect::<Vec<_>>(), [true, false, false]);
 }
 
 #[test]
