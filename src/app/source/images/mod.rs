@@ -1,6 +1,7 @@
 //! People's own images: a folder is looked through ([`scan`]), its labels come from folders or from a file
-//! ([`label_file`]), every picture is read ([`decode`]) and brought to one size ([`policy`]) on all cores ([`load`]), and
-//! what came of it is kept for the next start ([`decoded_cache`]).
+//! ([`label_file`]), whose rows name images (`places`) and over which later labels count (`later`), every picture is read
+//! ([`decode`]) and brought to one size ([`policy`]) on all cores ([`load`]), and what came of it is kept for the next start
+//! ([`decoded_cache`]).
 
 mod arrange;
 pub mod decode;
