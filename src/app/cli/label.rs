@@ -129,10 +129,11 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let mut device = classifier(args.next.is_some()).block_on().map_err(in_file(&trained.path))?;
     let calibration = calibration(args, trained, &mut device, &mut progress)?;
     let checkpoint = text::sha256(&trained.path)?;
-    let files = inputs.images.iter().all(Input::is_file);
+    // A part of the images is no set to train on.
+    let trains = args.shard.is_none() && inputs.images.iter().all(Input::is_file);
     let identity = identity(args, &checkpoint, policy, &inputs);
     let mut labelling =
-        Labelling::create(options(args, trained, calibration, (checkpoint, identity, files)))?;
+        Labelling::create(options(args, trained, calibration, (checkpoint, identity, trains)))?;
     let begun = labelling.done();
     if begun > 0 {
         progress.note(&format!("going on after {}", count(begun as u32, "image")));
@@ -164,7 +165,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     }
     let summary = labelling.finish()?;
     drop(progress);
-    report(args, &summary, files && args.shard.is_none())
+    report(args, &summary, trains)
 }
 
 /// The labelling's, of a checkpoint with this hash.
@@ -172,7 +173,7 @@ fn options(
     args: &Args,
     trained: &LoadedModel,
     calibration: Option<Calibration>,
-    (checkpoint, identity, files): (String, String, bool),
+    (checkpoint, identity, trains): (String, String, bool),
 ) -> Options {
     Options {
         out: args.out.clone(),
@@ -191,7 +192,7 @@ fn options(
         checkpoint,
         part: args.shard,
         review: args.review,
-        files,
+        trains,
     }
 }
 
@@ -376,7 +377,7 @@ fn described(s: &Summary) -> String {
     }
     if s.other > 0 {
         let images = count(s.other as u32, "image");
-        text += &format!("{images} with a label that the model does not know, or none: among the unsure\n");
+        text += &format!("{images} with a label that the model does not know, or none\n");
     }
     s.notes.iter().for_each(|note| text += &format!("{note}\n"));
     text

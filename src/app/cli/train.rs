@@ -249,9 +249,9 @@ fn estimate(s: &Summary) -> String {
 }
 
 /// The first of `name`, `name-2`, ... that is not there.
-fn free(name: &str) -> PathBuf {
-    let names = std::iter::once(PathBuf::from(name)).chain((2..).map(|i| format!("{name}-{i}").into()));
-    names.into_iter().find(|path: &PathBuf| !path.exists()).unwrap_or_default()
+fn free(name: &str) -> String {
+    let mut names = std::iter::once(name.to_string()).chain((2..).map(|i| format!("{name}-{i}")));
+    names.find(|name| !Path::new(name).exists()).unwrap_or_default()
 }
 
 /// What to type next.
@@ -263,11 +263,7 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
     }
     text += &match &settings.data {
         Some(images) => {
-            format!(
-                "next:\n  ssgan label {folder} {} --out {}\n",
-                images.display(),
-                free("labelled").display()
-            )
+            format!("next:\n  ssgan label {folder} {} --out {}\n", images.display(), free("labelled"))
         }
         None => format!("next:\n  ssgan eval {folder}\n"),
     };

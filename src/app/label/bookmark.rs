@@ -91,9 +91,9 @@ fn fingerprint(options: &Options) -> String {
         part: _,
         identity,
         review,
-        files,
+        trains,
     } = options;
-    let all = (probabilities, by_class, abstain, next, image, class_names, identity, review, files);
+    let all = (probabilities, by_class, abstain, next, image, class_names, identity, review, trains);
     hex(&Sha256::digest(format!("{all:?}")))
 }
 

@@ -10,7 +10,7 @@ use image::{DynamicImage, GrayImage, RgbImage};
 use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
-use crate::app::source::images::{PARTS, Part, decode, scan};
+use crate::app::source::images::{PARTS, Part, decode, scan, some};
 use crate::app::source::packed;
 use crate::app::text::count;
 use crate::error::{Error, Result};
@@ -129,9 +129,7 @@ impl Inputs {
                 all.add(path, several, &wanted)?;
             }
         }
-        if several {
-            all.keep_one_of_each();
-        }
+        all.keep_one_of_each()?;
         if wanted.labelled {
             let learnt_from = |image: &&Input| image.part == Part::Train && image.given.class().is_some();
             all.labelled = all.images.iter().filter(learnt_from).cloned().collect();
@@ -150,30 +148,32 @@ impl Inputs {
         Ok(all)
     }
 
-    /// Which classes of the model those of a source are; unknown ones are noted.
-    fn known(&mut self, path: &Path, theirs: &[String], class_names: &[String]) -> Vec<Given> {
-        let given = |name: &String| match class_names.iter().position(|own| own == name) {
-            Some(class) => Given::Class(class as u16),
-            None => Given::Other(name.clone()),
-        };
-        let known: Vec<Given> = theirs.iter().map(given).collect();
-        let unknown = known.iter().filter_map(|given| match given {
-            Given::Other(name) => Some(name.as_str()),
-            _ => None,
-        });
-        let unknown: Vec<&str> = unknown.collect();
+    /// What the labels of a source say of its images; those that the model does not know are noted. Folders may be sorted by
+    /// anything, by days or cameras: where `sure` is not set, and the model knows no label at all, none says anything.
+    fn known(&mut self, path: &Path, sure: bool, theirs: &[String], class_names: &[String]) -> Vec<Given> {
+        let class = |name: &String| class_names.iter().position(|own| own == name);
+        let unknown: Vec<&str> =
+            theirs.iter().filter(|name| class(name).is_none()).map(String::as_str).collect();
+        let labels = sure || unknown.len() < theirs.len();
         if !unknown.is_empty() {
-            self.notes.push(format!(
-                "{}: the model does not know {}: these images keep their labels, and it says nothing of them",
-                path.display(),
-                unknown.join(", ")
-            ));
+            let what = match labels {
+                true => "these images keep their labels, and it says nothing of them",
+                false => "these are no labels to it, and the images are labelled",
+            };
+            let unknown = some(unknown.iter().map(|name| name.to_string()), 5);
+            self.notes.push(format!("{}: the model does not know {unknown}: {what}", path.display()));
         }
-        known
+        let given = |name: &String| match class(name) {
+            Some(class) => Given::Class(class as u16),
+            None if labels => Given::Other(name.clone()),
+            None => Given::Nothing,
+        };
+        theirs.iter().map(given).collect()
     }
 
-    /// An image that was named in two ways is labelled once, as the one that somebody gave a label, else the first.
-    fn keep_one_of_each(&mut self) {
+    /// An image that was named in two ways is labelled once, by the first of its names, with what was said of it by any. One to
+    /// test on by any of them is one.
+    fn keep_one_of_each(&mut self) -> Result<()> {
         let mut at: HashMap<PathBuf, usize> = HashMap::new();
         let mut kept: Vec<Input> = Vec::with_capacity(self.images.len());
         let all = self.images.len();
@@ -182,27 +182,36 @@ impl Inputs {
                 None => dunce::canonicalize(&image.source).ok(),
                 Some(_) => None,
             };
-            match real.as_ref().and_then(|real| at.get(real)) {
-                Some(&first) if kept[first].given == Given::Nothing => kept[first].given = image.given,
-                Some(_) => {}
-                None => {
-                    at.extend(real.map(|real| (real, kept.len())));
-                    kept.push(image);
-                }
+            let Some(&first) = real.as_ref().and_then(|real| at.get(real)) else {
+                at.extend(real.map(|real| (real, kept.len())));
+                kept.push(image);
+                continue;
+            };
+            let first = &mut kept[first];
+            first.part = first.part.max(image.part);
+            if first.given == Given::Nothing {
+                first.given = image.given;
+            } else if image.given != Given::Nothing && image.given != first.given {
+                let path = image.source.display();
+                return Err(Error::Data(format!(
+                    "{path} is named twice, with two labels: name the newer source alone"
+                )));
             }
         }
         if kept.len() < all {
-            self.notes
-                .push(format!("{} named twice: labelled once", count((all - kept.len()) as u32, "image")));
+            let twice = count((all - kept.len()) as u32, "image");
+            self.notes.push(format!("{twice} named twice: labelled once"));
         }
         self.images = kept;
+        Ok(())
     }
 
     /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
     fn add(&mut self, path: &Path, several: bool, wanted: &Wanted<'_>) -> Result<()> {
         let Wanted { out, class_names, .. } = *wanted;
         let found = scan::scan(&scan::Request { path: path.into(), ..Default::default() })?;
-        let known = self.known(path, &found.class_names, class_names);
+        let sure = found.labels != scan::Labels::Folders;
+        let known = self.known(path, sure, &found.class_names, class_names);
         let prefix = if several && path.is_dir() { path } else { Path::new("") };
         // Class folders keep what is below the folder that was named.
         let from = self.from.clone();
@@ -232,7 +241,7 @@ impl Inputs {
 
     /// Those of all parts of a packed set, named by their places in it: `photos.npz/train_images#7`.
     fn packed(&mut self, path: &Path, set: ImageSet, class_names: &[String]) -> Result<()> {
-        let known = self.known(path, &set.class_names, class_names);
+        let known = self.known(path, false, &set.class_names, class_names);
         self.notes.extend(set.notes.iter().cloned());
         // Of an IDX file its folder, as the place in it is the file.
         let is_set = path.is_dir() || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npz"));

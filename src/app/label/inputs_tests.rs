@@ -33,28 +33,64 @@ fn images_to_test_on_are_not_compared_with() {
     assert!(all.labelled[0].path.ends_with("train/a/1.png"));
 }
 
-/// An image that is named by its folder and by a table is labelled once, with the label that it has in either; what somebody
-/// said stays, also where the model does not know it.
+/// What the inputs of these paths are; the model's only class is `a`.
+fn inputs(dir: &Path, images: &[&str]) -> Result<Inputs> {
+    let images: Vec<PathBuf> = images.iter().map(|path| dir.join(path)).collect();
+    let (out, class_names) = (dir.join("out"), ["a".to_string()]);
+    let (by_class, shard, labelled) = (None, None, true);
+    Inputs::of(Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names })
+}
+
+/// Pictures of these paths, each of another gray.
+fn pictures(dir: &Path, paths: &[&str]) {
+    for (path, gray) in paths.iter().zip(1..) {
+        let path = dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        GrayImage::from_pixel(2, 2, image::Luma([gray])).save(path).unwrap();
+    }
+}
+
+/// An image that is named by its folder and by a table is labelled once, with what either says of it, also where the model does
+/// not know it; an image to test on is one by any name.
 #[test]
 fn images_that_are_named_twice() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, gray) in [("photos/1.png", 1), ("photos/2.png", 2), ("photos/3.png", 3)] {
-        let path = dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::GrayImage::from_pixel(2, 2, image::Luma([gray])).save(path).unwrap();
+    pictures(dir.path(), &["photos/1.png", "photos/2.png", "photos/3.png", "photos/4.png"]);
+    let rows = "path,label,status,split\nphotos/2.png,owl,given,\nphotos/3.png,,given,\nphotos/1.png,a,given,\n\
+                photos/4.png,a,given,test\n";
+    std::fs::write(dir.path().join("labels.csv"), rows).unwrap();
+    for order in [["photos", "labels.csv"], ["labels.csv", "photos"]] {
+        let all = inputs(dir.path(), &order).unwrap();
+        let said: Vec<_> = all.images.iter().map(|image| (image.given.clone(), image.part)).collect();
+        let (owl, train) = (Given::Other("owl".into()), Part::Train);
+        let expected =
+            [(Given::Class(0), train), (owl, train), (Given::NoLabel, train), (Given::Class(0), Part::Test)];
+        assert_eq!(said, expected, "{order:?}");
+        assert_eq!(all.labelled.len(), 1);
+        let notes = all.notes.join("\n");
+        assert!(notes.contains("4 images named twice") && notes.contains("does not know owl"), "{notes}");
     }
-    let table = dir.path().join("labels.csv");
-    let rows = "path,label,status\nphotos/2.png,owl,given\nphotos/3.png,,given\nphotos/1.png,a,given\n";
-    std::fs::write(&table, rows).unwrap();
-    let (images, class_names) = ([dir.path().join("photos"), table], ["a".to_string()]);
-    let (out, by_class, shard, labelled) = (dir.path().join("out"), None, None, true);
-    let wanted = Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names };
-    let all = Inputs::of(wanted).unwrap();
+    // Two that contradict each other.
+    std::fs::write(dir.path().join("other.csv"), "path,label\nphotos/2.png,a\n").unwrap();
+    let e = inputs(dir.path(), &["labels.csv", "other.csv"]).unwrap_err().to_string();
+    assert!(e.contains("2.png is named twice, with two labels"), "{e}");
+}
+
+/// Folders of days are no labels; a folder of a class beside those of the model's is one.
+#[test]
+fn folders_that_are_no_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["days/monday/1.png", "days/tuesday/2.png", "more/a/3.png", "more/owl/4.png"]);
+    let all = inputs(dir.path(), &["days"]).unwrap();
+    assert!(all.images.iter().all(|image| image.given == Given::Nothing));
+    assert!(
+        all.notes[0].contains("does not know monday; tuesday: these are no labels to it"),
+        "{:?}",
+        all.notes
+    );
+    let all = inputs(dir.path(), &["more"]).unwrap();
     let given: Vec<_> = all.images.iter().map(|image| image.given.clone()).collect();
-    assert_eq!(given, [Given::Class(0), Given::Other("owl".into()), Given::NoLabel]);
-    assert_eq!(all.labelled.len(), 1);
-    let notes = all.notes.join("\n");
-    assert!(notes.contains("3 images named twice") && notes.contains("does not know owl"), "{notes}");
+    assert_eq!(given, [Given::Class(0), Given::Other("owl".into())]);
 }
 
 /// A way up out of a linked folder begins where the folder really is.

@@ -136,11 +136,11 @@ impl Labelling {
             None => path,
         };
         let Bookmark { tally, sheet, pool, .. } = &mut self.bookmark;
-        tally.add(&verdict, &p.given);
+        tally.add(&verdict);
         if let Some(sheet) = sheet {
             sheet.add(&path, &verdict, &p.pixels, self.options.image);
         }
-        if let Some(pool) = pool.as_mut().filter(|_| p.part == Part::Train && p.given == Given::Nothing) {
+        if let Some(pool) = pool.as_mut().filter(|_| p.part == Part::Train) {
             pool.add(&path, &verdict, &p.features, &p.pixels, &self.known);
         }
         let row = self.row(&path, &verdict, &p);
@@ -215,7 +215,10 @@ impl Labelling {
     /// The image's path in its class folder, where it will be.
     fn place(&mut self, verdict: &Verdict, path: &Path, source: &str) -> Result<String> {
         let unsure = self.options.class_names.len();
-        let at = if verdict.status == Status::Unsure { unsure } else { verdict.label };
+        let at = match verdict.status {
+            Status::Given | Status::Predicted => verdict.label,
+            Status::Unsure | Status::Other => unsure,
+        };
         let target: PathBuf = arrange::place(&self.folders[at], path);
         let target = arrange::text(&target).unwrap_or_default();
         self.places.row([source, &target])?;
@@ -226,18 +229,18 @@ impl Labelling {
         let names = &self.options.class_names;
         let contradicts = v.status == Status::Given && v.contradicts();
         // To what the model does not know it gives no probability, and the class that it would say comes second.
-        let (label, confidence, status, second, second_confidence) = match &p.given {
-            Given::Other(class) => (class.as_str(), 0.0, Status::Given, v.label, v.confidence),
-            Given::NoLabel => ("", 0.0, Status::Given, v.label, v.confidence),
+        let (label, confidence, second, second_confidence) = match &p.given {
+            Given::Other(class) => (class.as_str(), 0.0, v.label, v.confidence),
+            Given::NoLabel => ("", 0.0, v.label, v.confidence),
             Given::Nothing | Given::Class(_) => {
-                (names[v.label].as_str(), v.confidence, v.status, v.second, v.second_confidence)
+                (names[v.label].as_str(), v.confidence, v.second, v.second_confidence)
             }
         };
         let mut row = vec![
             path.to_string(),
             label.into(),
             short(confidence).to_string(),
-            status.name().into(),
+            v.status.name().into(),
             names[second].clone(),
             short(second_confidence).to_string(),
             contradicts.to_string(),

@@ -24,7 +24,7 @@ fn options(out: PathBuf) -> Options {
         part: None,
         identity: "one".into(),
         review: false,
-        files: true,
+        trains: true,
     }
 }
 
@@ -424,7 +424,7 @@ fn what_the_model_cannot_say() {
         l.push(Prediction { given, ..seen }).unwrap();
     }
     let summary = l.finish().unwrap();
-    assert_eq!((summary.images, summary.predicted, summary.unsure, summary.other), (3, 1, 2, 2));
+    assert_eq!((summary.images, summary.predicted, summary.unsure, summary.other), (3, 1, 0, 2));
     let table = text(&out, "labels.csv");
     let rows: Vec<&str> = table.lines().skip(1).collect();
     assert_eq!(rows[0], "_unsure/a,\"owl, big\",0,given,cat,0.7,false,");
@@ -433,6 +433,9 @@ fn what_the_model_cannot_say() {
     assert!(out.join("_unsure/a").is_file() && out.join("_unsure/b").is_file());
     let next = text(&out, "next.csv");
     assert!(next.lines().count() == 2 && next.contains("cat/c,,"), "{next}");
+    // Whoever looks through the predictions would say of a wrong one that it is right.
+    let page = text(&out, "review.html");
+    assert!(page.contains("cat/c") && !page.contains("_unsure/"), "{page}");
     let again = label_file::read(&out.join("labels.csv"), Reading::default()).unwrap().rows;
     let said: Vec<_> = again.iter().map(|row| (row.label.as_deref(), row.no_label)).collect();
     assert_eq!(said, [(Some("owl, big"), false), (None, true), (None, false)]);

@@ -14,6 +14,7 @@ use csv::StringRecord;
 use super::arrange;
 use super::inputs::way;
 use super::summary::Summary;
+use crate::app::source::images::label_file::{self, Reading};
 use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 
@@ -50,6 +51,7 @@ pub fn merge(parts: &[PathBuf], out: &Path) -> Result<Summary> {
     }
     // Each part has its own, of which none is that of all.
     summary.next = None;
+    summary.notes.extend(parts.iter().filter_map(Part::unmerged));
     fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let real = dunce::canonicalize(out).map_err(Error::io("read", out))?;
     // Images that are in no class folder are named as they were given, from nowhere.
@@ -85,6 +87,19 @@ impl Part<'_> {
             Error::Usage(format!("{path} is no part of a labelling: it was made without --shard"))
         })?;
         Ok(Part { path, real: dunce::canonicalize(path).map_err(Error::io("read", path))?, number, summary })
+    }
+
+    /// A note of labels that came after those of the part's table.
+    fn unmerged(&self) -> Option<String> {
+        let filled = |name: &str| {
+            let rows = label_file::read(&self.path.join(name), Reading::default()).ok()?.rows;
+            rows.iter().any(|row| row.label.is_some() || row.no_label).then(|| name.to_string())
+        };
+        let files: Vec<String> = ["next.csv", "corrections.csv"].into_iter().filter_map(filled).collect();
+        (!files.is_empty()).then(|| {
+            let (path, files) = (self.path.display(), files.join(" and "));
+            format!("{path} has labels in {files}, which do not count in the merged folder: to give more labels, label without --shard")
+        })
     }
 
     /// A path that leads from the part, from `out`.

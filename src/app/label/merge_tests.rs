@@ -25,7 +25,7 @@ fn image(folder: &Path, i: usize) -> Prediction {
         part: crate::app::source::images::Part::Train,
         logits: vec![p.ln(), (1.0 - p).ln()],
         features: Vec::new(),
-        pixels: Vec::new(),
+        pixels: vec![i as u8],
     }
 }
 
@@ -46,7 +46,7 @@ fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&
         part,
         identity: String::new(),
         review: false,
-        files: true,
+        trains: true,
     };
     change(&mut options);
     let arranged = options.by_class.is_some();
@@ -112,6 +112,21 @@ fn class_folders_stay_in_the_parts() {
     let rows: Vec<StringRecord> = table.records().map(|row| row.unwrap()).collect();
     assert!(rows.len() == 6 && rows.iter().all(|row| all.join(&row[0]).is_file()), "{rows:?}");
     assert_eq!(text(&all, "skipped.csv"), format!("path,reason\n{},no image\n", cell(&name(4))));
+}
+
+/// What was labelled since in the folder of a part is not passed over in silence; what was only asked for is.
+#[test]
+fn later_labels_of_a_part_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = ["part-1", "part-2"].map(|name| dir.path().join(name));
+    for (i, part) in parts.iter().enumerate() {
+        label(dir.path(), part, Some((i + 1, 2)), |options| options.next = Some(1));
+    }
+    std::fs::write(parts[1].join("corrections.csv"), "path,label,status\nx.png,,given\n").unwrap();
+    let notes = merge(&parts, &dir.path().join("all")).unwrap().notes;
+    let told: Vec<_> =
+        notes.iter().filter(|note| note.contains("do not count in the merged folder")).collect();
+    assert!(told.len() == 1 && told[0].contains("part-2 has labels in corrections.csv"), "{notes:?}");
 }
 
 #[test]

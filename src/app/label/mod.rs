@@ -142,8 +142,8 @@ pub struct Options {
     pub identity: String,
     /// Whether `review.html` is written.
     pub review: bool,
-    /// Whether all images are files, so that what is written can be trained on; places in packed sets cannot.
-    pub files: bool,
+    /// Whether what is written can be trained on: that of all images, which are files and not places in packed sets.
+    pub trains: bool,
 }
 
 /// A share or a probability as it is written, with six digits.

@@ -139,9 +139,9 @@ impl Pool {
         self.candidates.iter().all(|c| c.entry.fits(classes) && c.features.len() == width)
     }
 
-    /// Keeps an image without a label if its label would say as much as those that are kept.
+    /// Keeps an image that nobody has looked at if its label would say as much as those that are kept.
     pub fn add(&mut self, path: &str, verdict: &Verdict, features: &[f32], pixels: &[u8], known: &Known) {
-        if verdict.status == Status::Given {
+        if matches!(verdict.status, Status::Given | Status::Other) {
             return;
         }
         let features = unit(features);

@@ -66,11 +66,14 @@ fn policy_hash(text: &str) -> String {
 }
 
 fn lead(summary: &Summary, next: &[Asked<'_>], options: &Options) -> String {
-    let Summary { images, given, predicted, unsure, contradicted, skipped, .. } = summary;
+    let Summary { images, given, predicted, unsure, contradicted, other, skipped, .. } = summary;
     let mut text = format!(
         "<p>{images} images: {predicted} predicted, {unsure} unsure, {given} with a given label, of which the model contradicts \
          {contradicted}"
     );
+    if *other > 0 {
+        text += &format!("; {other} with a label that the model does not know, or none");
+    }
     text += &if *skipped > 0 {
         format!("; {skipped} skipped (<code>skipped.csv</code>).</p>\n")
     } else {
@@ -80,7 +83,7 @@ fn lead(summary: &Summary, next: &[Asked<'_>], options: &Options) -> String {
         text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
     }
     let sections = if next.is_empty() { "Each section" } else { "Each section but the first" };
-    let then = match options.files {
+    let then = match options.trains {
         true => {
             ": put it beside <code>labels.csv</code>, and <code>ssgan train</code> on that folder learns from it"
         }

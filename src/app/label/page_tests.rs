@@ -20,7 +20,7 @@ fn options(class_names: &[&str]) -> Options {
         part: None,
         identity: String::new(),
         review: true,
-        files: true,
+        trains: true,
     }
 }
 
@@ -31,7 +31,7 @@ fn page_of(options: &Options, images: &[(&str, f32, Option<u16>)]) -> String {
         let verdict = Judge { temperature: 1.0, threshold: Some(0.6) }
             .verdict(&[p.ln(), (1.0 - p).ln()], &given.into());
         sheet.add(path, &verdict, &[0, 50, 100, 255], IMAGE);
-        tally.add(&verdict, &given.into());
+        tally.add(&verdict);
     }
     page(&sheet, &Next::default(), options, &Summary::of(options, &tally, None)).unwrap()
 }

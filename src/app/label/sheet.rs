@@ -64,7 +64,7 @@ impl Sheet {
             Status::Predicted => verdict.label,
             Status::Given if verdict.contradicts() => classes,
             Status::Unsure => classes + 1,
-            Status::Given => return,
+            Status::Given | Status::Other => return,
         };
         let most = most(self.sections.len(), image);
         let Some(section) = self.sections.get_mut(at) else { return };

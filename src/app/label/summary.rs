@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrange::folder_names;
 use super::verdict::{Judge, Status, Verdict};
-use super::{Abstain, Arrange, Given, Options, short};
+use super::{Abstain, Arrange, Options, short};
 use crate::app::report::interval;
 use crate::app::text::count;
 
@@ -42,7 +42,7 @@ pub struct Precision {
 pub struct Summary {
     /// Rows of `labels.csv`.
     pub images: u64,
-    /// Images whose label was given.
+    /// Images whose label was given and is one of the model's.
     pub given: u64,
     /// Images whose label is predicted.
     pub predicted: u64,
@@ -50,7 +50,7 @@ pub struct Summary {
     pub unsure: u64,
     /// Given labels that the model contradicts.
     pub contradicted: u64,
-    /// Images of a class that the model does not know, or of none, by what somebody said; they are among the unsure ones.
+    /// Images that are none of the model's classes, by what somebody said: of another one, or without a label.
     #[serde(default)]
     pub other: u64,
     /// Rows of `skipped.csv`.
@@ -100,17 +100,20 @@ impl Tally {
         Tally { classes: vec![[0; 3]; classes], ..Tally::default() }
     }
 
-    pub fn add(&mut self, verdict: &Verdict, given: &Given) {
+    pub fn add(&mut self, verdict: &Verdict) {
         let column = match verdict.status {
             Status::Given => 0,
             Status::Predicted => 1,
             Status::Unsure => 2,
+            Status::Other => {
+                self.other += 1;
+                return;
+            }
         };
         if let Some(class) = self.classes.get_mut(verdict.label) {
             class[column] += 1;
         }
         self.contradicted += u64::from(verdict.status == Status::Given && verdict.contradicts());
-        self.other += u64::from(matches!(given, Given::Other(_) | Given::NoLabel));
     }
 }
 
@@ -198,7 +201,7 @@ impl Summary {
             unsure: n[2],
         };
         Summary {
-            images: given + predicted + unsure,
+            images: given + predicted + unsure + tally.other,
             given,
             predicted,
             unsure,

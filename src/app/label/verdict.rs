@@ -12,14 +12,16 @@ pub(super) enum Status {
     Given,
     /// The model says so.
     Predicted,
-    /// The model says so, but is less sure than was asked for, or somebody said that it is none of the classes.
+    /// The model says so, but is less sure than was asked for.
     Unsure,
+    /// Somebody said that it is none of the model's classes.
+    Other,
 }
 
 impl Status {
     pub fn name(self) -> &'static str {
         match self {
-            Status::Given => "given",
+            Status::Given | Status::Other => "given",
             Status::Predicted => "predicted",
             Status::Unsure => "unsure",
         }
@@ -29,7 +31,7 @@ impl Status {
 /// What is made of one image's logits.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
-    /// The given label, else the predicted one.
+    /// The given label where it is one of the model's, else the predicted one.
     pub label: usize,
     /// Its probability.
     pub confidence: f64,
@@ -63,7 +65,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Of K >= 2 logits. Where somebody said that it is none of the K, the prediction is unsure, however sure.
+    /// Of K >= 2 logits.
     pub fn verdict(&self, logits: &[f32], given: &Given) -> Verdict {
         let probabilities = softmax(logits, self.temperature);
         let label = given.class().map_or_else(|| largest(&probabilities), usize::from);
@@ -73,7 +75,8 @@ impl Judge {
         let status = match given {
             Given::Class(_) => Status::Given,
             Given::Nothing if self.threshold.is_some_and(|t| confidence >= t) => Status::Predicted,
-            Given::Nothing | Given::Other(_) | Given::NoLabel => Status::Unsure,
+            Given::Nothing => Status::Unsure,
+            Given::Other(_) | Given::NoLabel => Status::Other,
         };
         Verdict { label, confidence, second, second_confidence: others[second], status, probabilities }
     }
@@ -102,7 +105,7 @@ mod tests {
         assert_eq!(sure.status, Status::Predicted);
         let sure = Judge { threshold: Some(0.0), ..judge };
         for given in [Given::NoLabel, Given::Other("owl".into())] {
-            assert_eq!(sure.verdict(&logits, &given).status, Status::Unsure);
+            assert_eq!(sure.verdict(&logits, &given).status, Status::Other);
         }
         assert_eq!(
             Judge { threshold: None, ..judge }.verdict(&logits, &Given::Nothing).status,

@@ -10,6 +10,7 @@ use super::places::{Places, resolve, written};
 use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, found};
 use super::walk::{self, File, Walk};
 use super::{Part, some};
+use crate::app::text::count;
 use crate::error::{Error, Result};
 
 /// Folders whose images have no label.
@@ -29,7 +30,7 @@ fn part_of(name: &OsStr) -> Option<Part> {
 
 /// What the walk through a folder found, with labels.
 pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found> {
-    let mut arranging = Arranging::new(root, request.reading);
+    let mut arranging = Arranging::new(root);
     let tops: Vec<&OsStr> =
         walk.folders.iter().filter(|f| f.iter().count() == 1).filter_map(|f| first(f)).collect();
     let parts: BTreeMap<&OsStr, Part> = tops.iter().filter_map(|&t| Some((t, part_of(t)?))).collect();
@@ -38,10 +39,14 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         None => label_file_in(root, Path::new(""), &walk.others)?,
     };
     if let Some(file) = own {
-        if leads_out(root, &file, &walk.files, request.reading)? {
-            return listed(&file, request.reading);
+        let table = label_file::read(&file, request.reading)?;
+        // As in the folder of a labelling.
+        if Places::new(root, &file, Some(Path::new("")), &walk.files).are_elsewhere(&table.rows) {
+            let found = of_table(&file, table)?;
+            let notes = uncounted(root, walk.files.len()).into_iter().chain(found.notes).collect();
+            return Ok(Found { notes, ..found });
         }
-        arranging.by_file(&file, Path::new(""), walk.files, Part::Train)?;
+        arranging.by_file(&file, table, Path::new(""), walk.files, Part::Train)?;
     } else if parts.is_empty() {
         arranging.by_folders(Path::new(""), Part::Train, walk.files, &walk.folders)?;
     } else {
@@ -57,7 +62,15 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         for (top, &part) in &parts {
             let (prefix, files) = (Path::new(top), of_part.remove(top).unwrap_or_default());
             match label_file_in(root, prefix, &walk.others)? {
-                Some(file) => arranging.by_file(&file, prefix, files, part)?,
+                Some(file) => {
+                    arranging.by_file(
+                        &file,
+                        label_file::read(&file, request.reading)?,
+                        prefix,
+                        files,
+                        part,
+                    )?;
+                }
                 None => arranging.by_folders(prefix, part, files, &walk.folders)?,
             }
         }
@@ -65,12 +78,10 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
     Ok(arranging.finish(walk.unreadable, walk.others.len()))
 }
 
-/// Whether a table lists images that lie elsewhere, as that of `ssgan label` does: what the first row names is there, and is none
-/// of the folder's.
-fn leads_out(root: &Path, labels: &Path, files: &[File], reading: Reading) -> Result<bool> {
-    let rows = label_file::read(labels, reading)?.rows;
-    let Some(Row { path, .. }) = rows.first() else { return Ok(false) };
-    Ok(Places::new(root, labels, Some(Path::new("")), files).is_elsewhere(path))
+/// A note of pictures beside a table that lists none of them.
+fn uncounted(root: &Path, pictures: usize) -> Option<String> {
+    let pictures = (pictures > 0).then(|| count(pictures as u32, "picture"))?;
+    Some(format!("{pictures} in {} not in its file of labels: not counted", root.display()))
 }
 
 /// The label file of a folder, if one is in it.
@@ -119,7 +130,6 @@ fn check_parts(root: &Path, tops: &[&OsStr], parts: &BTreeMap<&OsStr, Part>) -> 
 /// Collects images and their labels.
 struct Arranging<'a> {
     root: &'a Path,
-    reading: Reading,
     images: Vec<Labelled>,
     /// Folders of classes.
     classes: Vec<String>,
@@ -130,9 +140,9 @@ struct Arranging<'a> {
 }
 
 impl<'a> Arranging<'a> {
-    fn new(root: &'a Path, reading: Reading) -> Arranging<'a> {
+    fn new(root: &'a Path) -> Arranging<'a> {
         let (images, classes, files) = Default::default();
-        Arranging { root, reading, images, classes, files, notes: Vec::new(), class_folders: Vec::new() }
+        Arranging { root, images, classes, files, notes: Vec::new(), class_folders: Vec::new() }
     }
 
     /// The folders in `prefix` are classes.
@@ -170,8 +180,15 @@ impl<'a> Arranging<'a> {
     }
 
     /// A file has the labels of the images in `prefix`, which are of the part where it does not say another.
-    fn by_file(&mut self, labels: &Path, prefix: &Path, files: Vec<File>, part: Part) -> Result<()> {
-        let LabelFile { rows, notes } = label_file::read(labels, self.reading)?;
+    fn by_file(
+        &mut self,
+        labels: &Path,
+        table: LabelFile,
+        prefix: &Path,
+        files: Vec<File>,
+        part: Part,
+    ) -> Result<()> {
+        let LabelFile { rows, notes } = table;
         let mut resolved = resolve(&Places::new(self.root, labels, Some(prefix), &files), labels, rows)?;
         let later = Later::read(self.root, labels, Some(prefix), &files, &mut resolved)?;
         for (i, file) in files.into_iter().enumerate() {
@@ -212,7 +229,10 @@ impl<'a> Arranging<'a> {
 
 /// The images that a label file lists, and no others.
 pub(super) fn listed(labels: &Path, reading: Reading) -> Result<Found> {
-    let LabelFile { rows, notes } = label_file::read(labels, reading)?;
+    of_table(labels, label_file::read(labels, reading)?)
+}
+
+fn of_table(labels: &Path, LabelFile { rows, notes }: LabelFile) -> Result<Found> {
     let root = labels.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut files = Vec::with_capacity(rows.len());
     for Row { line, path, .. } in &rows {

@@ -95,28 +95,25 @@ fn why_it_is_read(e: Error) -> Error {
     }
 }
 
-/// Notes of what browsers call a second file of a name, `corrections (1).csv`, which is not read.
+/// Notes of what is called like a second one of such a file, `corrections (1).csv`, and is not read.
 fn others_saved(labels: &Path) -> Vec<String> {
-    let Ok(folder) =
-        std::fs::read_dir(labels.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")))
-    else {
-        return Vec::new();
-    };
-    let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let copy = |name: &String| {
-        let of = |stem: &str| {
-            let number = name.strip_prefix(stem)?.strip_suffix(".csv")?;
-            number.trim_matches([' ', '(', ')', '-']).parse::<u32>().ok()
-        };
-        LATER.iter().filter_map(|later| later.strip_suffix(".csv")).any(|stem| of(stem).is_some())
-    };
-    let mut copies: Vec<String> = names.filter(copy).collect();
-    copies.sort();
+    let folder = labels.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
     let note = |name: &String| {
-        format!(
-            "{} is not read: if its labels are to count, rename it",
-            labels.with_file_name(name).display()
-        )
+        let of = LATER.into_iter().find(|later| is_second(name, later))?;
+        let path = labels.with_file_name(name);
+        Some(format!("{} is not read: if its labels are to count, rename it to {of}", path.display()))
     };
-    copies.iter().map(note).collect()
+    names.iter().filter_map(note).collect()
+}
+
+/// Whether a name is what browsers and desktops call a second file of this name.
+fn is_second(name: &str, first: &str) -> bool {
+    let (name, stem) = (name.to_lowercase(), first.trim_end_matches(".csv"));
+    let Some(mark) = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".csv")) else { return false };
+    let apart = mark.starts_with([' ', '(', '-', '_']);
+    apart && (mark.contains("copy") || mark.trim_matches([' ', '(', ')', '-', '_']).parse::<u32>().is_ok())
 }

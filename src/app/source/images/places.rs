@@ -1,7 +1,7 @@
 //! Which image a row of a file of labels names.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
@@ -20,7 +20,9 @@ pub(super) fn resolve(places: &Places<'_>, labels: &Path, rows: Vec<Row>) -> Res
     }
     let (mut found, mut unknown) = (HashMap::new(), Vec::new());
     for row in rows {
-        let at = match (places.find(&row.path), by_name.get(OsStr::new(&row.path)).map(Vec::as_slice)) {
+        // The name of another file that is there is no image's alone.
+        let named = by_name.get(OsStr::new(&row.path)).filter(|_| !places.beside.join(&row.path).is_file());
+        let at = match (places.find(&row.path), named.map(Vec::as_slice)) {
             (Some(at), _) => Some(at),
             (None, Some([one])) => Some(*one),
             (None, Some(several)) => {
@@ -62,7 +64,6 @@ pub(super) struct Places<'a> {
     beside: PathBuf,
     files: &'a [File],
     by_path: HashMap<&'a Path, usize>,
-    real_root: Option<PathBuf>,
     /// By their real paths, where they are needed.
     by_real: OnceCell<HashMap<PathBuf, usize>>,
 }
@@ -71,54 +72,28 @@ impl<'a> Places<'a> {
     pub fn new(root: &'a Path, table: &'a Path, prefix: Option<&'a Path>, files: &'a [File]) -> Places<'a> {
         let beside = table.parent().unwrap_or(Path::new("")).to_path_buf();
         let by_path = files.iter().enumerate().map(|(i, f)| (f.path.as_path(), i)).collect();
-        let real_root = dunce::canonicalize(root).ok();
-        Places { root, prefix, table, beside, files, by_path, real_root, by_real: OnceCell::new() }
+        Places { root, prefix, table, beside, files, by_path, by_real: OnceCell::new() }
     }
 
     /// The image that a row names.
-    pub fn find(&self, path: &str) -> Option<usize> {
+    fn find(&self, path: &str) -> Option<usize> {
         let written = written(path);
-        match self.prefix {
-            Some(prefix) => {
-                let mut places = written.iter().flat_map(|path| self.of(prefix, path));
-                places.find_map(|place| self.by_path.get(place.as_path()).copied())
-            }
-            None => {
-                let same = |path: &String| self.by_path.get(Path::new(path)).copied();
-                written.iter().find_map(same).or_else(|| written.iter().find_map(|path| self.by_real(path)))
-            }
-        }
+        let mut places = written.iter().flat_map(|path| match self.prefix {
+            Some(prefix) => self.inside(prefix, path),
+            None => vec![path.into()],
+        });
+        let found = places.find_map(|place| self.by_path.get(place.as_path()).copied());
+        found.or_else(|| written.iter().find_map(|path| self.by_real(path)))
     }
 
-    /// Whether a row names a file that is there, none of the images, and out of the root.
-    pub fn is_elsewhere(&self, path: &str) -> bool {
-        let out = |path: &String| {
-            let real = dunce::canonicalize(self.beside.join(path)).ok().filter(|real| real.is_file());
-            let root = self.real_root.as_ref();
-            real.is_some_and(|real| root.is_some_and(|root| !real.starts_with(root)))
-        };
-        self.find(path).is_none() && written(path).iter().any(out)
-    }
-
-    /// Relative to the root, most likely first.
-    fn of(&self, prefix: &Path, path: &str) -> Vec<PathBuf> {
+    /// Where it may be by its words, relative to the root.
+    fn inside(&self, prefix: &Path, path: &str) -> Vec<PathBuf> {
         let joined = self.beside.join(path);
-        let mut places = Vec::new();
-        places.extend(joined.strip_prefix(self.root).ok().and_then(straight));
-        places.extend(straight(&prefix.join(path)));
-        if path.starts_with('/') || path.contains("..") || !self.beside.starts_with(self.root) {
-            places.extend(self.canonical(&joined));
-        }
-        places
+        let beside = joined.strip_prefix(self.root).ok().and_then(straight);
+        beside.into_iter().chain(straight(&prefix.join(path))).collect()
     }
 
-    /// By the real paths: links, and ways up and down again.
-    fn canonical(&self, path: &Path) -> Option<PathBuf> {
-        let real = dunce::canonicalize(path).ok()?;
-        Some(real.strip_prefix(self.real_root.as_ref()?).ok()?.to_path_buf())
-    }
-
-    /// Another spelling of the path of a listed image.
+    /// By links, and ways up and down again.
     fn by_real(&self, path: &str) -> Option<usize> {
         let real = |path: &Path| dunce::canonicalize(path).ok();
         let sought = real(&self.beside.join(path))?;
@@ -127,6 +102,22 @@ impl<'a> Places<'a> {
             files.filter_map(|(i, file)| Some((real(&self.root.join(&file.path))?, i))).collect()
         };
         self.by_real.get_or_init(all).get(&sought).copied()
+    }
+
+    /// Whether the images that a table lists lie elsewhere: none of them is in the root, and the first that is there is out of it.
+    pub fn are_elsewhere(&self, rows: &[Row]) -> bool {
+        let names: HashSet<_> = self.files.iter().filter_map(|file| file.path.file_name()).collect();
+        let inside = |path: &String| {
+            let places = self.inside(self.prefix.unwrap_or(Path::new("")), path);
+            places.iter().any(|place| self.by_path.contains_key(place.as_path()))
+                || names.contains(OsStr::new(path)) && !self.beside.join(path).is_file()
+        };
+        let real =
+            |path: String| dunce::canonicalize(self.beside.join(path)).ok().filter(|real| real.is_file());
+        let root = dunce::canonicalize(self.root).ok();
+        let first = rows.iter().find_map(|row| written(&row.path).into_iter().find_map(real));
+        let out = first.zip(root).is_some_and(|(first, root)| !first.starts_with(root));
+        out && !rows.iter().any(|row| written(&row.path).iter().any(inside))
     }
 
     /// What is wrong with a row whose image is not found.

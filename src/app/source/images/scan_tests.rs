@@ -227,9 +227,19 @@ fn later_labels_count() {
         listed(&look(&dir.path().join("photos/mine.csv")).unwrap()),
         ["1.png x Train", "2.png x Train"]
     );
+    // The first of the images is gone; one of the images lies in the folder, so that the others should.
+    put(dir.path(), "out/labels.csv", b"path,label\n../photos/0.png,x\n../photos/1.png,x\n");
+    refused(&dir.path().join("out"), "labels.csv:2: no image \"../photos/0.png\": paths are relative");
+    put(dir.path(), "out/in.png", &picture(8));
+    put(dir.path(), "out/labels.csv", b"path,label\n../photos/1.png,x\nin.png,x\n");
+    refused(&dir.path().join("out"), "labels.csv:2: \"../photos/1.png\" is no image in");
+    fs::remove_file(dir.path().join("out/in.png")).unwrap();
+    put(dir.path(), "out/labels.csv", labels.as_bytes());
     // Pictures that came into the folder later are none of the table's, which still is that of images elsewhere.
     put(dir.path(), "out/grid.png", &picture(9));
-    assert_eq!(look(&dir.path().join("out")).unwrap(), look(&at).unwrap());
+    let (in_folder, listed_alone) = (look(&dir.path().join("out")).unwrap(), look(&at).unwrap());
+    assert_eq!((&in_folder.images, &in_folder.labels), (&listed_alone.images, &listed_alone.labels));
+    assert!(in_folder.notes[0].contains("1 picture in ") && in_folder.notes[1..] == listed_alone.notes);
     // None is filled in.
     put(dir.path(), "out/next.csv", next.replace(",z,", ",,").as_bytes());
     assert_eq!(look(&at).unwrap().summary().label_files.len(), 1);
@@ -267,13 +277,20 @@ fn later_labels_in_other_spellings() {
     // Somebody's own.
     put(dir.path(), "out/corrections.csv", b"date,what\n1,2\n");
     refused(&at, "it counts over the labels.csv beside it: rename it");
-    for name in ["corrections (1).csv", "corrections(2).csv", "next-3.csv", "nextcloud.csv", "next (a).csv"] {
+    for name in [
+        "corrections (1).csv",
+        "Corrections - Copy.csv",
+        "next-3.csv",
+        "nextcloud.csv",
+        "next2024.csv",
+        "next (a).csv",
+    ] {
         put(dir.path(), &format!("out/{name}"), b"");
     }
     fs::remove_file(dir.path().join("out/corrections.csv")).unwrap();
     let notes = look(&at).unwrap().notes;
     let unread =
-        notes.iter().filter(|note| note.contains("is not read: if its labels are to count, rename it"));
+        notes.iter().filter(|note| note.contains("is not read: if its labels are to count, rename it to "));
     assert_eq!(unread.count(), 3, "{notes:?}");
 }
 
