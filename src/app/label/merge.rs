@@ -15,6 +15,7 @@ use super::arrange;
 use super::inputs::way;
 use super::summary::Summary;
 use crate::app::source::images::label_file::{self, Reading};
+use crate::app::source::images::scan::LATER;
 use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 
@@ -95,7 +96,7 @@ impl Part<'_> {
             let rows = label_file::read(&self.path.join(name), Reading::default()).ok()?.rows;
             rows.iter().any(|row| row.label.is_some() || row.no_label).then(|| name.to_string())
         };
-        let files: Vec<String> = ["next.csv", "corrections.csv"].into_iter().filter_map(filled).collect();
+        let files: Vec<String> = LATER.into_iter().filter_map(filled).collect();
         (!files.is_empty()).then(|| {
             let (path, files) = (self.path.display(), files.join(" and "));
             format!("{path} has labels in {files}, which do not count in the merged folder: to give more labels, label without --shard")

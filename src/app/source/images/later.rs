@@ -6,13 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::places::{Places, resolve};
-use super::scan::TABLE;
+use super::scan::{LATER, TABLE};
 use super::walk::File;
 use crate::error::{Error, Result};
-
-/// Files beside a `labels.csv` whose labels count over its own: what `ssgan label` asked for, filled in, and what was marked on
-/// its page.
-const LATER: [&str; 2] = ["next.csv", "corrections.csv"];
 
 /// What files beside a `labels.csv` say of its images.
 #[derive(Default)]

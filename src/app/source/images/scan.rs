@@ -22,6 +22,10 @@ use crate::error::{Error, Result};
 /// The label file that this program writes.
 pub const TABLE: &str = "labels.csv";
 
+/// Files beside a [`TABLE`] whose labels count over its own: what `ssgan label` asked for, filled in, and what was marked on
+/// its page.
+pub const LATER: [&str; 2] = ["next.csv", "corrections.csv"];
+
 /// Names of label files that are found by themselves.
 pub const LABEL_FILES: [&str; 3] = [TABLE, "metadata.csv", "labels.json"];
 
