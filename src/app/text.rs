@@ -96,6 +96,17 @@ pub fn count(n: u32, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// A path as one word of a command: in quotes where a shell would take it apart.
+pub fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "_-./:+@%,=".contains(c) || cfg!(windows) && c == '\\';
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text,
+        false if cfg!(windows) => format!("\"{text}\""),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// `what`, a value, as indented JSON, a line for each row of a table or matrix; NaN and infinities become null.
 ///
 /// # Errors
@@ -231,6 +242,18 @@ mod tests {
     #[test]
     fn counts_with_commas() {
         assert_eq!([0, 999, 1000, 1_048_576].map(grouped), ["0", "999", "1,000", "1,048,576"]);
+    }
+
+    #[test]
+    fn paths_are_one_word_to_a_shell() {
+        let quoted = |path: &str| word(Path::new(path));
+        assert_eq!(quoted("runs/2026-11-29T10:00Z-cnn_é+1.5"), "runs/2026-11-29T10:00Z-cnn_é+1.5");
+        let quotes =
+            if cfg!(windows) { ["\"my photos\"", "\"~\"", "\"\""] } else { ["'my photos'", "'~'", "''"] };
+        assert_eq!(["my photos", "~", ""].map(quoted), quotes);
+        if cfg!(unix) {
+            assert_eq!(quoted("Ann's; $(rm)"), r"'Ann'\''s; $(rm)'");
+        }
     }
 
     #[test]
