@@ -97,7 +97,7 @@ pub fn count(n: u32, noun: &str) -> String {
 }
 
 /// A path as one word of a command: in quotes where a shell would take it apart.
-pub fn word(path: &Path) -> String {
+pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "_-./:+@%,=".contains(c) || cfg!(windows) && c == '\\';
     match !text.is_empty() && text.chars().all(plain) {
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn paths_are_one_word_to_a_shell() {
-        let quoted = |path: &str| word(Path::new(path));
+        let quoted = |path: &str| shell_word(Path::new(path));
         assert_eq!(quoted("runs/2026-11-29T10:00Z-cnn_é+1.5"), "runs/2026-11-29T10:00Z-cnn_é+1.5");
         let quotes =
             if cfg!(windows) { ["\"my photos\"", "\"~\"", "\"\""] } else { ["'my photos'", "'~'", "''"] };

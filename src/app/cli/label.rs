@@ -336,7 +336,7 @@ fn report(args: &Args, summary: &Summary, trains: bool) -> Result<()> {
         text += &format!("look through them: {}\n", args.out.join("review.html").display());
     }
     if args.next.is_some() {
-        let (next, out) = (args.out.join("next.csv"), text::word(&args.out));
+        let (next, out) = (args.out.join("next.csv"), text::shell_word(&args.out));
         let next = next.display();
         text += &match trains {
             true => format!("to label next: fill in {next}, then `ssgan train {out}`\n"),

@@ -10,7 +10,7 @@ use crate::app::source::images::scan::LABEL_FILES;
 use crate::app::source::images::set::ImageSet;
 use crate::app::source::own::{self, Own};
 use crate::app::source::packed;
-use crate::app::text::{count, word};
+use crate::app::text::{count, shell_word};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ fn report(args: &Args, first: &First, images: usize, table: bool) -> Result<()> 
     if let Some(other) = other {
         text += &format!("it takes the place of {}: move that away\n", other.display());
     }
-    output::print(&format!("{text}next:\n  ssgan train {}\n", word(whole_set(&args.folder))))
+    output::print(&format!("{text}next:\n  ssgan train {}\n", shell_word(whole_set(&args.folder))))
 }
 
 /// Whether both are the same file, which is there.

@@ -13,7 +13,7 @@ use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
 use crate::app::run::settings::{OwnImages, RunSettings};
 use crate::app::run::{Options, Run, go_on};
-use crate::app::text::{count, word};
+use crate::app::text::{count, shell_word};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -185,7 +185,7 @@ fn weights(from: &Path, resolved: &Resolved) -> Result<LoadedModel> {
 fn with_folder(e: Error, run: &Run) -> Error {
     match e {
         Error::Interrupted(what) if run.stays() => {
-            let folder = word(run.folder());
+            let folder = shell_word(run.folder());
             Error::Interrupted(format!("{what}; go on with: ssgan train --resume {folder}"))
         }
         other => other,
@@ -256,14 +256,14 @@ fn free(name: &str) -> String {
 
 /// What to type next.
 fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
-    let folder = word(folder);
+    let folder = shell_word(folder);
     let mut text = String::new();
     if s.method == Method::Ssl.name() {
         text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
     }
     text += &match &settings.data {
         Some(images) => {
-            format!("next:\n  ssgan label {folder} {} --out {}\n", word(images), free("labelled"))
+            format!("next:\n  ssgan label {folder} {} --out {}\n", shell_word(images), free("labelled"))
         }
         None => format!("next:\n  ssgan eval {folder}\n"),
     };
@@ -279,17 +279,17 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
                 if settings.data.is_some() { LabelCount::ALL } else { "100" },
             ),
             ("--label-seed", settings.train.label_seed.to_string(), "1"),
-            ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |dir| word(dir)), ""),
+            ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |dir| shell_word(dir)), ""),
         ];
         let (first, last) = match &settings.data {
-            Some(path) => (format!(" {}", word(path)), String::new()),
+            Some(path) => (format!(" {}", shell_word(path)), String::new()),
             None => (String::new(), format!(" --dataset {}", settings.dataset)),
         };
         let own = own.iter().filter(|(_, value, default)| value != default);
         let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
         text += &format!(
             "  ssgan train{first} --method supervised --model {}{last}{own}    for comparison, without the GAN\n",
-            word(Path::new(&settings.model))
+            shell_word(Path::new(&settings.model))
         );
     }
     text
