@@ -41,7 +41,7 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
     if let Some(file) = own {
         let table = label_file::read(&file, request.reading)?;
         // As in the folder of a labelling.
-        if Places::new(root, &file, Some(Path::new("")), &walk.files).are_elsewhere(&table.rows) {
+        if Places::new(root, Some(Path::new("")), &walk.files).are_elsewhere(&file, &table.rows) {
             let found = of_table(&file, table)?;
             let notes = uncounted(root, walk.files.len()).into_iter().chain(found.notes).collect();
             return Ok(Found { notes, ..found });
@@ -189,8 +189,9 @@ impl<'a> Arranging<'a> {
         part: Part,
     ) -> Result<()> {
         let LabelFile { rows, notes } = table;
-        let mut resolved = resolve(&Places::new(self.root, labels, Some(prefix), &files), labels, rows)?;
-        let later = Later::read(self.root, labels, Some(prefix), &files, &mut resolved)?;
+        let places = Places::new(self.root, Some(prefix), &files);
+        let mut resolved = resolve(&places, labels, labels, rows)?;
+        let later = Later::read(&places, labels, &mut resolved)?;
         for (i, file) in files.into_iter().enumerate() {
             let row = resolved.get(&i);
             let class = row.and_then(|r| r.label.clone());
@@ -245,7 +246,7 @@ fn of_table(labels: &Path, LabelFile { rows, notes }: LabelFile) -> Result<Found
         files.push(file);
     }
     let mut rows = rows.into_iter().enumerate().collect();
-    let later = Later::read(&root, labels, None, &files, &mut rows)?;
+    let later = Later::read(&Places::new(&root, None, &files), labels, &mut rows)?;
     let image = |(i, file)| {
         let row = rows.remove(&i);
         let (class, no_label, part) = row.map_or_else(Default::default, |r| (r.label, r.no_label, r.part));

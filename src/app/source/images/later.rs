@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::places::{Places, resolve};
 use super::scan::{LATER, TABLE};
-use super::walk::File;
 use crate::error::{Error, Result};
 
 /// What files beside a `labels.csv` say of its images.
@@ -20,14 +19,8 @@ pub(super) struct Later {
 
 impl Later {
     /// Reads [`LATER`], and puts their labels into the rows of the images, which keep their parts. An empty label says nothing,
-    /// unless it is given. `prefix` is that of [`Places`].
-    pub fn read(
-        root: &Path,
-        labels: &Path,
-        prefix: Option<&Path>,
-        files: &[File],
-        rows: &mut HashMap<usize, Row>,
-    ) -> Result<Later> {
+    /// unless it is given.
+    pub fn read(places: &Places<'_>, labels: &Path, rows: &mut HashMap<usize, Row>) -> Result<Later> {
         let mut later = Later::default();
         if labels.file_name() != Some(OsStr::new(TABLE)) {
             return Ok(later);
@@ -38,7 +31,7 @@ impl Later {
             let LabelFile { rows: theirs, notes } =
                 label_file::read(&path, Reading::default()).map_err(why_it_is_read)?;
             let filled = theirs.into_iter().filter(|row| row.label.is_some() || row.no_label).collect();
-            let filled = resolve(&Places::new(root, &path, prefix, files), labels, filled);
+            let filled = resolve(places, &path, labels, filled);
             let mut filled: Vec<(usize, Row)> = filled.map_err(why_it_is_read)?.into_iter().collect();
             filled.sort_by_key(|(_, row)| row.line);
             later.notes.extend(notes);

@@ -10,9 +10,14 @@ use super::some;
 use super::walk::File;
 use crate::error::{Error, Result};
 
-/// For each of the files its row, of a table that is read for `labels`, which may be itself.
-pub(super) fn resolve(places: &Places<'_>, labels: &Path, rows: Vec<Row>) -> Result<HashMap<usize, Row>> {
-    let name = places.table.display().to_string();
+/// For each of the files its row of a table, which is read for `labels` and may be that itself.
+pub(super) fn resolve(
+    places: &Places<'_>,
+    table: &Path,
+    labels: &Path,
+    rows: Vec<Row>,
+) -> Result<HashMap<usize, Row>> {
+    let (name, beside) = (table.display().to_string(), folder_of(table));
     let files = places.files;
     let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
     for (i, file) in files.iter().enumerate() {
@@ -21,8 +26,8 @@ pub(super) fn resolve(places: &Places<'_>, labels: &Path, rows: Vec<Row>) -> Res
     let (mut found, mut unknown) = (HashMap::new(), Vec::new());
     for row in rows {
         // The name of another file that is there is no image's alone.
-        let named = by_name.get(OsStr::new(&row.path)).filter(|_| !places.beside.join(&row.path).is_file());
-        let at = match (places.find(&row.path), named.map(Vec::as_slice)) {
+        let named = by_name.get(OsStr::new(&row.path)).filter(|_| !beside.join(&row.path).is_file());
+        let at = match (places.find(beside, &row.path), named.map(Vec::as_slice)) {
             (Some(at), _) => Some(at),
             (None, Some([one])) => Some(*one),
             (None, Some(several)) => {
@@ -48,20 +53,17 @@ pub(super) fn resolve(places: &Places<'_>, labels: &Path, rows: Vec<Row>) -> Res
         Some(row) => {
             let more =
                 if unknown.len() > 1 { format!(", nor {} others", unknown.len() - 1) } else { String::new() };
-            let reason = places.not_there(labels, row);
+            let reason = places.not_there(beside, labels, row);
             Err(Error::Text { file: name, line: row.line, reason: format!("{reason}{more}") })
         }
     }
 }
 
-/// Where the path of a row of a table may lie among the images.
+/// Where the paths of rows, of whatever table, may lie among the images.
 pub(super) struct Places<'a> {
     root: &'a Path,
     /// The folder in the root that the images are in; `None` where they are those that a table lists, wherever they lie.
     prefix: Option<&'a Path>,
-    table: &'a Path,
-    /// The folder of the table.
-    beside: PathBuf,
     files: &'a [File],
     by_path: HashMap<&'a Path, usize>,
     /// By their real paths, where they are needed.
@@ -69,34 +71,33 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub fn new(root: &'a Path, table: &'a Path, prefix: Option<&'a Path>, files: &'a [File]) -> Places<'a> {
-        let beside = table.parent().unwrap_or(Path::new("")).to_path_buf();
+    pub fn new(root: &'a Path, prefix: Option<&'a Path>, files: &'a [File]) -> Places<'a> {
         let by_path = files.iter().enumerate().map(|(i, f)| (f.path.as_path(), i)).collect();
-        Places { root, prefix, table, beside, files, by_path, by_real: OnceCell::new() }
+        Places { root, prefix, files, by_path, by_real: OnceCell::new() }
     }
 
-    /// The image that a row names.
-    fn find(&self, path: &str) -> Option<usize> {
+    /// The image that a row names, of a table in the folder `beside`.
+    fn find(&self, beside: &Path, path: &str) -> Option<usize> {
         let written = written(path);
         let mut places = written.iter().flat_map(|path| match self.prefix {
-            Some(prefix) => self.inside(prefix, path),
+            Some(prefix) => self.inside(beside, prefix, path),
             None => vec![path.into()],
         });
         let found = places.find_map(|place| self.by_path.get(place.as_path()).copied());
-        found.or_else(|| written.iter().find_map(|path| self.by_real(path)))
+        found.or_else(|| written.iter().find_map(|path| self.by_real(beside, path)))
     }
 
     /// Where it may be by its words, relative to the root.
-    fn inside(&self, prefix: &Path, path: &str) -> Vec<PathBuf> {
-        let joined = self.beside.join(path);
-        let beside = joined.strip_prefix(self.root).ok().and_then(straight);
-        beside.into_iter().chain(straight(&prefix.join(path))).collect()
+    fn inside(&self, beside: &Path, prefix: &Path, path: &str) -> Vec<PathBuf> {
+        let joined = beside.join(path);
+        let there = joined.strip_prefix(self.root).ok().and_then(straight);
+        there.into_iter().chain(straight(&prefix.join(path))).collect()
     }
 
     /// By links, and ways up and down again.
-    fn by_real(&self, path: &str) -> Option<usize> {
+    fn by_real(&self, beside: &Path, path: &str) -> Option<usize> {
         let real = |path: &Path| dunce::canonicalize(path).ok();
-        let sought = real(&self.beside.join(path))?;
+        let sought = real(&beside.join(path))?;
         let all = || {
             let files = self.files.iter().enumerate();
             files.filter_map(|(i, file)| Some((real(&self.root.join(&file.path))?, i))).collect()
@@ -105,15 +106,15 @@ impl<'a> Places<'a> {
     }
 
     /// Whether the images that a table lists lie elsewhere: none of them is in the root, and the first that is there is out of it.
-    pub fn are_elsewhere(&self, rows: &[Row]) -> bool {
+    pub fn are_elsewhere(&self, table: &Path, rows: &[Row]) -> bool {
+        let beside = folder_of(table);
         let names: HashSet<_> = self.files.iter().filter_map(|file| file.path.file_name()).collect();
         let inside = |path: &String| {
-            let places = self.inside(self.prefix.unwrap_or(Path::new("")), path);
+            let places = self.inside(beside, self.prefix.unwrap_or(Path::new("")), path);
             places.iter().any(|place| self.by_path.contains_key(place.as_path()))
-                || names.contains(OsStr::new(path)) && !self.beside.join(path).is_file()
+                || names.contains(OsStr::new(path)) && !beside.join(path).is_file()
         };
-        let real =
-            |path: String| dunce::canonicalize(self.beside.join(path)).ok().filter(|real| real.is_file());
+        let real = |path: String| dunce::canonicalize(beside.join(path)).ok().filter(|real| real.is_file());
         let root = dunce::canonicalize(self.root).ok();
         let first = rows.iter().find_map(|row| written(&row.path).into_iter().find_map(real));
         let out = first.zip(root).is_some_and(|(first, root)| !first.starts_with(root));
@@ -121,9 +122,9 @@ impl<'a> Places<'a> {
     }
 
     /// What is wrong with a row whose image is not found.
-    fn not_there(&self, labels: &Path, row: &Row) -> String {
+    fn not_there(&self, beside: &Path, labels: &Path, row: &Row) -> String {
         let path = &row.path;
-        let there = written(path).iter().any(|path| self.beside.join(path).exists());
+        let there = written(path).iter().any(|path| beside.join(path).exists());
         match (there, self.prefix) {
             (true, Some(_)) => format!("{path:?} is no image in {}", self.root.display()),
             (true, None) => format!("{path:?} is not in {}", labels.display()),
@@ -132,6 +133,10 @@ impl<'a> Places<'a> {
             }
         }
     }
+}
+
+fn folder_of(table: &Path) -> &Path {
+    table.parent().unwrap_or(Path::new(""))
 }
 
 /// A path without `.` and `..`; `None` where it leads out of its folder.
