@@ -1,6 +1,6 @@
 // df [rows, F] = scale * diff [F] for the first `generated` rows, scale = 2 norm / generated; for the rows of real images
 // from there on scale_real * diff, scale_real = -2 norm / real. Those are there only where batch norm joins the statistics,
-// so that their features depend on G. Read as T; n counts those.
+// so that their features depend on G. Read as T; n counts those. ADD: to what df has.
 
 struct Params { rows: u32, generated: u32, n: u32, scale: f32, scale_real: f32 }
 
@@ -20,5 +20,10 @@ fn main(
     if (col >= p.n || row >= p.rows) {
         return;
     }
-    df[row * p.n + col] = select(p.scale_real, p.scale, row < p.generated) * diff[col];
+    let d = select(p.scale_real, p.scale, row < p.generated) * diff[col];
+#if ADD
+    df[row * p.n + col] += d;
+#else
+    df[row * p.n + col] = d;
+#endif
 }

@@ -163,6 +163,7 @@ fn sharing_memory_changes_nothing() {
         Settings { discriminator_updates: DiscriminatorUpdates::Separate, ema_rate: 0.1, ..small.clone() };
     let views = Settings { consistency_weight: 1.0, entropy_weight: 1.0, ..small.clone() };
     let plain = Settings { generator_loss: GeneratorLoss::NonSaturating, ..small.clone() };
+    let moments = Settings { generator_loss: GeneratorLoss::MomentMatching, ..small.clone() };
     let supervised = Settings {
         labels: 20.into(),
         batch_size: 23,
@@ -182,6 +183,7 @@ fn sharing_memory_changes_nothing() {
         ("cnn-batch-norm", load("cnn-batch-norm", None), &small),
         ("cnn-minibatch", load("cnn-minibatch", None), &plain),
         ("cnn-deep", load("cnn-deep", None), &views),
+        ("cnn-deep, moments", load("cnn-deep", Some("conv")), &moments),
         ("cnn-noise", load("cnn-noise", None), &small),
         ("photo-small", load("photo-small", None), &views),
     ];

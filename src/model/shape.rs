@@ -32,6 +32,10 @@ impl NetShape {
     pub fn last_affine(&self) -> usize {
         self.layers.iter().rposition(LayerShape::is_affine).expect("a checked network has a product")
     }
+    /// Index of the layer whose output the last product is given; none where that is the network's input.
+    pub fn below_last_affine(&self) -> Option<usize> {
+        self.last_affine().checked_sub(1)
+    }
     /// Whether what it says of a row depends on the other rows, in evaluation too.
     pub fn compares_rows(&self) -> bool {
         self.layers.iter().any(|l| l.op.name() == "minibatch_discrimination")

@@ -1,8 +1,8 @@
-//! D's losses, feature matching, evaluation.
+//! D's losses, the plain loss of G, evaluation.
 
-use super::{Ops, Rows, lanes};
+use super::Ops;
 use crate::error::Result;
-use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
+use crate::gpu::{Call, Program, Tensor};
 
 /// Rows of D's stacked batch, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,55 +120,6 @@ impl Ops {
             .param("entropy", entropy)
             .param("consistency", consistency);
         p.dispatch(&self.gpu, call, [1, 1, 1])
-    }
-
-    /// L_G into `metrics`, and df `[df.rows, F]`, the gradient by the features of the first rows of f: the `generated` ones,
-    /// and the real ones behind them where df has as many rows as f. `mean` divides by F.
-    ///
-    /// # Errors
-    /// As [`Program::dispatch`].
-    pub fn feature_matching(
-        &self,
-        p: &mut Program,
-        f: &Tensor,
-        generated: u32,
-        mean: bool,
-        df: &Tensor,
-        metrics: &Tensor,
-    ) -> Result<()> {
-        let real = f.rows - generated;
-        let m_generated = p.scratch(&self.gpu, "generated feature means", 1, f.cols);
-        let m_real = p.scratch(&self.gpu, "real feature means", 1, f.cols);
-        let layer = "feature matching";
-        let rows = |start, count| (f, Rows { start, count });
-        self.column_sum(p, layer, rows(0, generated), 1.0 / generated as f32, &m_generated)?;
-        self.column_sum(p, layer, rows(generated, real), 1.0 / real as f32, &m_real)?;
-        let diff = p.scratch(&self.gpu, "feature difference", 1, f.cols);
-        let norm = if mean { 1.0 / f.cols as f32 } else { 1.0 };
-        let call = self
-            .reducing(Call::new("feature_matching", layer), f.cols, 1)
-            .bind("state", &self.state)
-            .bind("generated", &m_generated)
-            .bind("real", &m_real)
-            .bind("diff", &diff)
-            .bind("metrics", metrics)
-            .param("n", f.cols)
-            .param("norm", norm)
-            .flops(3 * u64::from(f.cols));
-        p.dispatch(&self.gpu, call, [1, 1, 1])?;
-        let (v, ty) = lanes(f.cols);
-        let call = Call::new("feature_matching_grad", layer)
-            .define("V", v)
-            .define("T", ty)
-            .bind("diff", &diff)
-            .bind("df", df)
-            .param("rows", df.rows)
-            .param("generated", generated)
-            .param("n", f.cols / v)
-            .param("scale", 2.0 * norm / generated as f32)
-            .param("scale_real", -2.0 * norm / real as f32);
-        let (rows, folds) = (df.rows.min(MAX_GROUPS), df.rows.div_ceil(MAX_GROUPS));
-        p.dispatch(&self.gpu, call, [self.column_groups(f.cols / v), rows, folds])
     }
 
     /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient.

@@ -4,6 +4,7 @@
 mod batch;
 mod gemm;
 mod losses;
+mod matching;
 mod metrics;
 mod minibatch_discrimination;
 mod norm;
@@ -21,6 +22,7 @@ pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };
 pub use losses::{Head, HeadRows, HeadWeights};
+pub use matching::Features;
 pub(crate) use metrics::null_is_nan;
 pub use metrics::{METRICS, StepMetrics};
 pub use minibatch_discrimination::MinibatchSizes;

@@ -196,11 +196,22 @@ pub enum FeatureMatching {
     Sum,
 }
 
+impl FeatureMatching {
+    fn factor(self, features: usize) -> f64 {
+        match self {
+            FeatureMatching::Mean => 1.0 / features as f64,
+            FeatureMatching::Sum => 1.0,
+        }
+    }
+}
+
 /// What G is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GeneratorLoss {
     /// The distance of feature means.
     FeatureMatching(FeatureMatching),
+    /// The distances of the means and of the covariances of what D's last product is given.
+    MomentMatching(FeatureMatching),
     /// -log D(G(z)).
     NonSaturating,
 }
@@ -222,15 +233,53 @@ pub fn feature_matching(
     assert_eq!(f.len(), rows * features, "feature_matching: f is not [{rows}, {features}]");
     let (f_real, f_generated) = f.split_at(real * features);
     let (m_real, m_generated) = (column_means(f_real, features), column_means(f_generated, features));
-    let c = match reduction {
-        FeatureMatching::Mean => 1.0 / features as f64,
-        FeatureMatching::Sum => 1.0,
-    };
+    let c = reduction.factor(features);
     let loss = m_real.iter().zip(&m_generated).map(|(r, g)| c * (r - g) * (r - g)).sum();
     let mut df = Vec::with_capacity(f.len());
     for (count, sign) in [(real, 1.0), (generated, -1.0)] {
         for _ in 0..count {
             df.extend(m_real.iter().zip(&m_generated).map(|(r, g)| sign * 2.0 * c * (r - g) / count as f64));
+        }
+    }
+    (loss, df)
+}
+
+/// L_G = `c (|| mean_real f - mean_generated f ||^2 + || cov_real f - cov_generated f ||^2)`, c = 1/F or 1, with covariances
+/// that are divided by the number of rows, and dL_G/df; f as in [`feature_matching`] (Mroueh et al. 2017, "McGan", who match
+/// the covariances in another norm).
+///
+/// # Panics
+/// Where f is not that many rows.
+pub fn moment_matching(
+    f: &[f64],
+    real: usize,
+    generated: usize,
+    features: usize,
+    reduction: FeatureMatching,
+) -> (f64, Vec<f64>) {
+    let (mut loss, mut df) = feature_matching(f, real, generated, features, reduction);
+    let c = reduction.factor(features);
+    let kinds = [(&f[..real * features], 1.0), (&f[real * features..], -1.0)];
+    let kinds = kinds.map(|(f, sign)| {
+        let means = column_means(f, features);
+        let deviations: Vec<f64> = f.iter().zip(means.iter().cycle()).map(|(f, m)| f - m).collect();
+        (deviations, sign * features as f64 / f.len() as f64)
+    });
+    let mut apart = vec![0.0; features * features];
+    for (deviations, weight) in &kinds {
+        for row in deviations.chunks(features) {
+            for (apart, a) in apart.chunks_mut(features).zip(row) {
+                apart.iter_mut().zip(row).for_each(|(apart, b)| *apart += weight * a * b);
+            }
+        }
+    }
+    loss += c * apart.iter().map(|d| d * d).sum::<f64>();
+    let rows = kinds
+        .iter()
+        .flat_map(|(deviations, weight)| deviations.chunks(features).map(move |row| (row, weight)));
+    for (df, (row, weight)) in df.chunks_mut(features).zip(rows) {
+        for (df, apart) in df.iter_mut().zip(apart.chunks(features)) {
+            *df += 4.0 * c * weight * row.iter().zip(apart).map(|(a, b)| a * b).sum::<f64>();
         }
     }
     (loss, df)
@@ -323,6 +372,27 @@ mod tests {
             losses.push(value);
         }
         assert_close("sum = F mean", &[losses[0] * 5.0], &losses[1..], 1e-14, 0.0);
+    }
+
+    #[test]
+    fn gradients_of_moment_matching() {
+        let (real, generated, features) = (3, 4, 5);
+        let f = numbers(7, (real + generated) * features);
+        let mut losses = vec![];
+        for reduction in [FeatureMatching::Mean, FeatureMatching::Sum] {
+            let (value, df) = moment_matching(&f, real, generated, features, reduction);
+            check_gradient("df", &f, &df, |f| moment_matching(f, real, generated, features, reduction).0);
+            losses.push(value);
+        }
+        assert_close("sum = F mean", &[losses[0] * 5.0], &losses[1..], 1e-14, 0.0);
+    }
+
+    /// Means 0 and 2; covariance matrices ((1, 1), (1, 1)) and ((1, -1), (-1, 1)).
+    #[test]
+    fn known_distance_of_moments() {
+        let f = [-1.0, -1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 1.0];
+        let (loss, _) = moment_matching(&f, 2, 2, 2, FeatureMatching::Sum);
+        assert_eq!(loss, 2.0 * 4.0 + 2.0 * 4.0);
     }
 
     #[test]

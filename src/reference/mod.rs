@@ -41,6 +41,7 @@ pub use batch::{Dataset, minibatch};
 pub use init::{data_init, init_params};
 pub use loss::{
     DiscriminatorLoss, FeatureMatching, GeneratorLoss, LossSettings, discriminator_loss, feature_matching,
+    moment_matching,
 };
 pub use net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 pub use optimizer::{AdamSettings, EpsPlacement, Moments};

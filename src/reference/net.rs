@@ -100,27 +100,26 @@ pub fn update_running(net: &NetShape, params: &mut NetParams, tape: &Tape) {
     }
 }
 
-/// Gradients from that of the output (`None`: zero) and that of the feature layer's output, which is added
+/// Gradients from that of the output (`None`: zero) and that of the output of an inner layer, by its index, which is added
 /// to what arrives there from above.
 ///
 /// # Panics
-/// Where a gradient does not fit, or `d_feature` is given and the network has no feature layer.
+/// Where a gradient does not fit.
 pub fn backward(
     net: &NetShape,
     params: &NetParams,
     tape: &Tape,
     d_out: Option<&[f64]>,
-    d_feature: Option<&[f64]>,
+    d_inner: Option<(usize, &[f64])>,
 ) -> Gradients {
-    assert!(d_feature.is_none() || net.feature().is_some(), "{}: no feature layer", net.name);
     let mut d = d_out.map_or_else(|| vec![0.0; tape.output().len()], <[f64]>::to_vec);
     assert_eq!(d.len(), tape.output().len(), "{}: d_out does not fit the output", net.name);
     let mut grads = zeros(net);
     let mut d_outputs = vec![vec![]; net.layers.len()];
     for (i, layer) in net.layers.iter().enumerate().rev() {
-        if let (true, Some(d_feature)) = (layer.feature, d_feature) {
-            assert_eq!(d.len(), d_feature.len(), "{}: d_feature does not fit layer {}", net.name, i + 1);
-            d.iter_mut().zip(d_feature).for_each(|(d, f)| *d += f);
+        if let Some((_, d_inner)) = d_inner.filter(|(at, _)| *at == i) {
+            assert_eq!(d.len(), d_inner.len(), "{}: d_inner does not fit layer {}", net.name, i + 1);
+            d.iter_mut().zip(d_inner).for_each(|(d, f)| *d += f);
         }
         let draws = tape.mode.draws(i);
         let at = LayerRun { layer, params: &params[i], groups: &tape.groups, draws };

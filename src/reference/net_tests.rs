@@ -87,14 +87,14 @@ fn gradients_of_features_and_logits_add() {
         let tape = forward(net, &p, &x, &GROUPS, MODE);
         let (_, d_feature) = matching(&tape);
         let d_logits = whole(tape.output()).d_logits;
-        let grads = backward(net, &p, &tape, Some(&d_logits), Some(&d_feature));
+        let grads = backward(net, &p, &tape, Some(&d_logits), Some((layer, &d_feature)));
         let total = |p: &NetParams, x: &[f64]| {
             let tape = forward(net, p, x, &GROUPS, MODE);
             whole(tape.output()).total + matching(&tape).0
         };
         check_params(&model.name, net, &p, &grads.params, |p| total(p, &x));
         check_gradient(&model.name, &x, &grads.d_input, |x| total(&p, x));
-        let only = backward(net, &p, &tape, None, Some(&d_feature));
+        let only = backward(net, &p, &tape, None, Some((layer, &d_feature)));
         assert!(
             only.params[layer + 1..].iter().flatten().flatten().all(|&d| d == 0.0),
             "above the feature layer"

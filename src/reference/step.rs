@@ -8,8 +8,8 @@ use super::NetParams;
 pub use super::batch::{Dataset, gather, latent, minibatch};
 use super::init::{data_init, init_params};
 use super::loss::{
-    DiscriminatorLoss, GeneratorLoss, LossSettings, discriminator_loss, feature_matching as matching_loss,
-    generator_loss,
+    DiscriminatorLoss, GeneratorLoss, LossSettings, discriminator_loss, feature_matching, generator_loss,
+    moment_matching,
 };
 use super::net::{Gradients, Group, Mode, Tape, backward, forward, update_running};
 use super::optimizer::{AdamSettings, Moments, adam, ema, zeros};
@@ -251,7 +251,7 @@ pub struct GeneratorPass {
 /// Loss and gradients of G at the state's step.
 ///
 /// # Panics
-/// Where the discriminator has no feature layer.
+/// Where the discriminator has no feature layer, or none below its last product.
 pub fn generator_pass(
     model: &ModelShape,
     state: &GanState,
@@ -271,19 +271,22 @@ pub fn generator_pass(
             let gradients = backward(net, &state.d, &tape, Some(&d_logits), None);
             (vec![], tape, loss, gradients)
         }
-        GeneratorLoss::FeatureMatching(reduction) => {
+        GeneratorLoss::FeatureMatching(reduction) | GeneratorLoss::MomentMatching(reduction) => {
             let n = data.unlabelled_len(net);
             let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
             let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
             let tape = forward(net, &state.d, &input, &[group; 2], mode);
-            let Some(layer) = net.feature() else { panic!("{}: no feature layer", net.name) };
+            let of_moments = matches!(settings.generator_loss, GeneratorLoss::MomentMatching(_));
+            let layer = if of_moments { net.below_last_affine() } else { net.feature() };
+            let layer = layer.unwrap_or_else(|| panic!("{}: no layer to match", net.name));
             let features = net.layers[layer].output.len() as usize;
             // The loss wants the real rows first.
             let mut f = tape.layer_output(layer).to_vec();
             f.rotate_left(rows * features);
-            let (loss, mut d_feature) = matching_loss(&f, rows, rows, features, reduction);
+            let matching = if of_moments { moment_matching } else { feature_matching };
+            let (loss, mut d_feature) = matching(&f, rows, rows, features, reduction);
             d_feature.rotate_right(rows * features);
-            let gradients = backward(net, &state.d, &tape, None, Some(&d_feature));
+            let gradients = backward(net, &state.d, &tape, None, Some((layer, &d_feature)));
             (unlabelled, tape, loss, gradients)
         }
     };

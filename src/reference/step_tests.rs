@@ -72,10 +72,13 @@ fn gradients_of_the_discriminator_step() {
 
 #[test]
 fn gradients_of_the_generator_step_run_through_the_discriminator() {
-    for reduction in [FeatureMatching::Sum, FeatureMatching::Mean] {
+    for generator_loss in [
+        GeneratorLoss::FeatureMatching(FeatureMatching::Sum),
+        GeneratorLoss::FeatureMatching(FeatureMatching::Mean),
+        GeneratorLoss::MomentMatching(FeatureMatching::Mean),
+    ] {
         with_models(|model, mut state, data| {
             state.step = 3;
-            let generator_loss = GeneratorLoss::FeatureMatching(reduction);
             let settings = StepSettings { generator_loss, ..SETTINGS };
             let pass = generator_pass(model, &state, &settings, data);
             // With joined batch norm the features of real images depend on G too.

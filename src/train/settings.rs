@@ -81,6 +81,8 @@ names! {
         /// The features of its images should have the mean of real images' (Salimans et al. 2016, section 3.1).
         #[default]
         FeatureMatching = "feature_matching",
+        /// What D's last product is given should have the mean and the covariance of real images' (Mroueh et al. 2017).
+        MomentMatching = "moment_matching",
         /// -log D(G(z)) (Goodfellow et al. 2014).
         NonSaturating = "non_saturating",
     }
@@ -242,7 +244,7 @@ settings! { |method, convolutional|
     ramp_epochs: u32 = 2, whole(TRAINING, 0, u32::MAX as u64).only(Method::Ssl);
     /// The generator's loss.
     generator_loss: GeneratorLoss = GeneratorLoss::FeatureMatching, word(GeneratorLoss::NAMES).only(Method::Ssl);
-    /// Reduction of feature matching over the features.
+    /// Reduction of feature and moment matching over the features.
     feature_matching: FeatureMatching = FeatureMatching::Mean, word(FeatureMatching::NAMES).only(Method::Ssl);
     /// Share of the run, its end, over which the learning rates fall to 0.
     learning_rate_decay: f32 = 0.0, share(TRAINING, Included(1.0), "0.5").short("lr_decay");

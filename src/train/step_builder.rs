@@ -3,12 +3,12 @@
 use super::gan::{DStep, DUpdate, GStep, Pass, Pools, Trained, TrainingImages, UpdateRows};
 use super::host_images::{INITIALISATION, LABELLED, UNLABELLED_D, UNLABELLED_G, Walk};
 use super::settings::{FeatureMatching, GeneratorLoss, Method, Settings};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::model::spec::Prior;
 use crate::nn::{Group, Mode, Net, Tape, Wanted};
-use crate::ops::{Adam, Fill, Head, HeadRows, HeadWeights, Ops, Update};
+use crate::ops::{Adam, Features, Fill, Head, HeadRows, HeadWeights, Ops, Update};
 use crate::rng::streams;
 
 /// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
@@ -63,6 +63,20 @@ pub fn batch_that_fits(gpu: &Gpu, model: &ModelShape, settings: &Settings, label
     };
     let below = (1..=settings.batch_size.saturating_sub(1) / 16).rev().map(|n| 16 * n);
     std::iter::once(settings.batch_size).chain(below).find(|&batch| fits(batch)).unwrap_or(1)
+}
+
+/// The layer of D whose output the loss of G is made from.
+fn layer_of_g_loss(loss: GeneratorLoss, d: &NetShape) -> Result<usize> {
+    let why = "D's only product is given the images themselves; use --generator-loss feature-matching";
+    match loss {
+        GeneratorLoss::FeatureMatching => {
+            Ok(d.feature().expect("a checked discriminator has a feature layer"))
+        }
+        GeneratorLoss::MomentMatching => {
+            d.below_last_affine().ok_or_else(|| Error::Usage(format!("generator_loss: {why}")))
+        }
+        GeneratorLoss::NonSaturating => Ok(d.layers.len() - 1),
+    }
 }
 
 /// What an update of D sees, and where it is from.
@@ -308,7 +322,7 @@ impl StepBuilder<'_> {
     pub fn g_step(&self, p: &mut Program, d: &Net, g: &Trained, metrics: &Tensor) -> Result<GStep> {
         let (ops, s) = (self.ops, self.settings);
         let rows = s.batch_size;
-        let matching = s.generator_loss == GeneratorLoss::FeatureMatching;
+        let matching = s.generator_loss != GeneratorLoss::NonSaturating;
         let groups = vec![Group { rows, update_running: false }; if matching { 2 } else { 1 }];
         let all = rows * groups.len() as u32;
         let x = self.images(p, all)?;
@@ -316,21 +330,19 @@ impl StepBuilder<'_> {
             self.generate(p, &g.net, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP, rows, &x)?;
         let unlabelled = matching.then(|| self.unlabelled(p, UNLABELLED_G, &x, rows, rows)).transpose()?;
         let mode = Mode::Train { noise_base: streams::NOISE_G_STEP, groups };
-        let last = match matching {
-            true => d.shape.feature().expect("a checked discriminator has a feature layer"),
-            false => d.shape.layers.len() - 1,
-        };
+        let last = layer_of_g_loss(s.generator_loss, &d.shape)?;
         let d_tape = d.forward(ops, p, &x, &mode, last + 1)?;
         let width = d.shape.layers[last].output.len();
         let f = d_tape.outputs[last].reshape(all, width);
         // Gradients go to generated rows; where the rows are joined by batch norm, through all of them.
         let reached = if d.joins_rows() { all } else { rows };
         let df = p.scratch(&ops.gpu, "feature gradient", reached, width);
-        if matching {
-            let mean = s.feature_matching == FeatureMatching::Mean;
-            ops.feature_matching(p, &f, rows, mean, &df, metrics)?;
-        } else {
-            ops.generator_loss(p, &f, &df, metrics)?;
+        let mean = s.feature_matching == FeatureMatching::Mean;
+        let features = Features { f: &f, generated: rows, mean };
+        match s.generator_loss {
+            GeneratorLoss::FeatureMatching => ops.feature_matching(p, features, &df, metrics)?,
+            GeneratorLoss::MomentMatching => ops.moment_matching(p, features, &df, metrics)?,
+            GeneratorLoss::NonSaturating => ops.generator_loss(p, &f, &df, metrics)?,
         }
         let d_gradients = d.backward(ops, p, &d_tape, last, &df, Wanted::Input)?;
         let dx = d_gradients.input.as_ref().expect("asked for").clone();

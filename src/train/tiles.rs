@@ -1,11 +1,11 @@
 //! The tiles that a run's products get: measured once for an adapter and driver, kept, and written into the run.
 
-use super::settings::{Method, Settings, Tune};
+use super::settings::{GeneratorLoss, Method, Settings, Tune};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::nn::products;
-use crate::ops::{Ops, Product, Tile, Tiling, tune};
+use crate::ops::{Features, Ops, Product, Tile, Tiling, tune};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,6 +250,11 @@ fn step_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) 
     };
     if settings.method == Method::Ssl {
         all.extend(products(&model.generator, rows, bytes));
+    }
+    if settings.generator_loss == GeneratorLoss::MomentMatching {
+        let below = model.discriminator.below_last_affine();
+        let features = below.map(|layer| model.discriminator.layers[layer].output.len());
+        all.extend(features.into_iter().flat_map(|n| Features::products(n, rows)));
     }
     let mut kinds = std::collections::HashSet::new();
     all.retain(|p| kinds.insert(p.kind()));

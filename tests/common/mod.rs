@@ -143,11 +143,16 @@ pub const TABLE: &[Entry] = &[
     entry("column_sum", &[WG]),
     entry("copy", &[WG, ("CORRECT", OFF_ON)]),
     entry("copy_columns", &[WG, ("ADD", OFF_ON)]),
+    Entry {
+        legal: |v| v.get("PASS") == 1 || v.get("WG") >= 64,
+        ..entry("covariance_matching", &[SUMMING, ("PASS", OFF_ON)])
+    },
     entry("data_init", &[WG, ("BIAS", OFF_ON)]),
+    entry("deviations", &[WG, LANES]),
     entry("dropout", &[WG]),
     entry("evaluate", &[WG]),
     entry("feature_matching", &[SUMMING]),
-    entry("feature_matching_grad", &[WG, LANES]),
+    entry("feature_matching_grad", &[WG, LANES, ("ADD", OFF_ON)]),
     entry("gather_images", &[WG, ("SEQUENCE", OFF_ON), LANES]),
     Entry { legal: |v| gemm_legal(v) && blocks_legal(v), ..entry("gemm_cooperative", &COOPERATIVE) },
     Entry {

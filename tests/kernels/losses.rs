@@ -9,6 +9,7 @@ tests! {
     head_of_extreme_logits: both_ways(losses::head_of_extreme_logits);
     generator_loss: both_ways(losses::generator_loss);
     feature_matching: both_ways(losses::feature_matching);
+    moment_matching: both_ways(losses::moment_matching);
     feature_matching_of_much: checked(losses::feature_matching_of_much);
     evaluation: both_ways(losses::evaluation);
 }

@@ -180,6 +180,9 @@ fn regularised_runs_are_like_the_twin() {
     whole_run("dnn, regularised", &model(DNN, 6, 1), &settings);
     let plain = Settings { generator_loss: GeneratorLoss::NonSaturating, ..settings.clone() };
     whole_run("dnn, plain generator loss", &model(DNN, 6, 1), &plain);
+    let moments = Settings { generator_loss: GeneratorLoss::MomentMatching, ..settings.clone() };
+    whole_run("dnn, moments", &model(DNN, 6, 1), &moments);
+    whole_run("cnn 8x8x1, joined, moments", &model(CNN_JOINED, 8, 1), &moments);
     let settings = Settings { epsilon: 1e-3, ..settings };
     whole_run("cnn 8x8x3, regularised", &model(CNN_SEPARATE, 8, 3), &settings);
     whole_run("cnn 8x8x1, joined, regularised", &model(CNN_JOINED, 8, 1), &settings);

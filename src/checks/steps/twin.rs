@@ -116,6 +116,10 @@ fn step_settings(s: &Settings) -> StepSettings {
         eps: f64::from(s.epsilon),
         placement: if s.epsilon_inside_root { EpsPlacement::Inside } else { EpsPlacement::Outside },
     };
+    let reduction = match s.feature_matching {
+        settings::FeatureMatching::Mean => FeatureMatching::Mean,
+        settings::FeatureMatching::Sum => FeatureMatching::Sum,
+    };
     StepSettings {
         seed: s.seed,
         batch: s.batch_size,
@@ -126,10 +130,10 @@ fn step_settings(s: &Settings) -> StepSettings {
             consistency: 0.0,
             second_view: s.consistency_weight > 0.0,
         },
-        generator_loss: match (s.generator_loss, s.feature_matching) {
-            (settings::GeneratorLoss::NonSaturating, _) => GeneratorLoss::NonSaturating,
-            (_, settings::FeatureMatching::Mean) => GeneratorLoss::FeatureMatching(FeatureMatching::Mean),
-            (_, settings::FeatureMatching::Sum) => GeneratorLoss::FeatureMatching(FeatureMatching::Sum),
+        generator_loss: match s.generator_loss {
+            settings::GeneratorLoss::NonSaturating => GeneratorLoss::NonSaturating,
+            settings::GeneratorLoss::FeatureMatching => GeneratorLoss::FeatureMatching(reduction),
+            settings::GeneratorLoss::MomentMatching => GeneratorLoss::MomentMatching(reduction),
         },
         d_adam: adam(s.learning_rate),
         g_adam: adam(s.generator_learning_rate),
