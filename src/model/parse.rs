@@ -28,7 +28,10 @@ pub const BUILT_IN: [(&str, &str); 9] = [
 ];
 
 /// Generators that come with the program beside those of its models.
-pub const GENERATORS: [(&str, &str); 1] = [("conv", include_str!("../../assets/generators/conv.toml"))];
+pub const GENERATORS: [(&str, &str); 2] = [
+    ("conv", include_str!("../../assets/generators/conv.toml")),
+    ("conv-varied", include_str!("../../assets/generators/conv-varied.toml")),
+];
 
 /// Reads the text of a generator alone; `file` is its name in messages.
 ///

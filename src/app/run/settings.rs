@@ -19,7 +19,7 @@ use toml::{Table, Value};
 pub struct RunSettings {
     /// `dnn`, `cnn`, another built-in model, or the path of a model file.
     pub model: String,
-    /// Generator in place of the model's own: `conv`, or that of another model by name or path.
+    /// Generator in place of the model's own: `conv`, `conv-varied`, or that of another model by name or path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
     /// Random maps that the discriminator sees images under, in place of the model's own.
@@ -149,7 +149,7 @@ impl RunSettings {
     /// The settings that are not of training.
     pub const APPLICATION: [AppSetting; 16] = [
         setting("model", "a model's name, such as cnn, or the path of a model file", false),
-        setting("generator", "conv, a model's name, or the path of a model file", false),
+        setting("generator", "conv, conv-varied, a model's name, or the path of a model file", false),
         setting("augment", AUGMENT_VALUES, false),
         setting("dataset", "digits, mnist or fashion-mnist", false),
         setting("data", "the path of a folder of images, of a file of labels or of packed images", true),
