@@ -362,29 +362,19 @@ mod tests {
     }
 
     #[test]
-    fn gradients_of_feature_matching() {
+    fn gradients_of_matching() {
         let (real, generated, features) = (3, 4, 5);
-        let f = numbers(1, (real + generated) * features);
-        let mut losses = vec![];
-        for reduction in [FeatureMatching::Mean, FeatureMatching::Sum] {
-            let (value, df) = feature_matching(&f, real, generated, features, reduction);
-            check_gradient("df", &f, &df, |f| feature_matching(f, real, generated, features, reduction).0);
-            losses.push(value);
+        for (stream, matching) in [(1, feature_matching as fn(&[f64], _, _, _, _) -> _), (7, moment_matching)]
+        {
+            let f = numbers(stream, (real + generated) * features);
+            let mut losses = vec![];
+            for reduction in [FeatureMatching::Mean, FeatureMatching::Sum] {
+                let (value, df) = matching(&f, real, generated, features, reduction);
+                check_gradient("df", &f, &df, |f| matching(f, real, generated, features, reduction).0);
+                losses.push(value);
+            }
+            assert_close("sum = F mean", &[losses[0] * 5.0], &losses[1..], 1e-14, 0.0);
         }
-        assert_close("sum = F mean", &[losses[0] * 5.0], &losses[1..], 1e-14, 0.0);
-    }
-
-    #[test]
-    fn gradients_of_moment_matching() {
-        let (real, generated, features) = (3, 4, 5);
-        let f = numbers(7, (real + generated) * features);
-        let mut losses = vec![];
-        for reduction in [FeatureMatching::Mean, FeatureMatching::Sum] {
-            let (value, df) = moment_matching(&f, real, generated, features, reduction);
-            check_gradient("df", &f, &df, |f| moment_matching(f, real, generated, features, reduction).0);
-            losses.push(value);
-        }
-        assert_close("sum = F mean", &[losses[0] * 5.0], &losses[1..], 1e-14, 0.0);
     }
 
     /// Means 0 and 2; covariance matrices ((1, 1), (1, 1)) and ((1, -1), (-1, 1)).

@@ -276,14 +276,15 @@ pub fn generator_pass(
             let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
             let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
             let tape = forward(net, &state.d, &input, &[group; 2], mode);
-            let of_moments = matches!(settings.generator_loss, GeneratorLoss::MomentMatching(_));
-            let layer = if of_moments { net.below_last_affine() } else { net.feature() };
+            let (layer, matching): (_, fn(&[f64], _, _, _, _) -> _) = match settings.generator_loss {
+                GeneratorLoss::MomentMatching(_) => (net.below_last_affine(), moment_matching),
+                _ => (net.feature(), feature_matching),
+            };
             let layer = layer.unwrap_or_else(|| panic!("{}: no layer to match", net.name));
             let features = net.layers[layer].output.len() as usize;
             // The loss wants the real rows first.
             let mut f = tape.layer_output(layer).to_vec();
             f.rotate_left(rows * features);
-            let matching = if of_moments { moment_matching } else { feature_matching };
             let (loss, mut d_feature) = matching(&f, rows, rows, features, reduction);
             d_feature.rotate_right(rows * features);
             let gradients = backward(net, &state.d, &tape, None, Some((layer, &d_feature)));
