@@ -69,9 +69,21 @@ fn signalled(status: u8, insists: bool) {
             say("stopping: finishing the step and saving; press Ctrl-C again to quit without saving");
         }
         // Service managers hang up after SIGTERM: that is no impatience.
-        Err(first) if insists && (status == CTRL_C || status == first) => std::process::exit(status.into()),
+        Err(first) if insists && (status == CTRL_C || status == first) => leave(status),
         Err(_) => {}
     }
+}
+
+/// Ends the program without what is done at an end otherwise: a driver that is compiling shaders on other threads has crashed
+/// in its own.
+#[cfg(unix)]
+fn leave(status: u8) -> ! {
+    signal_hook::low_level::exit(status.into())
+}
+
+#[cfg(not(unix))]
+fn leave(status: u8) -> ! {
+    std::process::exit(status.into())
 }
 
 /// Exit status of a program that a signal ended, 128 and its number: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
