@@ -95,6 +95,15 @@ impl Bench {
     }
 }
 
+/// IDX files in `d/`, of which no image is in both parts: it would be taken out of the training set.
+fn set_of_two_parts(bench: &Bench, train: u32, test: u32) {
+    small_data::set(&bench.path("d"), train, test);
+    let file = bench.path("d/t10k-images-idx3-ubyte");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[16..].iter_mut().for_each(|v| *v = 255 - *v);
+    fs::write(&file, bytes).unwrap();
+}
+
 /// The pictures of an IDX set as PNG files, in class folders or, where `classes` says no, unlabelled.
 fn write_out(bench: &Bench, part: &str, to: &str, labelled: impl Fn(usize) -> bool) {
     let read = |name: &str, header: usize| fs::read(bench.path("d").join(name)).unwrap()[header..].to_vec();
@@ -127,12 +136,7 @@ fn tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn folders_of_pictures_train_as_packed_files_do() {
     let bench = Bench::new();
-    small_data::set(&bench.path("d"), 300, 60);
-    // The same images in both parts would be taken out of the training set.
-    let file = bench.path("d/t10k-images-idx3-ubyte");
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[16..].iter_mut().for_each(|v| *v = 255 - *v);
-    fs::write(&file, bytes).unwrap();
+    set_of_two_parts(&bench, 300, 60);
     let common = "--model m.toml --batch-size 64 --max-steps 6 --epochs 3 --quiet";
     bench.succeeds(&format!("train --dataset mnist --data-dir d --labels 20 --out idx {common}"));
     write_out(&bench, "train", "all/train", |_| true);
@@ -362,7 +366,54 @@ fn a_folder_without_a_label_is_picked_from() {
     bench.fails("pick parts", 2, &["images to test on", "train instead"]);
     bench.fails("pick flat/labels.csv", 2, &["is a file: give the folder"]);
     small_data::set(&bench.path("d"), 30, 6);
-    bench.fails("pick d", 2, &["packed images"]);
+    bench.fails("pick d", 4, &["every image to learn from has a label"]);
+}
+
+/// Packed images without a label: what to label first, training, what to label next, and training again, by tables that name
+/// their places.
+#[test]
+fn packed_images_are_labelled_from_round_to_round() {
+    let bench = Bench::new();
+    set_of_two_parts(&bench, 90, 12);
+    let labels = bench.path("d/train-labels-idx1-ubyte");
+    let known = fs::read(&labels).unwrap()[8..].to_vec();
+    fs::remove_file(&labels).unwrap();
+    let answer = |path: &str| known[path.rsplit_once('#').unwrap().1.parse::<usize>().unwrap()];
+    let fill = |table: &str| {
+        let row = |line: &str| match line.split_once(",,") {
+            Some((path, rest)) => format!("{path},{},{rest}\n", answer(path)),
+            None => format!("{line}\n"),
+        };
+        let text = fs::read_to_string(bench.path(table)).unwrap();
+        fs::write(bench.path(table), text.lines().map(row).collect::<String>()).unwrap();
+    };
+    bench.fails("train d", 4, &["no label for any of them", "ssgan pick"]);
+    let (told, _) = bench.succeeds("pick d --count 30 --out d/labels.csv");
+    assert!(told.replace('\\', "/").contains("ssgan train d/labels.csv"), "{told}");
+    fill("d/labels.csv");
+    // Asked for more, it knows those.
+    let (told, _) = bench.succeeds("pick d --count 5 --quiet");
+    assert!(told.contains("30 labels already, which come along"), "{told}");
+    let table = fs::read_to_string(bench.path("d/labels.csv")).unwrap();
+    fs::write(bench.path("d/labels.csv"), table.clone() + "t10k-images-idx3-ubyte#3,7,\n").unwrap();
+    bench.fails("pick d --quiet", 2, &["images to test on too"]);
+    fs::write(bench.path("d/labels.csv"), table).unwrap();
+    let summary = |run: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(bench.path(run).join("summary.json")).unwrap()).unwrap()
+    };
+    bench.succeeds("train d --model m.toml --epochs 5 --out run --quiet");
+    assert_eq!((&summary("run")["labels"], &summary("run")["held_out"]), (&30.into(), &false.into()));
+    let (told, _) = bench.succeeds("label run d --out first --quiet --next 6 --review");
+    assert!(told.replace('\\', "/").contains("first/next.csv, then `ssgan train first`"), "{told}");
+    fill("first/next.csv");
+    let (_, told) = bench.succeeds("train first --model m.toml --epochs 5 --out again");
+    assert!(told.contains("next.csv: labels added: 6"), "{told}");
+    assert_eq!(&summary("again")["labels"], &36);
+    bench.succeeds("eval again first --quiet");
+    bench.succeeds("label again first --out second --quiet --next 6");
+    let labels = fs::read_to_string(bench.path("second/labels.csv")).unwrap();
+    assert_eq!(labels.matches(",given,").count(), 36 + 12, "{labels}");
+    bench.fails("pick first", 2, &["its images lie elsewhere"]);
 }
 
 #[test]

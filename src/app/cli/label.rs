@@ -130,7 +130,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let calibration = calibration(args, trained, &mut device, &mut progress)?;
     let checkpoint = text::sha256(&trained.path)?;
     // A part of the images is no set to train on.
-    let trains = args.shard.is_none() && inputs.images.iter().all(Input::is_file);
+    let trains = args.shard.is_none() && inputs.make_a_set();
     let identity = identity(args, &checkpoint, policy, &inputs);
     let mut labelling =
         Labelling::create(options(args, trained, calibration, (checkpoint, identity, trains)))?;

@@ -4,12 +4,13 @@ use super::args::SpeechArgs;
 use super::flags::whole;
 use super::output::{self, Kind};
 use crate::app::label::First;
+use crate::app::report::progress::Progress;
 use crate::app::source::images::Part;
 use crate::app::source::images::load::Choice;
-use crate::app::source::images::scan::LABEL_FILES;
+use crate::app::source::images::scan::{LABEL_FILES, TABLE};
 use crate::app::source::images::set::ImageSet;
 use crate::app::source::own::{self, Own};
-use crate::app::source::packed;
+use crate::app::source::packed::{self, Opened};
 use crate::app::text::{count, shell_word};
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -17,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of your images, with or without labels
-    #[arg(value_name = "FOLDER")]
-    folder: PathBuf,
+    /// Folder of your images, with or without labels; or packed images (.npz, CIFAR, IDX)
+    #[arg(value_name = "IMAGES")]
+    images: PathBuf,
     /// What to write: a page to label the images on (.html), which saves labels.csv, or that table to fill in (.csv)
     #[arg(long, value_name = "FILE", default_value = "pick.html")]
     out: PathBuf,
@@ -37,45 +38,91 @@ pub fn run(args: &Args) -> Result<()> {
     let table = args.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     output::check_file(&args.out, if table { Kind::Table } else { Kind::Page })?;
     let mut progress = args.speech.progress();
-    check_folder(&args.folder)?;
-    let own = Own { path: args.folder.clone(), choice: Choice::default(), hold_out: 0.0, label_seed: 1 };
-    let set = own::look(&own, &mut progress)?;
-    check_own(&args.folder, &set)?;
-    check_parts(&args.folder, &set)?;
+    let from = match packed::read(&args.images)? {
+        Some(opened) => Stock::packed(&args.images, opened)?,
+        None => Stock::folder(&args.images, &mut progress)?,
+    };
+    let set = &from.set;
     set.notes.iter().for_each(|note| progress.note(note));
     let what = format!("choosing among {}", count(set.train.len() as u32, "image"));
-    let first = progress.during(&what, || First::choose(&set, args.count as usize, args.seed))?;
+    let first = progress.during(&what, || First::choose(set, args.count as usize, args.seed))?;
     match table {
         true => first.write_table(&args.out)?,
-        false => first.write_page(&args.folder, &args.out)?,
+        false => first.write_page(&args.images, &args.out)?,
     }
     drop(progress);
-    report(args, &first, set.train.len(), table)
+    report(args, &first, &from, table)
 }
 
-/// Refuses what no file of labels can be put into.
-fn check_folder(folder: &Path) -> Result<()> {
-    let path = folder.display();
-    if folder.exists() && packed::read(folder)?.is_some() {
-        return Err(Error::Usage(format!(
-            "{path}: packed images have no names for a file of labels: write them out as files"
-        )));
+/// What is picked from.
+struct Stock {
+    set: ImageSet,
+    /// Where the labels belong: their folder.
+    folder: PathBuf,
+    /// What is trained on then.
+    whole: PathBuf,
+}
+
+impl Stock {
+    fn folder(folder: &Path, progress: &mut Progress) -> Result<Stock> {
+        if folder.is_file() {
+            let path = folder.display();
+            return Err(Error::Usage(format!("{path} is a file: give the folder of the images")));
+        }
+        let own = Own { path: folder.into(), choice: Choice::default(), hold_out: 0.0, label_seed: 1 };
+        let set = own::look(&own, progress)?;
+        check_own(folder, &set)?;
+        check_parts(folder, &set)?;
+        Ok(Stock { set, folder: folder.into(), whole: whole_set(folder).into() })
     }
-    match folder.is_file() {
-        true => Err(Error::Usage(format!("{path} is a file: give the folder of the images"))),
-        false => Ok(()),
+
+    /// The labels of packed images belong into their folder, or beside their one file, and name their places from there.
+    fn packed(path: &Path, mut opened: Opened) -> Result<Stock> {
+        let at = opened.path.clone();
+        let (folder, file) = match at.is_dir() {
+            true => (at.clone(), None),
+            false => (at.parent().unwrap_or(Path::new("")).into(), at.file_name()),
+        };
+        let table = folder.join(TABLE);
+        if opened.named.is_some() {
+            let named = if path.is_dir() { path.join(TABLE) } else { path.into() };
+            if !same(&named, &table) {
+                return Err(elsewhere(path));
+            }
+        } else if let Some(labelled) = packed::read(&table)?.filter(|known| same(&known.path, &at)) {
+            opened = labelled;
+        }
+        if opened.named.is_some_and(|parts| parts.iter().any(|part| *part != Part::Train)) {
+            let table = table.display();
+            return Err(Error::Usage(format!(
+                "{table} has images to test on too, which another one would lose: let `ssgan label --next` say what to label next"
+            )));
+        }
+        let mut set = opened.set;
+        if set.train.labels.iter().all(Option::is_some) {
+            return Err(Error::Data(format!("{}: every image to learn from has a label", path.display())));
+        }
+        // An IDX file's name is in its images' places.
+        if let Some(file) = file.filter(|_| at.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))) {
+            set.train.paths.iter_mut().for_each(|place| *place = Path::new(file).join(&place));
+        }
+        Ok(Stock { set, folder, whole: table })
     }
+}
+
+fn elsewhere(folder: &Path) -> Error {
+    Error::Usage(format!(
+        "{}: its images lie elsewhere: give their folder, or let `ssgan label --next` say what to label next",
+        folder.display()
+    ))
 }
 
 /// Refuses a folder whose labels.csv lists images that lie elsewhere: another one in its place would lose those that it does not
 /// list.
 fn check_own(folder: &Path, set: &ImageSet) -> Result<()> {
-    let elsewhere = |path: &PathBuf| path.is_absolute() || path.starts_with("..");
-    match set.train.paths.iter().any(elsewhere) {
-        true => Err(Error::Usage(format!(
-            "{}: its images lie elsewhere: give their folder, or let `ssgan label --next` say what to label next",
-            folder.display()
-        ))),
+    let is_elsewhere = |path: &PathBuf| path.is_absolute() || path.starts_with("..");
+    match set.train.paths.iter().any(is_elsewhere) {
+        true => Err(elsewhere(folder)),
         false => Ok(()),
     }
 }
@@ -95,7 +142,8 @@ fn check_parts(folder: &Path, set: &ImageSet) -> Result<()> {
     )))
 }
 
-fn report(args: &Args, first: &First, images: usize, table: bool) -> Result<()> {
+fn report(args: &Args, first: &First, from: &Stock, table: bool) -> Result<()> {
+    let images = from.set.train.len();
     if args.speech.json {
         return output::print_json(&Document { file: output::path(&args.out), of: images, first });
     }
@@ -116,20 +164,20 @@ fn report(args: &Args, first: &First, images: usize, table: bool) -> Result<()> 
     if first.unnamed > 0 {
         text += &format!("{} passed over, whose name is not Unicode\n", count(first.unnamed as u32, "image"));
     }
-    let (file, there) = (args.out.display(), args.folder.join("labels.csv"));
+    let (file, there) = (args.out.display(), from.folder.join(TABLE));
     text += &match table {
         true if same(&args.out, &there) => format!("fill in the column label of {file}\n"),
         true => format!("fill in the column label of {file}, and make it {}\n", there.display()),
         false => format!("open {file} in a browser, label them, and save {}\n", there.display()),
     };
     let other = LABEL_FILES
-        .map(|name| args.folder.join(name))
+        .map(|name| from.folder.join(name))
         .into_iter()
         .find(|f| f.is_file() && !same(f, &args.out));
     if let Some(other) = other {
         text += &format!("it takes the place of {}: move that away\n", other.display());
     }
-    output::print(&format!("{text}next:\n  ssgan train {}\n", shell_word(whole_set(&args.folder))))
+    output::print(&format!("{text}next:\n  ssgan train {}\n", shell_word(&from.whole)))
 }
 
 /// Whether both are the same file, which is there.

@@ -11,7 +11,7 @@ use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
 use crate::app::source::images::{PARTS, Part, decode, scan, some};
-use crate::app::source::packed;
+use crate::app::source::packed::{self, Opened};
 use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::shape::Dims;
@@ -71,11 +71,6 @@ pub struct Inputs {
 }
 
 impl Input {
-    /// Whether it is a file of its own, not an image of a packed set.
-    pub fn is_file(&self) -> bool {
-        self.packed.is_none()
-    }
-
     /// The image as the network sees it.
     ///
     /// # Errors
@@ -117,14 +112,14 @@ impl Inputs {
         for path in wanted.images {
             if path.as_os_str() == "-" {
                 all.list(&wanted)?;
-            } else if let Some(set) = packed::read(path)? {
+            } else if let Some(opened) = packed::read(path)? {
                 if wanted.by_class.is_some() {
                     let path = path.display();
                     return Err(Error::Usage(format!(
                         "{path}: packed images are no files: leave out --by-class"
                     )));
                 }
-                all.packed(path, set, wanted.class_names)?;
+                all.packed(opened, wanted.class_names)?;
             } else {
                 all.add(path, several, &wanted)?;
             }
@@ -146,6 +141,16 @@ impl Inputs {
             all.skipped.retain(|_| i == 1);
         }
         Ok(all)
+    }
+
+    /// Whether a table of them can be trained on: all are files, or all are of one packed set.
+    pub fn make_a_set(&self) -> bool {
+        let first = self.images.first().and_then(|image| image.packed.as_ref());
+        self.images.iter().all(|image| match (&image.packed, first) {
+            (None, None) => true,
+            (Some(own), Some(first)) => Arc::ptr_eq(&own.set, &first.set),
+            _ => false,
+        })
     }
 
     /// What the labels of a source say of its images; those that the model does not know are noted. Folders may be sorted by
@@ -240,21 +245,27 @@ impl Inputs {
     }
 
     /// Those of all parts of a packed set, named by their places in it: `photos.npz/train_images#7`.
-    fn packed(&mut self, path: &Path, set: ImageSet, class_names: &[String]) -> Result<()> {
-        let known = self.known(path, false, &set.class_names, class_names);
+    fn packed(&mut self, opened: Opened, class_names: &[String]) -> Result<()> {
+        let Opened { set, path, named, no_label } = opened;
+        let known = self.known(&path, named.is_some(), &set.class_names, class_names);
         self.notes.extend(set.notes.iter().cloned());
         // Of an IDX file its folder, as the place in it is the file.
         let is_set = path.is_dir() || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npz"));
-        let folder = if is_set { path } else { path.parent().unwrap_or(Path::new("")) };
+        let folder = if is_set { &path } else { path.parent().unwrap_or(Path::new("")) };
         let written = self.from.as_deref().map_or(Ok(folder.into()), |out| relative(out, folder))?;
         let set = Arc::new(set);
         for part in PARTS {
             let Images { paths, labels, .. } = set.part(part);
             for (index, (place, label)) in paths.iter().zip(labels).enumerate() {
+                let given = match label {
+                    Some(class) => known[usize::from(*class)].clone(),
+                    None if no_label.contains(place) => Given::NoLabel,
+                    None => Given::Nothing,
+                };
                 self.images.push(Input {
                     path: written.join(place),
                     source: folder.join(place),
-                    given: label.map_or(Given::Nothing, |class| known[usize::from(class)].clone()),
+                    given,
                     part,
                     packed: Some(Packed { set: set.clone(), index }),
                 });

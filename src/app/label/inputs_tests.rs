@@ -142,3 +142,28 @@ fn what_was_written_before_is_no_input() {
     assert_eq!(of(None), paths(["../1.png", "../gone.png"]));
     assert_eq!(of(Some(Arrange::Copy)), paths(["1.png", "gone.png"]));
 }
+
+/// Packed images keep what a table says of them, as files do; a table of one set alone can be trained on.
+#[test]
+fn packed_images_of_a_table() {
+    use crate::app::source::idx::tests::write_set;
+    let dir = tempfile::tempdir().unwrap();
+    for set in ["set", "other"] {
+        std::fs::create_dir(dir.path().join(set)).unwrap();
+        write_set(&dir.path().join(set), [3, 1], [(2, 2), (2, 2)]);
+    }
+    let place = "set/train-images-idx3-ubyte";
+    let rows = format!("path,label,status\n{place}#0,a,given\n{place}#1,owl,given\n{place}#2,,given\n");
+    std::fs::write(dir.path().join("labels.csv"), rows).unwrap();
+    let all = inputs(dir.path(), &["labels.csv"]).unwrap();
+    let given: Vec<_> = all.images.iter().map(|image| image.given.clone()).collect();
+    let (owl, zero) = (Given::Other("owl".into()), Given::Other("0".into()));
+    assert_eq!(given, [Given::Class(0), owl, Given::NoLabel, zero]);
+    assert_eq!(all.images[0].path, Path::new("../set/train-images-idx3-ubyte#0"));
+    assert!(all.make_a_set());
+    assert!(inputs(dir.path(), &["set"]).unwrap().make_a_set());
+    assert!(!inputs(dir.path(), &["set", "other"]).unwrap().make_a_set());
+    pictures(dir.path(), &["photos/1.png"]);
+    assert!(!inputs(dir.path(), &["photos", "set"]).unwrap().make_a_set());
+    assert!(inputs(dir.path(), &["photos"]).unwrap().make_a_set());
+}

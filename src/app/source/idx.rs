@@ -173,7 +173,7 @@ pub fn pair(images: (&str, Idx), labels: (&str, Idx), classes: u32) -> Result<(S
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::app) mod tests {
     use super::*;
     use std::io::Write;
 

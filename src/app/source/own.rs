@@ -1,12 +1,14 @@
 //! The user's own images as a data set: what was found is told, and where there is nothing to test on, some labels are held
 //! out.
 
+use super::Listener;
 use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
 use super::images::scan;
 use super::images::set::{Broken, ImageSet, Images};
-use super::{Listener, packed};
+use super::packed::{self, Opened};
 use crate::app::cache;
+use crate::app::text::shell_word;
 use crate::data::{Dataset, Split, Tested};
 use crate::error::{Error, Result};
 use crate::shape::DataShape;
@@ -104,8 +106,16 @@ pub fn load_test(
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.
 fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet> {
-    if let Some(mut set) = packed::read(&own.path)? {
+    if let Some(Opened { mut set, .. }) = packed::read(&own.path)? {
         if trains {
+            let (n, path) = (set.train.len(), shell_word(&own.path));
+            let none = || {
+                format!(
+                    "{n} images, and no label for any of them: `ssgan pick {path}` says which to begin with"
+                )
+            };
+            let labels = set.train.labels.iter().copied();
+            scan::check_classes(&own.path.display().to_string(), &set.class_names, labels, none)?;
             set.keep_parts_apart();
         }
         return as_chosen(set, own);

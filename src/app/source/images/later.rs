@@ -7,20 +7,31 @@ use std::path::{Path, PathBuf};
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::places::{Places, resolve};
 use super::scan::{LATER, TABLE};
+use super::walk::File;
 use crate::error::{Error, Result};
 
 /// What files beside a `labels.csv` say of its images.
 #[derive(Default)]
-pub(super) struct Later {
+pub(in crate::app::source) struct Later {
     /// Those that say something.
     pub files: Vec<PathBuf>,
     pub notes: Vec<String>,
 }
 
 impl Later {
+    /// For each of the images that a table names by these paths its row, with what counts over it.
+    pub fn over(table: &Path, rows: Vec<Row>, images: Vec<PathBuf>) -> Result<(HashMap<usize, Row>, Later)> {
+        let file = |path| File { path, bytes: 0, modified: None };
+        let files: Vec<File> = images.into_iter().map(file).collect();
+        let places = Places::new(table.parent().unwrap_or(Path::new("")), None, &files);
+        let mut rows = resolve(&places, table, table, rows)?;
+        let later = Later::read(&places, table, &mut rows)?;
+        Ok((rows, later))
+    }
+
     /// Reads [`LATER`], and puts their labels into the rows of the images, which keep their parts. An empty label says nothing,
     /// unless it is given.
-    pub fn read(places: &Places<'_>, labels: &Path, rows: &mut HashMap<usize, Row>) -> Result<Later> {
+    pub(super) fn read(places: &Places<'_>, labels: &Path, rows: &mut HashMap<usize, Row>) -> Result<Later> {
         let mut later = Later::default();
         if labels.file_name() != Some(OsStr::new(TABLE)) {
             return Ok(later);

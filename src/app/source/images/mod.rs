@@ -7,7 +7,7 @@ mod arrange;
 pub mod decode;
 pub mod decoded_cache;
 pub mod label_file;
-mod later;
+pub(in crate::app::source) mod later;
 pub mod load;
 mod places;
 pub mod policy;

@@ -216,49 +216,60 @@ impl Found {
     /// Whether a classifier can be trained on it.
     ///
     /// # Errors
-    /// [`Error::Data`], which says what to do: no labels at all, one class only, a class that no training image has, more
-    /// than [`MAX_CLASSES`].
+    /// As [`check_classes`].
     pub fn check_for_training(&self) -> Result<()> {
         let root = self.root.display();
-        let fail = |reason: String| Err(Error::Data(format!("{root}: {reason}")));
-        let mut labels = vec![0usize; self.class_names.len()];
-        for class in self.images.iter().filter(|i| i.part == Part::Train).filter_map(|i| i.class) {
-            if let Some(n) = labels.get_mut(usize::from(class)) {
-                *n += 1;
+        let train = self.images.iter().filter(|i| i.part == Part::Train).map(|i| i.class);
+        let (n, pick) = (self.images.len(), "`ssgan pick` says which to begin with");
+        check_classes(&root.to_string(), &self.class_names, train, || match &self.labels {
+            Labels::Folders => format!(
+                "{n} images, and no label for any of them: {pick}, or put a few of each class into a folder with its name"
+            ),
+            Labels::Files(_) => {
+                format!("{n} images, and no label for any of them in the file of labels: fill it in")
             }
-        }
-        let how = "put a few images of each class into a folder with its name (the others into _unlabeled), or name them \
-                   in labels.csv, a table with the columns path and label";
-        if labels.iter().all(|&n| n == 0) {
-            let n = self.images.len();
-            return fail(match &self.labels {
-                Labels::Folders => format!(
-                    "{n} images, and no label for any of them: `ssgan pick` says which to begin with, or put a few of each \
-                     class into a folder with its name"
-                ),
-                Labels::Files(_) => {
-                    format!("{n} images, and no label for any of them in the file of labels: fill it in")
-                }
-            });
-        }
-        if let [one] = &self.class_names[..] {
-            return fail(format!("{one:?} is the only class: at least two are needed; {how}"));
-        }
-        if self.class_names.len() > MAX_CLASSES {
-            let n = self.class_names.len();
-            return fail(format!("{n} classes: at most {MAX_CLASSES} can be told apart"));
-        }
-        let without =
-            self.class_names.iter().zip(&labels).filter(|(_, n)| **n == 0).map(|(name, _)| name.clone());
-        let without: Vec<String> = without.collect();
-        if !without.is_empty() {
-            let names = super::some(without, 5);
-            return fail(format!(
-                "no labelled training image of: {names}; add one or more, or remove the class"
-            ));
-        }
-        Ok(())
+        })
     }
+}
+
+/// Whether a classifier can be trained with these labels of training images, indices into the names of the classes.
+///
+/// # Errors
+/// [`Error::Data`], which says what to do: no labels at all, for which `none` has the words, one class only, a class that no
+/// training image has, more than [`MAX_CLASSES`].
+pub fn check_classes(
+    name: &str,
+    class_names: &[String],
+    train: impl Iterator<Item = Option<u16>>,
+    none: impl FnOnce() -> String,
+) -> Result<()> {
+    let fail = |reason: String| Err(Error::Data(format!("{name}: {reason}")));
+    let mut labels = vec![0usize; class_names.len()];
+    for class in train.flatten() {
+        if let Some(n) = labels.get_mut(usize::from(class)) {
+            *n += 1;
+        }
+    }
+    if labels.iter().all(|&n| n == 0) {
+        return fail(none());
+    }
+    if let [one] = class_names {
+        return fail(format!(
+            "{one:?} is the only class: at least two are needed; put a few images of each class into a folder with its name \
+             (the others into _unlabeled), or name them in labels.csv, a table with the columns path and label"
+        ));
+    }
+    if class_names.len() > MAX_CLASSES {
+        let n = class_names.len();
+        return fail(format!("{n} classes: at most {MAX_CLASSES} can be told apart"));
+    }
+    let without = class_names.iter().zip(&labels).filter(|(_, n)| **n == 0).map(|(name, _)| name.clone());
+    let without: Vec<String> = without.collect();
+    if !without.is_empty() {
+        let names = super::some(without, 5);
+        return fail(format!("no labelled training image of: {names}; add one or more, or remove the class"));
+    }
+    Ok(())
 }
 
 /// Nanoseconds since 1970.

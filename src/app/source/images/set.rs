@@ -101,6 +101,15 @@ impl ImageSet {
         }
     }
 
+    /// The same, to be changed.
+    pub fn part_mut(&mut self, part: Part) -> &mut Images {
+        match part {
+            Part::Train => &mut self.train,
+            Part::Validation => &mut self.validation,
+            Part::Test => &mut self.test,
+        }
+    }
+
     /// Puts what was found and what was decoded together.
     ///
     /// # Errors

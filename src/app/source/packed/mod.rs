@@ -1,5 +1,6 @@
 //! Data sets that others have packed into a few files: `.npz` as MedMNIST and Keras have them ([`npz`]), the binary files
-//! of CIFAR-10 and CIFAR-100 ([`cifar`]), and IDX files of any size ([`idx`]). They yield what a folder of images does.
+//! of CIFAR-10 and CIFAR-100 ([`cifar`]), and IDX files of any size ([`idx`]). They yield what a folder of images does. A table of
+//! labels may name their images (`table`).
 //!
 //! No label is -1, and 255 where the classes do not reach it. The classes of numbers without names are the numbers that
 //! are there: labels from 1 to 26 are 26 classes.
@@ -7,13 +8,14 @@
 pub mod cifar;
 pub mod idx;
 pub mod npz;
+mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::images::policy::{Fit, Policy};
 use super::images::set::{ImageSet, Images};
-use super::images::some;
+use super::images::{Part, some};
 use crate::error::{Error, Result};
 use crate::shape::Dims;
 
@@ -44,12 +46,36 @@ pub struct Unpacked {
     pub parts: [Option<Packed>; 3],
 }
 
+/// A packed data set, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its images, with labels.
+    pub set: ImageSet,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The parts of which a table names images; `None` without a table.
+    pub named: Option<BTreeSet<Part>>,
+    /// Places of images that somebody gave no label.
+    pub no_label: HashSet<PathBuf>,
+}
+
 /// Reads the packed data set at `path`: an `.npz`, an IDX file with the others of its name, or a folder of CIFAR's or IDX
-/// files, in it or in a folder of it. `None` where there is none.
+/// files, in it or in a folder of it; or that whose images are named by the table of labels at `path`, or in it. `None` where
+/// there is none.
 ///
 /// # Errors
-/// [`Error::Data`] for files that are broken or do not belong together, and for formats that are not read; [`Error::Io`].
-pub fn read(path: &Path) -> Result<Option<ImageSet>> {
+/// [`Error::Data`] for files that are broken or do not belong together, and for formats that are not read; [`Error::Text`] for
+/// a table that does not fit its set; [`Error::Io`].
+pub fn read(path: &Path) -> Result<Option<Opened>> {
+    if let Some(labelled) = table::read(path)? {
+        return Ok(Some(labelled));
+    }
+    let opened = |set| Opened { set, path: path.into(), named: None, no_label: HashSet::new() };
+    Ok(unpacked(path)?.map(opened))
+}
+
+/// The images of a set, with the labels that are packed with them.
+fn unpacked(path: &Path) -> Result<Option<ImageSet>> {
     let ends = |end: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
     if ends("mat") && path.is_file() {
         return Err(Error::Data(format!(

@@ -25,7 +25,7 @@ fn npz_file(path: &Path, arrays: &[(&str, Vec<u8>)]) {
 }
 
 fn set(path: &Path) -> Result<ImageSet> {
-    read(path).map(|set| set.unwrap())
+    read(path).map(|opened| opened.unwrap().set)
 }
 
 fn refused(path: &Path, expected: &str) {
