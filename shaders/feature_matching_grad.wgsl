@@ -8,6 +8,8 @@ struct Params { rows: u32, generated: u32, n: u32, scale: f32, scale_real: f32 }
 @group(0) @binding(1) var<storage, read> diff: array<${T}>;
 @group(0) @binding(2) var<storage, read_write> df: array<${T}>;
 
+#include "common/grid.wgsl"
+
 @compute @workgroup_size(${WG})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -15,8 +17,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let col = group.x * ${WG}u + local;
-    // Rows beyond the portable limit of an axis go on in z.
-    let row = group.z * groups.y + group.y;
+    let row = row_of_group(group, groups);
     if (col >= p.n || row >= p.rows) {
         return;
     }

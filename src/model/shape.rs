@@ -32,6 +32,10 @@ impl NetShape {
     pub fn last_affine(&self) -> usize {
         self.layers.iter().rposition(LayerShape::is_affine).expect("a checked network has a product")
     }
+    /// What the last product is given, of one row.
+    pub fn last_affine_input(&self) -> Dims {
+        self.layers[self.last_affine()].input
+    }
     /// Index of the layer whose output the last product is given; none where that is the network's input.
     pub fn below_last_affine(&self) -> Option<usize> {
         self.last_affine().checked_sub(1)

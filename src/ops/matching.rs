@@ -1,8 +1,8 @@
 //! What G learns from features: that those of its images have the moments of real images'.
 
-use super::{Conv, Epilogue, Gemm, GradientIn, Operand, Ops, Product, Right, Rows, lanes};
+use super::{Conv, Epilogue, Gemm, GradientIn, Kinds, Operand, Ops, Product, Right, Rows, lanes};
 use crate::error::Result;
-use crate::gpu::{Call, MAX_GROUPS, Program, Tensor};
+use crate::gpu::{Call, Program, Tensor};
 
 /// Label of the calls.
 const LAYER: &str = "feature matching";
@@ -75,37 +75,13 @@ impl Ops {
         let what = format!("covariances of {n} features");
         self.gpu.binds(&what, 4 * u64::from(n) * u64::from(n), "use --generator-loss feature-matching")?;
         let means = self.means(p, features, metrics)?;
-        let y = p.scratch(&self.gpu, "deviations", f.rows, n);
-        let weighted = p.scratch(&self.gpu, "weighted deviations", f.rows, n);
-        let (v, ty) = lanes(n);
-        let call = Call::new("deviations", LAYER)
-            .define("V", v)
-            .define("T", ty)
-            .bind("f", f)
-            .bind("generated", &means.generated)
-            .bind("real", &means.real)
-            .bind("y", &y)
-            .bind("weighted", &weighted)
-            .param("rows", f.rows)
-            .param("generated", generated)
-            .param("n", n / v)
-            .param("scale", 1.0 / generated as f32)
-            .param("scale_real", -1.0 / features.real() as f32)
-            .flops(2 * f.len() as u64);
-        self.by_rows(p, call, f.rows, n / v)?;
         let apart = p.scratch(&self.gpu, "covariances apart", n, n);
-        let product = Gemm {
-            m: n,
-            n,
-            k: f.rows,
-            a: (&y, Operand::Columns),
-            b: Right::Rows(&weighted),
-            conv: Conv::default(),
-            out: &apart,
-            epilogue: Epilogue::None,
-            gradient_in: GradientIn::B,
+        let kinds = Kinds {
+            first: generated,
+            means: [&means.generated, &means.real],
+            weights: [1.0 / generated as f32, -1.0 / features.real() as f32],
         };
-        self.gemm(p, LAYER, product)?;
+        let weighted = self.scatter(p, LAYER, (f, kinds), GradientIn::B, &apart)?;
         self.covariances(p, features, &apart, metrics)?;
         let product = Gemm {
             m: df.rows,
@@ -191,11 +167,5 @@ impl Ops {
         p.each(&self.gpu, sums, n.into())?;
         let total = self.reducing(pass(1).bind("state", &self.state).bind("metrics", metrics), n, 1);
         p.dispatch(&self.gpu, total.flops(n.into()), [1, 1, 1])
-    }
-
-    /// One invocation for each of `columns` in each row.
-    fn by_rows(&self, p: &mut Program, call: Call<'_>, rows: u32, columns: u32) -> Result<()> {
-        let folds = rows.div_ceil(MAX_GROUPS);
-        p.dispatch(&self.gpu, call, [self.column_groups(columns), rows.min(MAX_GROUPS), folds])
     }
 }

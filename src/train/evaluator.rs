@@ -78,8 +78,7 @@ pub(super) struct Pass {
 impl Pass {
     /// What the layer of D that makes the logits is given, `[rows, F]`.
     pub fn features(&self, shape: &NetShape) -> Tensor {
-        let (last, rows) = (shape.last_affine(), self.logits.rows);
-        self.tape.inputs[last].reshape(rows, shape.layers[last].input.len())
+        self.tape.inputs[shape.last_affine()].reshape(self.logits.rows, shape.last_affine_input().len())
     }
 }
 

@@ -6,7 +6,7 @@ use super::inference::{LastPass, Saved, size_of_each};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Pool, Program, Tensor};
 use crate::model::shape::ModelShape;
-use crate::ops::{Activation, BatchNorm, Gemm, Operand, Right, RowStatistics, Rows};
+use crate::ops::{GradientIn, Kinds, Rows};
 use crate::shape::Dims;
 
 /// More features than this are refused: their covariance has as many rows and columns.
@@ -122,7 +122,7 @@ impl Examiner {
         averaged: bool,
     ) -> Result<Examiner> {
         let (name, shape) = (&model.name, &model.discriminator);
-        let features = shape.layers[shape.last_affine()].input.len();
+        let features = shape.last_affine_input().len();
         if features > MOST_FEATURES {
             return Err(Error::Usage(format!(
                 "{name} has {features} features before its logits, more than the {MOST_FEATURES} whose covariance is made: \
@@ -188,37 +188,15 @@ impl Recorded {
         let features = pass.features(evaluator.shape());
         let Pass { images, logits, .. } = pass;
         let (mean, scatter) = (gpu.vector("mean of features", f), gpu.tensor("scatter of features", f, f));
-        let statistics =
-            ops.batch_norm_statistics(&mut program, "features", (&features, Rows::of(&features)), None)?;
-        ops.copy(&mut program, "features", &statistics.mean, &mean, false)?;
-        // Distances from the mean, by a batch norm of variance 1: where a mean is large, the products of the values themselves
-        // would leave few digits of those.
-        let one = gpu.vector("one", f);
-        gpu.write(&one, &vec![1f32; f as usize]);
-        let centring = BatchNorm {
-            gamma: None,
-            beta: None,
-            running_mean: mean.clone(),
-            running_var: one.clone(),
-            eps: 0.0,
-            momentum: 0.0,
-        };
-        let statistics = RowStatistics { variance: one, ..statistics };
-        let apart = program.scratch(gpu, "distances from the mean", rows, f);
-        let none = Activation::None;
-        ops.batch_norm(&mut program, "features", &centring, &statistics, (&features, &apart), none)?;
-        let product = Gemm {
-            m: f,
-            n: f,
-            k: rows,
-            a: (&apart, Operand::Columns),
-            b: Right::Rows(&apart),
-            conv: Default::default(),
-            out: &scatter,
-            epilogue: Default::default(),
-            gradient_in: Default::default(),
-        };
-        ops.gemm(&mut program, "features", product)?;
+        let (label, all) = ("features", Rows::of(&features));
+        ops.column_sum(&mut program, label, (&features, all), 1.0 / rows as f32, &mean)?;
+        ops.scatter(
+            &mut program,
+            label,
+            (&features, Kinds::one(rows, &mean)),
+            GradientIn::default(),
+            &scatter,
+        )?;
         program.plan(gpu, &mut Pool::default());
         Ok(Recorded { program, images, logits, mean, scatter })
     }

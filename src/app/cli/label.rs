@@ -303,7 +303,7 @@ fn add_labelled(
     progress: &mut Progress,
 ) -> Result<usize> {
     let net = &trained.model.discriminator;
-    let most = labelling.labelled_of_each(net.layers[net.last_affine()].input.len() as usize);
+    let most = labelling.labelled_of_each(net.last_affine_input().len() as usize);
     let mut classes: Vec<Vec<&Input>> = vec![vec![]; trained.class_names.len()];
     for image in labelled {
         image.given.class().into_iter().for_each(|class| classes[usize::from(class)].push(image));
