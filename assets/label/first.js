@@ -64,7 +64,9 @@ function save() {
     return;
   }
   const rows = all();
-  saveTable("labels.csv", [["path", "label"], ...rows]);
+  const table = rows.map((row) => [...row, "given"]);
+  for (const { dataset } of document.querySelectorAll("#none li")) if (!written.has(dataset.path)) table.push([dataset.path, "", "given"]);
+  saveTable("labels.csv", [["path", "label", "status"], ...table]);
   unsaved = false;
   const counts = classes().map((name) => `${name} ${rows.filter(([, other]) => other === name).length}`);
   by("said").textContent = `Saved as labels.csv: ${counts.join(", ")}`;

@@ -35,11 +35,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let table = args.out.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    let table = is_table(&args.out);
     output::check_file(&args.out, if table { Kind::Table } else { Kind::Page })?;
     let mut progress = args.speech.progress();
     let from = match packed::read(&args.images)? {
-        Some(opened) => Stock::packed(&args.images, opened)?,
+        Some(opened) => Stock::packed(args, opened)?,
         None => Stock::folder(&args.images, &mut progress)?,
     };
     let set = &from.set;
@@ -57,8 +57,10 @@ pub fn run(args: &Args) -> Result<()> {
 /// What is picked from.
 struct Stock {
     set: ImageSet,
-    /// Where the labels belong: their folder.
-    folder: PathBuf,
+    /// Where the labels belong.
+    table: PathBuf,
+    /// Names of files whose place they take.
+    replaced: &'static [&'static str],
     /// What is trained on then.
     whole: PathBuf,
 }
@@ -73,41 +75,54 @@ impl Stock {
         let set = own::look(&own, progress)?;
         check_own(folder, &set)?;
         check_parts(folder, &set)?;
-        Ok(Stock { set, folder: folder.into(), whole: whole_set(folder).into() })
+        let (table, whole) = (folder.join(TABLE), whole_set(folder).into());
+        Ok(Stock { set, table, replaced: &LABEL_FILES, whole })
     }
 
     /// The labels of packed images belong into their folder, or beside their one file, and name their places from there.
-    fn packed(path: &Path, mut opened: Opened) -> Result<Stock> {
-        let at = opened.path.clone();
-        let (folder, file) = match at.is_dir() {
-            true => (at.clone(), None),
-            false => (at.parent().unwrap_or(Path::new("")).into(), at.file_name()),
-        };
-        let table = folder.join(TABLE);
-        if opened.named.is_some() {
-            let named = if path.is_dir() { path.join(TABLE) } else { path.into() };
-            if !same(&named, &table) {
+    fn packed(Args { images: path, out, .. }: &Args, opened: Opened) -> Result<Stock> {
+        let Opened { at, mut set, table } = opened;
+        let folder = if at.is_dir() { &at } else { at.parent().unwrap_or(Path::new("")) };
+        let is_here = |file: &Path| same(&folder_of(file), &folder_of(&folder.join(TABLE)));
+        if let Some(table) = &table {
+            if !is_here(&table.path) {
                 return Err(elsewhere(path));
             }
-        } else if let Some(labelled) = packed::read(&table)?.filter(|known| same(&known.path, &at)) {
-            opened = labelled;
+            if table.parts.iter().any(|part| *part != Part::Train) {
+                let table = table.path.display();
+                return Err(Error::Usage(format!(
+                    "{table} has images to test on too, which another one would lose: let `ssgan label --next` say what to label \
+                     next"
+                )));
+            }
         }
-        if opened.named.is_some_and(|parts| parts.iter().any(|part| *part != Part::Train)) {
-            let table = table.display();
-            return Err(Error::Usage(format!(
-                "{table} has images to test on too, which another one would lose: let `ssgan label --next` say what to label next"
-            )));
-        }
-        let mut set = opened.set;
         if set.train.labels.iter().all(Option::is_some) {
             return Err(Error::Data(format!("{}: every image to learn from has a label", path.display())));
         }
-        // An IDX file's name is in its images' places.
-        if let Some(file) = file.filter(|_| at.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))) {
-            set.train.paths.iter_mut().for_each(|place| *place = Path::new(file).join(&place));
+        if let Some(file) = at.file_name().filter(|_| !at.is_dir()) {
+            let here = |place: &PathBuf| Path::new(file).join(place);
+            set.train.paths.iter_mut().for_each(|place| *place = here(place));
+            set.no_label = set.no_label.iter().map(here).collect();
         }
-        Ok(Stock { set, folder, whole: table })
+        let usual = folder.join(TABLE);
+        let table = match table {
+            _ if is_table(out) && is_here(out) => out.clone(),
+            Some(table) => table.path,
+            // What has its name is of other images.
+            None if usual.exists() => folder.join(format!("{}.csv", set.name)),
+            None => usual,
+        };
+        Ok(Stock { set, whole: table.clone(), table, replaced: &[] })
     }
+}
+
+fn is_table(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
+}
+
+/// A file's folder, which may be the one that the program runs in.
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
 }
 
 fn elsewhere(folder: &Path) -> Error {
@@ -164,17 +179,14 @@ fn report(args: &Args, first: &First, from: &Stock, table: bool) -> Result<()> {
     if first.unnamed > 0 {
         text += &format!("{} passed over, whose name is not Unicode\n", count(first.unnamed as u32, "image"));
     }
-    let (file, there) = (args.out.display(), from.folder.join(TABLE));
+    let (file, there) = (args.out.display(), &from.table);
     text += &match table {
-        true if same(&args.out, &there) => format!("fill in the column label of {file}\n"),
+        true if same(&args.out, there) => format!("fill in the column label of {file}\n"),
         true => format!("fill in the column label of {file}, and make it {}\n", there.display()),
         false => format!("open {file} in a browser, label them, and save {}\n", there.display()),
     };
-    let other = LABEL_FILES
-        .map(|name| from.folder.join(name))
-        .into_iter()
-        .find(|f| f.is_file() && !same(f, &args.out));
-    if let Some(other) = other {
+    let others = from.replaced.iter().map(|name| there.with_file_name(name)).chain([there.clone()]);
+    if let Some(other) = others.into_iter().find(|f| f.is_file() && !same(f, &args.out)) {
         text += &format!("it takes the place of {}: move that away\n", other.display());
     }
     output::print(&format!("{text}next:\n  ssgan train {}\n", shell_word(&from.whole)))

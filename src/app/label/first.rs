@@ -30,6 +30,9 @@ pub struct First {
     pub images: Vec<Unlabelled>,
     /// Those that have a label already: with them, the file has all labels.
     pub labelled: Vec<Labelled>,
+    /// Paths of images that somebody gave no label: they are not asked for again, and the file says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_label: Vec<String>,
     /// Images without a label that no table can name, as their paths are not Unicode.
     pub unnamed: usize,
 }
@@ -67,6 +70,8 @@ impl First {
         let all = 0..images.len() as u32;
         let (known, unlabelled): (Vec<u32>, Vec<u32>) =
             all.partition(|&i| images.labels[i as usize].is_some());
+        let (none, unlabelled): (Vec<u32>, Vec<u32>) =
+            unlabelled.into_iter().partition(|&i| set.no_label.contains(&images.paths[i as usize]));
         let (from, unnamed): (Vec<u32>, Vec<u32>) = unlabelled.into_iter().partition(|i| path(i).is_some());
         let fail = |reason: String| Err(Error::Data(format!("{name}: {reason}")));
         if let Some(&i) = known.iter().find(|i| path(i).is_none()) {
@@ -76,6 +81,9 @@ impl First {
             ));
         }
         match from.len() {
+            0 if unnamed.is_empty() && !none.is_empty() => {
+                return fail("every image to learn from has a label, or was given none".into());
+            }
             0 if unnamed.is_empty() => {
                 let classes = set.class_names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
                 return fail(format!(
@@ -108,6 +116,7 @@ impl First {
         Ok(First {
             images: found.into_iter().map(unlabelled).collect(),
             labelled: known.iter().filter_map(labelled).collect(),
+            no_label: none.iter().map(written).collect(),
             unnamed: unnamed.len(),
         })
     }
@@ -118,9 +127,16 @@ impl First {
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn write_table(&self, file: &Path) -> Result<()> {
-        let mut rows = vec![["path", "label", "share"].map(String::from)];
-        rows.extend(self.images.iter().map(|i| [i.path.clone(), String::new(), i.share.to_string()]));
-        rows.extend(self.labelled.iter().map(|i| [i.path.clone(), i.label.clone(), String::new()]));
+        let mut rows = vec![["path", "label", "share", "status"].map(String::from)];
+        let row = |path: &String, label: &str, share: &str, status: &str| {
+            [path, label, share, status].map(String::from)
+        };
+        rows.extend(self.images.iter().map(|i| row(&i.path, "", &i.share.to_string(), "")));
+        rows.extend(self.labelled.iter().map(|i| row(&i.path, &i.label, "", "")));
+        rows.extend(self.no_label.iter().map(|path| row(path, "", "", "given")));
+        if self.no_label.is_empty() {
+            return write_table(file, rows.into_iter().map(|[path, label, share, _]| [path, label, share]));
+        }
         write_table(file, rows.into_iter())
     }
 
@@ -144,6 +160,8 @@ impl First {
             )
         };
         let labelled: String = self.labelled.iter().map(known).collect();
+        let none = |path: &String| format!("<li data-path=\"{}\"></li>\n", escape(path));
+        let none: String = self.no_label.iter().map(none).collect();
         let there = match self.labelled.len() {
             0 => String::new(),
             n => format!(" Of labels that are there, {n}, it has them too."),
@@ -155,7 +173,8 @@ impl First {
              <p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
              written once has a button at the bottom.</p>\n<p class=\"note\" id=\"lost\" hidden>This browser keeps no labels: save before you \
              close the page.</p>\n<noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
-             <datalist id=\"classes\"></datalist>\n<ul id=\"known\" hidden>\n{labelled}</ul>\n<main>\n<ul class=\"sheet\">\n{items}</ul>\n\
+             <datalist id=\"classes\"></datalist>\n<ul id=\"known\" hidden>\n{labelled}</ul>\n<ul id=\"none\" hidden>\n{none}</ul>\n\
+             <main>\n<ul class=\"sheet\">\n{items}</ul>\n\
              </main>\n<div id=\"bar\" role=\"toolbar\" aria-label=\"Labels\">\n\
              <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<span id=\"names\"></span>\n\
              <output id=\"said\"></output>\n</div>\n",

@@ -22,6 +22,7 @@ fn set(images: u16, known: &[u16]) -> ImageSet {
         train: Images::new(64, (0..images).flat_map(pixels).collect(), labels, paths),
         validation: Images::default(),
         test: Images::default(),
+        no_label: Default::default(),
         skipped: vec![],
         notes: vec![],
     }
@@ -56,6 +57,22 @@ fn a_table_with_all_labels() {
     };
     assert_eq!(of(Some("bee, big")), ["sub/004.png", "sub/007.png"]);
     assert_eq!(of(None), first.images.iter().map(|image| image.path.clone()).collect::<Vec<_>>());
+}
+
+/// An image that was given no label stays so, in the table and on the page.
+#[test]
+fn images_of_no_class() {
+    let mut images = set(300, &[4]);
+    images.no_label = [PathBuf::from("sub/005.png")].into();
+    let first = First::choose(&images, 200, 1).unwrap();
+    assert!(first.images.iter().all(|image| number(&image.path) != 5));
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("labels.csv");
+    first.write_table(&table).unwrap();
+    let read = label_file::read(&table, Reading::default()).unwrap();
+    let none: Vec<&str> = read.rows.iter().filter(|row| row.no_label).map(|row| row.path.as_str()).collect();
+    assert_eq!((none, read.rows.iter().filter(|row| row.label.is_some()).count()), (vec!["sub/005.png"], 1));
+    assert!(first.page("photos").unwrap().contains("<li data-path=\"sub/005.png\"></li>"));
 }
 
 #[test]

@@ -145,12 +145,8 @@ impl Inputs {
 
     /// Whether a table of them can be trained on: all are files, or all are of one packed set.
     pub fn make_a_set(&self) -> bool {
-        let first = self.images.first().and_then(|image| image.packed.as_ref());
-        self.images.iter().all(|image| match (&image.packed, first) {
-            (None, None) => true,
-            (Some(own), Some(first)) => Arc::ptr_eq(&own.set, &first.set),
-            _ => false,
-        })
+        let set = |image: &Input| image.packed.as_ref().and(image.source.parent().map(Path::to_path_buf));
+        self.images.windows(2).all(|two| set(&two[0]) == set(&two[1]))
     }
 
     /// What the labels of a source say of its images; those that the model does not know are noted. Folders may be sorted by
@@ -185,7 +181,7 @@ impl Inputs {
         for image in std::mem::take(&mut self.images) {
             let real = match image.packed {
                 None => dunce::canonicalize(&image.source).ok(),
-                Some(_) => None,
+                Some(_) => Some(image.source.clone()),
             };
             let Some(&first) = real.as_ref().and_then(|real| at.get(real)) else {
                 at.extend(real.map(|real| (real, kept.len())));
@@ -246,25 +242,22 @@ impl Inputs {
 
     /// Those of all parts of a packed set, named by their places in it: `photos.npz/train_images#7`.
     fn packed(&mut self, opened: Opened, class_names: &[String]) -> Result<()> {
-        let Opened { set, path, named, no_label } = opened;
-        let known = self.known(&path, named.is_some(), &set.class_names, class_names);
+        let Opened { at, set, table } = opened;
+        let known = self.known(&at, table.is_some(), &set.class_names, class_names);
         self.notes.extend(set.notes.iter().cloned());
-        // Of an IDX file its folder, as the place in it is the file.
-        let is_set = path.is_dir() || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("npz"));
-        let folder = if is_set { &path } else { path.parent().unwrap_or(Path::new("")) };
-        let written = self.from.as_deref().map_or(Ok(folder.into()), |out| relative(out, folder))?;
-        let set = Arc::new(set);
+        let written = self.from.as_deref().map_or(Ok(at.clone()), |out| relative(out, &at))?;
+        let (set, real) = (Arc::new(set), dunce::canonicalize(&at).map_err(Error::io("read", &at))?);
         for part in PARTS {
             let Images { paths, labels, .. } = set.part(part);
             for (index, (place, label)) in paths.iter().zip(labels).enumerate() {
                 let given = match label {
                     Some(class) => known[usize::from(*class)].clone(),
-                    None if no_label.contains(place) => Given::NoLabel,
+                    None if set.no_label.contains(place) => Given::NoLabel,
                     None => Given::Nothing,
                 };
                 self.images.push(Input {
                     path: written.join(place),
-                    source: folder.join(place),
+                    source: real.join(place),
                     given,
                     part,
                     packed: Some(Packed { set: set.clone(), index }),

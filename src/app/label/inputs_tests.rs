@@ -166,4 +166,8 @@ fn packed_images_of_a_table() {
     pictures(dir.path(), &["photos/1.png"]);
     assert!(!inputs(dir.path(), &["photos", "set"]).unwrap().make_a_set());
     assert!(inputs(dir.path(), &["photos"]).unwrap().make_a_set());
+    // Named twice they are labelled once, with what the table says; two tables that differ are an error.
+    let twice = inputs(dir.path(), &["set", "labels.csv"]).unwrap();
+    assert!(twice.images.len() == 4 && twice.make_a_set());
+    assert!(matches!(inputs(dir.path(), &["labels.csv", "other"]), Ok(all) if all.images.len() == 8));
 }

@@ -66,6 +66,7 @@ pub fn look(own: &Own, progress: &mut dyn Listener) -> Result<ImageSet> {
 /// As [`load()`].
 pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     let set = look(own, progress)?;
+    set.notes.iter().for_each(|note| progress.note(note));
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
     let (test, _) = labelled(set.test);
     let train = Split { images: set.train.pixels.into(), labels: set.train.labels };
@@ -96,26 +97,19 @@ pub fn load_test(
     let shape = DataShape { image: policy.dims(), classes: classes.len() as u32 };
     let (test, _) = labelled(images);
     if test.is_empty() {
-        return Err(Error::Data(format!(
-            "{}: no image has a label: there is nothing to test on",
-            path.display()
-        )));
+        return Err(Error::Data(format!("{}: no image to test on has a label", path.display())));
     }
     Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)
 }
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.
 fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet> {
-    if let Some(Opened { mut set, .. }) = packed::read(&own.path)? {
+    if let Some(opened) = packed::read(&own.path)? {
         if trains {
-            let (n, path) = (set.train.len(), shell_word(&own.path));
-            let none = || {
-                format!(
-                    "{n} images, and no label for any of them: `ssgan pick {path}` says which to begin with"
-                )
-            };
-            let labels = set.train.labels.iter().copied();
-            scan::check_classes(&own.path.display().to_string(), &set.class_names, labels, none)?;
+            check_packed(own, &opened)?;
+        }
+        let mut set = opened.set;
+        if trains {
             set.keep_parts_apart();
         }
         return as_chosen(set, own);
@@ -133,6 +127,24 @@ fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet
         set.part_duplicates()?;
     }
     Ok(set)
+}
+
+/// Whether a classifier can be trained on packed images.
+fn check_packed(own: &Own, opened: &Opened) -> Result<()> {
+    let Opened { set, table, .. } = opened;
+    let n = set.train.len();
+    let none = || match table {
+        Some(table) => {
+            format!("{n} images, and no label for any of them in {}: fill it in", table.path.display())
+        }
+        None => {
+            let path = shell_word(&own.path);
+            format!("{n} images, and no label for any of them: `ssgan pick {path}` says which to begin with")
+        }
+    };
+    let labels = set.train.labels.iter().copied();
+    let others = "label some; if images to test on have these labels under other names than yours, name them in the table too";
+    scan::check_classes(&own.path.display().to_string(), &set.class_names, labels, none, others)
 }
 
 /// Packed images are taken as they are: another size, or other channels, are refused.

@@ -5,9 +5,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::label_file::{self, LabelFile, Reading, Row};
-use super::places::{Places, resolve};
+use super::places::{Lookup, resolve};
 use super::scan::{LATER, TABLE};
-use super::walk::File;
 use crate::error::{Error, Result};
 
 /// What files beside a `labels.csv` say of its images.
@@ -19,19 +18,9 @@ pub(in crate::app::source) struct Later {
 }
 
 impl Later {
-    /// For each of the images that a table names by these paths its row, with what counts over it.
-    pub fn over(table: &Path, rows: Vec<Row>, images: Vec<PathBuf>) -> Result<(HashMap<usize, Row>, Later)> {
-        let file = |path| File { path, bytes: 0, modified: None };
-        let files: Vec<File> = images.into_iter().map(file).collect();
-        let places = Places::new(table.parent().unwrap_or(Path::new("")), None, &files);
-        let mut rows = resolve(&places, table, table, rows)?;
-        let later = Later::read(&places, table, &mut rows)?;
-        Ok((rows, later))
-    }
-
     /// Reads [`LATER`], and puts their labels into the rows of the images, which keep their parts. An empty label says nothing,
     /// unless it is given.
-    pub(super) fn read(places: &Places<'_>, labels: &Path, rows: &mut HashMap<usize, Row>) -> Result<Later> {
+    pub fn read(images: &impl Lookup, labels: &Path, rows: &mut HashMap<usize, Row>) -> Result<Later> {
         let mut later = Later::default();
         if labels.file_name() != Some(OsStr::new(TABLE)) {
             return Ok(later);
@@ -42,7 +31,7 @@ impl Later {
             let LabelFile { rows: theirs, notes } =
                 label_file::read(&path, Reading::default()).map_err(why_it_is_read)?;
             let filled = theirs.into_iter().filter(|row| row.label.is_some() || row.no_label).collect();
-            let filled = resolve(places, &path, labels, filled);
+            let filled = resolve(images, &path, labels, filled);
             let mut filled: Vec<(usize, Row)> = filled.map_err(why_it_is_read)?.into_iter().collect();
             filled.sort_by_key(|(_, row)| row.line);
             later.notes.extend(notes);

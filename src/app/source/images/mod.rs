@@ -9,7 +9,7 @@ pub mod decoded_cache;
 pub mod label_file;
 pub(in crate::app::source) mod later;
 pub mod load;
-mod places;
+pub(in crate::app::source) mod places;
 pub mod policy;
 pub mod scan;
 pub mod set;

@@ -10,33 +10,31 @@ use super::some;
 use super::walk::File;
 use crate::error::{Error, Result};
 
-/// For each of the files its row of a table, which is read for `labels` and may be that itself.
-pub(super) fn resolve(
-    places: &Places<'_>,
+/// Images that the rows of tables name.
+pub(in crate::app::source) trait Lookup {
+    /// The image of this path in a table in the folder `beside`; an error in words where it may be several.
+    fn find(&self, beside: &Path, path: &str) -> std::result::Result<Option<usize>, String>;
+    /// What an image is called.
+    fn called(&self, image: usize) -> String;
+    /// What is wrong with a path that names none, in a table that is read for `labels`.
+    fn not_there(&self, beside: &Path, labels: &Path, path: &str) -> String;
+}
+
+/// For each of the images its row of a table, which is read for `labels` and may be that itself.
+pub(in crate::app::source) fn resolve(
+    images: &impl Lookup,
     table: &Path,
     labels: &Path,
     rows: Vec<Row>,
 ) -> Result<HashMap<usize, Row>> {
-    let (name, beside) = (table.display().to_string(), folder_of(table));
-    let files = places.files;
-    let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
-    for (i, file) in files.iter().enumerate() {
-        by_name.entry(file.path.file_name().unwrap_or_default()).or_default().push(i);
-    }
+    let beside = folder_of(table);
+    let wrong =
+        |line: usize, reason: String| Err(Error::Text { file: table.display().to_string(), line, reason });
     let (mut found, mut unknown) = (HashMap::new(), Vec::new());
     for row in rows {
-        // The name of another file that is there is no image's alone.
-        let named = by_name.get(OsStr::new(&row.path)).filter(|_| !beside.join(&row.path).is_file());
-        let at = match (places.find(beside, &row.path), named.map(Vec::as_slice)) {
-            (Some(at), _) => Some(at),
-            (None, Some([one])) => Some(*one),
-            (None, Some(several)) => {
-                let paths = some(several.iter().map(|&i| files[i].path.display().to_string()), 3);
-                let reason =
-                    format!("{:?} is the name of several images: write their paths ({paths})", row.path);
-                return Err(Error::Text { file: name, line: row.line, reason });
-            }
-            (None, None) => None,
+        let at = match images.find(beside, &row.path) {
+            Ok(at) => at,
+            Err(reason) => return wrong(row.line, reason),
         };
         let Some(at) = at else {
             unknown.push(row);
@@ -44,8 +42,7 @@ pub(super) fn resolve(
         };
         let line = row.line;
         if let Some(other) = found.insert(at, row) {
-            let reason = format!("{:?} is there twice, first at {}", files[at].path.display(), other.line);
-            return Err(Error::Text { file: name, line, reason });
+            return wrong(line, format!("{:?} is there twice, first at {}", images.called(at), other.line));
         }
     }
     match unknown.first() {
@@ -53,8 +50,7 @@ pub(super) fn resolve(
         Some(row) => {
             let more =
                 if unknown.len() > 1 { format!(", nor {} others", unknown.len() - 1) } else { String::new() };
-            let reason = places.not_there(beside, labels, row);
-            Err(Error::Text { file: name, line: row.line, reason: format!("{reason}{more}") })
+            wrong(row.line, images.not_there(beside, labels, &row.path) + &more)
         }
     }
 }
@@ -66,6 +62,7 @@ pub(super) struct Places<'a> {
     prefix: Option<&'a Path>,
     files: &'a [File],
     by_path: HashMap<&'a Path, usize>,
+    by_name: HashMap<&'a OsStr, Vec<usize>>,
     /// By their real paths, where they are needed.
     by_real: OnceCell<HashMap<PathBuf, usize>>,
 }
@@ -73,11 +70,14 @@ pub(super) struct Places<'a> {
 impl<'a> Places<'a> {
     pub fn new(root: &'a Path, prefix: Option<&'a Path>, files: &'a [File]) -> Places<'a> {
         let by_path = files.iter().enumerate().map(|(i, f)| (f.path.as_path(), i)).collect();
-        Places { root, prefix, files, by_path, by_real: OnceCell::new() }
+        let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
+        for (i, file) in files.iter().enumerate() {
+            by_name.entry(file.path.file_name().unwrap_or_default()).or_default().push(i);
+        }
+        Places { root, prefix, files, by_path, by_name, by_real: OnceCell::new() }
     }
 
-    /// The image that a row names, of a table in the folder `beside`.
-    fn find(&self, beside: &Path, path: &str) -> Option<usize> {
+    fn by_path(&self, beside: &Path, path: &str) -> Option<usize> {
         let written = written(path);
         let mut places = written.iter().flat_map(|path| match self.prefix {
             Some(prefix) => self.inside(beside, prefix, path),
@@ -120,10 +120,29 @@ impl<'a> Places<'a> {
         let out = first.zip(root).is_some_and(|(first, root)| !first.starts_with(root));
         out && !rows.iter().any(|row| written(&row.path).iter().any(inside))
     }
+}
 
-    /// What is wrong with a row whose image is not found.
-    fn not_there(&self, beside: &Path, labels: &Path, row: &Row) -> String {
-        let path = &row.path;
+impl Lookup for Places<'_> {
+    /// By its path, or by its name where no other image has it.
+    fn find(&self, beside: &Path, path: &str) -> std::result::Result<Option<usize>, String> {
+        // The name of another file that is there is no image's alone.
+        let named = self.by_name.get(OsStr::new(path)).filter(|_| !beside.join(path).is_file());
+        match (self.by_path(beside, path), named.map(Vec::as_slice)) {
+            (Some(at), _) => Ok(Some(at)),
+            (None, Some([one])) => Ok(Some(*one)),
+            (None, Some(several)) => {
+                let paths = some(several.iter().map(|&i| self.called(i)), 3);
+                Err(format!("{path:?} is the name of several images: write their paths ({paths})"))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn called(&self, image: usize) -> String {
+        self.files[image].path.display().to_string()
+    }
+
+    fn not_there(&self, beside: &Path, labels: &Path, path: &str) -> String {
         let there = written(path).iter().any(|path| beside.join(path).exists());
         match (there, self.prefix) {
             (true, Some(_)) => format!("{path:?} is no image in {}", self.root.display()),

@@ -221,14 +221,21 @@ impl Found {
         let root = self.root.display();
         let train = self.images.iter().filter(|i| i.part == Part::Train).map(|i| i.class);
         let (n, pick) = (self.images.len(), "`ssgan pick` says which to begin with");
-        check_classes(&root.to_string(), &self.class_names, train, || match &self.labels {
+        let none = || match &self.labels {
             Labels::Folders => format!(
                 "{n} images, and no label for any of them: {pick}, or put a few of each class into a folder with its name"
             ),
             Labels::Files(_) => {
                 format!("{n} images, and no label for any of them in the file of labels: fill it in")
             }
-        })
+        };
+        check_classes(
+            &root.to_string(),
+            &self.class_names,
+            train,
+            none,
+            "add one or more, or remove the class",
+        )
     }
 }
 
@@ -236,12 +243,13 @@ impl Found {
 ///
 /// # Errors
 /// [`Error::Data`], which says what to do: no labels at all, for which `none` has the words, one class only, a class that no
-/// training image has, more than [`MAX_CLASSES`].
+/// training image has, for which `others` says what to do, more than [`MAX_CLASSES`].
 pub fn check_classes(
     name: &str,
     class_names: &[String],
     train: impl Iterator<Item = Option<u16>>,
     none: impl FnOnce() -> String,
+    others: &str,
 ) -> Result<()> {
     let fail = |reason: String| Err(Error::Data(format!("{name}: {reason}")));
     let mut labels = vec![0usize; class_names.len()];
@@ -267,7 +275,7 @@ pub fn check_classes(
     let without: Vec<String> = without.collect();
     if !without.is_empty() {
         let names = super::some(without, 5);
-        return fail(format!("no labelled training image of: {names}; add one or more, or remove the class"));
+        return fail(format!("no labelled training image of: {names}; {others}"));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Decoded images with their labels, from whatever source: what every reader of images yields.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
@@ -75,6 +75,8 @@ pub struct ImageSet {
     pub validation: Images,
     /// To test on; may be empty.
     pub test: Images,
+    /// Paths of images that somebody looked at and gave no label.
+    pub no_label: HashSet<PathBuf>,
     /// Files that are passed over, with reasons.
     pub skipped: Vec<Skipped>,
     /// What is worth knowing, besides what [`Found::notes`] says.
@@ -140,7 +142,10 @@ impl ImageSet {
         let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
         let name = root.file_name().map_or("images".into(), |n| n.to_string_lossy().into_owned());
         let (class_names, notes) = (found.class_names.clone(), decoded.notes);
-        Ok(ImageSet { name, policy: decoded.policy, class_names, train, validation, test, skipped, notes })
+        let no_label =
+            found.images.iter().filter(|image| image.no_label).map(|image| image.path.clone()).collect();
+        let policy = decoded.policy;
+        Ok(ImageSet { name, policy, class_names, train, validation, test, no_label, skipped, notes })
     }
 
     /// Looks for images that are there more than once. Equal images of different labels, in whatever parts, are an

@@ -15,6 +15,7 @@ fn set(train: Images, validation: Images, test: Images) -> ImageSet {
         train,
         validation,
         test,
+        no_label: Default::default(),
         skipped: Vec::new(),
         notes: Vec::new(),
     }

@@ -81,7 +81,13 @@ pub fn read(folder: &Path) -> Result<Unpacked> {
     };
     let names = text::read(&folder.join(kind.names))?;
     let names = names.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
-    Ok(Unpacked { name: kind.name.into(), dims: DIMS, class_names: Some(names), parts: [train, None, test] })
+    Ok(Unpacked {
+        at: folder.into(),
+        name: kind.name.into(),
+        dims: DIMS,
+        class_names: Some(names),
+        parts: [train, None, test],
+    })
 }
 
 /// Appends the records of a file: colours side by side, as everywhere else, and the last of the labels.

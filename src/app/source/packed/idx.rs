@@ -89,10 +89,11 @@ pub fn read(path: &Path) -> Result<Option<Unpacked>> {
         )));
     }
     let called = |(parent, own): (PathBuf, String)| if own.is_empty() { name_of(&parent) } else { own };
-    sets.pop_first().map(|(key, files)| unpack(called(key), files)).transpose()
+    let Some((key, files)) = sets.pop_first() else { return Ok(None) };
+    unpack(key.0.clone(), called(key), files).map(Some)
 }
 
-fn unpack(name: String, files: Files) -> Result<Unpacked> {
+fn unpack(at: PathBuf, name: String, files: Files) -> Result<Unpacked> {
     let mut dims: Option<Dims> = None;
     let [mut train, mut test] = [None, None];
     for (to, (images, labels)) in
@@ -118,7 +119,7 @@ fn unpack(name: String, files: Files) -> Result<Unpacked> {
         *to = Some(Packed { source, pixels, labels });
     }
     let dims = dims.unwrap_or(Dims { height: 1, width: 1, channels: 1 });
-    Ok(Unpacked { name, dims, class_names: None, parts: [train, None, test] })
+    Ok(Unpacked { at, name, dims, class_names: None, parts: [train, None, test] })
 }
 
 /// The size of an image and all pixels.

@@ -10,7 +10,7 @@ pub mod idx;
 pub mod npz;
 mod table;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::images::policy::{Fit, Policy};
@@ -36,6 +36,8 @@ pub struct Packed {
 /// A packed data set before its labels are looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {
+    /// Where its files lie: an `.npz`, or a folder.
+    pub at: PathBuf,
     /// Its name.
     pub name: String,
     /// Of an image.
@@ -49,33 +51,53 @@ pub struct Unpacked {
 /// A packed data set, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
+    /// Where its images lie: an `.npz`, or the folder of its files.
+    pub at: PathBuf,
     /// Its images, with labels.
     pub set: ImageSet,
-    /// Where it lies.
+    /// The table that names some of them.
+    pub table: Option<Table>,
+}
+
+/// A table that names packed images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its file.
     pub path: PathBuf,
-    /// The parts of which a table names images; `None` without a table.
-    pub named: Option<BTreeSet<Part>>,
-    /// Places of images that somebody gave no label.
-    pub no_label: HashSet<PathBuf>,
+    /// Parts of which it names images.
+    pub parts: BTreeSet<Part>,
+}
+
+/// Images with the labels that are packed with them.
+#[derive(Debug)]
+struct PackedSet {
+    at: PathBuf,
+    set: ImageSet,
 }
 
 /// Reads the packed data set at `path`: an `.npz`, an IDX file with the others of its name, or a folder of CIFAR's or IDX
-/// files, in it or in a folder of it; or that whose images are named by the table of labels at `path`, or in it. `None` where
-/// there is none.
+/// files, in it or in a folder of it; or that whose images are named by the table of labels at `path`, or in it. A table where
+/// its files lie counts as well. `None` where there is none.
 ///
 /// # Errors
 /// [`Error::Data`] for files that are broken or do not belong together, and for formats that are not read; [`Error::Text`] for
 /// a table that does not fit its set; [`Error::Io`].
 pub fn read(path: &Path) -> Result<Option<Opened>> {
-    if let Some(labelled) = table::read(path)? {
-        return Ok(Some(labelled));
-    }
-    let opened = |set| Opened { set, path: path.into(), named: None, no_label: HashSet::new() };
-    Ok(unpacked(path)?.map(opened))
+    let opened = match table::read(path)? {
+        Some(opened) => Some(opened),
+        None => unpacked(path)?.map(table::beside).transpose()?,
+    };
+    Ok(opened.map(|mut opened| {
+        let twice = opened.set.contradictions();
+        if !twice.is_empty() {
+            let (n, list) = (twice.len(), some(twice, 3));
+            opened.set.notes.push(format!("{n} pairs of equal images have different labels: {list}"));
+        }
+        opened
+    }))
 }
 
-/// The images of a set, with the labels that are packed with them.
-fn unpacked(path: &Path) -> Result<Option<ImageSet>> {
+fn unpacked(path: &Path) -> Result<Option<PackedSet>> {
     let ends = |end: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
     if ends("mat") && path.is_file() {
         return Err(Error::Data(format!(
@@ -90,12 +112,12 @@ fn unpacked(path: &Path) -> Result<Option<ImageSet>> {
     } else {
         idx::read(path)?
     };
-    unpacked.map(Unpacked::into_set).transpose()
+    let Some(unpacked) = unpacked else { return Ok(None) };
+    Ok(Some(PackedSet { at: unpacked.at.clone(), set: unpacked.into_set()? }))
 }
 
 impl Unpacked {
-    /// With classes instead of numbers. Equal pictures with different labels are no error, as nobody can mend such files, but
-    /// noted.
+    /// With classes instead of numbers.
     ///
     /// # Errors
     /// [`Error::Data`] for numbers of pixels and labels that differ, labels without a name, and files without images.
@@ -125,14 +147,8 @@ impl Unpacked {
             return Err(Error::Data(format!("{}: no training images", self.name)));
         }
         let (name, class_names) = (self.name, classes.names);
-        let (skipped, notes) = Default::default();
-        let mut set = ImageSet { name, policy, class_names, train, validation, test, skipped, notes };
-        let twice = set.contradictions();
-        if !twice.is_empty() {
-            let list = some(twice.iter().cloned(), 3);
-            set.notes.push(format!("{} pairs of equal images have different labels: {list}", twice.len()));
-        }
-        Ok(set)
+        let (skipped, notes, no_label) = Default::default();
+        Ok(ImageSet { name, policy, class_names, train, validation, test, no_label, skipped, notes })
     }
 }
 

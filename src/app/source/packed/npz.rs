@@ -69,7 +69,7 @@ pub fn read(path: &Path) -> Result<Unpacked> {
         fail(format!("no array train_images or x_train; there are {}", there.join(", ")))
     })?;
     let name = name_of(&path.with_extension(""));
-    Ok(Unpacked { name, dims, class_names: None, parts })
+    Ok(Unpacked { at: path.into(), name, dims, class_names: None, parts })
 }
 
 fn entry(archive: &mut ZipArchive<BufReader<File>>, name: &str) -> std::result::Result<Array, String> {

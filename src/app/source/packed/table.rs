@@ -1,112 +1,203 @@
 //! Labels of packed images in a table, as `ssgan label` writes it: a row names its image's place,
 //! `../photos.npz/train_images#7`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{Opened, unpacked};
+use super::{Opened, PackedSet, Table, unpacked};
 use crate::app::source::images::label_file::{self, LabelFile, Reading, Row};
 use crate::app::source::images::later::Later;
+use crate::app::source::images::places::{Lookup, resolve};
 use crate::app::source::images::scan::TABLE;
 use crate::app::source::images::set::ImageSet;
-use crate::app::source::images::{PARTS, sorted_classes};
+use crate::app::source::images::{PARTS, some, sorted_classes};
+use crate::app::text;
 use crate::error::{Error, Result};
 
-/// Reads the packed images that a table names, or the [`TABLE`] in a folder, with its labels and those that count over it. An
-/// image that none of them names keeps the label of the set. `None` where there is no table, or one of files.
-///
-/// # Errors
-/// [`Error::Text`] for a row that names no image of the set, or another part for it; as [`super::read`].
+/// The packed images that the table at `path` names, or the [`TABLE`] in this folder, with its labels and those that count over
+/// it. `None` where there is no table, or one that names no place in a packed set.
 pub(super) fn read(path: &Path) -> Result<Option<Opened>> {
     let table = if path.is_dir() { path.join(TABLE) } else { path.to_path_buf() };
-    if !table.is_file() || !label_file::is_label_file(&table) {
+    let Some(file) = rows_of(&table)? else { return Ok(None) };
+    let Some(place) = file.rows.iter().find_map(|row| set_named_by(&table, row)) else { return Ok(None) };
+    let Some(packed) = unpacked(&place)? else { return Ok(None) };
+    labelled(&table, file, packed).map(Some)
+}
+
+/// The images with the labels of the table where they lie, if one is there; else as they are.
+pub(super) fn beside(packed: PackedSet) -> Result<Opened> {
+    let folder = if packed.at.is_dir() { Some(packed.at.as_path()) } else { packed.at.parent() };
+    let table = folder.unwrap_or(Path::new("")).join(TABLE);
+    let file = rows_of(&table)?.filter(|file| {
+        let (images, beside) = (Images::of(&packed), folder_of(&table));
+        file.rows.iter().any(|row| images.find(beside, &row.path).is_ok_and(|image| image.is_some()))
+    });
+    match file {
+        Some(file) => labelled(&table, file, packed),
+        None => {
+            let PackedSet { at, mut set } = packed;
+            if table.is_file() {
+                set.notes.push(format!("{}: names none of these images, and is not read", table.display()));
+            }
+            Ok(Opened { at, set, table: None })
+        }
+    }
+}
+
+/// The rows of a table; `None` where it is something else, which may be called so.
+fn rows_of(table: &Path) -> Result<Option<LabelFile>> {
+    if !table.is_file() || !label_file::is_label_file(table) {
         return Ok(None);
     }
-    let file = label_file::read(&table, Reading::default())?;
-    let Some(set) = file.rows.first().and_then(|row| Place::of(&table, row)) else { return Ok(None) };
-    let Some(images) = unpacked(&set.path)? else { return Ok(None) };
-    labelled(&table, file, set, images).map(Some)
-}
-
-/// Where a row's image lies.
-struct Place {
-    /// The set.
-    path: PathBuf,
-    /// What stands before the image's name in the row.
-    folder: PathBuf,
-}
-
-impl Place {
-    /// `None` for what is a file, or named like one.
-    fn of(table: &Path, row: &Row) -> Option<Place> {
-        let (folder, name) = parted(row);
-        let (file, number) = name.rsplit_once('#')?;
-        let beside = table.parent().unwrap_or(Path::new("")).join(&folder);
-        number.parse::<usize>().ok()?;
-        if beside.join(&name).exists() {
-            return None;
-        }
-        // Of several sets in a folder one is named by its file.
-        let one = beside.join(file);
-        Some(Place { path: if one.is_file() { one } else { beside }, folder })
+    match label_file::read(table, Reading::default()) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) => match text::read_record(table) {
+            Ok(text) if text.lines().any(names_a_place) => Err(e),
+            _ => Ok(None),
+        },
     }
 }
 
-/// The folder of a row's path, and the name.
-fn parted(row: &Row) -> (PathBuf, String) {
-    let path = row.path.replace('\\', "/");
+fn names_a_place(line: &str) -> bool {
+    line.split('#').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn folder_of(table: &Path) -> &Path {
+    table.parent().unwrap_or(Path::new(""))
+}
+
+/// The packed set that a row's image lies in, to be opened; `None` for what is a file, or named like one.
+fn set_named_by(table: &Path, row: &Row) -> Option<PathBuf> {
+    let (folder, name) = parted(&row.path);
+    let (file, _) = numbered(&name)?;
+    let folder = folder_of(table).join(folder);
+    if folder.join(&name).exists() {
+        return None;
+    }
+    // Of several sets in a folder one is named by its file.
+    let one = [file.to_string(), format!("{file}.gz")].map(|file| folder.join(file));
+    let path = one.into_iter().find(|one| one.is_file()).unwrap_or(folder);
+    path.exists().then_some(path)
+}
+
+/// The folder in a path, and the name.
+fn parted(path: &str) -> (String, String) {
+    let path = path.replace('\\', "/");
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
     (folder.into(), name.into())
 }
 
-/// The set with the labels of the table.
-fn labelled(table: &Path, file: LabelFile, place: Place, mut set: ImageSet) -> Result<Opened> {
-    let wrong = |row: &Row, why: String| {
-        let reason = format!("{:?} {why}", row.path);
-        Err(Error::Text { file: table.display().to_string(), line: row.line, reason })
-    };
-    if let Some(row) = file.rows.iter().find(|row| parted(row).0 != place.folder) {
-        let folder = place.folder.display();
-        return wrong(
-            row,
-            format!(
-                "is not in {folder}, where the rows before lie: a table has the images of one packed set"
-            ),
-        );
+/// A place in a set: the array or file, which may have been unpacked since, and the image's number.
+fn numbered(name: &str) -> Option<(&str, usize)> {
+    let (file, number) = name.rsplit_once('#')?;
+    Some((file.strip_suffix(".gz").unwrap_or(file), number.parse().ok()?))
+}
+
+/// The images of a packed set, by their places.
+struct Images<'a> {
+    at: &'a Path,
+    set: &'a ImageSet,
+    /// Of each part that has images: what its places begin with, its first image among those of all parts, how many.
+    parts: Vec<(String, usize, usize)>,
+    /// Whether a folder is where the set lies.
+    known: RefCell<HashMap<PathBuf, bool>>,
+}
+
+impl<'a> Images<'a> {
+    fn of(packed: &'a PackedSet) -> Images<'a> {
+        let (mut parts, mut first) = (vec![], 0);
+        for part in PARTS {
+            let paths = &packed.set.part(part).paths;
+            if let Some(name) = paths.first().and_then(|path| path.to_str()) {
+                parts.extend(numbered(name).map(|(file, _)| (file.to_string(), first, paths.len())));
+            }
+            first += paths.len();
+        }
+        Images { at: &packed.at, set: &packed.set, parts, known: RefCell::default() }
     }
-    let all = PARTS.iter().flat_map(|&part| &set.part(part).paths);
-    let (mut rows, later) = Later::over(table, file.rows, all.map(|name| place.folder.join(name)).collect())?;
-    let said = rows.values().filter_map(|row| row.label.clone());
-    let names = sorted_classes(set.class_names.iter().cloned().chain(said));
-    let class = |name: &String| names.iter().position(|own| own == name).map(|class| class as u16);
-    let own: Vec<Option<u16>> = set.class_names.iter().map(class).collect();
-    let (mut named, mut no_label, mut at) = (BTreeSet::new(), HashSet::new(), 0..);
+
+    fn is_here(&self, folder: PathBuf) -> bool {
+        let mut known = self.known.borrow_mut();
+        *known.entry(folder).or_insert_with_key(|folder| {
+            let real = |path: &Path| dunce::canonicalize(path).ok();
+            real(folder).is_some_and(|folder| Some(folder) == real(self.at))
+        })
+    }
+}
+
+impl Lookup for Images<'_> {
+    /// A place without a folder is one of this set.
+    fn find(&self, beside: &Path, path: &str) -> std::result::Result<Option<usize>, String> {
+        let (folder, name) = parted(path);
+        let place = numbered(&name).filter(|_| folder.is_empty() || self.is_here(beside.join(&folder)));
+        Ok(place.and_then(|(file, number)| {
+            let (_, first, len) = self.parts.iter().find(|(name, ..)| name == file)?;
+            (number < *len).then_some(first + number)
+        }))
+    }
+
+    fn called(&self, image: usize) -> String {
+        let path = all(self.set).nth(image).map_or(self.at.into(), |(_, path)| self.at.join(path));
+        path.display().to_string()
+    }
+
+    fn not_there(&self, _beside: &Path, _labels: &Path, path: &str) -> String {
+        let places = self.parts.iter().map(|(name, _, len)| format!("{name}#0 to #{}", len - 1));
+        format!("{path:?} is no image of {}, which has {}", self.at.display(), some(places, 3))
+    }
+}
+
+/// The images of all parts, in their order.
+fn all(set: &ImageSet) -> impl Iterator<Item = (Option<u16>, &Path)> {
+    PARTS.into_iter().flat_map(|part| {
+        let images = set.part(part);
+        images.labels.iter().copied().zip(images.paths.iter().map(PathBuf::as_path))
+    })
+}
+
+/// The images with the labels of a table. What the table names has the label that it says, or none; all others keep that of the
+/// set.
+fn labelled(table: &Path, file: LabelFile, packed: PackedSet) -> Result<Opened> {
+    let images = Images::of(&packed);
+    let mut rows = resolve(&images, table, table, file.rows)?;
+    let later = Later::read(&images, table, &mut rows)?;
+    let PackedSet { at, mut set } = packed;
+    let own = std::mem::take(&mut set.class_names);
+    let name = |image: usize, label: Option<u16>| match rows.get(&image) {
+        Some(row) => row.label.as_deref(),
+        None => label.map(|label| own[usize::from(label)].as_str()),
+    };
+    let called: BTreeSet<&str> =
+        all(&set).enumerate().filter_map(|(image, (label, _))| name(image, label)).collect();
+    let names = sorted_classes(called.into_iter().map(String::from));
+    if names.len() > usize::from(u16::MAX) {
+        return Err(Error::Data(format!("{}: {} classes are too many", table.display(), names.len())));
+    }
+    let classes: HashMap<&str, u16> = names.iter().map(String::as_str).zip(0..).collect();
+    let (mut named, mut no_label, mut image) = (BTreeSet::new(), HashSet::new(), 0..);
     for part in PARTS {
         let images = set.part_mut(part);
-        for (name, label) in images.paths.iter().zip(&mut images.labels) {
-            *label = label.and_then(|label| own[usize::from(label)]);
-            let Some(row) = at.next().and_then(|at| rows.remove(&at)) else { continue };
-            named.insert(part);
+        for (path, label) in images.paths.iter().zip(&mut images.labels) {
+            let image = image.next().unwrap_or_default();
+            *label = name(image, *label).and_then(|name| classes.get(name)).copied();
+            let Some(row) = rows.get(&image) else { continue };
             if row.part.is_some_and(|theirs| theirs != part) {
                 let part = part.name();
-                return wrong(
-                    &row,
-                    format!("is of the part {part} in its packed set: the table cannot give it another"),
-                );
+                let reason = format!("{:?} is of the part {part} in its set, and stays of it", row.path);
+                return Err(Error::Text { file: table.display().to_string(), line: row.line, reason });
             }
-            match &row.label {
-                Some(name) => *label = class(name),
-                None if row.no_label => {
-                    *label = None;
-                    no_label.insert(name.clone());
-                }
-                None => {}
+            named.insert(part);
+            if row.no_label {
+                no_label.insert(path.clone());
             }
         }
     }
-    set.class_names = names;
-    set.notes.extend(file.notes.into_iter().chain(later.notes));
-    Ok(Opened { set, path: place.path, named: Some(named), no_label })
+    let labels = rows.values().filter(|row| row.label.is_some()).count();
+    let told = format!("{}: {} of packed images", table.display(), text::count(labels as u32, "label"));
+    set.notes.extend(std::iter::once(told).chain(file.notes).chain(later.notes));
+    (set.class_names, set.no_label) = (names, no_label);
+    Ok(Opened { at, set, table: Some(Table { path: table.into(), parts: named }) })
 }
 
 #[cfg(test)]

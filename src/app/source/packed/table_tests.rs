@@ -1,10 +1,11 @@
 use super::*;
-use crate::app::source::idx::tests::{file, images, write_set};
+use crate::app::source::idx::tests::{file, gz, images, write_set};
 use crate::app::source::images::Part;
 use crate::app::source::packed;
 use std::fs;
 
-/// A set of three images to learn from, labelled 0, 1, 2, and two to test on, in `set/`, and a table in `out/`.
+/// A set of three images to learn from, labelled 0, 1, 2, and two to test on, labelled 0 and 1, in `set/`, and a table in
+/// `out/`.
 fn set_and_table(rows: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("set")).unwrap();
@@ -12,6 +13,10 @@ fn set_and_table(rows: &str) -> tempfile::TempDir {
     write_set(&dir.path().join("set"), [3, 2], [(2, 2), (2, 2)]);
     fs::write(dir.path().join("out/labels.csv"), rows).unwrap();
     dir
+}
+
+fn read(dir: &tempfile::TempDir, path: &str) -> Opened {
+    packed::read(&dir.path().join(path)).unwrap().unwrap()
 }
 
 const TRAIN: &str = "../set/train-images-idx3-ubyte";
@@ -23,52 +28,88 @@ fn refused(rows: &str, line: usize, expected: &str) {
     assert!(e.contains(&format!("labels.csv:{line}: ")) && e.contains(expected), "{e}");
 }
 
-/// A label of the table counts, an empty one that was given is none, a predicted one says nothing, nor does a row that is not
-/// there; later files count over the table.
+/// What the table names has its label or none, all others those of the set; later files count over the table.
 #[test]
 fn labels_of_a_table() {
     let dir = set_and_table(&format!(
         "path,label,status,split\n{TRAIN}#0,owl,given,\n{TRAIN}#1,2,predicted,\n..\\set\\t10k-images.idx3-ubyte#1,,given,test\n"
     ));
-    let read = |path: &str| packed::read(&dir.path().join(path)).unwrap().unwrap();
-    let Opened { set, path, named, no_label } = read("out");
-    assert_eq!(named, Some(BTreeSet::from([Part::Train, Part::Test])));
-    assert!(path.ends_with("set/train-images-idx3-ubyte"), "{}", path.display());
-    assert_eq!(set.class_names, ["0", "1", "2", "owl"]);
-    assert_eq!(set.train.labels, [Some(3), Some(1), Some(2)]);
+    let Opened { at, set, table } = read(&dir, "out");
+    assert_eq!(table.unwrap().parts, BTreeSet::from([Part::Train, Part::Test]));
+    assert!(at.ends_with("set"), "{}", at.display());
+    assert_eq!(set.class_names, ["0", "2", "owl"], "no image is a 1 any more");
+    assert_eq!(set.train.labels, [Some(2), None, Some(1)]);
     assert_eq!(set.test.labels, [Some(0), None]);
-    assert_eq!(no_label, HashSet::from([PathBuf::from("t10k-images.idx3-ubyte#1")]));
-    assert!(set.notes[0].contains("1 label predicted"), "{:?}", set.notes);
-    assert_eq!(read("out/labels.csv").set, set);
-    fs::write(dir.path().join("out/next.csv"), format!("path,label\n{TRAIN}#2,0\n{TRAIN}#1,\n")).unwrap();
-    let set = read("out").set;
-    assert_eq!(set.train.labels, [Some(3), Some(1), Some(0)]);
-    assert!(set.notes[1].ends_with("next.csv: labels added: 1"), "{:?}", set.notes);
-    assert_eq!(read("set").named, None, "without a table");
+    assert_eq!(set.no_label.iter().collect::<Vec<_>>(), [Path::new("t10k-images.idx3-ubyte#1")]);
+    assert!(set.notes[0].ends_with("labels.csv: 1 label of packed images"), "{:?}", set.notes);
+    assert!(set.notes[1].contains("1 label predicted"), "{:?}", set.notes);
+    assert_eq!(read(&dir, "out/labels.csv").set.train, set.train);
+    fs::write(dir.path().join("out/next.csv"), format!("path,label\n{TRAIN}#1,0\n{TRAIN}#0,\n")).unwrap();
+    let set = read(&dir, "out").set;
+    assert_eq!(set.train.labels, [Some(2), Some(0), Some(1)]);
+    assert!(set.notes[2].ends_with("next.csv: labels added: 1"), "{:?}", set.notes);
+    assert_eq!(read(&dir, "set").table, None, "without a table");
 }
 
-/// In the folder of the set itself, and where the folder has several.
+/// A table where the files lie counts by whatever name the set is called, and chooses where there are several sets.
 #[test]
 fn a_table_beside_its_images() {
     let dir = tempfile::tempdir().unwrap();
+    let raw = dir.path().join("MNIST/raw");
+    fs::create_dir_all(&raw).unwrap();
+    write_set(&raw, [3, 2], [(2, 2), (2, 2)]);
+    // Not the first row alone says whose table it is.
+    fs::write(
+        raw.join("labels.csv"),
+        "path,label\nt10k-images.idx3-ubyte#0,7\ntrain-images-idx3-ubyte.gz#1,9\n",
+    )
+    .unwrap();
+    for path in [".", "MNIST", "MNIST/raw", "MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/labels.csv"] {
+        let Opened { set, table, .. } = read(&dir, path);
+        assert_eq!((set.class_names.join(" "), table.is_some()), ("0 1 2 7 9".into(), true), "{path}");
+    }
+    let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
     for (set, label) in [("emnist-letters", 1), ("emnist-digits", 2)] {
-        put(&format!("{set}-train-images-idx3-ubyte"), &images(2, 2, 2));
+        put(&format!("{set}-train-images-idx3-ubyte.gz"), &gz(&images(2, 2, 2)));
         put(&format!("{set}-train-labels-idx1-ubyte"), &file(0x801, &[2], &[label, 255]));
     }
-    put("labels.csv", b"path,label\nemnist-digits-train-images-idx3-ubyte#1,7\n");
-    let Opened { set, named, .. } = packed::read(dir.path()).unwrap().unwrap();
+    put("labels.csv", b"path,label\nemnist-digits-train-images-idx3-ubyte.gz#1,7\n");
+    let set = read(&dir, ".").set;
     assert_eq!((set.class_names, set.train.labels), (vec!["2".into(), "7".into()], vec![Some(0), Some(1)]));
-    assert_eq!(named, Some(BTreeSet::from([Part::Train])));
+    // The other set has nothing of it.
+    let letters = read(&dir, "emnist-letters-train-images-idx3-ubyte.gz");
+    assert_eq!((letters.table, letters.set.train.labels), (None, vec![Some(0), None]));
+    assert!(letters.set.notes[0].contains("names none of these images"), "{:?}", letters.set.notes);
+    // Nor has anything else that is called so.
+    put("labels.csv", b"id;name\n0;ant\n");
+    assert!(read(&dir, "emnist-digits-train-images-idx3-ubyte.gz").table.is_none());
 }
 
 #[test]
 fn rows_that_do_not_fit() {
     let rows = |more: &str| format!("path,label,split\n{TRAIN}#0,1,\n{more}\n");
-    refused(&rows("../set/train-images-idx3-ubyte#3,1,"), 3, "no image");
-    refused(&rows("../other/train-images-idx3-ubyte#1,1,"), 3, "is not in ../set, where the rows before lie");
-    refused(&rows("../set/t10k-images.idx3-ubyte#0,1,train"), 3, "is of the part test in its packed set");
-    refused(&rows(&format!("{TRAIN}#0,2,")), 3, "there twice");
+    refused(&rows("../set/train-images-idx3-ubyte#3,1,"), 3, "train-images-idx3-ubyte#0 to #2; t10k");
+    refused(&rows("../other/train-images-idx3-ubyte#1,1,"), 3, "is no image of");
+    refused(&rows("1.png,1,"), 3, "is no image of");
+    refused(&rows("../set/t10k-images.idx3-ubyte#0,1,train"), 3, "is of the part test in its set");
+    refused(&rows(&format!("../out/{TRAIN}#0,2,")), 3, "there twice");
+    refused(&format!("path,labels\n{TRAIN}#0,2\n"), 1, "no column of labels");
+}
+
+/// What is corrected is told no more, and what the table contradicts is.
+#[test]
+fn equal_images_by_the_table() {
+    let dir = set_and_table(&format!("path,label\n{TRAIN}#2,1\n"));
+    let file = |labels: &[u8]| file(0x801, &[3], labels);
+    let put = |name: &str, bytes: &[u8]| fs::write(dir.path().join("set").join(name), bytes).unwrap();
+    put("train-images-idx3-ubyte", &crate::app::source::idx::tests::file(0x803, &[3, 2, 2], &[7; 12]));
+    fs::remove_file(dir.path().join("set/train-labels-idx1-ubyte.gz")).unwrap();
+    let twice = |path: &str| read(&dir, path).set.notes.iter().any(|note| note.contains("different labels"));
+    put("train-labels-idx1-ubyte", &file(&[1, 1, 0]));
+    assert_eq!((twice("set"), twice("out")), (true, false));
+    put("train-labels-idx1-ubyte", &file(&[0, 0, 0]));
+    assert_eq!((twice("set"), twice("out")), (false, true));
 }
 
 /// Tables of files are not read here, whatever the files are called.
@@ -77,8 +118,8 @@ fn tables_of_files() {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     put("a#1", "no picture");
-    for rows in ["path,label\na#1,x\n", "path,label\na.png,x\n", "path,label\ngone#2,x\n", "path,label\n"] {
-        put("labels.csv", rows);
+    for rows in ["a#1,x\n", "a.png,x\n", "gone#2,x\n", "gone.npz/train_images#2,x\n", ""] {
+        put("labels.csv", &format!("path,label\n{rows}"));
         assert_eq!(packed::read(dir.path()).unwrap(), None, "{rows}");
     }
 }
