@@ -173,7 +173,7 @@ fn report(args: &Args, first: &First, from: &Stock, table: bool) -> Result<()> {
             count(labels as u32, "label")
         ),
     };
-    if n < args.count as usize && n + first.labelled.len() + first.unnamed < images {
+    if n < args.count as usize && n + first.labelled.len() + first.no_label.len() + first.unnamed < images {
         text += "no more look different; colour and brightness are not compared\n";
     }
     if first.unnamed > 0 {

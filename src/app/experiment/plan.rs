@@ -60,7 +60,7 @@ const CNN: &[&str] = &["--ema-rate", "0.01"];
 const DNN: &[&str] = &["--ema-rate", "0.01", "--beta2", "0.99"];
 
 /// The report's four models, in the order of its tables, and recipes.
-pub const ARMS: [Arm; 19] = [
+pub const ARMS: [Arm; 20] = [
     arm(Section::Baselines, "supervised-cnn", "cnn", "cnn", Some(0.8339), SUPERVISED),
     arm(Section::Baselines, "supervised-dnn", "dnn", "dnn", Some(0.6946), SUPERVISED),
     arm(Section::SemiSupervised, BASE, "cnn", "cnn", Some(0.9509), CNN),
@@ -104,6 +104,13 @@ pub const ARMS: [Arm; 19] = [
         &["--generator-loss", "non-saturating"],
     ),
     ablation(Part::Generator, "conv-generator", "convolutional generator", "cnn", &["--generator", "conv"]),
+    ablation(
+        Part::Generator,
+        "moments",
+        "moment matching, convolutional generator",
+        "cnn",
+        &["--generator", "conv-varied", "--generator-loss", "moment-matching"],
+    ),
     ablation(
         Part::Both,
         "both",
@@ -237,12 +244,12 @@ mod tests {
     #[test]
     fn every_run_has_its_own_name_and_flags() {
         let runs = plan(&scope(false));
-        assert_eq!(runs.len(), 95);
-        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 95);
-        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 95);
-        assert_eq!(runs[21].id, "ssl-cnn-seed2");
+        assert_eq!(runs.len(), 100);
+        assert_eq!(runs.iter().map(|r| &r.id).collect::<BTreeSet<_>>().len(), 100);
+        assert_eq!(runs.iter().map(|r| &r.flags).collect::<BTreeSet<_>>().len(), 100);
+        assert_eq!(runs[22].id, "ssl-cnn-seed2");
         let line = "--dataset mnist --model cnn --label-seed 2 --seed 2 --ema-rate 0.01";
-        assert_eq!(runs[21].flags.join(" "), line);
+        assert_eq!(runs[22].flags.join(" "), line);
     }
 
     #[test]
@@ -250,7 +257,7 @@ mod tests {
         for n in 1..8 {
             let all: Vec<Planned> = (1..=n).flat_map(|i| shard(plan(&scope(true)), (i, n))).collect();
             let ids: BTreeSet<&String> = all.iter().map(|r| &r.id).collect();
-            assert_eq!((all.len(), ids.len()), (95, 95), "{n}");
+            assert_eq!((all.len(), ids.len()), (100, 100), "{n}");
         }
         // As many shards as models: each has another kind with each of the five label seeds.
         let six = Scope { paper: false, ablate: false, ..scope(false) };

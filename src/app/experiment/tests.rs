@@ -177,7 +177,7 @@ fn effects_are_paired_by_label_seed() {
     // The last arm lacks seed 3, whose runs are better by 0.001.
     let last = effects(&r).pop().unwrap();
     assert_eq!(last.label, "100 labels by clusters");
-    close(last.raw.mean, 0.03);
+    close(last.raw.mean, 0.032);
     // Nine standard errors of three label seeds are chance in one of 82 cases.
     let best = |r: &Results| answer(r)[0].clone();
     let is = |r: &Results, what: &str| assert!(best(r).ends_with(what), "{}", best(r));
