@@ -5,6 +5,8 @@ const by = (id) => document.getElementById(id);
 // From paths to labels: those that were there before, and those that were written here or on an earlier page of the folder.
 const known = new Map([...document.querySelectorAll("#known li")].map((li) => [li.dataset.path, li.dataset.label]));
 const written = new Map();
+// What was given no label, and stays so.
+const none = new Set([...document.querySelectorAll("#none li")].map((li) => li.dataset.path));
 const store = "ssgan-first-" + document.body.dataset.sheet;
 let shown = "";
 let unsaved = false;
@@ -14,7 +16,7 @@ const classes = () => [...new Set(all().map(([, name]) => name))].sort();
 
 function load() {
   try {
-    for (const [path, name] of JSON.parse(localStorage.getItem(store) || "[]")) if (!known.has(path)) written.set(path, name);
+    for (const [path, name] of JSON.parse(localStorage.getItem(store) || "[]")) if (!known.has(path) && !none.has(path)) written.set(path, name);
   } catch {
     by("lost").hidden = false;
   }
@@ -64,12 +66,12 @@ function save() {
     return;
   }
   const rows = all();
-  const table = rows.map((row) => [...row, "given"]);
-  for (const { dataset } of document.querySelectorAll("#none li")) if (!written.has(dataset.path)) table.push([dataset.path, "", "given"]);
-  saveTable("labels.csv", [["path", "label", "status"], ...table]);
+  const table = [...rows.map((row) => [...row, "given"]), ...[...none].map((path) => [path, "", "given"])];
+  const name = by("known").dataset.table;
+  saveTable(name, [["path", "label", "status"], ...table]);
   unsaved = false;
   const counts = classes().map((name) => `${name} ${rows.filter(([, other]) => other === name).length}`);
-  by("said").textContent = `Saved as labels.csv: ${counts.join(", ")}`;
+  by("said").textContent = `Saved as ${name}: ${counts.join(", ")}`;
 }
 
 fields.forEach((field, i) => {

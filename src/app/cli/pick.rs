@@ -4,13 +4,14 @@ use super::args::SpeechArgs;
 use super::flags::whole;
 use super::output::{self, Kind};
 use crate::app::label::First;
+use crate::app::label::inputs::way;
 use crate::app::report::progress::Progress;
 use crate::app::source::images::Part;
 use crate::app::source::images::load::Choice;
 use crate::app::source::images::scan::{LABEL_FILES, TABLE};
 use crate::app::source::images::set::ImageSet;
 use crate::app::source::own::{self, Own};
-use crate::app::source::packed::{self, Opened};
+use crate::app::source::packed::{self, Opened, Table};
 use crate::app::text::{count, shell_word};
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -48,7 +49,7 @@ pub fn run(args: &Args) -> Result<()> {
     let first = progress.during(&what, || First::choose(set, args.count as usize, args.seed))?;
     match table {
         true => first.write_table(&args.out)?,
-        false => first.write_page(&args.images, &args.out)?,
+        false => first.write_page(&args.images, (&from.table, &from.whole), &args.out)?,
     }
     drop(progress);
     report(args, &first, &from, table)
@@ -79,39 +80,35 @@ impl Stock {
         Ok(Stock { set, table, replaced: &LABEL_FILES, whole })
     }
 
-    /// The labels of packed images belong into their folder, or beside their one file, and name their places from there.
+    /// The labels of packed images belong to the table that names them, else into their folder or beside their one file, and name
+    /// their places from there.
     fn packed(Args { images: path, out, .. }: &Args, opened: Opened) -> Result<Stock> {
         let Opened { at, mut set, table } = opened;
-        let folder = if at.is_dir() { &at } else { at.parent().unwrap_or(Path::new("")) };
-        let is_here = |file: &Path| same(&folder_of(file), &folder_of(&folder.join(TABLE)));
-        if let Some(table) = &table {
-            if !is_here(&table.path) {
-                return Err(elsewhere(path));
-            }
-            if table.parts.iter().any(|part| *part != Part::Train) {
-                let table = table.path.display();
-                return Err(Error::Usage(format!(
-                    "{table} has images to test on too, which another one would lose: let `ssgan label --next` say what to label \
-                     next"
-                )));
-            }
+        if let Some(Table { path, parts }) = &table
+            && parts.iter().any(|part| *part != Part::Train)
+        {
+            return Err(Error::Usage(format!(
+                "{} has images to test on too, which another one would lose: let `ssgan label --next` say what to label next",
+                path.display()
+            )));
         }
         if set.train.labels.iter().all(Option::is_some) {
             return Err(Error::Data(format!("{}: every image to learn from has a label", path.display())));
         }
-        if let Some(file) = at.file_name().filter(|_| !at.is_dir()) {
-            let here = |place: &PathBuf| Path::new(file).join(place);
-            set.train.paths.iter_mut().for_each(|place| *place = here(place));
-            set.no_label = set.no_label.iter().map(here).collect();
-        }
-        let usual = folder.join(TABLE);
-        let table = match table {
-            _ if is_table(out) && is_here(out) => out.clone(),
+        let home = if at.is_dir() { at.join(TABLE) } else { at.with_file_name(TABLE) };
+        let usual = match table {
             Some(table) => table.path,
             // What has its name is of other images.
-            None if usual.exists() => folder.join(format!("{}.csv", set.name)),
-            None => usual,
+            None if home.exists() => home.with_file_name(format!("{}.csv", set.name)),
+            None => home,
         };
+        let beside_it = is_table(out) && same(&folder_of(out), &folder_of(&usual));
+        let table = if beside_it { out.clone() } else { usual };
+        let real = |path: &Path| dunce::canonicalize(path).map_err(Error::io("read", path));
+        let here = way(&real(&folder_of(&table))?, &real(&at)?);
+        let here = |place: &PathBuf| here.join(place);
+        set.train.paths.iter_mut().for_each(|place| *place = here(place));
+        set.no_label = set.no_label.iter().map(here).collect();
         Ok(Stock { set, whole: table.clone(), table, replaced: &[] })
     }
 }
@@ -125,19 +122,15 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
 }
 
-fn elsewhere(folder: &Path) -> Error {
-    Error::Usage(format!(
-        "{}: its images lie elsewhere: give their folder, or let `ssgan label --next` say what to label next",
-        folder.display()
-    ))
-}
-
 /// Refuses a folder whose labels.csv lists images that lie elsewhere: another one in its place would lose those that it does not
 /// list.
 fn check_own(folder: &Path, set: &ImageSet) -> Result<()> {
     let is_elsewhere = |path: &PathBuf| path.is_absolute() || path.starts_with("..");
     match set.train.paths.iter().any(is_elsewhere) {
-        true => Err(elsewhere(folder)),
+        true => Err(Error::Usage(format!(
+            "{}: its images lie elsewhere: give their folder, or let `ssgan label --next` say what to label next",
+            folder.display()
+        ))),
         false => Ok(()),
     }
 }

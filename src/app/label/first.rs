@@ -14,7 +14,7 @@ use super::short;
 use crate::app::atomic;
 use crate::app::report::png::Picture;
 use crate::app::source::images::set::ImageSet;
-use crate::app::text::count;
+use crate::app::text::{count, shell_word};
 use crate::data::{self, Representative};
 use crate::error::{Error, Result};
 
@@ -140,17 +140,19 @@ impl First {
         write_table(file, rows.into_iter())
     }
 
-    /// Writes a page to `file` on which the images are labelled, and which saves the table. What is written on it is kept
+    /// Writes a page to `file` on which the images are labelled, and which saves the table that is to lie at `table`; `whole` is trained on then. What is written on it is kept
     /// in the browser under the folder of the images, `root`, so that it is there on the next page of the same folder too.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file; [`Error::Output`] for a thumbnail that is no picture.
-    pub fn write_page(&self, root: &Path, file: &Path) -> Result<()> {
+    pub fn write_page(&self, root: &Path, (table, whole): (&Path, &Path), file: &Path) -> Result<()> {
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        atomic::write(file, self.page(&root.to_string_lossy())?.as_bytes())
+        atomic::write(file, self.page(&root.to_string_lossy(), table, whole)?.as_bytes())
     }
 
-    fn page(&self, kept_by: &str) -> Result<String> {
+    fn page(&self, kept_by: &str, table: &Path, whole: &Path) -> Result<String> {
+        let name = escape(&table.file_name().unwrap_or_default().to_string_lossy());
+        let (table, whole) = (escape(&table.display().to_string()), escape(&shell_word(whole)));
         let items = self.images.iter().map(item).collect::<Result<String>>()?;
         let known = |image: &Labelled| {
             format!(
@@ -168,12 +170,12 @@ impl First {
         };
         let body = format!(
             "<p>{} to label, those first that most others look like. Write what each one shows; an empty label is none. Save \
-             writes <code>labels.csv</code>: put it into the folder of the images, in place of a file of labels that is there, and train on \
-             that folder.{there}</p>\n\
+             writes <code>{name}</code>: make it <code>{table}</code>, in place of a file of labels that is there, and train with \
+             <code>ssgan train {whole}</code>.{there}</p>\n\
              <p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
              written once has a button at the bottom.</p>\n<p class=\"note\" id=\"lost\" hidden>This browser keeps no labels: save before you \
              close the page.</p>\n<noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
-             <datalist id=\"classes\"></datalist>\n<ul id=\"known\" hidden>\n{labelled}</ul>\n<ul id=\"none\" hidden>\n{none}</ul>\n\
+             <datalist id=\"classes\"></datalist>\n<ul id=\"known\" data-table=\"{name}\" hidden>\n{labelled}</ul>\n<ul id=\"none\" hidden>\n{none}</ul>\n\
              <main>\n<ul class=\"sheet\">\n{items}</ul>\n\
              </main>\n<div id=\"bar\" role=\"toolbar\" aria-label=\"Labels\">\n\
              <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<span id=\"names\"></span>\n\

@@ -72,7 +72,12 @@ fn images_of_no_class() {
     let read = label_file::read(&table, Reading::default()).unwrap();
     let none: Vec<&str> = read.rows.iter().filter(|row| row.no_label).map(|row| row.path.as_str()).collect();
     assert_eq!((none, read.rows.iter().filter(|row| row.label.is_some()).count()), (vec!["sub/005.png"], 1));
-    assert!(first.page("photos").unwrap().contains("<li data-path=\"sub/005.png\"></li>"));
+    assert!(
+        first
+            .page("photos", Path::new("photos/labels.csv"), Path::new("photos"))
+            .unwrap()
+            .contains("<li data-path=\"sub/005.png\"></li>")
+    );
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn the_page_names_every_image_and_runs_its_script_alone() {
     images.train.paths[2] = "<b>\"2\".png".into();
     let first = First::choose(&images, 59, 1).unwrap();
     assert!(first.images.iter().any(|image| image.path == "<b>\"2\".png"));
-    let page = first.page("photos").unwrap();
+    let page = first.page("photos", Path::new("photos/labels.csv"), Path::new("photos")).unwrap();
     assert!(page.contains("<title>What to label first</title>"));
     assert!(page.contains("data-path=\"sub/001.png\" data-label=\"bee, big\""));
     assert!(!page.contains("<b>") && page.contains("data-path=\"&lt;b&gt;&quot;2&quot;.png\""));

@@ -71,6 +71,11 @@ pub struct Inputs {
 }
 
 impl Input {
+    /// Where the packed set lies that it is of, and the set's name.
+    fn set(&self) -> Option<(&Path, &str)> {
+        Some((self.source.parent()?, &self.packed.as_ref()?.set.name))
+    }
+
     /// The image as the network sees it.
     ///
     /// # Errors
@@ -145,8 +150,7 @@ impl Inputs {
 
     /// Whether a table of them can be trained on: all are files, or all are of one packed set.
     pub fn make_a_set(&self) -> bool {
-        let set = |image: &Input| image.packed.as_ref().and(image.source.parent().map(Path::to_path_buf));
-        self.images.windows(2).all(|two| set(&two[0]) == set(&two[1]))
+        self.images.windows(2).all(|two| two[0].set() == two[1].set())
     }
 
     /// What the labels of a source say of its images; those that the model does not know are noted. Folders may be sorted by
@@ -303,7 +307,7 @@ fn real(path: &Path) -> Result<PathBuf> {
 }
 
 /// The way from a folder to a file, both whole and without links.
-pub(super) fn way(from: &Path, to: &Path) -> PathBuf {
+pub fn way(from: &Path, to: &Path) -> PathBuf {
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     // Another drive.
     if shared == 0 {

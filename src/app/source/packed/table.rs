@@ -9,58 +9,91 @@ use super::{Opened, PackedSet, Table, unpacked};
 use crate::app::source::images::label_file::{self, LabelFile, Reading, Row};
 use crate::app::source::images::later::Later;
 use crate::app::source::images::places::{Lookup, resolve};
-use crate::app::source::images::scan::TABLE;
+use crate::app::source::images::scan::{LABEL_FILES, TABLE};
 use crate::app::source::images::set::ImageSet;
 use crate::app::source::images::{PARTS, some, sorted_classes};
 use crate::app::text;
 use crate::error::{Error, Result};
 
-/// The packed images that the table at `path` names, or the [`TABLE`] in this folder, with its labels and those that count over
-/// it. `None` where there is no table, or one that names no place in a packed set.
+/// The packed images that the table at `path` names, or one of the [`LABEL_FILES`] in this folder, with its labels and those that
+/// count over it. `None` where there is no table, or one that names no place in a packed set.
 pub(super) fn read(path: &Path) -> Result<Option<Opened>> {
-    let table = if path.is_dir() { path.join(TABLE) } else { path.to_path_buf() };
-    let Some(file) = rows_of(&table)? else { return Ok(None) };
-    let Some(place) = file.rows.iter().find_map(|row| set_named_by(&table, row)) else { return Ok(None) };
-    let Some(packed) = unpacked(&place)? else { return Ok(None) };
-    labelled(&table, file, packed).map(Some)
+    let tables = match path.is_dir() {
+        true => LABEL_FILES.map(|name| path.join(name)).into(),
+        false => vec![path.to_path_buf()],
+    };
+    for table in tables {
+        let Some(file) = rows_of(&table, names_a_place)? else { continue };
+        let Some(place) = file.rows.iter().find_map(|row| set_named_by(&table, row)) else { continue };
+        let Some(packed) = unpacked(&place)? else { continue };
+        if path.is_dir() {
+            check_own(path, &table, &packed)?;
+        }
+        return labelled(&table, file, packed).map(Some);
+    }
+    Ok(None)
 }
 
-/// The images with the labels of the table where they lie, if one is there; else as they are.
-pub(super) fn beside(packed: PackedSet) -> Result<Opened> {
-    let folder = if packed.at.is_dir() { Some(packed.at.as_path()) } else { packed.at.parent() };
-    let table = folder.unwrap_or(Path::new("")).join(TABLE);
-    let file = rows_of(&table)?.filter(|file| {
-        let (images, beside) = (Images::of(&packed), folder_of(&table));
-        file.rows.iter().any(|row| images.find(beside, &row.path).is_ok_and(|image| image.is_some()))
-    });
-    match file {
-        Some(file) => labelled(&table, file, packed),
-        None => {
-            let PackedSet { at, mut set } = packed;
-            if table.is_file() {
-                set.notes.push(format!("{}: names none of these images, and is not read", table.display()));
-            }
-            Ok(Opened { at, set, table: None })
+/// Refuses a table in a folder of packed images that names another set's: which of them were meant?
+fn check_own(folder: &Path, table: &Path, named: &PackedSet) -> Result<()> {
+    match unpacked(folder) {
+        Ok(Some(own)) if real(&own.at) != real(&named.at) => {
+            let (table, named, own) = (table.display(), named.at.display(), own.at.display());
+            Err(Error::Data(format!(
+                "{table} names images of {named}, and beside it lie those of {own}: move it away, or name it itself"
+            )))
         }
+        _ => Ok(()),
     }
 }
 
-/// The rows of a table; `None` where it is something else, which may be called so.
-fn rows_of(table: &Path) -> Result<Option<LabelFile>> {
+/// The images with the labels of the table where they lie, if one is there ([`TABLE`], or one called like the set); else as they
+/// are.
+pub(super) fn beside(packed: PackedSet) -> Result<Opened> {
+    let folder = if packed.at.is_dir() { Some(packed.at.as_path()) } else { packed.at.parent() };
+    let folder = folder.unwrap_or(Path::new(""));
+    let mut foreign = vec![];
+    for table in [folder.join(TABLE), folder.join(format!("{}.csv", packed.set.name))] {
+        let images = Images::of(&packed);
+        match rows_of(&table, |text| images.are_named_in(text))? {
+            Some(file) if file.rows.iter().any(|row| images.part_of(folder, &row.path).is_some()) => {
+                return labelled(&table, file, packed);
+            }
+            _ if table.is_file() => foreign.push(table),
+            _ => {}
+        }
+    }
+    let PackedSet { at, mut set } = packed;
+    let note = |table: PathBuf| format!("{}: names none of these images, and is not read", table.display());
+    set.notes.extend(foreign.into_iter().map(note));
+    Ok(Opened { at, set, table: None })
+}
+
+/// The rows of a table; `None` where it is something else, which may be called so. What cannot be read is an error where it is
+/// a table by its text.
+fn rows_of(table: &Path, is_table: impl Fn(&str) -> bool) -> Result<Option<LabelFile>> {
     if !table.is_file() || !label_file::is_label_file(table) {
         return Ok(None);
     }
-    match label_file::read(table, Reading::default()) {
-        Ok(file) => Ok(Some(file)),
-        Err(e) => match text::read_record(table) {
-            Ok(text) if text.lines().any(names_a_place) => Err(e),
-            _ => Ok(None),
-        },
-    }
+    label_file::read(table, Reading::default()).map(Some).or_else(|e| {
+        let bytes = std::fs::read(table).map_err(Error::io("read", table))?;
+        // Of 16-bit text every other byte is 0.
+        let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != 0).collect();
+        if is_table(&String::from_utf8_lossy(&bytes)) { Err(e) } else { Ok(None) }
+    })
 }
 
-fn names_a_place(line: &str) -> bool {
-    line.split('#').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+/// Whether a value ends like `train_images#7`.
+fn names_a_place(text: &str) -> bool {
+    let mut values = text.split([',', ';', '\t', '"', '\r', '\n']);
+    values.any(|value| {
+        let (name, number) = value.rsplit_once('#').unwrap_or_default();
+        !name.is_empty() && number.parse::<usize>().is_ok()
+    })
+}
+
+fn real(path: &Path) -> Option<PathBuf> {
+    dunce::canonicalize(path).ok()
 }
 
 fn folder_of(table: &Path) -> &Path {
@@ -117,24 +150,34 @@ impl<'a> Images<'a> {
         Images { at: &packed.at, set: &packed.set, parts, known: RefCell::default() }
     }
 
+    /// Of a place in a part of this set its number there, the part's first image and how many it has. A place without a folder
+    /// is one of this set.
+    fn part_of(&self, beside: &Path, path: &str) -> Option<(usize, usize, usize)> {
+        let (folder, name) = parted(path);
+        let (file, number) = numbered(&name)?;
+        let (_, first, len) = self.parts.iter().find(|(name, ..)| name == file)?;
+        (folder.is_empty() || self.is_here(beside.join(&folder))).then_some((number, *first, *len))
+    }
+
+    /// Whether a text may be a table of this set.
+    fn are_named_in(&self, text: &str) -> bool {
+        self.parts
+            .iter()
+            .any(|(name, ..)| [".gz#", "#"].iter().any(|end| text.contains(&format!("{name}{end}"))))
+    }
+
     fn is_here(&self, folder: PathBuf) -> bool {
         let mut known = self.known.borrow_mut();
-        *known.entry(folder).or_insert_with_key(|folder| {
-            let real = |path: &Path| dunce::canonicalize(path).ok();
-            real(folder).is_some_and(|folder| Some(folder) == real(self.at))
-        })
+        *known
+            .entry(folder)
+            .or_insert_with_key(|folder| real(folder).is_some_and(|folder| Some(folder) == real(self.at)))
     }
 }
 
 impl Lookup for Images<'_> {
-    /// A place without a folder is one of this set.
     fn find(&self, beside: &Path, path: &str) -> std::result::Result<Option<usize>, String> {
-        let (folder, name) = parted(path);
-        let place = numbered(&name).filter(|_| folder.is_empty() || self.is_here(beside.join(&folder)));
-        Ok(place.and_then(|(file, number)| {
-            let (_, first, len) = self.parts.iter().find(|(name, ..)| name == file)?;
-            (number < *len).then_some(first + number)
-        }))
+        let image = |(number, first, len): (usize, usize, usize)| (number < len).then_some(first + number);
+        Ok(self.part_of(beside, path).and_then(image))
     }
 
     fn called(&self, image: usize) -> String {
@@ -194,7 +237,8 @@ fn labelled(table: &Path, file: LabelFile, packed: PackedSet) -> Result<Opened> 
         }
     }
     let labels = rows.values().filter(|row| row.label.is_some()).count();
-    let told = format!("{}: {} of packed images", table.display(), text::count(labels as u32, "label"));
+    let labels = text::count(labels as u32, "label");
+    let told = format!("{}: {labels} of images of {}", table.display(), at.display());
     set.notes.extend(std::iter::once(told).chain(file.notes).chain(later.notes));
     (set.class_names, set.no_label) = (names, no_label);
     Ok(Opened { at, set, table: Some(Table { path: table.into(), parts: named }) })

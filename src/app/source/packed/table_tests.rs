@@ -41,7 +41,7 @@ fn labels_of_a_table() {
     assert_eq!(set.train.labels, [Some(2), None, Some(1)]);
     assert_eq!(set.test.labels, [Some(0), None]);
     assert_eq!(set.no_label.iter().collect::<Vec<_>>(), [Path::new("t10k-images.idx3-ubyte#1")]);
-    assert!(set.notes[0].ends_with("labels.csv: 1 label of packed images"), "{:?}", set.notes);
+    assert!(set.notes[0].contains("labels.csv: 1 label of images of "), "{:?}", set.notes);
     assert!(set.notes[1].contains("1 label predicted"), "{:?}", set.notes);
     assert_eq!(read(&dir, "out/labels.csv").set.train, set.train);
     fs::write(dir.path().join("out/next.csv"), format!("path,label\n{TRAIN}#1,0\n{TRAIN}#0,\n")).unwrap();
@@ -81,9 +81,43 @@ fn a_table_beside_its_images() {
     let letters = read(&dir, "emnist-letters-train-images-idx3-ubyte.gz");
     assert_eq!((letters.table, letters.set.train.labels), (None, vec![Some(0), None]));
     assert!(letters.set.notes[0].contains("names none of these images"), "{:?}", letters.set.notes);
-    // Nor has anything else that is called so.
-    put("labels.csv", b"id;name\n0;ant\n");
-    assert!(read(&dir, "emnist-digits-train-images-idx3-ubyte.gz").table.is_none());
+    // Its own is called like it.
+    put("emnist-letters.csv", b"path,label\nemnist-letters-train-images-idx3-ubyte#1,7\n");
+    assert!(read(&dir, "emnist-letters-train-images-idx3-ubyte.gz").set.train.labels[1].is_some());
+    // What else is called so names none, whatever it has.
+    for other in ["id;name\n0;ant\n", "name,colour\nant,#00ff00\n", "name,number\nant,#1\n"] {
+        put("labels.csv", other.as_bytes());
+        assert_eq!(read(&dir, "emnist-digits-train-images-idx3-ubyte.gz").table, None, "{other}");
+    }
+}
+
+/// A table that cannot be read, or names what is not there, is an error also where the set is named and not the table.
+#[test]
+fn tables_that_cannot_be_read() {
+    let dir = set_and_table("");
+    let place = "train-images-idx3-ubyte";
+    let mut ansi = format!("path,label\n{place}#0,K_fer\n").into_bytes();
+    let at = ansi.iter().position(|byte| *byte == b'_').unwrap();
+    ansi[at] = 0xe4;
+    let wide: Vec<u8> =
+        format!("path,label\n{place}#0,a\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (table, expected) in [
+        (ansi, "not UTF-8"),
+        (wide, ""),
+        (format!("path,label\n{place}#9,a\n").into_bytes(), "train-images-idx3-ubyte#0 to #2"),
+    ] {
+        fs::write(dir.path().join("set/labels.csv"), &table).unwrap();
+        for path in ["set", "set/train-images-idx3-ubyte"] {
+            let e = packed::read(&dir.path().join(path)).unwrap_err().to_string();
+            assert!(e.contains("labels.csv") && e.contains(expected), "{e}");
+        }
+    }
+    // One of another set, in a set's own folder.
+    fs::create_dir(dir.path().join("other")).unwrap();
+    write_set(&dir.path().join("other"), [3, 2], [(2, 2), (2, 2)]);
+    fs::write(dir.path().join("set/labels.csv"), format!("path,label\n../other/{place}#0,a\n")).unwrap();
+    let e = packed::read(&dir.path().join("set")).unwrap_err().to_string();
+    assert!(e.contains("move it away"), "{e}");
 }
 
 #[test]
