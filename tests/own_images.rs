@@ -197,6 +197,8 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert_eq!((&summary["held_out"], &summary["labels"]), (&true.into(), &24.into()));
     let (tested, _) = bench.succeeds("eval run --quiet");
     assert!(tested.contains("of 6 images whose labels were held out") && tested.contains("bee"), "{tested}");
+    let (_, told) = bench.succeeds("eval run photos");
+    assert!(told.contains("it may have learnt from these") && !told.contains("other files"), "{told}");
     bench.succeeds("label run photos --out labelled --quiet --by-class copy --review --next 5");
     let table = fs::read_to_string(bench.path("labelled/labels.csv")).unwrap();
     assert_eq!(table.lines().count(), 91, "{table}");
@@ -232,7 +234,8 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     // Images that the run never saw, of another size and in another order of classes.
     bench.picture("other/cow/a.png", 2, 7, 1);
     bench.picture("other/ant/b.png", 0, 8, 1);
-    let (tested, _) = bench.succeeds("eval run other --quiet");
+    let (tested, told) = bench.succeeds("eval run other");
+    assert!(told.contains("trained on photos") && !told.contains("learnt from"), "{told}");
     assert!(tested.contains("2 test images"), "{tested}");
     bench.picture("other/dog/c.png", 2, 7, 1);
     let out = bench.run("eval run other --quiet");
@@ -409,7 +412,8 @@ fn packed_images_are_labelled_from_round_to_round() {
     let (_, told) = bench.succeeds("train first --model m.toml --epochs 5 --out again");
     assert!(told.contains("next.csv: labels added: 6"), "{told}");
     assert_eq!(&summary("again")["labels"], &36);
-    bench.succeeds("eval again first --quiet");
+    let (_, told) = bench.succeeds("eval again first");
+    assert!(!told.contains("trained on"), "{told}");
     bench.succeeds("label again first --out second --quiet --next 6");
     let labels = fs::read_to_string(bench.path("second/labels.csv")).unwrap();
     assert_eq!(labels.matches(",given,").count(), 36 + 12, "{labels}");

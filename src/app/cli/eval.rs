@@ -107,7 +107,16 @@ impl Args {
     /// The data to test on: of the shape that the model was trained on, with test images.
     pub(super) fn test_set(&self, trained: &LoadedModel, progress: &mut Progress) -> Result<Dataset> {
         let set = match &self.folder {
-            Some(folder) => own::load_test(folder, trained.policy()?, &trained.class_names, progress)?,
+            Some(folder) => {
+                let (set, apart) = own::load_test(folder, trained.policy()?, &trained.class_names, progress)?;
+                if !apart && set.name == trained.dataset {
+                    let name = &set.name;
+                    progress.note(&format!(
+                        "Note: trained on {name}, which has no test images: it may have learnt from these."
+                    ));
+                }
+                set
+            }
             None => load::test_data(trained, &self.data, progress)?,
         };
         trained.fits(&set)?;
@@ -124,9 +133,10 @@ impl Args {
     }
 }
 
-/// What the run was trained on, where that is not `set`.
+/// What the run was trained on, where that is not `set`, which has no training images to compare where it comes from a folder.
 fn other_data(trained: &LoadedModel, set: &Dataset) -> Option<String> {
     let other = trained.checkpoint.meta("data_sha256").is_ok_and(|sha256| sha256 != set.fingerprint);
+    let other = other && !(set.train.is_empty() && trained.dataset == set.name);
     other.then(|| match trained.dataset == set.name {
         true => format!("other files of {}", set.name),
         false => trained.dataset.clone(),

@@ -73,7 +73,8 @@ pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)
 }
 
-/// Reads images to test a model on that knows these classes: those of `test/`, where there is one, else all with a label.
+/// Reads images to test a model on that knows these classes: those of `test/`, where there is one, which is told, else all with
+/// a label.
 ///
 /// # Errors
 /// As [`load()`]; [`Error::Data`] for a class that the model does not know, and if no image has a label.
@@ -82,10 +83,11 @@ pub fn load_test(
     policy: Policy,
     classes: &[String],
     progress: &mut dyn Listener,
-) -> Result<Dataset> {
+) -> Result<(Dataset, bool)> {
     let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
     let set = read(&own, false, progress)?;
-    let mut images = if set.test.is_empty() { set.train } else { set.test };
+    let apart = !set.test.is_empty();
+    let mut images = if apart { set.test } else { set.train };
     for label in &mut images.labels {
         let Some(name) = label.and_then(|class| set.class_names.get(usize::from(class))) else { continue };
         let known = classes.iter().position(|own| own == name);
@@ -99,7 +101,7 @@ pub fn load_test(
     if test.is_empty() {
         return Err(Error::Data(format!("{}: no image to test on has a label", path.display())));
     }
-    Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)
+    Ok((Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)?, apart))
 }
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.

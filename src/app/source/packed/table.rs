@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{Opened, PackedSet, Table, unpacked};
+use super::{MAX_BYTES, Opened, PackedSet, Table, unpacked};
 use crate::app::source::images::label_file::{self, LabelFile, Reading, Row};
 use crate::app::source::images::later::Later;
 use crate::app::source::images::places::{Lookup, resolve};
@@ -76,9 +76,9 @@ fn rows_of(table: &Path, is_table: impl Fn(&str) -> bool) -> Result<Option<Label
         return Ok(None);
     }
     label_file::read(table, Reading::default()).map(Some).or_else(|e| {
-        let bytes = std::fs::read(table).map_err(Error::io("read", table))?;
+        let Ok(mut bytes) = text::bytes(table, MAX_BYTES) else { return Err(e) };
         // Of 16-bit text every other byte is 0.
-        let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != 0).collect();
+        bytes.retain(|byte| *byte != 0);
         if is_table(&String::from_utf8_lossy(&bytes)) { Err(e) } else { Ok(None) }
     })
 }
