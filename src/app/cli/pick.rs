@@ -95,11 +95,11 @@ impl Stock {
         if set.train.labels.iter().all(Option::is_some) {
             return Err(Error::Data(format!("{}: every image to learn from has a label", path.display())));
         }
-        let home = if at.is_dir() { at.join(TABLE) } else { at.with_file_name(TABLE) };
+        let [home, own] = packed::tables(&at, &set.name);
         let usual = match table {
             Some(table) => table.path,
             // What has its name is of other images.
-            None if home.exists() => home.with_file_name(format!("{}.csv", set.name)),
+            None if home.exists() => own,
             None => home,
         };
         let beside_it = is_table(out) && same(&folder_of(out), &folder_of(&usual));

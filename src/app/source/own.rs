@@ -106,15 +106,12 @@ pub fn load_test(
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.
 fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet> {
-    if let Some(opened) = packed::read(&own.path)? {
+    if let Some(mut opened) = packed::read(&own.path)? {
         if trains {
             check_packed(own, &opened)?;
+            opened.set.keep_parts_apart();
         }
-        let mut set = opened.set;
-        if trains {
-            set.keep_parts_apart();
-        }
-        return as_chosen(set, own);
+        return as_chosen(opened.set, own);
     }
     let found = scan::scan(&scan::Request { path: own.path.clone(), ..Default::default() })?;
     if trains {

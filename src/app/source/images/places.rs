@@ -154,7 +154,8 @@ impl Lookup for Places<'_> {
     }
 }
 
-fn folder_of(table: &Path) -> &Path {
+/// Where a file lies.
+pub(in crate::app::source) fn folder_of(table: &Path) -> &Path {
     table.parent().unwrap_or(Path::new(""))
 }
 

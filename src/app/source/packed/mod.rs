@@ -10,6 +10,8 @@ pub mod idx;
 pub mod npz;
 mod table;
 
+pub use table::tables;
+
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{MAX_BYTES, Opened, PackedSet, Table, unpacked};
 use crate::app::source::images::label_file::{self, LabelFile, Reading, Row};
 use crate::app::source::images::later::Later;
-use crate::app::source::images::places::{Lookup, resolve};
+use crate::app::source::images::places::{Lookup, folder_of, resolve};
 use crate::app::source::images::scan::{LABEL_FILES, TABLE};
 use crate::app::source::images::set::ImageSet;
 use crate::app::source::images::{PARTS, some, sorted_classes};
@@ -36,6 +36,10 @@ pub(super) fn read(path: &Path) -> Result<Option<Opened>> {
 
 /// Refuses a table in a folder of packed images that names another set's: which of them were meant?
 fn check_own(folder: &Path, table: &Path, named: &PackedSet) -> Result<()> {
+    // What is named lies here: no need to read it a second time.
+    if real(folder) == real(&named.at) {
+        return Ok(());
+    }
     match unpacked(folder) {
         Ok(Some(own)) if real(&own.at) != real(&named.at) => {
             let (table, named, own) = (table.display(), named.at.display(), own.at.display());
@@ -47,16 +51,21 @@ fn check_own(folder: &Path, table: &Path, named: &PackedSet) -> Result<()> {
     }
 }
 
-/// The images with the labels of the table where they lie, if one is there ([`TABLE`], or one called like the set); else as they
-/// are.
+/// Tables that count where a set lies: [`TABLE`] in its folder or beside its one file, and one called like the set.
+pub fn tables(at: &Path, name: &str) -> [PathBuf; 2] {
+    let folder = if at.is_dir() { at } else { folder_of(at) };
+    [folder.join(TABLE), folder.join(format!("{name}.csv"))]
+}
+
+/// The images with the labels of the first of their [`tables`] that names some of them; else as they are.
 pub(super) fn beside(packed: PackedSet) -> Result<Opened> {
-    let folder = if packed.at.is_dir() { Some(packed.at.as_path()) } else { packed.at.parent() };
-    let folder = folder.unwrap_or(Path::new(""));
     let mut foreign = vec![];
-    for table in [folder.join(TABLE), folder.join(format!("{}.csv", packed.set.name))] {
+    for table in tables(&packed.at, &packed.set.name) {
         let images = Images::of(&packed);
         match rows_of(&table, |text| images.are_named_in(text))? {
-            Some(file) if file.rows.iter().any(|row| images.part_of(folder, &row.path).is_some()) => {
+            Some(file)
+                if file.rows.iter().any(|row| images.part_of(folder_of(&table), &row.path).is_some()) =>
+            {
                 return labelled(&table, file, packed);
             }
             _ if table.is_file() => foreign.push(table),
@@ -94,10 +103,6 @@ fn names_a_place(text: &str) -> bool {
 
 fn real(path: &Path) -> Option<PathBuf> {
     dunce::canonicalize(path).ok()
-}
-
-fn folder_of(table: &Path) -> &Path {
-    table.parent().unwrap_or(Path::new(""))
 }
 
 /// The packed set that a row's image lies in, to be opened; `None` for what is a file, or named like one.
