@@ -4,11 +4,15 @@
 // subgroupBroadcast, or, where they make other rows too, by subgroupShuffle. On llvmpipe a load is a loop over the
 // lanes with two branches for every component, a broadcast from a constant lane two instructions, and barriers are
 // coroutine switches: few loads, many multiply-adds per load. The rows are the outer loop of the unrolled block, so
-// that each accumulator takes its four k-steps in a row: the compiler spills in the order of the text.
+// that each accumulator takes its k-steps in a row: the compiler spills in the order of the text. What a loop assigns the driver
+// masks, once a turn: few turns, of up to some 3,000 multiplications and additions; of more a turn is slower again. So tiles are
+// tall or deep (docs/performance.md).
 //
 // Variant: SG lanes; RG groups of SG rows; CL lanes side by side, CV vec4 columns each. Of four k-steps of a group a
 // lane loads those of one row, or, with A column-wise, four rows of one k-step: four values either way. With CL below
-// SG, for narrow C, the other lanes make other rows of the same columns. A, B: address modes of common/operands.wgsl.
+// SG, for narrow C, the other lanes make other rows of the same columns. DEEP: how many fours of k-steps a turn takes. SLIDE:
+// four channels of the taps of a row of the kernel. These see the same pixels, each tap's moved by one, which are loaded
+// once, with a group more. A, B: address modes of common/operands.wgsl.
 // VA, VB: how A and B are read, 0: floats, 1: four at a time, 2: pairs; VB 3: eight at a time. L: fours, pairs and
 // eights are 64-bit integers, half as many components to
 // load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks
@@ -207,7 +211,22 @@ fn main(
 #endif
 #endfor
 #endif
+#if SLIDE
+    // Row and column of the pixel of C whose tap u sees what the lane holds; where lanes have other rows too, of its own.
 #if A == 2
+#define CHANNELS "p.c"
+#else
+#define CHANNELS "p.oc"
+#endif
+#for u in 0..DEEP
+#for g in 0..RG + 1
+    let pixel${u}_${g} = u32(clamp(i32(m0 + lane) + ${g * SG - u * (CL == SG)}, 0, i32(m_end) - 1));
+    let i${u}_${g} = i32(pixel${u}_${g} / p.ow % p.oh);
+    let j${u}_${g} = i32(pixel${u}_${g} % p.ow);
+#endfor
+#endfor
+#endif
+#if A == 2 && !SLIDE
 #for g in 0..RG
     let pixel${g} = min(m0 + ${g}u * ${SG}u + lane, p.m - 1u);
     let row${g} = pixel${g} / (p.ow * p.oh) * p.h;
@@ -215,7 +234,7 @@ fn main(
     let ix${g} = i32(pixel${g} % p.ow * p.stride) - i32(p.pad_left);
 #endfor
 #endif
-#if A == 3
+#if A == 3 && !SLIDE
 #for g in 0..RG
     let pixel${g} = min(m0 + ${g}u * ${SG}u + lane, m_end - 1u);
     let row${g} = pixel${g} / (cls.width * cls.height) * p.oh;
@@ -256,7 +275,55 @@ fn main(
     var kc = 0u;
 #endif
 
-#if A == 2 && VA
+#if SLIDE
+#if A == 2
+    let taps = p.kernel;
+    let left = -i32(p.pad_left);
+    let row_end = k_end / (p.kernel * p.c);
+    for (var ky = k_begin / (p.kernel * p.c); ky < row_end; ky++) {
+        let down = i32(ky) - i32(p.pad_top);
+#else
+    let taps = cls.tx;
+    let left = i32(cls.px + p.pad_left - cls.kx0) / i32(p.stride) - i32(taps) + 1;
+    let ky_end = min(cls.ky0 + row_end * p.stride, p.kernel);
+    for (var ky = cls.ky0 + row_begin * p.stride; ky < ky_end; ky += p.stride) {
+        let down = (i32(cls.py + p.pad_top) - i32(ky)) / i32(p.stride);
+#endif
+        let first = i32(m0 + lane) + down * i32(p.ow) + left;
+#for g in 0..RG + 1
+        let at${g} = u32(clamp(first + ${g * SG}, 0, i32(m_end) - 1)) * ${CHANNELS};
+#for u in 0..DEEP
+        let in${u}_${g} = (u32(i${u}_${g} + down) < p.oh) & (u32(j${u}_${g} + left + ${u}) < p.ow);
+#endfor
+#endfor
+    {
+        for (var kc = 0u; kc < ${CHANNELS}; kc += 4u) {
+#for g in 0..RG + 1
+            let seen${g} = load_a(at${g} + kc, 4u);
+#if CL == SG
+#for u in 0..DEEP
+            let a${u}_${g} = select(vec4<f32>(), seen${g}, in${u}_${g});
+#endfor
+#endif
+#endfor
+#if CL < SG
+#for g in 0..RG
+            let a0_${g} = select(vec4<f32>(), seen${g}, in0_${g});
+#for u in 1..DEEP
+            let a${u}_${g} = select(vec4<f32>(), select(subgroupShuffle(seen${g}, (lane + ${u}u) % ${SG}u),
+                subgroupShuffle(seen${g + 1}, (lane + ${u}u) % ${SG}u), lane >= ${SG - u}u), in${u}_${g});
+#endfor
+#endfor
+#endif
+#for u in 0..DEEP
+#if A == 2
+            let k${u} = (ky * p.kernel + ${u}u) * p.c + kc;
+#else
+            let k${u} = (ky * p.kernel + cls.kx0 + (taps - ${u + 1}u) * p.stride) * p.oc + kc;
+#endif
+#endfor
+#endif
+#if A == 2 && VA && !SLIDE
     let row_end = k_end / (p.kernel * p.c);
     for (var ky = k_begin / (p.kernel * p.c); ky < row_end; ky++) {
     for (var kx = 0u; kx < p.kernel; kx++) {
@@ -267,13 +334,23 @@ fn main(
         let at${g} = select(0u, ((row${g} + u32(y${g})) * p.w + u32(x${g})) * p.c, in${g});
 #endfor
         let tap = (ky * p.kernel + kx) * p.c;
-        for (var kc = 0u; kc < p.c; kc += 4u) {
+        for (var kc = 0u; kc < p.c; kc += ${4 * DEEP}u) {
             let k = tap + kc;
+            let k_last = tap + p.c - 1u;
+#for u in 0..DEEP
+#if u
+            let there${u} = kc + ${4 * u}u < p.c;
 #for g in 0..RG
-            let a${g} = select(vec4<f32>(), load_a(at${g} + kc, 4u), in${g});
+            let a${u}_${g} = select(vec4<f32>(), load_a(at${g} + select(0u, kc + ${4 * u}u, there${u}), 4u), in${g} & there${u});
+#endfor
+#else
+#for g in 0..RG
+            let a0_${g} = select(vec4<f32>(), load_a(at${g} + kc, 4u), in${g});
 #endfor
 #endif
-#if A == 3
+#endfor
+#endif
+#if A == 3 && !SLIDE
     var dy = i32(cls.py + p.pad_top - cls.ky0) / i32(p.stride) - i32(row_begin);
     let ky_end = min(cls.ky0 + row_end * p.stride, p.kernel);
     for (var ky = cls.ky0 + row_begin * p.stride; ky < ky_end; ky += p.stride) {
@@ -287,52 +364,75 @@ fn main(
 #endfor
         let tap = (ky * p.kernel + kx) * p.oc;
         let k_last = tap + p.oc - 1u;
-        for (var kc = 0u; kc < p.oc; kc += 4u) {
+        for (var kc = 0u; kc < p.oc; kc += ${4 * DEEP}u) {
             let k = tap + kc;
+#for u in 0..DEEP
+#if u
+            let there${u} = kc + ${4 * u}u < p.oc;
+            let kc${u} = select(0u, kc + ${4 * u}u, there${u});
 #for g in 0..RG
-            let a${g} = select(vec4<f32>(), load_a(at${g} + kc, p.oc - kc), in${g});
+            let a${u}_${g} = select(vec4<f32>(), load_a(at${g} + kc${u}, p.oc - kc${u}), in${g} & there${u});
+#endfor
+#else
+#for g in 0..RG
+            let a0_${g} = select(vec4<f32>(), load_a(at${g} + kc, p.oc - kc), in${g});
+#endfor
+#endif
 #endfor
 #endif
 #if A < 2 || (A == 2 && !VA)
     let k_last = p.k - 1u;
     {{
-        for (var k = k_begin; k < k_end; k += 4u) {
+        for (var k = k_begin; k < k_end; k += ${4 * DEEP}u) {
 #if A == 0
+#for u in 0..DEEP
+#if u
+            let there${u} = k + ${4 * u}u < k_end;
+            let ka${u} = select(k, k + ${4 * u}u, there${u});
 #for g in 0..RG
-            let a${g} = load_a(arow${g} + k, k_end - k);
+            let a${u}_${g} = select(vec4<f32>(), load_a(arow${g} + ka${u}, k_end - ka${u}), there${u});
+#endfor
+#else
+#for g in 0..RG
+            let a0_${g} = load_a(arow${g} + k, k_end - k);
+#endfor
+#endif
 #endfor
 #endif
 #if A == 1
-            let a_row = min(k + step, k_last);
+#for u in 0..DEEP
+            let a_row${u} = min(k + ${4 * u}u + step, k_last);
 #for g in 0..RG
 #if VA == 0
-            let x${g} = vec4(a[a_row * p.m + acol${g}_0], a[a_row * p.m + acol${g}_1],
-                a[a_row * p.m + acol${g}_2], a[a_row * p.m + acol${g}_3]);
+            let x${u}_${g} = vec4(a[a_row${u} * p.m + acol${g}_0], a[a_row${u} * p.m + acol${g}_1],
+                a[a_row${u} * p.m + acol${g}_2], a[a_row${u} * p.m + acol${g}_3]);
 #endif
 #if VA == 1
-            let x${g} = floats(a[a_row * (p.m / 4u) + acol${g}_0]);
+            let x${u}_${g} = floats(a[a_row${u} * (p.m / 4u) + acol${g}_0]);
 #endif
 #if VA == 2 && L
-            let x${g} = floats(vec2(a[a_row * (p.m / 2u) + acol${g}_0], a[a_row * (p.m / 2u) + acol${g}_1]));
+            let x${u}_${g} = floats(vec2(a[a_row${u} * (p.m / 2u) + acol${g}_0], a[a_row${u} * (p.m / 2u) + acol${g}_1]));
 #endif
 #if VA == 2 && !L
-            let x${g} = vec4(a[a_row * (p.m / 2u) + acol${g}_0], a[a_row * (p.m / 2u) + acol${g}_1]);
+            let x${u}_${g} = vec4(a[a_row${u} * (p.m / 2u) + acol${g}_0], a[a_row${u} * (p.m / 2u) + acol${g}_1]);
 #endif
-            let a${g} = select(vec4<f32>(), x${g}, k + step < k_end);
+            let a${u}_${g} = select(vec4<f32>(), x${u}_${g}, k + ${4 * u}u + step < k_end);
+#endfor
 #endfor
 #endif
 #if A == 2
+#for u in 0..DEEP
 #for g in 0..RG
-            var a${g} = vec4<f32>();
+            var a${u}_${g} = vec4<f32>();
 #endfor
 #for j in 0..4
 #for g in 0..RG
             {
                 let y = iy${g} + i32(ky);
                 let x = ix${g} + i32(kx);
-                let inside = (u32(y) < p.h) & (u32(x) < p.w) & (k + ${j}u < k_end);
+                let inside = (u32(y) < p.h) & (u32(x) < p.w) & (k + ${4 * u + j}u < k_end);
                 let at = select(0u, ((row${g} + u32(y)) * p.w + u32(x)) * p.c + kc, inside);
-                a${g}[${j}] = select(0.0, a[at], inside);
+                a${u}_${g}[${j}] = select(0.0, a[at], inside);
             }
 #endfor
             kc += 1u;
@@ -345,18 +445,25 @@ fn main(
                 }
             }
 #endfor
+#endfor
 #endif
 #endif
-    // Four rows of B. Rows beyond K, or beyond a tap, meet zeros of A.
-#for j in 0..4
+#if !SLIDE
+#for u in 0..DEEP
+            let k${u} = k + ${4 * u}u;
+#endfor
+#endif
+    // As many rows of B. Rows beyond K, or beyond a tap, meet zeros of A.
+#for j in 0..4 * DEEP
+#define U j / 4
 #if B == 2
-            let at_b${j} = panel0 + (k + ${j}u) * ${COLS}u;
+            let at_b${j} = panel0 + (k${U} + ${j % 4}u) * ${COLS}u;
 #endif
 #if B == 0
-#if (A == 0 && VA == 1) || (A == 2 && VA) || (A == 3 && VA)
-            let kb${j} = k + ${j}u;
+#if DEEP == 1 && (A == 0 && VA == 1 || A == 2 && VA || A == 3 && VA)
+            let kb${j} = k${U} + ${j % 4}u;
 #else
-            let kb${j} = min(k + ${j}u, k_last);
+            let kb${j} = min(k${U} + ${j % 4}u, k_last);
 #endif
 #endif
 #if VB == 3
@@ -425,29 +532,32 @@ fn main(
 #for g in 0..RG
 #for l in 0..CL
             {
+#for u in 0..DEEP
 #if A == 1 && CL == SG
 #for j in 0..4
-                let s${j} = subgroupBroadcast(a${g}[${l % 4}], ${j * (SG / 4) + l / 4}u);
+                let s${4 * u + j} = subgroupBroadcast(a${u}_${g}[${l % 4}], ${j * (SG / 4) + l / 4}u);
 #endfor
 #endif
 #if A == 1 && CL < SG
-                let mine = part + ${l}u;
+                let mine${u} = part + ${l}u;
 #for j in 0..4
-                let s${j} = subgroupShuffle(a${g}, mine / 4u + ${j * (SG / 4)}u)[mine % 4u];
+                let s${4 * u + j} = subgroupShuffle(a${u}_${g}, mine${u} / 4u + ${j * (SG / 4)}u)[mine${u} % 4u];
 #endfor
 #endif
 #if A != 1
 #if CL == SG
-                let s = subgroupBroadcast(a${g}, ${l}u);
+#define FROM g + (l + SLIDE * u) / SG
+                let r${u} = subgroupBroadcast(a${u}_${FROM}, ${(l + SLIDE * u) % SG}u);
 #else
-                let s = subgroupShuffle(a${g}, part + ${l}u);
+                let r${u} = subgroupShuffle(a${u}_${g}, part + ${l}u);
 #endif
 #for j in 0..4
-                let s${j} = s[${j}];
+                let s${4 * u + j} = r${u}[${j}];
 #endfor
 #endif
+#endfor
 #for v in 0..CV
-#for j in 0..4
+#for j in 0..4 * DEEP
                 acc${g * CL + l}_${v} = fma(vec4(s${j}), b${j}_${v}, acc${g * CL + l}_${v});
 #endfor
 #endfor
@@ -455,7 +565,7 @@ fn main(
 #endfor
 #endfor
         }
-#if A == 3
+#if A == 3 && !SLIDE
         dx -= 1;
     }
     dy -= 1;

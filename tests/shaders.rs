@@ -41,8 +41,14 @@ fn walked(entry: &Entry) -> Vec<Defines> {
         let ends = v.get("L") == 0 && v.get("A") != 1 && (!workgroup || v.get("VA") == v.get("VC"));
         let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
         // Lanes are a number in the text, and no address mode needs another tile than the rest.
-        let told = workgroup || (v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8));
-        v.get("WG") == 64 && if whole { plain || ends } else { plain && widest && told }
+        let told =
+            workgroup || (v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8 || v.get("SLIDE") == 1));
+        v.get("WG") == 64
+            && if whole {
+                plain || (ends && (workgroup || v.get("DEEP") == 1))
+            } else {
+                plain && widest && told
+            }
     })
 }
 

@@ -4,7 +4,7 @@ use super::gemm::{End, EndTensors};
 use super::{Checks, Output, Slack, exact, input, numbers, wide};
 use crate::error::Result;
 use crate::model::shape::{Dims, Window};
-use crate::ops::{Activation, Conv, Gemm, GradientIn, Operand, Ops, Right, State, Tile, Tiling};
+use crate::ops::{Activation, Conv, Gemm, GradientIn, Operand, Ops, ProductKind, Right, State, Tile, Tiling};
 use crate::reference::conv2d::{ConvShape, conv2d_data_grad, conv2d_forward, conv2d_weight_grad};
 
 /// One geometry: rows, (h, w, c), oc, kernel, stride, (top, left, bottom, right).
@@ -44,6 +44,12 @@ const CASES: &[Case] = &[
     case(5, (3, 3, 4), 7, 3, 2, (1, 1, 1, 1)),
     case(2, (2, 2, 1), 4, 1, 3, (0, 0, 0, 0)),
     case(2, (5, 6, 1), 4, 2, 1, (1, 0, 0, 1)),
+    // Three taps of a row that slide: images wider and narrower than a subgroup, more columns than a tile, other paddings,
+    // and in the gradient alone every second pixel.
+    case(5, (3, 9, 4), 8, 3, 1, (1, 1, 1, 1)),
+    case(7, (6, 5, 8), 36, 3, 1, (1, 1, 1, 1)),
+    case(2, (5, 6, 4), 20, 3, 1, (2, 0, 0, 2)),
+    case(3, (8, 6, 8), 12, 6, 2, (2, 2, 2, 2)),
 ];
 
 /// Tiles whose variants take longest to compile: a test of their own, to run beside the others.
@@ -119,7 +125,8 @@ fn check(checks: &Checks<'_>, ops: &Ops, case: &Case, mut pass: Pass<'_>) -> Res
     let (weights, images);
     let b = match pass.b {
         B::Weights(values) => {
-            weights = super::packed(ops, pass.a.1, k, n, values)?;
+            let kind = ProductKind::with_weights(pass.a.1, &geometry(&case.shape()), k, n);
+            weights = super::packed(ops, kind, (k, n), values)?;
             Right::Packed(&weights)
         }
         B::Images(x) => {

@@ -127,7 +127,11 @@ fn product_with(
     let extra = EndTensors::new(checks, end, m, n, &mut want);
     let (ta, tb) = (input(checks, rows, cols, &a), input(checks, k, n, &b));
     let out = Output::new(checks, m, n, Slack::None);
-    let right = if pack { Some(packed(ops, operand, k, n, &b)?) } else { None };
+    let right = if pack {
+        Some(packed(ops, ProductKind::with_weights(operand, &Default::default(), k, n), (k, n), &b)?)
+    } else {
+        None
+    };
     let program = checks.run_with(ops, State::default(), |ops, p| {
         let conv = Default::default();
         let (a, b) = ((&ta, operand), right.as_ref().map_or(Right::Rows(&tb), Right::Packed));
@@ -146,7 +150,7 @@ fn larger(tile: Tile) -> bool {
 
 /// The tile of a product of many columns.
 fn wide_tile(tiling: &Tiling, operand: Operand) -> Tile {
-    tiling.tile(ProductKind::new(operand, (1000, 1000, 1000)))
+    tiling.tile(ProductKind::new(operand, &Default::default(), (1000, 1000, 1000)))
 }
 
 /// Sizes around the tile's edges, those below a vec4, primes; and some that are split along K with ragged
@@ -244,7 +248,8 @@ pub fn the_size_of_the_dnn(checks: &Checks<'_>) -> Result<()> {
 /// More rows of tiles than a grid axis holds: they go on along z.
 pub fn folded_rows(checks: &Checks<'_>) -> Result<()> {
     checks.each_tiling(&[Ops::new(checks).tiling, Tiling::Portable], |ops| {
-        let (rows, _) = ops.tiling.tile(ProductKind::with_weights(Operand::Rows, 1, 1)).size();
+        let (rows, _) =
+            ops.tiling.tile(ProductKind::with_weights(Operand::Rows, &Default::default(), 1, 1)).size();
         product(checks, ops, Operand::Rows, (65_535 * rows + rows + 1, 1, 1), End::Plain).map(drop)
     })
 }
@@ -274,7 +279,14 @@ pub fn long_sums(checks: &Checks<'_>) -> Result<()> {
 /// As many subgroup tiles as keep the adapter busy, on a sum that is cut.
 pub fn long_sums_of_many_tiles(checks: &Checks<'_>) -> Result<()> {
     let Some(lanes @ 4..=16) = checks.subgroup_size() else { return Ok(()) };
-    let tile = Tile::Subgroup { lanes, row_groups: 1, column_lanes: lanes / 4, column_vecs: 2, long: false };
+    let tile = Tile::Subgroup {
+        lanes,
+        row_groups: 1,
+        column_lanes: lanes / 4,
+        column_vecs: 2,
+        deep: false,
+        long: false,
+    };
     let (rows, columns) = tile.size();
     checks.each_tiling(&[Tiling::Fixed(tile)], |ops| {
         product(checks, ops, Operand::Columns, (4 * rows, 4 * columns, 270_001), End::Plain).map(drop)

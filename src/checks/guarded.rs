@@ -4,7 +4,7 @@ use super::Checks;
 use crate::error::Result;
 use crate::gpu::{ALIGN, Gpu, Program, Tensor};
 use crate::native::BlockOn;
-use crate::ops::{Operand, Ops, Packing, RightOperand};
+use crate::ops::{Ops, Packing, ProductKind, RightOperand};
 use crate::reference::dense::transpose;
 
 /// Stands around outputs; no computation here gives it.
@@ -65,9 +65,9 @@ impl Output {
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if the device failed.
-pub fn packed(ops: &Ops, a: Operand, k: u32, n: u32, values: &[f32]) -> Result<RightOperand> {
+pub fn packed(ops: &Ops, kind: ProductKind, (k, n): (u32, u32), values: &[f32]) -> Result<RightOperand> {
     let stored = transpose(values, k as usize, n as usize);
-    let (v, right) = (input(&ops.gpu, n, k, &stored), ops.right_operand("packed", a, k, n));
+    let (v, right) = (input(&ops.gpu, n, k, &stored), ops.right_operand("packed", kind));
     let mut p = Program::new();
     let packing = Packing { v: &v, taps: 1, scale: None, forward: &right, backward: None };
     ops.pack_weights(&mut p, "check", packing)?;

@@ -160,7 +160,7 @@ pub fn packed_weights(checks: &Checks<'_>) -> Result<()> {
 fn operand(checks: &Checks<'_>, panel: u32, k: u32, n: u32) -> (Output, RightOperand) {
     let (rows, cols) = match panel {
         0 => (k, n),
-        width => (n.div_ceil(width) * (k + 3).next_multiple_of(4), width),
+        width => (n.div_ceil(width) * RightOperand::rows_for(k), width),
     };
     let made = Output::new(checks, rows, cols, Slack::None);
     let right = RightOperand { tensor: made.open.clone(), panel, k };

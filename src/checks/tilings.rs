@@ -8,18 +8,25 @@ use crate::ops::{Tile, Tiling};
 pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
     let mut all = vec![Tiling::Portable];
     if let Some(lanes @ 4..=16) = gpu.subgroup_size() {
-        let fixed = |row_groups, part, column_vecs, long| {
+        let fixed = |row_groups, part, column_vecs, deep, long| {
             let column_lanes = lanes / part;
-            Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long })
+            Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, deep, long })
         };
         all.push(Tiling::Software { lanes, long: false });
-        all.extend([fixed(3, 1, 1, false), fixed(4, 1, 2, false), fixed(1, 2, 1, false)]);
+        all.extend([
+            fixed(3, 1, 1, false, false),
+            fixed(4, 1, 2, false, false),
+            fixed(1, 2, 1, false, false),
+            fixed(1, 1, 1, true, false),
+        ]);
         if gpu.has_64_bit_integers() {
             all.extend([
                 Tiling::Software { lanes, long: true },
-                fixed(3, 1, 2, true),
-                fixed(1, 1, 1, true),
-                fixed(1, 4, 2, true),
+                fixed(3, 1, 2, false, true),
+                fixed(1, 1, 1, false, true),
+                fixed(1, 4, 2, false, true),
+                fixed(2, 1, 2, true, true),
+                fixed(6, 2, 1, true, true),
             ]);
         }
     }

@@ -3,7 +3,7 @@
 use super::LayerShape;
 use super::windows::conv;
 use crate::gpu::ALIGN;
-use crate::ops::{Conv, Operand, Product};
+use crate::ops::{Conv, Operand, Product, ProductKind};
 
 /// Channels of an image up to which the data gradient is made window by window.
 const FEW_CHANNELS: u32 = 4;
@@ -13,10 +13,19 @@ const FEW_CHANNELS: u32 = 4;
 pub(super) struct WeightOperand {
     /// How the other operand is read.
     pub from: Operand,
+    /// Geometry of that; by windows the product is one of plain rows.
+    pub conv: Conv,
     /// Inner size.
     pub k: u32,
     /// Columns of the product.
     pub n: u32,
+}
+
+impl WeightOperand {
+    /// The products that share its tile.
+    pub fn kind(&self) -> ProductKind {
+        ProductKind::with_weights(self.from, &self.conv, self.k, self.n)
+    }
 }
 
 /// The products of one layer with its weights.
@@ -46,16 +55,19 @@ impl LayerProducts {
             None => (layer.product_columns(), layer.input.channels, 1),
         };
         let fan_in = taps * c;
-        let from = if layer.window.is_some() { Operand::Window } else { Operand::Rows };
         // A product with so few columns would leave most of its tiles empty.
         let bytes = ALIGN as u64 * u64::from(windows) * u64::from(fan_in) * 4;
         let by_windows = layer.window.is_some() && c <= FEW_CHANNELS && bytes <= max_binding;
+        let rows = |k, n| WeightOperand { from: Operand::Rows, conv: Conv::default(), k, n };
         let backward = match layer.window {
-            Some(_) if by_windows => WeightOperand { from: Operand::Rows, k: out, n: fan_in },
-            Some(_) => WeightOperand { from: Operand::Scatter, k: taps * out, n: c },
-            None => WeightOperand { from: Operand::Rows, k: out, n: c },
+            Some(_) if by_windows => rows(out, fan_in),
+            Some(_) => WeightOperand { from: Operand::Scatter, conv: at, k: taps * out, n: c },
+            None => rows(out, c),
         };
-        let forward = WeightOperand { from, k: fan_in, n: out };
+        let forward = match layer.window {
+            Some(_) => WeightOperand { from: Operand::Window, conv: at, k: fan_in, n: out },
+            None => rows(fan_in, out),
+        };
         Some(LayerProducts { forward, backward, by_windows, fan_in, out, taps })
     }
 
@@ -75,13 +87,8 @@ pub fn products(layers: &[LayerShape], rows: u32, max_binding: u64) -> Vec<Produ
             Some(_) => (rows * at.oh * at.ow, rows * at.h * at.w),
             None => (rows, rows),
         };
-        let product = |m, w: WeightOperand| Product {
-            size: (m, w.n, w.k),
-            a: w.from,
-            b_window: false,
-            // By windows, the product is one of plain rows.
-            conv: if w.from == Operand::Rows { Conv::default() } else { at },
-        };
+        let product =
+            |m, w: WeightOperand| Product { size: (m, w.n, w.k), a: w.from, b_window: false, conv: w.conv };
         let back = if p.backward.from == Operand::Scatter { pixels } else { windows };
         let weights = Product {
             size: (p.out, p.fan_in, windows),

@@ -5,7 +5,7 @@ use super::windows::conv;
 use super::{Backward, Context, Forward, Init, Initial, LayerShape, ParamShape, WeightNorm};
 use crate::error::Result;
 use crate::gpu::{ALIGN, Program, Tensor};
-use crate::ops::{Epilogue, Gemm, GradientIn, Operand, Ops, Packing, ProductKind, Right, RightOperand, Rows};
+use crate::ops::{Epilogue, Gemm, GradientIn, Operand, Ops, Packing, Right, RightOperand, Rows};
 
 /// Bytes of a column matrix that is made at a time.
 const MOST_COLUMNS: u64 = 64 << 20;
@@ -75,10 +75,10 @@ impl Packed {
             LayerProducts::of(layer, gpu.max_binding())?;
         let norm = layer.op.weights()?.norm;
         let norm = norm.is_on().then(|| (gpu.vector("weight scale", out), gpu.vector("inverse norm", out)));
-        let memory = |label, w: WeightOperand| ops.right_operand(label, w.from, w.k, w.n);
+        let memory = |label, w: WeightOperand| ops.right_operand(label, w.kind());
         // Weights [out, n] row by row are stored like that.
-        let kind = ProductKind::with_weights(backward.from, backward.k, backward.n);
-        let packs = backward.from == Operand::Scatter || norm.is_some() || ops.tiling.panel(kind) > 0;
+        let packs =
+            backward.from == Operand::Scatter || norm.is_some() || ops.tiling.panel(backward.kind()) > 0;
         Some(Packed {
             forward: memory("weights forward", forward),
             backward: packs.then(|| memory("weights backward", backward)),

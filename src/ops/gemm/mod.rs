@@ -24,6 +24,7 @@ pub use tiling::{ProductKind, Tiling};
 pub use tune::Product;
 
 use self::split::Split;
+use self::tile::DEEP;
 use super::{Activation, Ops};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Program, Tensor};
@@ -53,19 +54,20 @@ pub struct RightOperand {
 }
 
 impl RightOperand {
-    /// Rows of a panel: K, and zeros so that blocks of four rows that begin below K are there.
+    /// Rows of a panel: K, and zeros so that the rows of a turn that begins below K are there.
     pub fn panel_rows(&self) -> u32 {
-        panel_rows(self.k)
+        RightOperand::rows_for(self.k)
     }
-}
 
-fn panel_rows(k: u32) -> u32 {
-    (k + 3).next_multiple_of(4)
+    /// The same, of a right operand of `k` rows.
+    pub fn rows_for(k: u32) -> u32 {
+        (k + 4 * DEEP - 1).next_multiple_of(4)
+    }
 }
 
 /// Rows and columns of the memory of B `[k, n]` in panels of so many columns; 0: row by row.
 fn packed_size(panel: u32, k: u32, n: u32) -> (u32, u32) {
-    if panel == 0 { (k, n) } else { (n.div_ceil(panel) * panel_rows(k), panel) }
+    if panel == 0 { (k, n) } else { (n.div_ceil(panel) * RightOperand::rows_for(k), panel) }
 }
 
 /// B of a product as it is read.
@@ -111,6 +113,26 @@ pub struct Conv {
     pub pad_top: u32,
     /// Zeros to the left.
     pub pad_left: u32,
+}
+
+impl Conv {
+    /// Whether A, read as `a`, slides: rows of C follow each other as pixels of A do, so that what the taps of a row of the kernel
+    /// see are the same pixels, each tap's moved by one. Where there are [`DEEP`] such taps, and whole blocks of four channels.
+    fn slides(&self, a: Operand) -> bool {
+        let (taps, channels, follow) = match a {
+            Operand::Rows | Operand::Columns => return false,
+            Operand::Window => {
+                (self.kernel, self.c, self.stride == 1 && (self.h, self.w) == (self.oh, self.ow))
+            }
+            Operand::Scatter => (
+                self.kernel / self.stride.max(1),
+                self.oc,
+                self.kernel.is_multiple_of(self.stride)
+                    && (self.h, self.w) == (self.oh * self.stride, self.ow * self.stride),
+            ),
+        };
+        follow && taps == DEEP && channels.is_multiple_of(4)
+    }
 }
 
 /// What happens to a product before it is stored.
@@ -187,7 +209,7 @@ pub struct Gemm<'a> {
 
 impl Gemm<'_> {
     fn kind(&self) -> ProductKind {
-        ProductKind::new(self.a.1, (self.m, self.n, self.k))
+        ProductKind::new(self.a.1, &self.conv, (self.m, self.n, self.k))
     }
 
     /// Floating-point operations, two per multiply-add that contributes: a scattered data gradient has as
@@ -203,10 +225,9 @@ impl Gemm<'_> {
 }
 
 impl Ops {
-    /// Memory for the right operand `[k, n]` of products whose left operand is read as `a`, in the layout that
-    /// their tile reads best.
-    pub fn right_operand(&self, label: &str, a: Operand, k: u32, n: u32) -> RightOperand {
-        let panel = self.tiling.panel(ProductKind::with_weights(a, k, n));
+    /// Memory for the right operand `[k, n]` of products of this kind, in the layout that their tile reads best.
+    pub fn right_operand(&self, label: &str, kind: ProductKind) -> RightOperand {
+        let (panel, (k, n)) = (self.tiling.panel(kind), kind.weights());
         let (rows, cols) = packed_size(panel, k, n);
         RightOperand { tensor: self.gpu.tensor(label, rows, cols), panel, k }
     }

@@ -1,7 +1,7 @@
 //! The recording of one pass over a product: its shader, how that reads the operands, its workgroups.
 
 use super::split::Split;
-use super::{Gemm, GradientIn, Operand, Ops, Right, Tile, panel_rows};
+use super::{Gemm, GradientIn, Operand, Ops, Right, RightOperand, Tile};
 use crate::error::Result;
 use crate::gpu::{Call, MAX_GROUPS, Program};
 
@@ -111,7 +111,7 @@ fn blocking<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
             .define("KS", tile.k_steps())
             .define("VA", by4(a_run))
             .define("VB", by4(b_run)),
-        Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
+        Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, deep, long } => {
             let by8 = |n: u32| long && column_vecs == 2 && n.is_multiple_of(8);
             let va = match g.a.1 {
                 Operand::Rows | Operand::Columns => by4_or_2(a_run),
@@ -125,7 +125,9 @@ fn blocking<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
                 Right::Packed(_) => 1,
             };
             call.define("L", u32::from(long))
-                .param("panel", panel_rows(g.k))
+                .param("panel", RightOperand::rows_for(g.k))
+                .define("DEEP", tile.fours())
+                .define("SLIDE", u32::from(deep && g.conv.slides(g.a.1)))
                 .define("SG", lanes)
                 .define("RG", row_groups)
                 .define("CL", column_lanes)

@@ -2,6 +2,9 @@
 
 use crate::gpu::Gpu;
 
+/// Fours of k-steps that a turn of a deep tile takes; where A slides, of so many taps ([`Conv::slides`](super::Conv::slides)).
+pub(super) const DEEP: u32 = 3;
+
 /// A blocking of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tile {
@@ -26,6 +29,8 @@ pub enum Tile {
         column_lanes: u32,
         /// vec4 columns per lane.
         column_vecs: u32,
+        /// Whether a turn of its loop takes several fours of k-steps in place of one.
+        deep: bool,
         /// Whether it reads 64-bit integers: half as many components.
         long: bool,
     },
@@ -56,20 +61,24 @@ impl Tile {
     const WORKGROUP: [(u32, u32, u32, u32); 6] =
         [(64, 64, 4, 4), (128, 128, 8, 8), (128, 64, 8, 4), (64, 32, 4, 4), (32, 32, 4, 4), (64, 16, 4, 4)];
 
-    /// The subgroup tiles: row groups, the part of the lanes that is side by side, vec4 columns.
-    const SUBGROUP: [(u32, u32, u32); 12] = [
-        (1, 1, 1),
-        (2, 1, 1),
-        (3, 1, 1),
-        (4, 1, 1),
-        (6, 1, 1),
-        (2, 1, 2),
-        (3, 1, 2),
-        (4, 1, 2),
-        (6, 1, 2),
-        (6, 2, 1),
-        (8, 2, 1),
-        (12, 2, 1),
+    /// The subgroup tiles: row groups, the part of the lanes that is side by side, vec4 columns, whether it is deep.
+    const SUBGROUP: [(u32, u32, u32, bool); 16] = [
+        (1, 1, 1, false),
+        (2, 1, 1, false),
+        (3, 1, 1, false),
+        (4, 1, 1, false),
+        (6, 1, 1, false),
+        (2, 1, 2, false),
+        (3, 1, 2, false),
+        (4, 1, 2, false),
+        (6, 1, 2, false),
+        (6, 2, 1, false),
+        (8, 2, 1, false),
+        (12, 2, 1, false),
+        (2, 1, 1, true),
+        (3, 1, 1, true),
+        (2, 1, 2, true),
+        (6, 2, 1, true),
     ];
 
     /// The workgroup tile of so many rows and columns.
@@ -101,11 +110,12 @@ impl Tile {
 
     /// The subgroup tiles for subgroups of `lanes`, reading 64-bit integers or floats.
     pub(super) fn subgroup(lanes: u32, long: bool) -> Vec<Tile> {
-        let tile = |&(row_groups, part, column_vecs): &(u32, u32, u32)| Tile::Subgroup {
+        let tile = |&(row_groups, part, column_vecs, deep): &(u32, u32, u32, bool)| Tile::Subgroup {
             lanes,
             row_groups,
             column_lanes: lanes / part,
             column_vecs,
+            deep,
             long,
         };
         Tile::SUBGROUP.iter().map(tile).collect()
@@ -149,6 +159,11 @@ impl Tile {
         }
     }
 
+    /// Fours of k-steps that a turn takes of a subgroup tile.
+    pub(super) fn fours(self) -> u32 {
+        if matches!(self, Tile::Subgroup { deep: true, .. }) { DEEP } else { 1 }
+    }
+
     /// Steps of K whose blocks of A and B are in workgroup memory at a time: all of it within 16 KiB.
     pub(super) fn k_steps(self) -> u32 {
         match self {
@@ -165,7 +180,7 @@ impl Tile {
             k.div_ceil(self.k_steps().into()) * u64::from(1 + staging(rows) + staging(columns)) + 1
         };
         match self {
-            Tile::Subgroup { .. } => k.div_ceil(4) + 1,
+            Tile::Subgroup { .. } => k.div_ceil(4 * u64::from(self.fours())) + 1,
             Tile::Workgroup { rows, columns, .. } => blocks(rows, columns),
             // Where subgroups are wider than thought, one makes several parts of C, at most all of them.
             Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
@@ -209,9 +224,10 @@ impl std::fmt::Display for Tile {
             Tile::Workgroup { rows, columns, tall, wide } => {
                 write!(f, "workgroup-{rows}x{columns}-{tall}x{wide}")
             }
-            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long } => {
+            Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, deep, long } => {
+                let deep = if *deep { "-deep" } else { "" };
                 let long = if *long { "-long" } else { "" };
-                write!(f, "subgroup{lanes}-{row_groups}x{column_lanes}x{column_vecs}{long}")
+                write!(f, "subgroup{lanes}-{row_groups}x{column_lanes}x{column_vecs}{deep}{long}")
             }
             Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
                 write!(f, "cooperative{side}-{rows}x{columns}-{tall}x{wide}-{lanes}")

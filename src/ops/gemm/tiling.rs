@@ -1,6 +1,6 @@
 //! Which tile a product gets: tables of measured defaults, one tile for all, or what was measured on this machine.
 
-use super::{Operand, Tile};
+use super::{Conv, Operand, Tile};
 use crate::gpu::Gpu;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,18 +14,25 @@ pub struct ProductKind {
     a: Operand,
     n: u32,
     inner: u32,
+    /// Whether A slides, see [`Conv::slides`].
+    slides: bool,
 }
 
 impl ProductKind {
     /// The kind of C [m, n] = A [m, k] B [k, n], A read as `a`.
-    pub fn new(a: Operand, (m, n, k): (u32, u32, u32)) -> ProductKind {
-        ProductKind { a, n, inner: if a == Operand::Columns { m } else { k } }
+    pub fn new(a: Operand, conv: &Conv, (m, n, k): (u32, u32, u32)) -> ProductKind {
+        ProductKind { a, n, inner: if a == Operand::Columns { m } else { k }, slides: conv.slides(a) }
     }
 
     /// That of a product with packed weights `[k, n]`, any number of rows.
-    pub fn with_weights(a: Operand, k: u32, n: u32) -> ProductKind {
+    pub fn with_weights(a: Operand, conv: &Conv, k: u32, n: u32) -> ProductKind {
         assert!(a != Operand::Columns, "weights are right operands of rows, windows and scattered gradients");
-        ProductKind { a, n, inner: k }
+        ProductKind::new(a, conv, (0, n, k))
+    }
+
+    /// K and N of the packed weights of [`ProductKind::with_weights`].
+    pub(super) fn weights(&self) -> (u32, u32) {
+        (self.inner, self.n)
     }
 }
 
@@ -37,7 +44,8 @@ impl fmt::Display for ProductKind {
             Operand::Window => ("window", "k"),
             Operand::Scatter => ("scatter", "k"),
         };
-        write!(f, "{a} n={} {inner}={}", self.n, self.inner)
+        let slides = if self.slides { " slides" } else { "" };
+        write!(f, "{a}{slides} n={} {inner}={}", self.n, self.inner)
     }
 }
 
@@ -103,16 +111,22 @@ impl Tiling {
             // Measured on llvmpipe 22.3: docs/performance.md.
             &Tiling::Software { lanes, long } => {
                 let wide = kind.n > 4 * lanes;
-                let (row_groups, column_lanes, column_vecs) = match (kind.a, kind.inner) {
+                let (row_groups, column_lanes, column_vecs, deep) = match (kind.a, kind.inner) {
+                    _ if kind.slides && wide => (2, lanes, 2, true),
+                    _ if kind.slides && kind.n > 2 * lanes => (3, lanes, 1, true),
+                    _ if kind.slides => (6, lanes / 2, 1, true),
                     // C, dW, has few rows: no taller than that.
-                    (Operand::Columns, m) if m <= 2 * lanes => (2, lanes, if wide { 2 } else { 1 }),
-                    (Operand::Columns, m) if m <= 4 * lanes => (4, lanes, 1),
-                    _ if wide => (3, lanes, 2),
-                    _ if kind.n > 2 * lanes || kind.a == Operand::Columns => (6, lanes, 1),
-                    (Operand::Scatter, _) => (12, lanes / 2, 1),
-                    _ => (8, lanes / 2, 1),
+                    (Operand::Columns, m) if m <= 2 * lanes => (2, lanes, if wide { 2 } else { 1 }, true),
+                    (Operand::Columns, m) if m <= 4 * lanes => (4, lanes, 1, false),
+                    (Operand::Columns, _) if wide => (2, lanes, 2, true),
+                    // Of fewer steps the last turn would be too much.
+                    (Operand::Rows, k) if wide && k >= 64 => (2, lanes, 2, true),
+                    _ if wide => (3, lanes, 2, false),
+                    _ if kind.n > 2 * lanes || kind.a == Operand::Columns => (6, lanes, 1, false),
+                    (Operand::Scatter, _) => (12, lanes / 2, 1, false),
+                    _ => (8, lanes / 2, 1, false),
                 };
-                Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, long }
+                Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, deep, long }
             }
             Tiling::Measured { tiles, otherwise } => {
                 tiles.get(&kind).copied().unwrap_or_else(|| otherwise.tile(kind))
@@ -141,8 +155,10 @@ mod tests {
             for (tiling, known) in [software, (Tiling::Portable, Tile::portable()), cooperative] {
                 for a in operands {
                     for (n, inner) in sizes.iter().flat_map(|n| sizes.map(|i| (*n, i))) {
-                        let tile = tiling.tile(ProductKind { a, n, inner });
-                        assert!(known.contains(&tile), "{tiling:?}: {a:?} n={n} inner={inner}: {tile}");
+                        for slides in [false, true] {
+                            let tile = tiling.tile(ProductKind { a, n, inner, slides });
+                            assert!(known.contains(&tile), "{tiling:?}: {a:?} n={n} inner={inner}: {tile}");
+                        }
                     }
                 }
             }
@@ -152,7 +168,7 @@ mod tests {
     #[test]
     fn cooperative_tiles_are_as_wide_as_the_product() {
         let tiling = Tiling::Cooperative { side: 16, lanes: 32 };
-        let size = |n| tiling.tile(ProductKind::new(Operand::Rows, (512, n, 100))).size();
+        let size = |n| tiling.tile(ProductKind::new(Operand::Rows, &Conv::default(), (512, n, 100))).size();
         for (n, want) in
             [(1, 16), (10, 16), (16, 16), (17, 32), (32, 32), (33, 64), (64, 64), (65, 64), (1000, 64)]
         {

@@ -28,7 +28,7 @@ pub struct Product {
 impl Product {
     /// The products that share its tile.
     pub fn kind(&self) -> ProductKind {
-        ProductKind::new(self.a, self.size)
+        ProductKind::new(self.a, &self.conv, self.size)
     }
 
     /// Whether B is made of weights, packed for the tile.
@@ -124,7 +124,7 @@ impl<'a> Bench<'a> {
         let (m, n, k) = product.size;
         let ops = Ops { tiling: Tiling::Fixed(tile), ..Ops::new(gpu) };
         // Weights are packed once a step, for several products.
-        let packed = product.is_packed().then(|| ops.right_operand("trial packed", product.a, k, n));
+        let packed = product.is_packed().then(|| ops.right_operand("trial packed", product.kind()));
         if let Some(packed) = &packed {
             let mut pack = Program::new();
             let packing = Packing { v: &self.b, taps: 1, scale: None, forward: packed, backward: None };
