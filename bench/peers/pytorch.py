@@ -21,15 +21,19 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests" / "fixtures"))
-from replay import SMOOTH, load, padding  # noqa: E402
+from replay import SMOOTH, load, padding, same_padding  # noqa: E402
+
+
+WEIGHTED = ("dense", "conv2d", "conv_transpose2d")
 
 
 class Weighted(nn.Module):
     """Dense or convolution, its weights plain or normalised to g v / |v|."""
 
-    def __init__(self, layer, tensors, trained):
+    def __init__(self, layer, tensors, trained, sides):
+        """sides: height and width of a transposed convolution's output, or None where its stride tells them."""
         super().__init__()
-        self.layer = layer
+        self.layer, self.sides = layer, sides
         for name, t in tensors.items():
             t = nn.Parameter(t.clone(), requires_grad=name in trained)
             self.register_parameter(name, t)
@@ -46,6 +50,11 @@ class Weighted(nn.Module):
         if self.layer["op"] == "dense":
             return F.linear(x.flatten(1), self.weight_now(), bias)
         stride = self.layer.get("stride", 1)
+        if self.layer["op"] == "conv_transpose2d":
+            height, width = self.sides or [n * stride for n in x.shape[2:]]
+            top, left = (same_padding(n, self.layer["kernel"], stride)[0] for n in (height, width))
+            y = F.conv_transpose2d(x, self.weight_now(), bias, stride=stride, padding=(top, left))
+            return y[:, :, :height, :width]
         left, right, top, bottom = padding(x.permute(0, 2, 3, 1), self.layer, "same", stride)
         if (left, top) == (right, bottom):
             return F.conv2d(x, self.weight_now(), bias, stride=stride, padding=(top, left))
@@ -72,17 +81,18 @@ def move(x, maps):
 class Net(nn.Module):
     """A network of the model file. Images are NCHW inside."""
 
-    def __init__(self, layers, tensors, trained):
-        """tensors, trained: by "layer.name"."""
+    def __init__(self, layers, tensors, trained, image):
+        """tensors, trained: by "layer.name"; image: height and width of the data's images."""
         super().__init__()
         self.layers = layers
         self.weighted = nn.ModuleDict()
-        shape = None
+        at = lambda layer: [-(-n // layer["image_stride"]) for n in image] if "image_stride" in layer else None
+        self.sides = [at(layer) for layer in layers]
         for i, layer in enumerate(layers):
             mine = {n.split(".", 1)[1]: t for n, t in tensors.items() if n.split(".")[0] == str(i)}
             learnt = {n.split(".", 1)[1] for n in trained if n.split(".")[0] == str(i)}
-            if layer["op"] in ("dense", "conv2d"):
-                self.weighted[str(i)] = Weighted(layer, mine, learnt)
+            if layer["op"] in WEIGHTED:
+                self.weighted[str(i)] = Weighted(layer, mine, learnt, self.sides[i])
             elif layer["op"] == "batch_norm":
                 norm = nn.Module()
                 for name, t in mine.items():
@@ -96,8 +106,11 @@ class Net(nn.Module):
         """draws: the recorded random numbers by (layer, kind), or None to draw."""
         for i, layer in enumerate(self.layers[:upto]):
             op = layer["op"]
-            if op in ("dense", "conv2d"):
+            if op in WEIGHTED:
                 x = self.weighted[str(i)](x)
+            elif op == "unflatten":
+                height, width = self.sides[i] or (layer["height"], layer["width"])
+                x = x.unflatten(1, (height, width, -1)).permute(0, 3, 1, 2)
             elif op == "batch_norm":
                 p = self.weighted[str(i)]
                 weight, bias = getattr(p, "weight", None), getattr(p, "bias", None)
@@ -130,23 +143,28 @@ class Step:
 
     def __init__(self, trace, model, device, mode):
         self.trace, self.device = trace, device
+        self.shape = trace["d_step.images"].shape[1:]
         nets = []
         for name in ("discriminator", "generator"):
             before = {n: t.to(device) for n, t in trace.group(f"before.{name}.").items() if ".exp_avg" not in n}
             trained = list(trace.group(f"grad.{name}."))
-            nets.append(Net(model[name]["layers"], before, trained).to(device))
+            nets.append(Net(model[name]["layers"], before, trained, self.shape[:2]).to(device))
         self.d, self.g = nets
         # The last are unlabelled images that come a second time.
         self.rows = [int(r) for r in trace["d_step.rows"]]
         self.labels = trace["d_step.labelled.label"].long().to(device)
         nchw = lambda x: x.permute(0, 3, 1, 2).contiguous().to(device)
         generated = self.rows[0]
-        self.shape = trace["d_step.images"].shape[1:]
         self.data = nchw(trace["d_step.images"][generated:])
         self.real = nchw(trace["g_step.images"][generated:])
         self.weight = trace.number("unsupervised_weight")
         self.entropy, self.consistency = trace.number("entropy_weight"), trace.number("consistency_weight")
-        self.feature = next(i for i, l in enumerate(self.d.layers) if l.get("feature", False))
+        self.moments = trace.meta["generator_loss"] == "MomentMatching"
+        if self.moments:
+            # What the last product is given.
+            self.matched = max(i for i, layer in enumerate(self.d.layers) if layer["op"] in WEIGHTED)
+        else:
+            self.matched = 1 + next(i for i, layer in enumerate(self.d.layers) if layer.get("feature", False))
         self.mean = trace.meta["feature_matching"] == "mean"
         options = {
             "betas": (trace.number("beta1"), trace.number("beta2")),
@@ -167,8 +185,8 @@ class Step:
             self.g_loss = torch.compile(self.g_losses, mode=how)
 
     def images(self, z, draws=None):
-        h, w, c = self.shape
-        return self.g(z, draws).reshape(-1, h, w, c).permute(0, 3, 1, 2)
+        made = self.g(z, draws)
+        return made if made.dim() == 4 else made.unflatten(1, tuple(self.shape)).permute(0, 3, 1, 2)
 
     def d_losses(self, z, draws=None, g_draws=None):
         with torch.no_grad():
@@ -186,12 +204,16 @@ class Step:
 
     def g_losses(self, z, draws=None, g_draws=None):
         x = torch.cat([self.images(z, g_draws), self.real])
-        f = self.d(x, draws, self.feature + 1)
+        f = self.d(x, draws, self.matched)
         if f.dim() == 4:
             f = f.permute(0, 2, 3, 1)
         f = f.flatten(1)
-        apart = f[: len(z)].mean(0) - f[len(z) :].mean(0).detach()
-        return (apart**2).mean() if self.mean else (apart**2).sum()
+        made, real = f[: len(z)], f[len(z) :].detach()
+        loss = ((made.mean(0) - real.mean(0)) ** 2).sum()
+        if self.moments:
+            apart = torch.cov(made.T, correction=0) - torch.cov(real.T, correction=0)
+            loss = loss + apart.square().sum()
+        return loss / f.shape[1] if self.mean else loss
 
     def run(self, d_step, g_step):
         """d_step, g_step: (z, draws of D, draws of G)."""
