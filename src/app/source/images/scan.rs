@@ -17,6 +17,7 @@ use super::label_file::{self, Reading};
 use super::summary::Summary;
 use super::walk::{self, Walk};
 use super::{Part, arrange, decode, sorted_classes};
+use crate::app::text::count;
 use crate::error::{Error, Result};
 
 /// The label file that this program writes.
@@ -151,15 +152,24 @@ pub fn scan(request: &Request) -> Result<Found> {
 
 fn nothing_in(found: &Found) -> Error {
     let root = found.root.display();
+    if let Some(packed) = packed_in(&found.root) {
+        return Error::Data(format!("{root}: no images but packed ones: give {}", packed.display()));
+    }
     let seen = match (found.skipped.as_slice(), found.other_files) {
         ([], 0) => "nothing is in it".to_string(),
-        ([], n) => format!("{n} files of other kinds are in it"),
+        ([], n) => format!("{} of other kinds in it", count(n as u32, "file")),
         (skipped, _) => {
             let shown = skipped.iter().map(|s| format!("{}: {}", s.path.display(), s.reason));
             format!("not read: {}", super::some(shown, 3))
         }
     };
     Error::Data(format!("{root}: no images: {seen}; {} are read", decode::FORMATS))
+}
+
+/// The first of the files of packed images in a folder which are named each by itself.
+fn packed_in(folder: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    files.filter(|f| f.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"))).min()
 }
 
 fn one_picture(path: &Path) -> Result<Found> {

@@ -334,7 +334,10 @@ fn nothing_to_read() {
     let dir = tempfile::tempdir().unwrap();
     refused(dir.path(), "no images: nothing is in it; PNG, JPEG");
     put(dir.path(), "a.txt", b"text");
-    refused(dir.path(), "1 files of other kinds are in it");
+    refused(dir.path(), "no images: 1 file of other kinds in it");
+    put(dir.path(), "b.npz", b"packed");
+    put(dir.path(), "a.npz", b"packed");
+    refused(dir.path(), &format!("no images but packed ones: give {}", dir.path().join("a.npz").display()));
     refused(&dir.path().join("gone"), "no such folder or file");
 }
 
