@@ -11,13 +11,13 @@
 // Variant: SG lanes; RG groups of SG rows; CL lanes side by side, CV vec4 columns each. Of four k-steps of a group a
 // lane loads those of one row, or, with A column-wise, four rows of one k-step: four values either way. With CL below
 // SG, for narrow C, the other lanes make other rows of the same columns. DEEP: how many fours of k-steps a turn takes. SLIDE:
-// four channels of the taps of a row of the kernel. These see the same pixels, each tap's moved by one, which are loaded
-// once, with a group more. A, B: address modes of common/operands.wgsl.
+// four channels of each of the DEEP taps in a row of the kernel. They see the same pixels, each tap's moved by one, so RG + 1
+// groups of those are loaded for all. A, B: address modes of common/operands.wgsl.
 // VA, VB: how A and B are read, 0: floats, 1: four at a time, 2: pairs; VB 3: eight at a time. L: fours, pairs and
 // eights are 64-bit integers, half as many components to
 // load. VC: vec4 access of C. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks
-// over z. Whether a window's pixel is in the image is asked without `&&`, which is a branch: SwiftShader takes twice as long to
-// compile a loop for each branch in it. Below zero is, unsigned, beyond every end.
+// over z. Whether a window's pixel is in the image is asked without `&&`, which is a branch, and places are counted without any:
+// SwiftShader takes twice as long to compile a loop for each branch in it. Below zero is, unsigned, beyond every end.
 
 struct Params {
     m: u32, n: u32, k: u32,
@@ -212,7 +212,8 @@ fn main(
 #endfor
 #endif
 #if SLIDE
-    // Row and column of the pixel of C whose tap u sees what the lane holds; where lanes have other rows too, of its own.
+    // Of the row of C whose tap u sees what the lane holds, the place in the image. With CL below SG what is seen goes to the lane
+    // whose own row that is.
 #if A == 2
 #define CHANNELS "p.c"
 #else
@@ -436,14 +437,10 @@ fn main(
             }
 #endfor
             kc += 1u;
-            if (kc == p.c) {
-                kc = 0u;
-                kx += 1u;
-                if (kx == p.kernel) {
-                    kx = 0u;
-                    ky += 1u;
-                }
-            }
+            kx += u32(kc == p.c);
+            kc = select(kc, 0u, kc == p.c);
+            ky += u32(kx == p.kernel);
+            kx = select(kx, 0u, kx == p.kernel);
 #endfor
 #endfor
 #endif
@@ -518,14 +515,10 @@ fn main(
 #endif
 #if B == 1
             ox += 1u;
-            if (ox == p.ow) {
-                ox = 0u;
-                oy += 1u;
-                if (oy == p.oh) {
-                    oy = 0u;
-                    row += 1u;
-                }
-            }
+            oy += u32(ox == p.ow);
+            ox = select(ox, 0u, ox == p.ow);
+            row += u32(oy == p.oh);
+            oy = select(oy, 0u, oy == p.oh);
 #endif
 #endfor
     // The multiply-adds.

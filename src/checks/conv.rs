@@ -44,12 +44,14 @@ const CASES: &[Case] = &[
     case(5, (3, 3, 4), 7, 3, 2, (1, 1, 1, 1)),
     case(2, (2, 2, 1), 4, 1, 3, (0, 0, 0, 0)),
     case(2, (5, 6, 1), 4, 2, 1, (1, 0, 0, 1)),
-    // Three taps of a row that slide: images wider and narrower than a subgroup, more columns than a tile, other paddings,
-    // and in the gradient alone every second pixel.
+    // Three taps of a row that slide: images wider and narrower than a subgroup, and than the window, more columns than a tile,
+    // other paddings, and in the gradient alone every second pixel.
     case(5, (3, 9, 4), 8, 3, 1, (1, 1, 1, 1)),
     case(7, (6, 5, 8), 36, 3, 1, (1, 1, 1, 1)),
     case(2, (5, 6, 4), 20, 3, 1, (2, 0, 0, 2)),
+    case(3, (2, 1, 4), 4, 3, 1, (1, 1, 1, 1)),
     case(3, (8, 6, 8), 12, 6, 2, (2, 2, 2, 2)),
+    case(3, (8, 6, 8), 12, 6, 2, (1, 3, 3, 1)),
 ];
 
 /// Tiles whose variants take longest to compile: a test of their own, to run beside the others.
@@ -217,7 +219,7 @@ fn walk(checks: &Checks<'_>, large: bool) -> Result<()> {
     let tilings: Vec<Tiling> = checks.tilings().iter().filter(|t| is_large(t) == large).cloned().collect();
     checks.each_tiling(&tilings, |ops| {
         for (i, case) in CASES.iter().enumerate() {
-            // No policy gives the large tiles to weight gradients, and they are slow to compile.
+            // The large tiles are slow to compile, and the tests of products by columns have them.
             let weights = !large || i == LARGE_WEIGHT_GRADIENT;
             passes(checks, ops, case, (End::Plain, End::Plain), weights)?;
         }

@@ -164,7 +164,14 @@ fn sizes(tiling: &Tiling, operand: Operand) -> (Vec<Size>, Vec<Size>) {
     let by_policy = !matches!(tiling, Tiling::Fixed(_));
     if by_policy || operand != Operand::Columns || !larger(tile) {
         sizes.extend([(1, 1, 1), (3, 2, 5), (4, 4, 4), (tm - 1, tn - 1, 15), (tm, tn, 16)]);
-        sizes.extend([(2 * tm + 3, 8, 18), (13, 100, 31), (tm, 9, 12)]);
+        // The table's tile of many columns is another one for so few steps of K as the others have.
+        sizes.extend([
+            (2 * tm + 3, 8, 18),
+            (13, 100, 31),
+            (tm, 9, 12),
+            (tm - 1, tn + 1, 77),
+            (tm + 1, tn, 64),
+        ]);
         split.extend([(10, 12, 1040), (5, 9, 769), (8, 8, 2051)]);
     }
     (sizes, split)
@@ -257,8 +264,9 @@ pub fn folded_rows(checks: &Checks<'_>) -> Result<()> {
 /// K on both sides of what an invocation may go over; of the longest, llvmpipe leaves a part out when it is not cut. Where
 /// there is an epilogue, nothing but the bound on loops cuts K.
 pub fn long_sums(checks: &Checks<'_>) -> Result<()> {
-    let longest = 4 * (MAX_TURNS - 1);
     checks.each_tiling(checks.tilings(), |ops| {
+        let narrow = ProductKind::new(Operand::Rows, &Default::default(), (3, 5, 1000));
+        let longest = 4 * ops.tiling.tile(narrow).fours() * (MAX_TURNS - 1);
         let small = (3, 5, longest);
         let split = product(checks, ops, Operand::Rows, small, End::Bias(Activation::Softplus))?;
         if let Tile::Subgroup { .. } = wide_tile(&ops.tiling, Operand::Rows) {

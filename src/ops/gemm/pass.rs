@@ -124,10 +124,11 @@ fn blocking<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
                 Right::Packed(packed) if by8(packed.panel) => 3,
                 Right::Packed(_) => 1,
             };
+            let packed = matches!(g.b, Right::Packed(packed) if packed.panel > 0);
             call.define("L", u32::from(long))
                 .param("panel", RightOperand::rows_for(g.k))
                 .define("DEEP", tile.fours())
-                .define("SLIDE", u32::from(deep && g.conv.slides(g.a.1)))
+                .define("SLIDE", u32::from(deep && packed && g.conv.slides(g.a.1)))
                 .define("SG", lanes)
                 .define("RG", row_groups)
                 .define("CL", column_lanes)

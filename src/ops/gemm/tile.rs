@@ -160,7 +160,7 @@ impl Tile {
     }
 
     /// Fours of k-steps that a turn takes of a subgroup tile.
-    pub(super) fn fours(self) -> u32 {
+    pub fn fours(self) -> u32 {
         if matches!(self, Tile::Subgroup { deep: true, .. }) { DEEP } else { 1 }
     }
 

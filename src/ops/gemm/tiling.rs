@@ -26,12 +26,12 @@ impl ProductKind {
 
     /// That of a product with packed weights `[k, n]`, any number of rows.
     pub fn with_weights(a: Operand, conv: &Conv, k: u32, n: u32) -> ProductKind {
-        assert!(a != Operand::Columns, "weights are right operands of rows, windows and scattered gradients");
         ProductKind::new(a, conv, (0, n, k))
     }
 
     /// K and N of the packed weights of [`ProductKind::with_weights`].
     pub(super) fn weights(&self) -> (u32, u32) {
+        assert!(self.a != Operand::Columns, "weights are of rows, windows and scattered gradients");
         (self.inner, self.n)
     }
 }
@@ -108,7 +108,7 @@ impl Tiling {
                 let size = |t: &&Tile| (t.size().1, t.size().0);
                 *all.iter().filter(|t| size(t).0 >= kind.n).min_by_key(size).unwrap_or(&all[0])
             }
-            // Measured on llvmpipe 22.3: docs/performance.md.
+            // Measured on llvmpipe of Mesa 22.3, the deep ones of 26.1: docs/performance.md.
             &Tiling::Software { lanes, long } => {
                 let wide = kind.n > 4 * lanes;
                 let (row_groups, column_lanes, column_vecs, deep) = match (kind.a, kind.inner) {
