@@ -633,7 +633,11 @@ fn what_is_done_is_said() {
     let data = "--dataset mnist --data-dir d --model m.toml --labels 20";
     let line = format!("train {data} --batch-size 32 --epochs 1");
     b.file("g.toml", MODEL.replace("\"pixels\"", "784"));
-    b.fails(&format!("{line} --generator g.toml"), 2, &["--generator g.toml", "leave it out", "1x8x8"]);
+    b.fails(
+        &format!("{line} --generator g.toml"),
+        2,
+        &["--generator g.toml", "give --generator m.toml", "1x8x8"],
+    );
     b.fails(&line.replace("m.toml", "photo"), 3, &["models for images 1x8x8: dnn, cnn"]);
     let (result, progress) = said(&format!("{line} --out run"));
     assert!(progress.contains("an epoch is a single step"), "{progress}");

@@ -301,13 +301,14 @@ fn a_run_from_weights() {
     b.good(&format!("train {few} --from a --out stopped --max-steps 3"));
     // The one who killed it was quicker than its first checkpoint.
     fs::remove_file(b.path("stopped/checkpoints/epoch-00-step-3.safetensors")).unwrap();
-    let dnn = few.replace("m.toml", "dnn");
-    let other = b.run(&format!("train {dnn} --from a --out other"));
-    let said = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(
-        other.status.code() == Some(7) && said.contains("--model") && !b.path("other").exists(),
-        "{said}"
-    );
+    for (other, advice) in
+        [(few.replace("m.toml", "dnn"), "--model"), (format!("{few} --generator dnn"), "--generator")]
+    {
+        let out = b.run(&format!("train {other} --from a --out other"));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        let refused = out.status.code() == Some(7) && !b.path("other").exists();
+        assert!(refused && said.contains(advice), "{said}");
+    }
     fs::remove_dir_all(b.path("a")).unwrap();
     let said = b.good("train --resume stopped");
     assert!(said.contains("beginning with the weights of"), "{said}");

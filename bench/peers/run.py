@@ -8,8 +8,8 @@ ssgan, or it would not be the same work. Then the peers take turns, each a step 
 ratio of medians is printed, and, of programs that compute on the CPU, the rate beside that of one large product in
 numpy, which has its turn too. A step has fresh random draws, 100 labelled, 512 unlabelled and 512 generated rows for
 D, 1024 rows for G; those of the recipes `quick` and `best` 512 more rows for D, the unlabelled images moved once
-more. The peers leave out what is no part of the step's mathematics: the average of D's parameters and the draw of a
-minibatch. A peer that cannot run is named, and the others are timed.
+more; `best` matches the covariance of features too. The peers leave out what is no part of the step's mathematics:
+the average of D's parameters and the draw of a minibatch. A peer that cannot run is named, and the others are timed.
 
 Peers: pytorch (eager), pytorch-compile; with CUDA pytorch-cuda, pytorch-cuda-compile, pytorch-cuda-graphs and the
 same with -tf32; burn-wgpu, burn-cpu where --burn names the program built in bench/peers/burn.

@@ -169,16 +169,20 @@ fn weights(from: &Path, resolved: &Resolved) -> Result<LoadedModel> {
             |layer: &LayerShape| layer.params().into_iter().map(|p| (p.name, p.shape)).collect::<Vec<_>>();
         nets.map(|net| net.layers.iter().map(of).collect::<Vec<_>>())
     };
-    if params(&own) == params(&theirs.model) {
+    let (ours, given) = (params(&own), params(&theirs.model));
+    if ours == given {
         return Ok(theirs);
     }
-    Err(Error::Checkpoint {
-        path: theirs.path,
-        reason: format!(
+    let reason = match ours[0] == given[0] {
+        true => format!(
+            "has another generator than this run: give the one that its run had with --generator, which is {name} where it was the model's own"
+        ),
+        false => format!(
             "has the weights of the model {:?}, whose parameters {:?} does not have: name that model with --model",
             theirs.model.name, own.name
         ),
-    })
+    };
+    Err(Error::Checkpoint { path: theirs.path, reason })
 }
 
 /// Tells where the saved state is.

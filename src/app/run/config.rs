@@ -1,9 +1,11 @@
 //! Settings from defaults, a recipe, a `--config` file, and flags, each over the one before.
 
 use super::settings::{OwnImages, RunSettings};
-use crate::app::{model_file, source, text as text_file};
+use crate::app::model_file::{self, Changes};
+use crate::app::{source, text as text_file};
 use crate::data;
 use crate::error::{Error, Result};
+use crate::model::infer::infer;
 use crate::model::parse;
 use crate::model::shape::{DataShape, ModelShape};
 use crate::model::spec::{LayerOp, ModelSpec};
@@ -64,13 +66,21 @@ impl Resolved {
     /// # Errors
     /// As [`parse::check`]; [`Error::Usage`] for a generator that another was put in place of, which has no lines to name.
     pub fn shaped(&self, data: DataShape) -> Result<ModelShape> {
-        let s = &self.settings;
-        parse::check(&self.spec, &self.model_toml, &s.model, data).map_err(|e| match (e, &s.generator) {
-            (Error::Text { .. }, Some(generator)) => Error::Usage(format!(
-                "--generator {generator} does not fit {} and images of {}: leave it out, or put a generator for them into a model file",
-                s.model, data.image
-            )),
-            (e, _) => e,
+        let (s, changes) = (&self.settings, self.settings.model_changes());
+        let Some(generator) = changes.generator else {
+            return parse::check(&self.spec, &self.model_toml, &s.model, data);
+        };
+        infer(&self.spec, data).map_err(|e| {
+            if e.net == "generator" {
+                let (model, image) = (&s.model, data.image);
+                return Error::Usage(format!(
+                    "--generator {generator} does not fit images of {image}: give --generator {model} for the model's own, or put one for them into a model file"
+                ));
+            }
+            // With its own generator the model says it with the line of its file.
+            let own = model_file::load_with(&s.model, Changes { generator: None, ..changes });
+            let told = own.and_then(|(spec, text)| parse::check(&spec, &text, &s.model, data));
+            told.err().filter(|e| matches!(e, Error::Text { .. })).unwrap_or_else(|| e.into())
         })
     }
 
@@ -99,7 +109,15 @@ pub fn resolve(
     let recipe = recipe.map(|(name, text)| ConfigFile::parse(name, (*text).into())).transpose()?;
     let file = file.map(ConfigFile::read).transpose()?;
     let layered = |mut settings: RunSettings| -> Result<RunSettings> {
-        recipe.iter().chain(&file).try_for_each(|file| file.over(&mut settings))?;
+        if let Some(recipe) = &recipe {
+            let without = (settings.generator.clone(), settings.train.generator_loss);
+            recipe.over(&mut settings)?;
+            let file = file.as_ref().map(|file| &file.values);
+            if !keeps_generator(&settings, file, flags) {
+                (settings.generator, settings.train.generator_loss) = without;
+            }
+        }
+        file.iter().try_for_each(|file| file.over(&mut settings))?;
         over(&mut settings, flags)?;
         // The run's folder keeps it, and may be gone on with from elsewhere.
         for path in settings.data_dir.iter_mut().chain(&mut settings.data) {
@@ -121,6 +139,14 @@ pub fn resolve(
     let settings = layered(defaults(first.train.method, convolutional))?;
     validate(&settings)?;
     Ok(Resolved { settings, spec, model_toml })
+}
+
+/// Whether a recipe's generator and its loss stay: they belong to the model that it names, and to each other. A file that names a
+/// model and no generator means the model's own.
+fn keeps_generator(recipe: &RunSettings, file: Option<&Table>, flags: &Table) -> bool {
+    let differs = |key, own: Option<&str>| flags.get(key).is_some_and(|value| value.as_str() != own);
+    let in_file = file.is_some_and(|values| values.contains_key("model") || values.contains_key("generator"));
+    !in_file && !differs("model", Some(&recipe.model)) && !differs("generator", recipe.generator.as_deref())
 }
 
 /// `settings` with these values.
@@ -225,8 +251,9 @@ mod tests {
     use crate::app::run::settings::ImageMemory;
     use crate::app::source::images::policy::Fit;
     use crate::gpu::Precision;
+    use crate::model::shape::Dims;
     use crate::train::Tune;
-    use crate::train::settings::Method;
+    use crate::train::settings::{GeneratorLoss, Method};
 
     fn read(text: &str) -> Result<RunSettings> {
         super::read(text, "c.toml")
@@ -291,6 +318,55 @@ mod tests {
         fails("[train]\nseed = 1\n", 1, "unknown setting \"train\"");
         fails("seed = \n", 1, "");
         fails("seed = 1\nseed = 2\n", 2, "duplicate");
+    }
+
+    /// The recipe's generator and its loss stay where its own model is named, and go where another one is.
+    #[test]
+    fn a_recipe_s_generator_belongs_to_its_model() {
+        let of = |flags: &str| {
+            let settings = resolve(Some("best"), None, &flags.parse().unwrap(), None).unwrap().settings;
+            (settings.generator, settings.train.generator_loss)
+        };
+        let (generator, loss) = (Some("conv-varied".to_string()), GeneratorLoss::MomentMatching);
+        assert_eq!(of(""), (generator.clone(), loss));
+        assert_eq!(of("model = \"cnn-deep\""), (generator, loss));
+        assert_eq!(of("model = \"photo-small\""), (None, GeneratorLoss::FeatureMatching));
+        assert_eq!(of("generator = \"conv\""), (Some("conv".into()), GeneratorLoss::FeatureMatching));
+        let asked = "model = \"photo-small\"\ngenerator = \"conv\"\ngenerator_loss = \"moment_matching\"";
+        assert_eq!(of(asked), (Some("conv".into()), loss));
+        // A run's own settings, of one that had the model's own generator.
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        let with = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            resolve(Some("best"), Some(&file), &Table::new(), None).unwrap().settings.generator
+        };
+        assert_eq!(with("model = \"cnn-deep\""), None);
+        assert_eq!(with("epochs = 3").as_deref(), Some("conv-varied"));
+    }
+
+    /// Told of the model, with the line of its file, unless it is the generator that was put into it.
+    #[test]
+    fn what_does_not_fit_the_images_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let seven = dir.path().join("seven.toml");
+        std::fs::write(&seven, parse::built_in("dnn").unwrap().0.replace("\"pixels\"", "49")).unwrap();
+        let of = |generator: &str, side: u32| {
+            let given = format!("model = \"cnn-deep\"\ngenerator = {generator:?}").parse().unwrap();
+            let image = Dims { height: side, width: side, channels: 1 };
+            resolve(None, None, &given, None).unwrap().shaped(DataShape { image, classes: 10 }).map(drop)
+        };
+        let reason = of(seven.to_str().unwrap(), 28).unwrap_err();
+        assert!(
+            matches!(reason, Error::Usage(_)) && reason.to_string().contains("--generator cnn-deep"),
+            "{reason}"
+        );
+        for side in [27, 28, 33] {
+            of("conv-varied", side).unwrap();
+        }
+        let small = of("conv-varied", 4).unwrap_err();
+        assert!(matches!(small, Error::Text { .. }), "{small}");
+        assert!(small.to_string().contains("models for images 1x4x4"), "{small}");
     }
 
     /// The bytes of `config.toml` are part of every checkpoint: they stay as they are.
