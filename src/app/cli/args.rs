@@ -171,7 +171,7 @@ pub struct SettingsArgs {
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Settings that belong together: paper (the paper's settings), best (lowest error), quick (the second
-    /// lowest, smaller steps); --config and flags win over them
+    /// lowest, in half the time); --config and flags win over them
     #[arg(long, value_name = "NAME", value_parser = recipes())]
     #[serde(skip)]
     pub recipe: Option<String>,
