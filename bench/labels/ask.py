@@ -5,7 +5,8 @@ it, with the labels that MNIST has for them, and a training from the start with 
     ask.py RUN --data-dir MNIST --out FOLDER [--count 20] [--ssgan PATH] [-- FLAGS OF ssgan train]
 
 FOLDER, a new one, gets `set` (MNIST's images, the labels of those to test on, and a table of the labels that RUN had),
-`labelled` (what `ssgan label` writes, next.csv filled in) and `run`. Without flags RUN's seed and `--recipe best`. Needs nothing beyond Python.
+`labelled` (what `ssgan label` writes, next.csv filled in) and `run`. Without flags RUN's seed and `--recipe best`.
+Needs nothing beyond Python.
 """
 
 import argparse

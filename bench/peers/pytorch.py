@@ -21,10 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests" / "fixtures"))
-from replay import SMOOTH, load, padding, same_padding  # noqa: E402
-
-
-WEIGHTED = ("dense", "conv2d", "conv_transpose2d")
+from replay import SMOOTH, WEIGHTED, load, matched, padding, same_padding  # noqa: E402
 
 
 class Weighted(nn.Module):
@@ -160,11 +157,7 @@ class Step:
         self.weight = trace.number("unsupervised_weight")
         self.entropy, self.consistency = trace.number("entropy_weight"), trace.number("consistency_weight")
         self.moments = trace.meta["generator_loss"] == "MomentMatching"
-        if self.moments:
-            # What the last product is given.
-            self.matched = max(i for i, layer in enumerate(self.d.layers) if layer["op"] in WEIGHTED)
-        else:
-            self.matched = 1 + next(i for i, layer in enumerate(self.d.layers) if layer.get("feature", False))
+        self.matched = matched(trace.meta, self.d.layers)
         self.mean = trace.meta["feature_matching"] == "mean"
         options = {
             "betas": (trace.number("beta1"), trace.number("beta2")),

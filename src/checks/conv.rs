@@ -128,7 +128,7 @@ fn check(checks: &Checks<'_>, ops: &Ops, case: &Case, mut pass: Pass<'_>) -> Res
     let b = match pass.b {
         B::Weights(values) => {
             let kind = ProductKind::with_weights(pass.a.1, &geometry(&case.shape()), k, n);
-            weights = super::packed(ops, kind, (k, n), values)?;
+            weights = super::packed(ops, kind, values)?;
             Right::Packed(&weights)
         }
         B::Images(x) => {

@@ -128,7 +128,7 @@ fn product_with(
     let (ta, tb) = (input(checks, rows, cols, &a), input(checks, k, n, &b));
     let out = Output::new(checks, m, n, Slack::None);
     let right = if pack {
-        Some(packed(ops, ProductKind::with_weights(operand, &Default::default(), k, n), (k, n), &b)?)
+        Some(packed(ops, ProductKind::with_weights(operand, &Default::default(), k, n), &b)?)
     } else {
         None
     };

@@ -65,9 +65,10 @@ impl Output {
 ///
 /// # Errors
 /// [`crate::Error::Gpu`] if the device failed.
-pub fn packed(ops: &Ops, kind: ProductKind, (k, n): (u32, u32), values: &[f32]) -> Result<RightOperand> {
-    let stored = transpose(values, k as usize, n as usize);
-    let (v, right) = (input(&ops.gpu, n, k, &stored), ops.right_operand("packed", kind));
+pub fn packed(ops: &Ops, kind: ProductKind, values: &[f32]) -> Result<RightOperand> {
+    let right = ops.right_operand("packed", kind);
+    let (k, n) = (right.k, values.len() as u32 / right.k);
+    let v = input(&ops.gpu, n, k, &transpose(values, k as usize, n as usize));
     let mut p = Program::new();
     let packing = Packing { v: &v, taps: 1, scale: None, forward: &right, backward: None };
     ops.pack_weights(&mut p, "check", packing)?;

@@ -19,7 +19,7 @@ impl Split {
     pub fn of(g: &Gemm<'_>, tile: Tile) -> Split {
         let c = &g.conv;
         let by_rows = matches!(g.a.1, Operand::Window | Operand::Scatter);
-        // Whole steps of the tile, so that only the last chunk has a ragged end; of a deep tile's turns each ends within one.
+        // Whole steps of the tile, so that only the last chunk has a ragged end; a deep tile's turns are longer, and each has one.
         let (all, whole) = match g.a.1 {
             Operand::Rows | Operand::Columns => (g.k, tile.k_steps().max(16)),
             Operand::Window => (c.kernel, 1),
