@@ -8,6 +8,7 @@ use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims, ModelShape};
 use ssgan::native::{self, BlockOn};
+use ssgan::ops::Tiling;
 use ssgan::rng::{self, Counter};
 use ssgan::train::event::{Event, Observer};
 use ssgan::train::settings::{DiscriminatorUpdates, GeneratorLoss, Method, Settings};
@@ -48,16 +49,16 @@ fn model(image: Dims) -> ModelShape {
 }
 
 fn data(model: &ModelShape) -> Dataset {
-    data_with(model, 20)
+    data_with(model, 150, 20)
 }
 
-fn data_with(model: &ModelShape, test: u32) -> Dataset {
+fn data_with(model: &ModelShape, train: u32, test: u32) -> Dataset {
     let split = |n: u32, stream: u32| {
         let byte = |e| (256.0 * rng::uniform(3, Counter { stream, step: 0 }, e)) as u8;
         let images = (0..n * model.data.image.len()).map(byte).collect();
         Split::labelled(images, (0..n).map(|i| (i % model.data.classes) as u16))
     };
-    Dataset::new("noise", model.data, split(150, 0xF000), split(test, 0xF001)).unwrap()
+    Dataset::new("noise", model.data, split(train, 0xF000), split(test, 0xF001)).unwrap()
 }
 
 fn sha256(file: &Path) -> String {
@@ -144,6 +145,44 @@ fn where_the_images_lie_changes_nothing() {
     }
 }
 
+/// A software adapter's tiles depend on the CPU, which its name does not tell: a run may go on on another one.
+#[test]
+fn the_kind_of_cpu_changes_nothing() {
+    let gpu = native::open(&AdapterChoice::default()).unwrap();
+    let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return };
+    let data_shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
+    let load = |name: &str, generator: Option<&str>| {
+        let (spec, source) =
+            model_file::load_with(name, Changes { generator, ..Changes::default() }).unwrap();
+        parse::check(&spec, &source, name, data_shape).unwrap()
+    };
+    // A weight gradient of 40 x 72, which is cut into few chunks.
+    let few_tiles = MODEL.replace("channels = 12", "channels = 40");
+    let spec = parse::parse(&few_tiles, "model.toml").unwrap();
+    let few_tiles = parse::check(&spec, &few_tiles, "model.toml", data_shape).unwrap();
+    for (name, model, batch_size) in [
+        ("dnn", load("dnn", None), 300),
+        ("cnn-deep", load("cnn-deep", Some("conv-varied")), 23),
+        ("few tiles", few_tiles, 23),
+    ] {
+        let settings =
+            Settings { labels: 20.into(), batch_size, epochs: 9, ..Settings::defaults(Method::Ssl, true) };
+        let trained = |deep| {
+            let tiling = Tiling::Software { lanes, long: gpu.has_64_bit_integers(), deep };
+            let tiles = Tiles::by(&gpu, &model, &settings, |product| tiling.tile(product.kind()));
+            let data = data_with(&model, 300, 20);
+            let mut trainer = Trainer::with_tiles(&gpu, &model, &settings, &data, Scratch::Shared, &tiles)
+                .block_on()
+                .unwrap();
+            run(&mut trainer, &mut Deaf, &Stop::new(), Some(2), None).block_on().unwrap();
+            (tiles.to_string(), trainer.snapshot(1).block_on().unwrap().tensors)
+        };
+        let (one, other) = (trained(true), trained(false));
+        assert_ne!(one.0, other.0, "{name}: other tiles");
+        assert!(one.1 == other.1, "{name}: other bytes");
+    }
+}
+
 /// What a step makes on its way is overwritten as soon as nothing needs it. Were it needed after all, or read before it is
 /// written, the bytes would not be those of a trainer whose tensors keep memory of their own. Batches of 23 rows leave
 /// the last vector, tile and chunk ragged.
@@ -189,7 +228,7 @@ fn sharing_memory_changes_nothing() {
     ];
     for (name, model, settings) in cases {
         // Evaluations take 500 images at a time, and then the rest.
-        let data = data_with(&model, 501);
+        let data = data_with(&model, 150, 501);
         let result = |trainer: &mut Trainer| {
             trainer.scratch().poison(&gpu);
             trainer.initialise().block_on().unwrap();

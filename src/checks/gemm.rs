@@ -265,8 +265,7 @@ pub fn folded_rows(checks: &Checks<'_>) -> Result<()> {
 /// there is an epilogue, nothing but the bound on loops cuts K.
 pub fn long_sums(checks: &Checks<'_>) -> Result<()> {
     checks.each_tiling(checks.tilings(), |ops| {
-        let narrow = ProductKind::new(Operand::Rows, &Default::default(), (3, 5, 1000));
-        let longest = 4 * ops.tiling.tile(narrow).fours() * (MAX_TURNS - 1);
+        let longest = 4 * (MAX_TURNS - 1);
         let small = (3, 5, longest);
         let split = product(checks, ops, Operand::Rows, small, End::Bias(Activation::Softplus))?;
         if let Tile::Subgroup { .. } = wide_tile(&ops.tiling, Operand::Rows) {

@@ -12,7 +12,7 @@ pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
             let column_lanes = lanes / part;
             Tiling::Fixed(Tile::Subgroup { lanes, row_groups, column_lanes, column_vecs, deep, long })
         };
-        all.push(Tiling::Software { lanes, long: false });
+        all.push(Tiling::Software { lanes, long: false, deep: false });
         all.extend([
             fixed(3, 1, 1, false, false),
             fixed(4, 1, 2, false, false),
@@ -21,7 +21,7 @@ pub fn tilings(gpu: &Gpu) -> Vec<Tiling> {
         ]);
         if gpu.has_64_bit_integers() {
             all.extend([
-                Tiling::Software { lanes, long: true },
+                Tiling::Software { lanes, long: true, deep: true },
                 fixed(3, 1, 2, false, true),
                 fixed(1, 1, 1, false, true),
                 fixed(1, 4, 2, false, true),
@@ -64,8 +64,11 @@ pub fn not_offered(gpu: &Gpu) -> Vec<(&'static str, String)> {
 pub(super) fn name(tiling: &Tiling) -> String {
     match tiling {
         Tiling::Portable => "portable".into(),
-        Tiling::Software { lanes, long: false } => format!("software, {lanes} lanes"),
-        Tiling::Software { lanes, long: true } => format!("software, {lanes} lanes, 64-bit"),
+        Tiling::Software { lanes, long, deep } => {
+            let long = if *long { ", 64-bit" } else { "" };
+            let deep = if *deep { ", deep" } else { "" };
+            format!("software, {lanes} lanes{long}{deep}")
+        }
         Tiling::Cooperative { side, .. } => format!("cooperative {side} x {side}"),
         Tiling::Fixed(tile) => tile.to_string(),
         Tiling::Measured { .. } => "measured".into(),

@@ -25,8 +25,7 @@ impl Split {
             Operand::Window => (c.kernel, 1),
             Operand::Scatter => (c.kernel.div_ceil(c.stride), 1),
         };
-        let (tm, tn) = tile.size();
-        let tiles = g.m.div_ceil(tm) * g.n.div_ceil(tn);
+        let tiles = tile.count(g.m, g.n);
         let for_busy = if matches!(g.epilogue, Epilogue::None) && !by_rows {
             (tile.busy() / tiles).clamp(1, (g.k / 256).max(1))
         } else {

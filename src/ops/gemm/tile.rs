@@ -180,7 +180,8 @@ impl Tile {
             k.div_ceil(self.k_steps().into()) * u64::from(1 + staging(rows) + staging(columns)) + 1
         };
         match self {
-            Tile::Subgroup { .. } => k.div_ceil(4 * u64::from(self.fours())) + 1,
+            // Deep ones take fewer. Counted, they would be cut elsewhere than others, see `count`.
+            Tile::Subgroup { .. } => k.div_ceil(4) + 1,
             Tile::Workgroup { rows, columns, .. } => blocks(rows, columns),
             // Where subgroups are wider than thought, one makes several parts of C, at most all of them.
             Tile::Cooperative { side, rows, columns, tall, wide, lanes } => {
@@ -205,6 +206,15 @@ impl Tile {
         match self {
             Tile::Workgroup { .. } | Tile::Cooperative { .. } => 0,
             Tile::Subgroup { .. } => self.size().1,
+        }
+    }
+
+    /// Tiles that C has; of subgroup tiles, as if all had the size of a common one. Else K would be cut by the tile, and what a
+    /// software adapter computes would differ in its last bits by the CPU, which decides the tile but is no part of the adapter's name.
+    pub(super) fn count(self, m: u32, n: u32) -> u32 {
+        match self {
+            Tile::Subgroup { lanes, .. } => m.div_ceil(3 * lanes) * n.div_ceil(8 * lanes),
+            _ => m.div_ceil(self.size().0) * n.div_ceil(self.size().1),
         }
     }
 

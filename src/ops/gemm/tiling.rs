@@ -58,6 +58,8 @@ pub enum Tiling {
         lanes: u32,
         /// Whether tiles read 64-bit integers.
         long: bool,
+        /// Whether deep tiles pay where nothing slides, too: on CPUs with 32 vector registers. The results are the same.
+        deep: bool,
     },
     /// By shape, through workgroup memory: any adapter.
     Portable,
@@ -88,7 +90,7 @@ impl Tiling {
         }
         match gpu.subgroup_size() {
             Some(lanes @ 4..=16) if gpu.summary().is_software() => {
-                Tiling::Software { lanes, long: gpu.has_64_bit_integers() }
+                Tiling::Software { lanes, long: gpu.has_64_bit_integers(), deep: has_avx512() }
             }
             _ => Tiling::Portable,
         }
@@ -108,19 +110,19 @@ impl Tiling {
                 let size = |t: &&Tile| (t.size().1, t.size().0);
                 *all.iter().filter(|t| size(t).0 >= kind.n).min_by_key(size).unwrap_or(&all[0])
             }
-            // Measured on llvmpipe of Mesa 22.3, the deep ones of 26.1: docs/performance.md.
-            &Tiling::Software { lanes, long } => {
+            // Measured on llvmpipe of Mesa 22.3 and 26.1, on CPUs with AVX2 and with AVX-512: docs/performance.md.
+            &Tiling::Software { lanes, long, deep } => {
                 let wide = kind.n > 4 * lanes;
                 let (row_groups, column_lanes, column_vecs, deep) = match (kind.a, kind.inner) {
-                    _ if kind.slides && wide => (2, lanes, 2, true),
+                    _ if kind.slides && wide && deep => (2, lanes, 2, true),
                     _ if kind.slides && kind.n > 2 * lanes => (3, lanes, 1, true),
                     _ if kind.slides => (6, lanes / 2, 1, true),
                     // C, dW, has few rows: no taller than that.
-                    (Operand::Columns, m) if m <= 2 * lanes => (2, lanes, if wide { 2 } else { 1 }, true),
+                    (Operand::Columns, m) if m <= 2 * lanes => (2, lanes, if wide { 2 } else { 1 }, deep),
                     (Operand::Columns, m) if m <= 4 * lanes => (4, lanes, 1, false),
-                    (Operand::Columns, _) if wide => (2, lanes, 2, true),
+                    (Operand::Columns, _) if wide && deep => (2, lanes, 2, true),
                     // Of fewer steps the last turn would be too much.
-                    (Operand::Rows, k) if wide && k >= 64 => (2, lanes, 2, true),
+                    (Operand::Rows, k) if wide && deep && k >= 64 => (2, lanes, 2, true),
                     _ if wide => (3, lanes, 2, false),
                     _ if kind.n > 2 * lanes || kind.a == Operand::Columns => (6, lanes, 1, false),
                     (Operand::Scatter, _) => (12, lanes / 2, 1, false),
@@ -140,6 +142,14 @@ impl Tiling {
     }
 }
 
+/// Whether a software adapter's code has 32 vector registers, not 16: it is compiled for the CPU that this runs on.
+fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512vl");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,8 +159,10 @@ mod tests {
     fn tables_choose_among_the_tiles_that_can_be_tried() {
         let sizes = [1, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 1000];
         let operands = [Operand::Rows, Operand::Columns, Operand::Window, Operand::Scatter];
-        for (lanes, long) in [(4, false), (8, false), (8, true), (16, true)] {
-            let software = (Tiling::Software { lanes, long }, Tile::subgroup(lanes, long));
+        let adapters =
+            [(4, false, false), (8, false, true), (8, true, true), (8, true, false), (16, true, true)];
+        for (lanes, long, deep) in adapters {
+            let software = (Tiling::Software { lanes, long, deep }, Tile::subgroup(lanes, long));
             let cooperative = (Tiling::Cooperative { side: 8, lanes }, Tile::cooperative(8, lanes));
             for (tiling, known) in [software, (Tiling::Portable, Tile::portable()), cooperative] {
                 for a in operands {
