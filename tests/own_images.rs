@@ -246,6 +246,39 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert!(has_row(&told, ["unlabelled", "60"]), "{told}");
 }
 
+/// People train and label in the folder of their images: what is written there is no image the next time.
+#[test]
+fn what_the_program_writes_among_the_images_is_none_of_them() {
+    let bench = Bench::new();
+    bench.photos(10, 20, 1);
+    fs::copy(bench.path("m.toml"), bench.path("photos/m.toml")).unwrap();
+    let here = |line: &str| {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
+        c.current_dir(bench.path("photos")).env("SSGAN_CACHE_DIR", bench.path("cache")).stdin(Stdio::null());
+        let out = c.args(line.split_whitespace()).output().unwrap();
+        let told = String::from_utf8_lossy(&out.stderr).to_string();
+        assert!(out.status.success(), "`{line}`: {told}");
+        told
+    };
+    let counted = |told: &str| {
+        assert!(told.contains("50 images 1x8x8") && has_row(told, ["unlabelled", "20"]), "{told}");
+        assert!(!has_row(told, ["runs", "0"]) && !has_row(told, ["labelled", "0"]), "{told}");
+    };
+    counted(&here("train . --model m.toml --epochs 1"));
+    let runs: Vec<_> = fs::read_dir(bench.path("photos/runs")).unwrap().flatten().collect();
+    assert_eq!(runs.len(), 1);
+    let run = format!("runs/{}", runs[0].file_name().to_str().unwrap());
+    here(&format!("train --resume {run} --epochs 2"));
+    let told = here(&format!("label {run} . --out labelled --by-class copy"));
+    assert!(
+        told.contains("labelling 50 images") && told.contains("passed over, as written by ssgan: runs/"),
+        "{told}"
+    );
+    assert!(!told.contains("other files") && !told.contains("does not know"), "{told}");
+    counted(&here("train . --model m.toml --epochs 1 --out runs/second"));
+    counted(&here("train labelled --model m.toml --epochs 1 --out third"));
+}
+
 /// What the model asks for is filled in and trained on, beside what was given before, and is known to the next labelling; images
 /// to test on are not learnt from on any round.
 #[test]

@@ -31,6 +31,7 @@ fn part_of(name: &OsStr) -> Option<Part> {
 /// What the walk through a folder found, with labels.
 pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found> {
     let mut arranging = Arranging::new(root);
+    arranging.notes.extend(passed_over(&walk.written));
     let tops: Vec<&OsStr> =
         walk.folders.iter().filter(|f| f.iter().count() == 1).filter_map(|f| first(f)).collect();
     let parts: BTreeMap<&OsStr, Part> = tops.iter().filter_map(|&t| Some((t, part_of(t)?))).collect();
@@ -76,6 +77,12 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         }
     }
     Ok(arranging.finish(walk.unreadable, walk.others.len()))
+}
+
+/// A note of folders that this program wrote.
+fn passed_over(written: &[PathBuf]) -> Option<String> {
+    let names = || some(written.iter().map(|folder| format!("{}/", folder.display())), 3);
+    (!written.is_empty()).then(|| format!("passed over, as written by ssgan: {}", names()))
 }
 
 /// A note of pictures beside a table that lists none of them.

@@ -6,8 +6,8 @@
 //!   given by its own path, or alone in a folder, stands for the images that it lists;
 //! - `train/`, `val/` and `test/` above either of these.
 //!
-//! What `ssgan label` asked for and what was marked on its page, beside a `labels.csv`, counts over it. Hidden files, and files
-//! that are no pictures, are passed over. The images are in the order of their file names, then of their paths, by bytes: the
+//! What `ssgan label` asked for and what was marked on its page, beside a `labels.csv`, counts over it. Hidden files, files that
+//! are no pictures, and runs and labellings that lie among the images are passed over. The images are in the order of their file names, then of their paths, by bytes: the
 //! same on every machine, and one that does not change when an image is moved to its class.
 
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ pub fn scan(request: &Request) -> Result<Found> {
         Error::Data(format!("{}: no such folder or file: name a folder of images", path.display()))
     })?;
     let found = if at.is_dir() {
-        let walk = walk::walk(path)?;
+        let walk = walk::walk(path, request.labels.as_deref())?;
         arrange::folder(path, walk, request)?
     } else if label_file::is_label_file(path) {
         if request.labels.is_some() {
@@ -163,7 +163,8 @@ fn nothing_in(found: &Found) -> Error {
             format!("not read: {}", super::some(shown, 3))
         }
     };
-    Error::Data(format!("{root}: no images: {seen}; {} are read", decode::FORMATS))
+    let notes: String = found.notes.iter().map(|note| format!("; {note}")).collect();
+    Error::Data(format!("{root}: no images: {seen}{notes}; {} are read", decode::FORMATS))
 }
 
 /// The first of the files of packed images in a folder which are named each by itself.

@@ -42,6 +42,48 @@ fn refused(path: &Path, expected: &str) -> String {
 }
 
 #[test]
+fn runs_and_labellings_among_the_images_are_passed_over() {
+    let dir =
+        folder(&["cat/1.png", "dog/2.png", "runs/a/plots/losses.png", "labelled/cat/1.png", "dog/run/3.png"]);
+    for folder in ["runs/a", "runs/b", "dog/run"] {
+        for name in ["config.toml", "model.toml", "env.json"] {
+            put(dir.path(), &format!("{folder}/{name}"), b"");
+        }
+    }
+    put(dir.path(), "labelled/labels.csv", b"path,label\ncat/1.png,cat\n");
+    let images = |classes: &[&str], request: Request| {
+        let found = scan(&request).unwrap();
+        assert_eq!(found.class_names, classes);
+        let note = found.notes.first().map(|n| n.replace('\\', "/"));
+        (listed(&found), note)
+    };
+    let all = Request { path: dir.path().into(), ..Request::default() };
+    let (_, note) = images(&["cat", "dog", "labelled"], all.clone());
+    let passed = "passed over, as written by ssgan: ";
+    assert_eq!(note, Some(format!("{passed}dog/run/; runs/a/; runs/b/")));
+    put(dir.path(), "labelled/skipped.csv", b"path,reason\n");
+    let (found, note) = images(&["cat", "dog"], all.clone());
+    assert_eq!(found, ["cat/1.png cat Train", "dog/2.png dog Train"]);
+    assert_eq!(note, Some(format!("{passed}dog/run/; labelled/; runs/a/; and 1 more")));
+    // One that is asked for is not passed over.
+    let labelled = dir.path().join("labelled");
+    assert_eq!(
+        images(&["cat"], Request { path: labelled.clone(), ..Request::default() }).0,
+        ["cat/1.png cat Train"]
+    );
+    let (found, _) = images(&["cat"], Request { labels: Some(labelled.join("labels.csv")), ..all });
+    assert!(found.contains(&"labelled/cat/1.png cat Train".to_string()), "{found:?}");
+    // A class that has others too is one.
+    put(dir.path(), "runs/4.png", &picture(4));
+    assert_eq!(look(dir.path()).unwrap().class_names, ["cat", "dog", "runs"]);
+    for gone in ["cat", "dog", "runs/4.png"] {
+        let gone = dir.path().join(gone);
+        if gone.is_dir() { fs::remove_dir_all(gone).unwrap() } else { fs::remove_file(gone).unwrap() }
+    }
+    refused(dir.path(), "passed over, as written by ssgan: labelled/");
+}
+
+#[test]
 fn class_folders_and_what_has_no_class() {
     let dir = folder(&[
         "dog/2.png",

@@ -20,6 +20,10 @@ const ENDINGS: [&str; 16] = [
 /// What cameras, network drives and operating systems leave in folders, besides all that begins with a dot.
 const LITTER: [&str; 5] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
 
+/// Files that only folders have which this program wrote: a run, with its plots and samples, and a labelling, with copies of
+/// images and maybe of their folders. People train and label where their images are.
+const WRITTEN: [&[&str]; 2] = [&["config.toml", "model.toml", "env.json"], &["labels.csv", "skipped.csv"]];
+
 /// A file that may be a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct File {
@@ -40,6 +44,8 @@ pub(super) struct Walk {
     pub unreadable: Vec<(PathBuf, String)>,
     /// Files that are no pictures, relative.
     pub others: Vec<PathBuf>,
+    /// Folders that this program wrote, relative; what is in them is passed over.
+    pub written: Vec<PathBuf>,
 }
 
 /// What images are sorted by: the bytes of the file's name, then those of the names of its folders.
@@ -62,15 +68,26 @@ fn file_of(metadata: &Metadata, path: PathBuf) -> File {
     File { path, bytes: metadata.len(), modified: nanoseconds(metadata) }
 }
 
-/// All files under a folder, links followed.
+/// All files under a folder, links followed, but for those of folders that this program wrote. One with `labels` in it, the file
+/// of labels that counts, is no such folder.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder itself cannot be read; what is wrong below it is in [`Walk::unreadable`].
-pub(super) fn walk(root: &Path) -> Result<Walk> {
+pub(super) fn walk(root: &Path, labels: Option<&Path>) -> Result<Walk> {
     let mut walk = Walk::default();
+    let labels = labels.and_then(|file| dunce::canonicalize(file).ok());
+    let holds_labels = |folder: &Path| {
+        let real = labels.as_ref().and_then(|file| Some((file, dunce::canonicalize(folder).ok()?)));
+        real.is_some_and(|(file, folder)| file.starts_with(folder))
+    };
     let wanted = |e: &DirEntry| e.depth() == 0 || !is_litter(e.file_name());
-    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
+    let mut entries = WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted);
+    while let Some(entry) = entries.next() {
         match entry {
+            Ok(entry) if is_written(&entry) && !holds_labels(entry.path()) => {
+                walk.written.extend(entry.path().strip_prefix(root).map(Path::to_path_buf));
+                entries.skip_current_dir();
+            }
             Ok(entry) => walk.add(root, &entry),
             Err(e) if e.depth() == 0 => {
                 return Err(Error::io("read", root)(e.into()));
@@ -78,7 +95,14 @@ pub(super) fn walk(root: &Path) -> Result<Walk> {
             Err(e) => walk.cannot(root, e),
         }
     }
+    walk.written.sort();
+    walk.drop_folders_of_written_ones();
     Ok(walk)
+}
+
+fn is_written(entry: &DirEntry) -> bool {
+    let has_all = |names: &&[&str]| names.iter().all(|name| entry.path().join(name).is_file());
+    entry.depth() > 0 && entry.file_type().is_dir() && WRITTEN.iter().any(has_all)
 }
 
 fn is_litter(name: &OsStr) -> bool {
@@ -105,6 +129,16 @@ impl Walk {
             Err(e) if named => self.unreadable.push((path, format!("cannot be read: {e}"))),
             _ => self.others.push(path),
         }
+    }
+
+    /// `runs/`, with nothing but runs in it, is no class without images.
+    fn drop_folders_of_written_ones(&mut self) {
+        let Walk { files, folders, unreadable, others, written } = self;
+        let paths =
+            || files.iter().map(|f| &f.path).chain(unreadable.iter().map(|(p, _)| p)).chain(others.iter());
+        folders.retain(|folder| {
+            !written.iter().any(|w| w.starts_with(folder)) || paths().any(|path| path.starts_with(folder))
+        });
     }
 
     fn cannot(&mut self, root: &Path, e: walkdir::Error) {
