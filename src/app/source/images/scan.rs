@@ -163,8 +163,12 @@ fn nothing_in(found: &Found) -> Error {
             format!("not read: {}", super::some(shown, 3))
         }
     };
-    let notes: String = found.notes.iter().map(|note| format!("; {note}")).collect();
-    Error::Data(format!("{root}: no images: {seen}{notes}; {} are read", decode::FORMATS))
+    let notes = found.notes.iter().map(|note| format!("; {note} (read where named itself)"));
+    Error::Data(format!(
+        "{root}: no images: {seen}{}; {} are read",
+        notes.collect::<String>(),
+        decode::FORMATS
+    ))
 }
 
 /// The first of the files of packed images in a folder which are named each by itself.
