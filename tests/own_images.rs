@@ -223,6 +223,13 @@ fn a_folder_goes_in_and_comes_out_labelled() {
         let text = |out: &str| fs::read_to_string(bench.path(out).join(name)).unwrap();
         assert_eq!(text("parts"), text("whole"));
     }
+    // Parts with folders of their own, put together above them.
+    for i in 1..=2 {
+        bench.succeeds(&format!("label run photos --out sorted/{i} --quiet --shard {i}/2 --by-class copy"));
+    }
+    bench.succeeds("label --out sorted --merge sorted/1 sorted/2");
+    let (told, _) = bench.succeeds("data info sorted");
+    assert!(has_row(&told, ["unlabelled", "60", "0"]) && has_row(&told, ["images", "90", "0"]), "{told}");
     bench.fails(
         "label run photos --out moved --by-class move --shard 1/2",
         2,

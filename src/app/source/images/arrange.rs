@@ -30,8 +30,8 @@ fn part_of(name: &OsStr) -> Option<Part> {
 
 /// What the walk through a folder found, with labels.
 pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found> {
-    let mut arranging = Arranging::new(root);
-    arranging.notes.extend(passed_over(&walk.written));
+    let mut arranging =
+        Arranging { written: walk.written, in_written: walk.in_written, ..Arranging::new(root) };
     let tops: Vec<&OsStr> =
         walk.folders.iter().filter(|f| f.iter().count() == 1).filter_map(|f| first(f)).collect();
     let parts: BTreeMap<&OsStr, Part> = tops.iter().filter_map(|&t| Some((t, part_of(t)?))).collect();
@@ -76,13 +76,8 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
             }
         }
     }
+    arranging.note_passed_over();
     Ok(arranging.finish(walk.unreadable, walk.others.len()))
-}
-
-/// A note of folders that this program wrote.
-fn passed_over(written: &[PathBuf]) -> Option<String> {
-    let names = || some(written.iter().map(|folder| format!("{}/", folder.display())), 3);
-    (!written.is_empty()).then(|| format!("passed over, as written by ssgan: {}", names()))
 }
 
 /// A note of pictures beside a table that lists none of them.
@@ -144,12 +139,16 @@ struct Arranging<'a> {
     notes: Vec<String>,
     /// Whose first folders are classes.
     class_folders: Vec<PathBuf>,
+    /// Folders that this program wrote, and the images in them, which count where a table names them.
+    written: Vec<PathBuf>,
+    in_written: Vec<File>,
 }
 
 impl<'a> Arranging<'a> {
     fn new(root: &'a Path) -> Arranging<'a> {
         let (images, classes, files) = Default::default();
-        Arranging { root, images, classes, files, notes: Vec::new(), class_folders: Vec::new() }
+        let (notes, class_folders, written, in_written) = Default::default();
+        Arranging { root, images, classes, files, notes, class_folders, written, in_written }
     }
 
     /// The folders in `prefix` are classes.
@@ -192,15 +191,28 @@ impl<'a> Arranging<'a> {
         labels: &Path,
         table: LabelFile,
         prefix: &Path,
-        files: Vec<File>,
+        mut files: Vec<File>,
         part: Part,
     ) -> Result<()> {
         let LabelFile { rows, notes } = table;
+        let own = files.len();
+        let first = resolve(&Places::new(self.root, Some(prefix), &files), labels, labels, rows.clone());
+        let is_in_written =
+            labels.strip_prefix(self.root).is_ok_and(|l| self.written.iter().any(|w| l.starts_with(w)));
+        let mut resolved = match first {
+            Ok(resolved) if !is_in_written => resolved,
+            first => {
+                files.extend(self.in_written.iter().cloned());
+                resolve(&Places::new(self.root, Some(prefix), &files), labels, labels, rows).or(first)?
+            }
+        };
         let places = Places::new(self.root, Some(prefix), &files);
-        let mut resolved = resolve(&places, labels, labels, rows)?;
         let later = Later::read(&places, labels, &mut resolved)?;
         for (i, file) in files.into_iter().enumerate() {
             let row = resolved.get(&i);
+            if i >= own && row.is_none() {
+                continue;
+            }
             let class = row.and_then(|r| r.label.clone());
             let no_label = row.is_some_and(|r| r.no_label);
             let part = row.and_then(|r| r.part).unwrap_or(part);
@@ -210,6 +222,16 @@ impl<'a> Arranging<'a> {
         self.files.push(labels.to_path_buf());
         self.files.extend(later.files);
         Ok(())
+    }
+
+    /// Folders that this program wrote and that no table names an image of.
+    fn note_passed_over(&mut self) {
+        let read = |folder: &Path| self.images.iter().any(|image| image.file.path.starts_with(folder));
+        let passed = self.written.iter().filter(|folder| !read(folder));
+        let names: Vec<String> = passed.map(|folder| format!("{}/", folder.display())).collect();
+        if !names.is_empty() {
+            self.notes.push(format!("passed over, as written by ssgan: {}", some(names, 3)));
+        }
     }
 
     fn finish(self, unreadable: Vec<(PathBuf, String)>, other_files: usize) -> Found {

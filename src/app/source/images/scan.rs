@@ -7,7 +7,7 @@
 //! - `train/`, `val/` and `test/` above either of these.
 //!
 //! What `ssgan label` asked for and what was marked on its page, beside a `labels.csv`, counts over it. Hidden files, files that
-//! are no pictures, and runs and labellings that lie among the images are passed over. The images are in the order of their file names, then of their paths, by bytes: the
+//! are no pictures, and runs and labellings that lie among the images, but for what a file of labels names, are passed over. The images are in the order of their file names, then of their paths, by bytes: the
 //! same on every machine, and one that does not change when an image is moved to its class.
 
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ pub fn scan(request: &Request) -> Result<Found> {
         Error::Data(format!("{}: no such folder or file: name a folder of images", path.display()))
     })?;
     let found = if at.is_dir() {
-        let walk = walk::walk(path, request.labels.as_deref())?;
+        let walk = walk::walk(path)?;
         arrange::folder(path, walk, request)?
     } else if label_file::is_label_file(path) {
         if request.labels.is_some() {

@@ -73,6 +73,18 @@ fn runs_and_labellings_among_the_images_are_passed_over() {
     );
     let (found, _) = images(&["cat"], Request { labels: Some(labelled.join("labels.csv")), ..all });
     assert!(found.contains(&"labelled/cat/1.png cat Train".to_string()), "{found:?}");
+    // What a table names is read, wherever it lies; what lies beside it is not.
+    put(dir.path(), "labelled/cat/5.png", &picture(5));
+    put(dir.path(), "labels.csv", b"path,label\ncat/1.png,cat\nlabelled/cat/5.png,owl\n");
+    let found = look(dir.path()).unwrap();
+    let wanted = ["cat/1.png cat Train", "dog/2.png - Train", "labelled/cat/5.png owl Train"];
+    assert_eq!(listed(&found), wanted);
+    assert_eq!(found.notes, [format!("{passed}dog/run/; runs/a/; runs/b/")]);
+    put(dir.path(), "labels.csv", b"path,label\n1.png,cat\n");
+    assert_eq!(listed(&look(dir.path()).unwrap()), ["cat/1.png cat Train", "dog/2.png - Train"]);
+    put(dir.path(), "labels.csv", b"path,label\ncat/1.png,cat\nlabelled/cat/6.png,owl\n");
+    look(dir.path()).unwrap_err();
+    fs::remove_file(dir.path().join("labels.csv")).unwrap();
     // A class that has others too is one.
     put(dir.path(), "runs/4.png", &picture(4));
     assert_eq!(look(dir.path()).unwrap().class_names, ["cat", "dog", "runs"]);

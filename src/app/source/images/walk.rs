@@ -44,8 +44,9 @@ pub(super) struct Walk {
     pub unreadable: Vec<(PathBuf, String)>,
     /// Files that are no pictures, relative.
     pub others: Vec<PathBuf>,
-    /// Folders that this program wrote, relative; what is in them is passed over.
+    /// Folders that this program wrote, relative; of what is in them only pictures are told, and apart.
     pub written: Vec<PathBuf>,
+    pub in_written: Vec<File>,
 }
 
 /// What images are sorted by: the bytes of the file's name, then those of the names of its folders.
@@ -68,26 +69,15 @@ fn file_of(metadata: &Metadata, path: PathBuf) -> File {
     File { path, bytes: metadata.len(), modified: nanoseconds(metadata) }
 }
 
-/// All files under a folder, links followed, but for those of folders that this program wrote. One with `labels` in it, the file
-/// of labels that counts, is no such folder.
+/// All files under a folder, links followed.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder itself cannot be read; what is wrong below it is in [`Walk::unreadable`].
-pub(super) fn walk(root: &Path, labels: Option<&Path>) -> Result<Walk> {
+pub(super) fn walk(root: &Path) -> Result<Walk> {
     let mut walk = Walk::default();
-    let labels = labels.and_then(|file| dunce::canonicalize(file).ok());
-    let holds_labels = |folder: &Path| {
-        let real = labels.as_ref().and_then(|file| Some((file, dunce::canonicalize(folder).ok()?)));
-        real.is_some_and(|(file, folder)| file.starts_with(folder))
-    };
     let wanted = |e: &DirEntry| e.depth() == 0 || !is_litter(e.file_name());
-    let mut entries = WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted);
-    while let Some(entry) = entries.next() {
+    for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
         match entry {
-            Ok(entry) if is_written(&entry) && !holds_labels(entry.path()) => {
-                walk.written.extend(entry.path().strip_prefix(root).map(Path::to_path_buf));
-                entries.skip_current_dir();
-            }
             Ok(entry) => walk.add(root, &entry),
             Err(e) if e.depth() == 0 => {
                 return Err(Error::io("read", root)(e.into()));
@@ -102,7 +92,7 @@ pub(super) fn walk(root: &Path, labels: Option<&Path>) -> Result<Walk> {
 
 fn is_written(entry: &DirEntry) -> bool {
     let has_all = |names: &&[&str]| names.iter().all(|name| entry.path().join(name).is_file());
-    entry.depth() > 0 && entry.file_type().is_dir() && WRITTEN.iter().any(has_all)
+    WRITTEN.iter().any(has_all)
 }
 
 fn is_litter(name: &OsStr) -> bool {
@@ -113,13 +103,22 @@ impl Walk {
     fn add(&mut self, root: &Path, entry: &DirEntry) {
         let Ok(path) = entry.path().strip_prefix(root) else { return };
         let path = path.to_path_buf();
+        // Depth first: what is in such a folder follows it.
+        let in_written = self.written.last().is_some_and(|folder| path.starts_with(folder));
         if entry.file_type().is_dir() {
-            if entry.depth() > 0 {
-                self.folders.push(path);
+            match entry.depth() > 0 && !in_written {
+                true if is_written(entry) => self.written.push(path),
+                true => self.folders.push(path),
+                false => {}
             }
             return;
         }
         let named = has_ending(&path);
+        if in_written {
+            let picture = entry.metadata().ok().filter(|m| m.is_file() && named);
+            self.in_written.extend(picture.map(|m| file_of(&m, path)));
+            return;
+        }
         match entry.metadata() {
             // A pipe would be waited for without end.
             Ok(m) if !m.is_file() && named => self.unreadable.push((path, "a pipe or a device".into())),
@@ -133,7 +132,7 @@ impl Walk {
 
     /// `runs/`, with nothing but runs in it, is no class without images.
     fn drop_folders_of_written_ones(&mut self) {
-        let Walk { files, folders, unreadable, others, written } = self;
+        let Walk { files, folders, unreadable, others, written, .. } = self;
         let paths =
             || files.iter().map(|f| &f.path).chain(unreadable.iter().map(|(p, _)| p)).chain(others.iter());
         folders.retain(|folder| {
@@ -143,6 +142,9 @@ impl Walk {
 
     fn cannot(&mut self, root: &Path, e: walkdir::Error) {
         let path = e.path().unwrap_or(root).strip_prefix(root).unwrap_or(root).to_path_buf();
+        if self.written.last().is_some_and(|folder| path.starts_with(folder)) {
+            return;
+        }
         let reason = match (e.loop_ancestor(), e.io_error().map(std::io::Error::kind)) {
             (Some(_), _) => "a link in a circle".into(),
             (_, Some(std::io::ErrorKind::PermissionDenied)) => "no permission to read it".into(),
