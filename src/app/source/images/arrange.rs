@@ -9,19 +9,16 @@ use super::later::Later;
 use super::places::{Places, resolve, written};
 use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, found};
 use super::walk::{self, File, Walk};
-use super::{Part, some};
+use super::{Part, means_no_label, some};
 use crate::app::text::count;
 use crate::error::{Error, Result};
-
-/// Folders whose images have no label.
-pub(super) const UNLABELLED: [&str; 5] = ["_unlabeled", "_unlabelled", "unlabeled", "unlabelled", "_unsure"];
 
 fn first(path: &Path) -> Option<&OsStr> {
     path.iter().next()
 }
 
 fn is_unlabelled(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|n| UNLABELLED.contains(&n.to_lowercase().as_str()))
+    name.to_str().is_some_and(means_no_label)
 }
 
 fn part_of(name: &OsStr) -> Option<Part> {

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::Part;
+use super::{Part, means_no_label};
 use crate::app::text;
 use crate::error::{Error, Result};
 use crate::text::closest;
@@ -46,6 +46,9 @@ const GIVEN: &str = "given";
 pub struct Reading {
     /// Whether labels of the status `predicted` count as given.
     pub predicted: bool,
+    /// Whether an empty label without a status is one that was given: in a file of corrections, which has no other reason to
+    /// name an image.
+    pub empty_is_given: bool,
 }
 
 /// What a file says of one image.
@@ -57,7 +60,7 @@ pub struct Row {
     pub path: String,
     /// `None`: unlabelled.
     pub label: Option<String>,
-    /// Whether somebody gave it no label: an empty one of the status `given`.
+    /// Whether somebody gave it no label: an empty one of the status `given`, see also [`Reading::empty_is_given`].
     pub no_label: bool,
     /// `None` where the file does not say.
     pub part: Option<Part>,
@@ -114,7 +117,7 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| csv_error(name, &e))?.clone();
     let columns = columns(&header).map_err(|reason| error(name, 1, reason))?;
-    let (mut rows, mut predictions) = (Vec::new(), 0usize);
+    let (mut rows, mut predictions, mut none) = (Vec::new(), 0usize, 0usize);
     for record in reader.records() {
         let record = record.map_err(|e| csv_error(name, &e))?;
         let line = record.position().map_or(0, |p| p.line() as usize);
@@ -134,15 +137,27 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
             })?),
         };
         let given = is_given(value(columns.status), reading).map_err(|reason| error(name, line, reason))?;
-        let label = Some(value(Some(columns.label)).trim()).filter(|l| !l.is_empty());
+        let written = value(Some(columns.label)).trim();
+        let label = Some(written).filter(|l| !l.is_empty() && !means_no_label(l));
+        none += usize::from(label.is_none() && !written.is_empty());
         predictions += usize::from(label.is_some() && !given);
-        let no_label = label.is_none() && value(columns.status).trim() == GIVEN;
+        let looked_at = match value(columns.status).trim() {
+            "" => reading.empty_is_given,
+            status => status == GIVEN,
+        };
+        let no_label = label.is_none() && looked_at;
         let label = label.filter(|_| given).map(String::from);
         rows.push(Row { line, path: path.into(), label, no_label, part });
     }
     let mut notes = Vec::new();
     if !columns.unused.is_empty() {
         notes.push(format!("{name}: columns that are not used: {}", columns.unused.join(", ")));
+    }
+    if none > 0 {
+        let labels = text::count(none as u32, "label");
+        notes.push(format!(
+            "{name}: {labels} named like a folder without labels: these images count as unlabelled"
+        ));
     }
     if predictions > 0 {
         let labels = text::count(predictions as u32, "label");
@@ -279,7 +294,7 @@ pub fn from_json(name: &str, text: &str) -> Result<LabelFile> {
         error(name, e.line(), reason.to_string())
     })?;
     let row = |(i, (path, label)): (usize, (String, Option<String>))| {
-        let label = label.map(|l| l.trim().to_string()).filter(|l| !l.is_empty());
+        let label = label.map(|l| l.trim().to_string()).filter(|l| !l.is_empty() && !means_no_label(l));
         Row { line: i + 1, path, label, no_label: false, part: None }
     };
     Ok(LabelFile { rows: pairs.0.into_iter().enumerate().map(row).collect(), notes: Vec::new() })

@@ -63,7 +63,7 @@ fn predictions_are_no_labels() {
     let file = csv(text).unwrap();
     assert_eq!(pairs(&file), [("a", Some("cat")), ("b", None), ("c", None), ("d", Some("cat"))]);
     assert_eq!(file.notes, ["l.csv: 2 labels predicted: these images count as unlabelled"]);
-    let all = from_csv("l.csv", text, Reading { predicted: true }).unwrap();
+    let all = from_csv("l.csv", text, Reading { predicted: true, ..Reading::default() }).unwrap();
     assert_eq!(pairs(&all)[..3], [("a", Some("cat")), ("b", Some("dog")), ("c", None)]);
     refused("path,label,status\na,x,guess\n", 2, "status \"guess\"");
 }
@@ -124,4 +124,16 @@ fn json() {
 fn not_text() {
     let e = written("l.csv", b"path,label\n\xff\xfe,x\n").unwrap_err();
     assert!(matches!(e, Error::Text { line: 2, .. }), "{e}");
+}
+
+/// As for folders: a script that makes a table of class folders writes such names.
+#[test]
+fn names_of_folders_without_labels_are_no_labels() {
+    let text = "path,label\n1.png,cat\n2.png,_unlabeled\n3.png,_Unsure\n";
+    let all = from_csv("l.csv", text, Reading::default()).unwrap();
+    let labels: Vec<_> = all.rows.iter().map(|row| (row.label.as_deref(), row.no_label)).collect();
+    assert_eq!(labels, [(Some("cat"), false), (None, false), (None, false)]);
+    assert!(all.notes[0].contains("2 labels named like a folder without labels"), "{:?}", all.notes);
+    let all = from_json("l.json", r#"{"1.png": "cat", "2.png": "_unlabelled"}"#).unwrap();
+    assert_eq!(all.rows[1].label, None);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::places::{Lookup, resolve};
-use super::scan::{LATER, TABLE};
+use super::scan::{CORRECTIONS, LATER, TABLE};
 use crate::error::{Error, Result};
 
 /// What files beside a `labels.csv` say of its images.
@@ -19,7 +19,7 @@ pub(in crate::app::source) struct Later {
 
 impl Later {
     /// Reads [`LATER`], and puts their labels into the rows of the images, which keep their parts. An empty label says nothing,
-    /// unless it is given.
+    /// unless it is given, or a correction.
     pub fn read(images: &impl Lookup, labels: &Path, rows: &mut HashMap<usize, Row>) -> Result<Later> {
         let mut later = Later::default();
         if labels.file_name() != Some(OsStr::new(TABLE)) {
@@ -28,8 +28,9 @@ impl Later {
         later.notes.extend(others_saved(labels));
         let mut said: HashMap<usize, (PathBuf, Row)> = HashMap::new();
         for path in LATER.map(|name| labels.with_file_name(name)).into_iter().filter(|path| path.is_file()) {
+            let reading = Reading { empty_is_given: path.ends_with(CORRECTIONS), ..Reading::default() };
             let LabelFile { rows: theirs, notes } =
-                label_file::read(&path, Reading::default()).map_err(why_it_is_read)?;
+                label_file::read(&path, reading).map_err(why_it_is_read)?;
             let filled = theirs.into_iter().filter(|row| row.label.is_some() || row.no_label).collect();
             let filled = resolve(images, &path, labels, filled);
             let mut filled: Vec<(usize, Row)> = filled.map_err(why_it_is_read)?.into_iter().collect();

@@ -68,6 +68,14 @@ pub fn sorted_classes(names: impl IntoIterator<Item = String>) -> Vec<String> {
     names
 }
 
+/// What data sets call the folder of their images without a label, and this program that of those it is unsure of.
+const NO_LABEL: [&str; 5] = ["_unlabeled", "_unlabelled", "unlabeled", "unlabelled", "_unsure"];
+
+/// Whether the name of a folder, or a label in a table, says that there is none.
+fn means_no_label(name: &str) -> bool {
+    NO_LABEL.contains(&name.to_lowercase().as_str())
+}
+
 /// At most `most` of the items, and how many more there are: a message about thousands of files stays readable.
 pub(crate) fn some(items: impl IntoIterator<Item = String>, most: usize) -> String {
     let all: Vec<String> = items.into_iter().collect();

@@ -25,7 +25,10 @@ pub const TABLE: &str = "labels.csv";
 
 /// Files beside a [`TABLE`] whose labels count over its own: what `ssgan label` asked for, filled in, and what was marked on
 /// its page.
-pub const LATER: [&str; 2] = ["next.csv", "corrections.csv"];
+pub const LATER: [&str; 2] = ["next.csv", CORRECTIONS];
+
+/// In which an empty label takes a label away.
+pub const CORRECTIONS: &str = "corrections.csv";
 
 /// Names of label files that are found by themselves.
 pub const LABEL_FILES: [&str; 3] = [TABLE, "metadata.csv", "labels.json"];
