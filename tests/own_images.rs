@@ -44,8 +44,12 @@ impl Bench {
     }
 
     fn run(&self, line: &str) -> Output {
+        self.run_in(self.0.path(), line)
+    }
+
+    fn run_in(&self, folder: &Path, line: &str) -> Output {
         let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
-        c.current_dir(self.0.path()).env("SSGAN_CACHE_DIR", self.path("cache")).stdin(Stdio::null());
+        c.current_dir(folder).env("SSGAN_CACHE_DIR", self.path("cache")).stdin(Stdio::null());
         c.args(line.split_whitespace()).output().unwrap()
     }
 
@@ -260,9 +264,7 @@ fn what_the_program_writes_among_the_images_is_none_of_them() {
     bench.photos(10, 20, 1);
     fs::copy(bench.path("m.toml"), bench.path("photos/m.toml")).unwrap();
     let here = |line: &str| {
-        let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
-        c.current_dir(bench.path("photos")).env("SSGAN_CACHE_DIR", bench.path("cache")).stdin(Stdio::null());
-        let out = c.args(line.split_whitespace()).output().unwrap();
+        let out = bench.run_in(&bench.path("photos"), line);
         let told = String::from_utf8_lossy(&out.stderr).to_string();
         assert!(out.status.success(), "`{line}`: {told}");
         told

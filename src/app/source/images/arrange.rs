@@ -193,17 +193,9 @@ impl<'a> Arranging<'a> {
     ) -> Result<()> {
         let LabelFile { rows, notes } = table;
         let own = files.len();
-        let first = resolve(&Places::new(self.root, Some(prefix), &files), labels, labels, rows.clone());
-        let is_in_written =
-            labels.strip_prefix(self.root).is_ok_and(|l| self.written.iter().any(|w| l.starts_with(w)));
-        let mut resolved = match first {
-            Ok(resolved) if !is_in_written => resolved,
-            first => {
-                files.extend(self.in_written.iter().cloned());
-                resolve(&Places::new(self.root, Some(prefix), &files), labels, labels, rows).or(first)?
-            }
-        };
-        let places = Places::new(self.root, Some(prefix), &files);
+        files.extend(self.in_written.iter().cloned());
+        let places = Places::beside_others(self.root, Some(prefix), &files, own);
+        let mut resolved = resolve(&places, labels, labels, rows)?;
         let later = Later::read(&places, labels, &mut resolved)?;
         for (i, file) in files.into_iter().enumerate() {
             let row = resolved.get(&i);

@@ -61,6 +61,8 @@ pub(super) struct Places<'a> {
     /// The folder in the root that the images are in; `None` where they are those that a table lists, wherever they lie.
     prefix: Option<&'a Path>,
     files: &'a [File],
+    /// How many of the files, the first, go before the others where a name or a link means both.
+    own: usize,
     by_path: HashMap<&'a Path, usize>,
     by_name: HashMap<&'a OsStr, Vec<usize>>,
     /// By their real paths, where they are needed.
@@ -69,12 +71,25 @@ pub(super) struct Places<'a> {
 
 impl<'a> Places<'a> {
     pub fn new(root: &'a Path, prefix: Option<&'a Path>, files: &'a [File]) -> Places<'a> {
+        Places::beside_others(root, prefix, files, files.len())
+    }
+
+    /// The first `own` files, and others, maybe copies of these, which a name or a link means where no own file is meant.
+    pub fn beside_others(
+        root: &'a Path,
+        prefix: Option<&'a Path>,
+        files: &'a [File],
+        own: usize,
+    ) -> Places<'a> {
         let by_path = files.iter().enumerate().map(|(i, f)| (f.path.as_path(), i)).collect();
         let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
         for (i, file) in files.iter().enumerate() {
-            by_name.entry(file.path.file_name().unwrap_or_default()).or_default().push(i);
+            let named = by_name.entry(file.path.file_name().unwrap_or_default()).or_default();
+            if i < own || named.first().is_none_or(|&first| first >= own) {
+                named.push(i);
+            }
         }
-        Places { root, prefix, files, by_path, by_name, by_real: OnceCell::new() }
+        Places { root, prefix, files, own, by_path, by_name, by_real: OnceCell::new() }
     }
 
     fn by_path(&self, beside: &Path, path: &str) -> Option<usize> {
@@ -99,7 +114,9 @@ impl<'a> Places<'a> {
         let real = |path: &Path| dunce::canonicalize(path).ok();
         let sought = real(&beside.join(path))?;
         let all = || {
-            let files = self.files.iter().enumerate();
+            // The later one counts: of a file and links to it among the others, the file.
+            let (own, others) = (0..self.own, self.own..self.files.len());
+            let files = others.chain(own).map(|i| (i, &self.files[i]));
             files.filter_map(|(i, file)| Some((real(&self.root.join(&file.path))?, i))).collect()
         };
         self.by_real.get_or_init(all).get(&sought).copied()
