@@ -48,6 +48,15 @@ fn model(image: Dims) -> ModelShape {
     parse::check(&spec, MODEL, "model.toml", DataShape { image, classes: 10 }).unwrap()
 }
 
+/// Of data like MNIST.
+const DIGITS: DataShape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
+
+/// A built-in model, maybe with another generator.
+fn load(name: &str, generator: Option<&str>) -> ModelShape {
+    let (spec, source) = model_file::load_with(name, Changes { generator, ..Changes::default() }).unwrap();
+    parse::check(&spec, &source, name, DIGITS).unwrap()
+}
+
 fn data(model: &ModelShape) -> Dataset {
     data_with(model, 150, 20)
 }
@@ -150,16 +159,10 @@ fn where_the_images_lie_changes_nothing() {
 fn the_kind_of_cpu_changes_nothing() {
     let gpu = native::open(&AdapterChoice::default()).unwrap();
     let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return };
-    let data_shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
-    let load = |name: &str, generator: Option<&str>| {
-        let (spec, source) =
-            model_file::load_with(name, Changes { generator, ..Changes::default() }).unwrap();
-        parse::check(&spec, &source, name, data_shape).unwrap()
-    };
     // A weight gradient of 40 x 72, which is cut into few chunks.
     let few_tiles = MODEL.replace("channels = 12", "channels = 40");
     let spec = parse::parse(&few_tiles, "model.toml").unwrap();
-    let few_tiles = parse::check(&spec, &few_tiles, "model.toml", data_shape).unwrap();
+    let few_tiles = parse::check(&spec, &few_tiles, "model.toml", DIGITS).unwrap();
     for (name, model, batch_size) in [
         ("dnn", load("dnn", None), 300),
         ("cnn-deep", load("cnn-deep", Some("conv-varied")), 23),
@@ -190,12 +193,6 @@ fn the_kind_of_cpu_changes_nothing() {
 fn sharing_memory_changes_nothing() {
     let gpu = native::open(&AdapterChoice::default()).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let data_shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
-    let load = |name: &str, generator: Option<&str>| {
-        let (spec, source) =
-            model_file::load_with(name, Changes { generator, ..Changes::default() }).unwrap();
-        parse::check(&spec, &source, name, data_shape).unwrap()
-    };
     let small =
         Settings { labels: 20.into(), batch_size: 23, epochs: 2, ..Settings::defaults(Method::Ssl, true) };
     let separate =
