@@ -201,8 +201,15 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     assert_eq!((&summary["held_out"], &summary["labels"]), (&true.into(), &24.into()));
     let (tested, _) = bench.succeeds("eval run --quiet");
     assert!(tested.contains("of 6 images whose labels were held out") && tested.contains("bee"), "{tested}");
-    let (_, told) = bench.succeeds("eval run photos");
-    assert!(told.contains("it may have learnt from these") && !told.contains("other files"), "{told}");
+    // By another name they are the same pixels, of which those are tested on that it has not learnt.
+    fs::rename(bench.path("photos"), bench.path("pictures")).unwrap();
+    let (sixth, told) = bench.succeeds("eval run pictures");
+    fs::rename(bench.path("pictures"), bench.path("photos")).unwrap();
+    assert!(sixth.contains("24 images left out, whose labels the run has learnt"), "{sixth}");
+    assert!(told.contains("testing m on 6 images"), "{told}");
+    let accuracy =
+        |text: &str| text.lines().find(|line| line.starts_with("accuracy")).map(str::to_string).unwrap();
+    assert_eq!(accuracy(&sixth), accuracy(&tested));
     bench.succeeds("label run photos --out labelled --quiet --by-class copy --review --next 5");
     let table = fs::read_to_string(bench.path("labelled/labels.csv")).unwrap();
     assert_eq!(table.lines().count(), 91, "{table}");
@@ -247,7 +254,7 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     bench.picture("other/ant/b.png", 0, 8, 1);
     let (tested, told) = bench.succeeds("eval run other");
     assert!(told.contains("trained on photos") && !told.contains("learnt from"), "{told}");
-    assert!(tested.contains("2 test images"), "{tested}");
+    assert!(tested.contains("2 test images") && !tested.contains("left out"), "{tested}");
     bench.picture("other/dog/c.png", 2, 7, 1);
     let out = bench.run("eval run other --quiet");
     let said = String::from_utf8_lossy(&out.stderr).to_string();
@@ -499,6 +506,47 @@ fn one_label_of_each_class_is_enough() {
     bench.succeeds("train --resume run --epochs 4 --quiet");
     let out = bench.run("eval run");
     assert_eq!(out.status.code(), Some(4), "{}", String::from_utf8_lossy(&out.stderr));
-    let (_, told) = bench.succeeds("label run photos --out labelled");
-    assert!(told.contains("not calibrated"), "{told}");
+    let (told, _) = bench.succeeds("label run photos --out labelled");
+    assert!(told.contains("not calibrated: no label was held out"), "{told}");
+    // There is no other label in the folder than those that it has learnt.
+    let out = bench.run("eval run photos");
+    let told = String::from_utf8_lossy(&out.stderr).to_string();
+    assert!(out.status.code() == Some(4) && told.contains("learnt the labels of all 3 images"), "{told}");
+}
+
+/// What a run is tested and calibrated with lies in its folder: that of the images may grow, move, and be labelled further.
+#[test]
+fn a_run_keeps_what_it_is_tested_on() {
+    let bench = Bench::new();
+    bench.photos(40, 12, 1);
+    bench.succeeds("train photos --model m.toml --epochs 20 --out run --quiet");
+    let summary = |out: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(bench.path(out).join("summary.json")).unwrap()).unwrap()
+    };
+    bench.succeeds("label run photos --out before --quiet --target-precision 0.9");
+    let (tested, _) = bench.succeeds("eval run --quiet");
+    fs::rename(bench.path("photos"), bench.path("pictures")).unwrap();
+    bench.picture("pictures/_unlabeled/new.png", 1, 1000, 1);
+    bench.picture("pictures/cow/new.png", 2, 1001, 1);
+    bench.succeeds("label run pictures --out after --quiet --target-precision 0.9");
+    let (before, after) = (summary("before"), summary("after"));
+    assert!(before["calibrated"] == true && before["held_out"] == 24, "{before}");
+    for key in ["temperature", "held_out", "threshold", "precision"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    assert_eq!(bench.succeeds("eval run --quiet").0, tested);
+    // By a checkpoint as well, and not by one that has left its folder.
+    bench.succeeds("eval run/checkpoints/epoch-20.safetensors --quiet");
+    fs::copy(bench.path("run/checkpoints/epoch-20.safetensors"), bench.path("gone.safetensors")).unwrap();
+    bench.fails(
+        "label gone.safetensors pictures --out b --target-precision 0.9",
+        4,
+        &["photos", "the run's folder"],
+    );
+    let (told, _) = bench.succeeds("label gone.safetensors pictures --out bare");
+    assert!(told.contains("not calibrated") && told.contains("photos"), "{told}");
+    let file = bench.path("run/images.npz");
+    let half = fs::read(&file).unwrap();
+    fs::write(&file, &half[..half.len() / 2]).unwrap();
+    bench.fails("eval run", 7, &["images.npz", "damaged"]);
 }

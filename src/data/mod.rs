@@ -120,6 +120,16 @@ impl Dataset {
         Ok(Dataset { fingerprint: fingerprint(shape, [&data.train, &data.test]), ..data })
     }
 
+    /// Tests on fewer images: those of these pixels.
+    pub fn keep_tested(&mut self, wanted: impl Fn(&[u8]) -> bool) {
+        let images = self.test.images.chunks_exact(self.shape.image.len() as usize);
+        let kept: Vec<(&[u8], Option<u16>)> =
+            images.zip(self.test.labels.iter().copied()).filter(|(pixels, _)| wanted(pixels)).collect();
+        let (images, labels): (Vec<&[u8]>, Vec<_>) = kept.into_iter().unzip();
+        self.test = Split { images: images.concat().into(), labels };
+        self.fingerprint = fingerprint(self.shape, [&self.train, &self.test]);
+    }
+
     /// Whether the parts fit together, which anybody may have changed.
     ///
     /// # Errors
@@ -195,6 +205,17 @@ mod tests {
         let mut data = tiny(0).unwrap();
         Arc::make_mut(&mut data.train.images).pop();
         assert!(data.check().is_err_and(|e| e.to_string().contains("training set: 1 bytes")));
+    }
+
+    #[test]
+    fn some_test_images_can_be_left_out() {
+        let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };
+        let test = Split::labelled(vec![1, 2, 3, 4, 5, 6], [0u16, 1, 1]);
+        let mut data = Dataset::new("few", shape, Split::default(), test).unwrap();
+        let before = data.fingerprint.clone();
+        data.keep_tested(|pixels| pixels != [3, 4]);
+        assert_eq!(data.test, Split::labelled(vec![1, 2, 5, 6], [0u16, 1]));
+        assert_ne!(data.fingerprint, before);
     }
 
     #[test]

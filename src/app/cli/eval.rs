@@ -10,12 +10,13 @@ use crate::app::report::interval::trust;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::own;
+use crate::app::text::{count, shell_word};
 use crate::data::{Dataset, Tested};
 use crate::error::{Error, Result};
 use crate::native::{self, BlockOn};
 use crate::train::Evaluation;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,7 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
         output::check_file(file, Kind::Picture)?;
     }
     let trained = LoadedModel::load(&args.trained)?;
-    let set = args.test_set(&trained, &mut progress)?;
+    let (set, left_out) = args.test_set(&trained, &mut progress)?;
     let gpu = native::open(&args.adapter.choice())?;
     let what = format!("testing {} on {} images, {}", trained.model.name, set.test.len(), adapter_line(&gpu));
     let result = progress
@@ -81,6 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
             dataset: &set.name,
             data_sha256: &set.fingerprint,
             test_images: set.test.len(),
+            left_out,
             averaged: args.averaged,
             result: &result,
         })?;
@@ -89,10 +91,11 @@ pub fn run(args: &Args) -> Result<()> {
     let (right, images) = confusion::right_of(&result.confusion);
     let what = if args.averaged { " (averaged parameters)" } else { "" };
     output::print(&format!(
-        "{}: {} on {}{what}\naccuracy {:.4}, loss {:.4}\n{}\n\n{}\n{}",
+        "{}: {} on {}{what}\n{}accuracy {:.4}, loss {:.4}\n{}\n\n{}\n{}",
         trained.path.display(),
         trained.model.name,
         set.name,
+        told(left_out),
         result.accuracy,
         result.loss,
         trust(right, images, set.tested == Tested::HeldOut),
@@ -103,33 +106,73 @@ pub fn run(args: &Args) -> Result<()> {
     args.confusion.iter().try_for_each(|path| output::print(&format!("\n{}\n", path.display())))
 }
 
+/// That images were left out, where some were, as a line.
+fn told(left_out: usize) -> String {
+    match left_out {
+        0 => String::new(),
+        n => format!("{} left out, whose labels the run has learnt\n", count(n as u32, "image")),
+    }
+}
+
 impl Args {
-    /// The data to test on: of the shape that the model was trained on, with test images.
-    pub(super) fn test_set(&self, trained: &LoadedModel, progress: &mut Progress) -> Result<Dataset> {
-        let set = match &self.folder {
-            Some(folder) => {
-                let (set, apart) = own::load_test(folder, trained.policy()?, &trained.class_names, progress)?;
-                if !apart && set.name == trained.dataset {
-                    let name = &set.name;
-                    progress.note(&format!(
-                        "Note: trained on {name}, which has no test images: it may have learnt from these."
-                    ));
-                }
-                set
-            }
-            None => load::test_data(trained, &self.data, progress)?,
+    /// The data to test on: of the shape that the model was trained on, with test images. And how many images with labels were
+    /// left out, as the run had learnt their labels.
+    pub(super) fn test_set(
+        &self,
+        trained: &LoadedModel,
+        progress: &mut Progress,
+    ) -> Result<(Dataset, usize)> {
+        let elsewhere = "name images to test on after the run";
+        let (set, left_out) = match &self.folder {
+            Some(folder) => self.without_learnt(folder, trained, progress)?,
+            // With its training images.
+            None if self.images => (load::data_of(trained, &self.data, elsewhere, progress)?, 0),
+            None => (load::test_data(trained, &self.data, elsewhere, progress)?, 0),
         };
         trained.fits(&set)?;
         if set.test.is_empty() {
             return Err(Error::Data(format!(
-                "no label of {} was held out, and it has no test images: name images to test on after the run",
+                "no label of {} was held out, and it has no test images: {elsewhere}",
                 set.name
             )));
         }
         if let Some(own) = other_data(trained, &set) {
             progress.note(&format!("Note: trained on {own}, testing on {}.", set.name));
         }
-        Ok(set)
+        Ok((set, left_out))
+    }
+
+    /// The images of a folder, where they are to be classified but for those whose labels the run has learnt, which would test its
+    /// memory; and how many those are.
+    fn without_learnt(
+        &self,
+        folder: &Path,
+        trained: &LoadedModel,
+        progress: &mut Progress,
+    ) -> Result<(Dataset, usize)> {
+        let (mut set, apart) = own::load_test(folder, trained.policy()?, &trained.class_names, progress)?;
+        let kept = if self.images { None } else { trained.kept_images()? };
+        let Some(kept) = kept else {
+            if !apart && set.name == trained.dataset {
+                let name = &set.name;
+                progress.note(&format!(
+                    "Note: trained on {name}, which has no test images: it may have learnt from these."
+                ));
+            }
+            return Ok((set, 0));
+        };
+        let all = set.test.len();
+        set.keep_tested(|pixels| !kept.learnt(pixels));
+        if set.test.is_empty() {
+            return Err(Error::Data(format!(
+                "{}: the run has learnt the labels of all {}: name other images; `ssgan eval {}` tests on those that it did not learn",
+                folder.display(),
+                count(all as u32, "image"),
+                shell_word(&trained.path),
+            )));
+        }
+        let left_out = all - set.test.len();
+        Ok((set, left_out))
     }
 }
 
@@ -151,6 +194,8 @@ struct Report<'a> {
     dataset: &'a str,
     data_sha256: &'a str,
     test_images: usize,
+    /// Images of the folder that were not tested on, as the run had learnt their labels.
+    left_out: usize,
     averaged: bool,
     #[serde(flatten)]
     result: &'a Evaluation,

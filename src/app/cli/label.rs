@@ -172,7 +172,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
 fn options(
     args: &Args,
     trained: &LoadedModel,
-    calibration: Option<Calibration>,
+    calibration: std::result::Result<Calibration, String>,
     (checkpoint, identity, trains): (String, String, bool),
 ) -> Options {
     Options {
@@ -196,30 +196,29 @@ fn options(
     }
 }
 
-/// Temperature and precision from the labels that the run's training has not seen; `None`, told, where there are none.
+/// Temperature and precision from the labels that the run's training has not seen, or why there are none.
 fn calibration(
     args: &Args,
     trained: &LoadedModel,
     device: &mut Classifier,
     progress: &mut Progress,
-) -> Result<Option<Calibration>> {
+) -> Result<std::result::Result<Calibration, String>> {
     progress.note("calibrating confidences by the labels that were held out");
-    let mut listener = WithoutNotes(progress);
-    let data = match load::test_data(trained, &Default::default(), &mut listener) {
-        Ok(data) if !data.test.is_empty() => data,
-        Ok(_) => {
-            progress.note("no label was held out of the training: confidences are not calibrated");
-            return Ok(None);
-        }
-        Err(e) if args.target_precision.is_none() => {
-            progress.note(&format!("confidences are not calibrated: {e}"));
-            return Ok(None);
-        }
+    let what_to_do = "name the run's folder, which keeps what calibrates";
+    let data = load::test_data(trained, &Default::default(), what_to_do, &mut WithoutNotes(progress));
+    let data = match data {
+        Ok(data) => data,
+        Err(e) if args.target_precision.is_none() => return Ok(Err(e.to_string())),
         Err(e) => return Err(e),
     };
+    if data.test.is_empty() {
+        return Ok(Err(
+            "no label was held out of the training (train with --hold-out, or with more labels)".into()
+        ));
+    }
     let classified = device.classify(&data.test.images).block_on()?;
     let labels: Vec<u16> = data.test.labels.iter().flatten().copied().collect();
-    Calibration::fit(&classified.logits, trained.class_names.len(), &labels).map(Some)
+    Calibration::fit(&classified.logits, trained.class_names.len(), &labels).map(Ok)
 }
 
 /// What a labelling that goes on must have in common with the one that was begun.

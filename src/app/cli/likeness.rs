@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, by: &Path) -> Result<()> {
     trained.has_generator()?;
     let by = LoadedModel::load(by)?;
     check_same(&trained, &by)?;
-    let set = args.test_set(&trained, &mut progress)?;
+    let (set, _) = args.test_set(&trained, &mut progress)?;
     if set.test.len() < 2 {
         return Err(Error::Data(format!("{} has a single test image: at least 2 are compared", set.name)));
     }

@@ -4,12 +4,13 @@ use super::args::DataArgs;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::{self, in_file};
 use crate::app::run::folder;
+use crate::app::run::images::KeptImages;
 use crate::app::run::settings::RunSettings;
 use crate::app::source::images::load::Choice;
 use crate::app::source::images::policy::Policy;
 use crate::app::source::own::HOLD_OUT;
 use crate::app::source::{self, DIGITS, Listener, Own, Request};
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, describe};
 use crate::model::parse;
@@ -63,22 +64,45 @@ pub fn request(name: &str, data_dir: Option<&Path>, offline: bool) -> Result<Req
     Ok(Request { dataset: name.into(), data_dir: data_dir.map(Into::into), offline, own: None })
 }
 
-/// The data set to test a trained model on: what `args` name, else the run's own, from the folder that it was read from.
+/// The data set to test a trained model on, maybe without its training images: what `args` name, else the run's own, of the
+/// user's images those that the run keeps.
+///
+/// # Errors
+/// As [`data_of`]; [`Error::Checkpoint`] where what the run keeps is damaged.
+pub fn test_data(
+    trained: &LoadedModel,
+    args: &DataArgs,
+    what_to_do: &str,
+    listener: &mut dyn Listener,
+) -> Result<Dataset> {
+    match trained.kept_images()?.filter(|_| args.dataset.is_none() && args.data_dir.is_none()) {
+        Some(kept) => trained.kept_set(kept),
+        None => data_of(trained, args, what_to_do, listener),
+    }
+}
+
+/// The whole data set that `args` name, else the run's own, from the folder that it was read from. `what_to_do` ends the
+/// message where the user's images cannot be read.
 ///
 /// # Errors
 /// As [`source::load`]; [`Error::Data`] where the run's own data are gone or have changed since.
-pub fn test_data(trained: &LoadedModel, args: &DataArgs, listener: &mut dyn Listener) -> Result<Dataset> {
+pub fn data_of(
+    trained: &LoadedModel,
+    args: &DataArgs,
+    what_to_do: &str,
+    listener: &mut dyn Listener,
+) -> Result<Dataset> {
     if let Some(name) = &args.dataset {
         return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, listener);
     }
     if let (None, Some(own)) = (&args.data_dir, trained.own_images()?) {
         let set = source::own::load(&own, listener).map_err(|e| match e {
             Error::Data(reason) => {
-                Error::Data(format!("the run was trained on {}: {reason}", trained.dataset))
+                Error::Data(format!("the run was trained on {}: {reason}; {what_to_do}", trained.dataset))
             }
             other => other,
         })?;
-        return trained.unchanged(set, Some(&own.path), "name images to test on after the run");
+        return trained.unchanged(set, Some(&own.path), what_to_do);
     }
     let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
     let dir = args.data_dir.as_deref().or(own.as_deref());
@@ -170,6 +194,25 @@ impl LoadedModel {
             hold_out: hold_out.map_or(HOLD_OUT, |share| share as f32),
             label_seed: label_seed.unsigned_abs(),
         }))
+    }
+
+    /// What the run keeps of the user's images, if it is one on some, and its folder is where the checkpoint is.
+    ///
+    /// # Errors
+    /// As [`KeptImages::load`].
+    pub fn kept_images(&self) -> Result<Option<KeptImages>> {
+        let kept = KeptImages::load(&self.path)?;
+        // A checkpoint that was put into another run's folder has other images.
+        Ok(kept.filter(|kept| self.checkpoint.meta("data_sha256").is_ok_and(|own| own == kept.data_sha256)))
+    }
+
+    /// The data set of the images to test on that the run keeps.
+    fn kept_set(&self, kept: KeptImages) -> Result<Dataset> {
+        let KeptImages { image, test, tested, data_sha256, .. } = kept;
+        let shape = DataShape { image, ..self.model.data };
+        let (name, classes) = (self.dataset.clone(), self.class_names.clone());
+        let set = Dataset::with_classes(name, shape, classes, Split::default(), test)?;
+        Ok(Dataset { tested, fingerprint: data_sha256, ..set })
     }
 
     /// The set, if it is still what the run was trained on; it came from `from`, or from nowhere in particular.

@@ -31,7 +31,7 @@ pub(super) struct Bookmark {
     /// Of the options.
     fingerprint: String,
     /// That the labelling began with.
-    pub calibration: Option<Calibration>,
+    pub calibration: std::result::Result<Calibration, String>,
     /// Images, skipped ones too.
     pub done: usize,
     /// Bytes of `labels.csv`.

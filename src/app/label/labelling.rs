@@ -320,9 +320,12 @@ fn check(options: &Options) -> Result<()> {
         Abstain::Precision(p) if !(p > 0.0 && p <= 1.0) => {
             usage(format!("--target-precision {p}: a share is above 0 and at most 1"))
         }
-        Abstain::Precision(_) if options.calibration.as_ref().is_none_or(|c| c.held_out() == 0) => usage(
-            "--target-precision needs held-out labels, and there are none: train with --hold-out, or give --threshold".into(),
-        ),
+        Abstain::Precision(_) => match &options.calibration {
+            Ok(_) => Ok(()),
+            Err(reason) => {
+                usage(format!("--target-precision needs held-out labels: {reason}; or give --threshold"))
+            }
+        },
         _ => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ fn options(out: PathBuf) -> Options {
         next: None,
         image: IMAGE,
         class_names: ["cat", "dog, brown", "test"].map(String::from).to_vec(),
-        calibration: None,
+        calibration: Err("no label was held out of the training".into()),
         checkpoint: "two".into(),
         part: None,
         identity: "one".into(),
@@ -73,7 +73,7 @@ f.png,\"dog, brown\",0.8,given,cat,0.1,false,,0.1,0.8,0.1
     assert_eq!((images, given, predicted, unsure, contradicted, skipped), (4, 2, 1, 1, 1, 1));
     assert_eq!((accuracy_on_given, summary.threshold, summary.calibrated), (Some(0.5), Some(0.5), false));
     assert!(
-        summary.notes[0].contains("not calibrated: there are 0 held-out labels, and 20 are needed"),
+        summary.notes[0].contains("not calibrated: no label was held out of the training; models"),
         "{:?}",
         summary.notes
     );
@@ -88,7 +88,7 @@ f.png,\"dog, brown\",0.8,given,cat,0.1,false,,0.1,0.8,0.1
 fn a_wanted_precision() {
     let dir = tempfile::tempdir().unwrap();
     let of = |wanted: f64, name: &str| {
-        let calibration = Some(calibration());
+        let calibration = Ok(calibration());
         let options =
             Options { calibration, abstain: Abstain::Precision(wanted), ..options(dir.path().join(name)) };
         let mut l = Labelling::create(options).unwrap();
@@ -106,7 +106,7 @@ fn a_wanted_precision() {
     assert!(summary.notes[0].contains("95 % interval"), "{:?}", summary.notes);
     let of_all_wrong = Calibration::fit(&[1.0, 0.0, 0.0].repeat(20), 3, &[1; 20]).unwrap();
     let options = Options {
-        calibration: Some(of_all_wrong),
+        calibration: Ok(of_all_wrong),
         abstain: Abstain::Precision(0.9),
         ..options(dir.path().join("b"))
     };
@@ -189,7 +189,7 @@ fn a_labelling_that_goes_on_keeps_its_calibration() {
     let dir = tempfile::tempdir().unwrap();
     let other = Calibration::fit(&[1.0, 0.0, 0.0].repeat(20), 3, &[1; 20]).unwrap();
     let with = |name: &str, calibration: &Calibration| {
-        let (calibration, abstain) = (Some(calibration.clone()), Abstain::Precision(0.85));
+        let (calibration, abstain) = (Ok(calibration.clone()), Abstain::Precision(0.85));
         Labelling::create(Options { calibration, abstain, ..options(dir.path().join(name)) }).unwrap()
     };
     let push = |l: &mut Labelling, name: &str| {

@@ -41,7 +41,7 @@ fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&
         next: None,
         image: Dims { height: 1, width: 1, channels: 1 },
         class_names: ["cat", "dog"].map(String::from).to_vec(),
-        calibration: None,
+        calibration: Err("no label was held out of the training".into()),
         checkpoint: "one".into(),
         part,
         identity: String::new(),

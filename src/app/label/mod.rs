@@ -132,8 +132,8 @@ pub struct Options {
     pub image: Dims,
     /// K names.
     pub class_names: Vec<String>,
-    /// From held-out labels, where there are any.
-    pub calibration: Option<Calibration>,
+    /// From held-out labels, or why there is none.
+    pub calibration: std::result::Result<Calibration, String>,
     /// SHA-256 of the checkpoint, in hexadecimal digits.
     pub checkpoint: String,
     /// Which part of the images it is, i of n from 1, where not all.

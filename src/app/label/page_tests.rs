@@ -15,7 +15,7 @@ fn options(class_names: &[&str]) -> Options {
         next: None,
         image: IMAGE,
         class_names: class_names.iter().map(|n| n.to_string()).collect(),
-        calibration: None,
+        calibration: Err("no label was held out of the training".into()),
         checkpoint: String::new(),
         part: None,
         identity: String::new(),

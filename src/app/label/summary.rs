@@ -124,7 +124,7 @@ pub(super) fn judge(options: &Options) -> (Judge, Option<Precision>) {
         Abstain::Never => (Some(0.0), None),
         Abstain::Threshold(threshold) => (Some(threshold), None),
         Abstain::Precision(wanted) => {
-            let reached = options.calibration.as_ref().and_then(|c| c.reach(wanted));
+            let reached = options.calibration.as_ref().ok().and_then(|c| c.reach(wanted));
             let precision = reached.map(|r| {
                 let (low, high) = interval::wilson(r.right, r.of);
                 Precision { wanted, of: r.of, right: r.right, interval: (short(low), short(high)) }
@@ -212,7 +212,7 @@ impl Summary {
             accuracy_on_given: accuracy(given, tally.contradicted),
             temperature: short(judge.temperature),
             held_out: options.calibration.as_ref().map_or(0, |c| c.held_out() as u64),
-            calibrated: options.calibration.as_ref().is_some_and(|c| c.reliable()),
+            calibrated: options.calibration.as_ref().is_ok_and(|c| c.reliable()),
             threshold: judge.threshold.map(short),
             notes: notes(options, judge, precision.as_ref()),
             precision,
@@ -233,11 +233,16 @@ fn notes(options: &Options, judge: Judge, precision: Option<&Precision>) -> Vec<
     let mut notes = Vec::new();
     let held_out = options.calibration.as_ref().map_or(0, |c| c.held_out() as u32);
     if u64::from(held_out) < interval::FEWEST {
+        let reason = match &options.calibration {
+            Ok(_) => format!(
+                "there are {}, and {} are needed",
+                count(held_out, "held-out label"),
+                interval::FEWEST
+            ),
+            Err(reason) => reason.clone(),
+        };
         notes.push(format!(
-            "confidences are not calibrated: there are {}, and {} are needed; models trained on few labels are often surer \
-             than they should be",
-            count(held_out, "held-out label"),
-            interval::FEWEST
+            "confidences are not calibrated: {reason}; models trained on few labels are often surer than they should be"
         ));
     }
     if let Abstain::Precision(wanted) = options.abstain {

@@ -5,6 +5,7 @@
 //! env.json         program, adapter, data             labelled.json    indices of the labelled images
 //! metrics.csv      one row per step                   metrics.jsonl    one object per step and per epoch
 //! checkpoints/epoch-NN.safetensors                    samples/epoch-NN.png
+//! images.npz       of the user's images: those to test on, hashes of those whose labels were learnt
 //! tiles.json       tiles of the matrix products
 //! timing.csv       one row per epoch                  .lock            held while a process trains
 //! from.safetensors the weights that it began with, where they are another run's
@@ -24,6 +25,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const CLAIM: &str = "config.toml";
 /// What a process does that holds the folder.
 const TRAINS: &str = "trains in it";
+/// The folder of checkpoints.
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// The folder of event files for TensorBoard.
 pub const EVENTS: &str = "tensorboard";
 
@@ -89,7 +92,7 @@ impl RunDir {
         }
         let lock = lock::hold(path, TRAINS)?;
         // Nobody else writes here now: what a killed process left half written goes.
-        for folder in ["", "checkpoints", "samples", "plots", EVENTS] {
+        for folder in ["", CHECKPOINTS, "samples", "plots", EVENTS] {
             atomic::sweep(&path.join(folder), Duration::ZERO);
         }
         Ok(RunDir {
@@ -279,7 +282,7 @@ pub fn timestamp(time: SystemTime, basic: bool) -> String {
 /// File name of a checkpoint after `epoch` whole epochs; in the middle of the next one, after which `step` of the run.
 pub fn checkpoint_name(epoch: u32, step: Option<u32>) -> String {
     let step = step.map_or(String::new(), |step| format!("-step-{step}"));
-    format!("checkpoints/epoch-{epoch:02}{step}.safetensors")
+    format!("{CHECKPOINTS}/epoch-{epoch:02}{step}.safetensors")
 }
 
 /// File name of the images generated after an epoch.
@@ -324,7 +327,7 @@ pub fn within_epoch(run: &Path, epoch: u32) -> Result<Vec<PathBuf>> {
 }
 
 fn aged(run: &Path) -> Result<Vec<(Age, PathBuf)>> {
-    let sub = run.join("checkpoints");
+    let sub = run.join(CHECKPOINTS);
     let folder = if sub.is_dir() { sub } else { run.to_path_buf() };
     let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
     let mut found: Vec<_> = entries
@@ -353,6 +356,27 @@ pub fn resolve_checkpoint(run_or_file: &Path) -> Result<PathBuf> {
                     .into(),
         }),
     }
+}
+
+/// A run folder, or that of one of its checkpoints.
+///
+/// # Errors
+/// [`Error::Output`] for another file, [`Error::Io`] if it cannot be read.
+pub(super) fn run_folder(from: &Path) -> Result<PathBuf> {
+    if !from.is_file() {
+        return Ok(from.into());
+    }
+    let whole = dunce::canonicalize(from).map_err(Error::io("read", from))?;
+    if !whole.parent().is_some_and(|folder| folder.ends_with(CHECKPOINTS)) {
+        let from = from.display();
+        return Err(Error::Output(format!(
+            "{from} is not a run folder: name one that `ssgan train` made, or a file of its checkpoints"
+        )));
+    }
+    let folder = whole.parent().and_then(Path::parent);
+    // As the user wrote it where that is enough.
+    let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
+    Ok(written.or(folder).unwrap_or(from).into())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod culprit;
 mod extend;
 pub mod folder;
 pub mod history;
+pub mod images;
 pub mod interrupt;
 pub mod recorder;
 mod records;
@@ -19,7 +20,8 @@ mod writer;
 
 use self::config::Resolved;
 use self::extend::Extension;
-use self::folder::RunDir;
+use self::folder::{RunDir, run_folder};
+use self::images::KeptImages;
 use self::recorder::{Recorder, Texts};
 use self::records::{Environment, Labelled};
 use self::restore::{known_tiles, restore};
@@ -272,6 +274,10 @@ fn begin(
     }
     dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
     dir.write_json("labelled.json", &Labelled::new(resolved, trainer.labelled(), trainer.validation()))?;
+    if resolved.settings.data.is_some() {
+        let labelled = trainer.labelled().iter().chain(trainer.validation());
+        KeptImages::of(set, labelled.copied()).save(dir)?;
+    }
     // A trainer that goes on after no step leaves the weights as they are.
     Ok(origin.map(|_| History::default()))
 }
@@ -339,24 +345,6 @@ fn tiles(
     let tiles = tiles::choose(gpu, model, &settings.train, settings.tune, progress, || go_on(stop))?;
     dir.write_json("tiles.json", &tiles)?;
     Ok(tiles)
-}
-
-/// A run folder, or that of one of its checkpoints.
-fn run_folder(from: &Path) -> Result<PathBuf> {
-    if !from.is_file() {
-        return Ok(from.into());
-    }
-    let whole = dunce::canonicalize(from).map_err(Error::io("read", from))?;
-    if whole.parent().and_then(Path::file_name).is_none_or(|name| name != "checkpoints") {
-        let from = from.display();
-        return Err(Error::Output(format!(
-            "{from} is not a run folder: name one that `ssgan train` made, or a file of its checkpoints"
-        )));
-    }
-    let folder = whole.parent().and_then(Path::parent);
-    // As the user wrote it where that is enough.
-    let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
-    Ok(written.or(folder).unwrap_or(from).into())
 }
 
 /// Hands events to the thread that writes the run folder, and shows them; what is on the screen may not yet be on the disk.

@@ -1,11 +1,12 @@
 //! `.npz`: a zip archive of NumPy arrays. Those of MedMNIST are `train_images`, `train_labels`, and the same for `val` and
-//! `test`; those of Keras `x_train`, `y_train`, `x_test`, `y_test`.
+//! `test`; those of Keras `x_train`, `y_train`, `x_test`, `y_test`. Arrays of bytes and of numbers can be written, too.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read, Write};
 use std::path::Path;
 
-use zip::ZipArchive;
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 use super::{MAX_BYTES, Packed, Unpacked, name_of};
 use crate::error::{Error, Result};
@@ -20,6 +21,11 @@ const ARRAYS: [[&str; 4]; 3] = [
 
 /// Longest head of an array, in bytes.
 const MAX_HEAD: usize = 1 << 16;
+
+/// NumPy's first bytes of an array.
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// The values of an array that is written begin at a multiple of this, as NumPy has it.
+const ALIGNED: usize = 64;
 
 /// A NumPy array of whole numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +44,8 @@ pub struct Array {
 /// [`Error::Data`] for what is no such archive, has no training images, or arrays of other kinds and shapes;
 /// [`Error::Io`].
 pub fn read(path: &Path) -> Result<Unpacked> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
     let fail = |reason: String| Error::Data(format!("{}: {reason}", path.display()));
-    let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|e| fail(format!("no archive of NumPy arrays ({e}): get the file again")))?;
+    let mut archive = open(path)?.map_err(|e| fail(format!("{e}: get the file again")))?;
     let mut dims: Option<Dims> = None;
     let mut parts = [None, None, None];
     for (to, [images, labels, keras_images, keras_labels]) in parts.iter_mut().zip(ARRAYS) {
@@ -72,9 +76,73 @@ pub fn read(path: &Path) -> Result<Unpacked> {
     Ok(Unpacked { at: path.into(), name, dims, class_names: None, parts })
 }
 
-fn entry(archive: &mut ZipArchive<BufReader<File>>, name: &str) -> std::result::Result<Array, String> {
+type Archive = ZipArchive<BufReader<File>>;
+
+fn open(path: &Path) -> Result<std::result::Result<Archive, String>> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    Ok(ZipArchive::new(BufReader::new(file)).map_err(|e| format!("no archive of NumPy arrays ({e})")))
+}
+
+fn entry(archive: &mut Archive, name: &str) -> std::result::Result<Array, String> {
     let file = archive.by_name(name).map_err(|e| e.to_string())?;
     npy(file)
+}
+
+/// The arrays of these names; `None` for one that is not there. The inner result has what is wrong with the file.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be opened.
+pub fn arrays<const N: usize>(
+    path: &Path,
+    names: [&str; N],
+) -> Result<std::result::Result<[Option<Array>; N], String>> {
+    let mut archive = match open(path)? {
+        Ok(archive) => archive,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut found = [const { None }; N];
+    for (to, name) in found.iter_mut().zip(names) {
+        let file = format!("{name}.npy");
+        if archive.index_for_name(&file).is_some() {
+            match entry(&mut archive, &file) {
+                Ok(array) => *to = Some(array),
+                Err(reason) => return Ok(Err(format!("{name}: {reason}"))),
+            }
+        }
+    }
+    Ok(Ok(found))
+}
+
+/// The bytes of an `.npz` of these arrays, compressed; equal arrays give equal bytes.
+///
+/// # Errors
+/// [`Error::Output`] for two arrays of one name.
+pub fn to_bytes(arrays: &[(&str, Array)]) -> Result<Vec<u8>> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, array) in arrays {
+        let failed = |e: &dyn std::fmt::Display| Error::Output(format!("array {name}: {e}"));
+        archive
+            .start_file(format!("{name}.npy"), SimpleFileOptions::default().large_file(true))
+            .map_err(|e| failed(&e))?;
+        archive
+            .write_all(&head(array))
+            .and_then(|()| archive.write_all(&array.bytes))
+            .map_err(|e| failed(&e))?;
+    }
+    let bytes = archive.finish().map_err(|e| Error::Output(format!("an archive of arrays: {e}")))?;
+    Ok(bytes.into_inner())
+}
+
+/// The first bytes of an array in its file, up to the values.
+fn head(array: &Array) -> Vec<u8> {
+    // A tuple of one is written with a comma.
+    let sizes: String = array.shape.iter().map(|n| format!("{n}, ")).collect();
+    let text =
+        format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", array.kind, sizes.trim_end());
+    let unpadded = MAGIC.len() + 4 + text.len() + 1;
+    let length = (text.len() + 1 + unpadded.next_multiple_of(ALIGNED) - unpadded) as u16;
+    let padded = format!("{text:<width$}\n", width = usize::from(length) - 1);
+    [&MAGIC[..], &[1, 0], &length.to_le_bytes(), padded.as_bytes()].concat()
 }
 
 /// Reads a `.npy` of whole numbers. Memory grows with what is there, not with what its head says.
@@ -86,7 +154,7 @@ pub fn npy(mut input: impl Read) -> std::result::Result<Array, String> {
     let mut start = [0; 8];
     input.read_exact(&mut start).map_err(cut)?;
     let (magic, version) = start.split_at(6);
-    if magic != b"\x93NUMPY" {
+    if magic != MAGIC {
         return Err("not a NumPy array".into());
     }
     let mut length = [0; 4];
@@ -107,7 +175,11 @@ pub fn npy(mut input: impl Read) -> std::result::Result<Array, String> {
     let total = shape.iter().try_fold(each, |n, &s| n.checked_mul(s)).filter(|&n| n <= MAX_BYTES);
     let total = total.ok_or_else(|| format!("{shape:?} are more than {MAX_BYTES} bytes"))?;
     let mut bytes = Vec::new();
-    input.take(total).read_to_end(&mut bytes).map_err(cut)?;
+    input.by_ref().take(total).read_to_end(&mut bytes).map_err(cut)?;
+    // The archive's checksum is compared at the end of a file.
+    if input.read(&mut [0]).map_err(cut)? > 0 {
+        return Err(format!("more than the {total} bytes that its head tells of"));
+    }
     if (bytes.len() as u64) < total {
         return Err(format!("truncated: {total} bytes are needed, {} there", bytes.len()));
     }
@@ -132,8 +204,11 @@ fn parse_head(head: &str) -> std::result::Result<(String, Vec<u64>), String> {
     Ok((kind.into(), shape))
 }
 
-/// The size of an image and all pixels.
-fn pixels(array: Array) -> std::result::Result<(Dims, Vec<u8>), String> {
+/// The size of an image and all pixels, of an array of shape N x H x W or N x H x W x C.
+///
+/// # Errors
+/// What is wrong.
+pub fn pixels(array: Array) -> std::result::Result<(Dims, Vec<u8>), String> {
     if !array.kind.ends_with("u1") {
         return Err(format!("images of the type {}: save them as uint8, 0 to 255", array.kind));
     }
@@ -151,8 +226,11 @@ fn pixels(array: Array) -> std::result::Result<(Dims, Vec<u8>), String> {
     Ok((dims, array.bytes))
 }
 
-/// Labels along the first axis, which may be the only one.
-fn numbers(array: Array) -> std::result::Result<Vec<i64>, String> {
+/// The numbers, such as labels, of an array of shape N or N x 1.
+///
+/// # Errors
+/// What is wrong.
+pub fn numbers(array: Array) -> std::result::Result<Vec<i64>, String> {
     if !matches!(array.shape[..], [_] | [_, 1]) {
         return Err(format!("of shape {:?}: one label for each image is read", array.shape));
     }
