@@ -239,6 +239,17 @@ fn a_folder_goes_in_and_comes_out_labelled() {
         bench.succeeds(&format!("label run photos --out sorted/{i} --quiet --shard {i}/2 --by-class copy"));
     }
     bench.succeeds("label --out sorted --merge sorted/1 sorted/2");
+    // The same picture in two classes, and in two parts.
+    bench.picture("odd/train/ant/1.png", 0, 1, 1);
+    bench.picture("odd/train/bee/1.png", 0, 1, 1);
+    bench.picture("odd/train/bee/2.png", 1, 2, 1);
+    bench.picture("odd/val/bee/2.png", 1, 2, 1);
+    let (told, noted) = bench.succeeds("data info odd");
+    for words in ["equal pictures with different labels: train/ant/1.png (ant)", "1 images are in two parts"]
+    {
+        assert!(noted.replace('\\', "/").contains(words), "{noted}");
+    }
+    assert!(has_row(&told, ["bee", "1", "1"]), "{told}");
     let (told, _) = bench.succeeds("data info sorted");
     assert!(has_row(&told, ["unlabelled", "60", "0"]) && has_row(&told, ["images", "90", "0"]), "{told}");
     bench.fails(
@@ -291,6 +302,20 @@ fn what_the_program_writes_among_the_images_is_none_of_them() {
         "{told}"
     );
     assert!(!told.contains("other files") && !told.contains("does not know"), "{told}");
+    // A picture of the generator's is none of them either.
+    for line in [
+        format!("sample {run} --out grid.png"),
+        "data preview .".to_string(),
+        format!("eval {run} --confusion ant/confusion.png"),
+    ] {
+        let out = bench.run_in(&bench.path("photos"), &line);
+        let told = String::from_utf8_lossy(&out.stderr).to_string();
+        assert!(
+            out.status.code() == Some(2) && told.contains("would be taken for one of the images in"),
+            "`{line}`: {told}"
+        );
+    }
+    here(&format!("sample {run} --out {run}/grid.png"));
     counted(&here("train . --model m.toml --epochs 1 --out runs/second"));
     counted(&here("train labelled --model m.toml --epochs 1 --out third"));
 }
@@ -339,7 +364,8 @@ fn labels_that_were_asked_for_are_trained_on() {
     assert_eq!(labels.lines().filter(|row| row.ends_with(",test")).count(), 15, "{labels}");
     assert!(asked("second").iter().all(|path| !first.contains(path)));
     // The program's own pictures may come to lie there, and no other table takes its place.
-    bench.succeeds("data preview second --out second/preview.png --quiet");
+    bench.succeeds("data preview second --out preview.png --quiet");
+    fs::rename(bench.path("preview.png"), bench.path("second/preview.png")).unwrap();
     bench.fails("pick second", 2, &["its images lie elsewhere"]);
     // What is no class of the model stays what it is, and is not asked for again.
     let more = table("second");

@@ -65,6 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
         Command::Info { own, data, speech } => info(&read(own, data, speech)?, speech),
         Command::Preview { own, data, speech, out, count, test } => {
             output::check_file(out, Kind::Picture)?;
+            output::check_apart(out, own.images().map(|own| own.path).as_deref())?;
             preview(&read(own, data, speech)?, speech, out, *count, *test)
         }
     }

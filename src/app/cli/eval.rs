@@ -62,6 +62,11 @@ pub fn run(args: &Args) -> Result<()> {
         output::check_file(file, Kind::Picture)?;
     }
     let trained = LoadedModel::load(&args.trained)?;
+    if let Some(file) = &args.confusion {
+        [trained.images()?, args.folder.clone()]
+            .iter()
+            .try_for_each(|at| output::check_apart(file, at.as_deref()))?;
+    }
     let (set, left_out) = args.test_set(&trained, &mut progress)?;
     let gpu = native::open(&args.adapter.choice())?;
     let what = format!("testing {} on {} images, {}", trained.model.name, set.test.len(), adapter_line(&gpu));

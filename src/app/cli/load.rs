@@ -179,17 +179,25 @@ impl LoadedModel {
         policy.check().map(|()| policy)
     }
 
+    /// Where the user's images are that the run was trained on, if they were.
+    ///
+    /// # Errors
+    /// As [`LoadedModel::settings`].
+    pub fn images(&self) -> Result<Option<PathBuf>> {
+        Ok(self.settings()?.get("data").and_then(|path| path.as_str()).map(PathBuf::from))
+    }
+
     /// The user's images that the run was trained on, if they were; with the same held out.
     ///
     /// # Errors
     /// As [`LoadedModel::policy`].
     fn own_images(&self) -> Result<Option<Own>> {
         let settings = self.settings()?;
-        let Some(path) = settings.get("data").and_then(|path| path.as_str()) else { return Ok(None) };
+        let Some(path) = self.images()? else { return Ok(None) };
         let hold_out = settings.get("hold_out").and_then(toml::Value::as_float);
         let label_seed = settings.get("label_seed").and_then(toml::Value::as_integer).unwrap_or(1);
         Ok(Some(Own {
-            path: path.into(),
+            path,
             choice: Choice::prescribed(self.policy()?),
             hold_out: hold_out.map_or(HOLD_OUT, |share| share as f32),
             label_seed: label_seed.unsigned_abs(),

@@ -1,6 +1,7 @@
 //! What leaves the program: results on standard output, files where they were asked for, the one error on standard error.
 
 use crate::app::export::onnx;
+use crate::app::source::images::would_be_read;
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::io::{ErrorKind, Read, Write};
@@ -115,6 +116,21 @@ impl Kind {
                 // Somebody may have filled it in.
                 Kind::Table => false,
             }
+    }
+}
+
+/// Refuses a picture that would be one of the user's images from then on, which lie in `images`.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn check_apart(file: &Path, images: Option<&Path>) -> Result<()> {
+    match images.filter(|images| would_be_read(images, file)) {
+        None => Ok(()),
+        Some(images) => Err(Error::Usage(format!(
+            "{} would be taken for one of the images in {}: write it to another folder",
+            file.display(),
+            images.display()
+        ))),
     }
 }
 

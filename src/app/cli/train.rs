@@ -259,8 +259,8 @@ fn free(name: &str) -> String {
 }
 
 /// What to type next.
-fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
-    let folder = shell_word(folder);
+fn next(run: &Path, settings: &RunSettings, s: &Summary) -> String {
+    let folder = shell_word(run);
     let mut text = String::new();
     if s.method == Method::Ssl.name() {
         text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
@@ -275,7 +275,9 @@ fn next(folder: &Path, settings: &RunSettings, s: &Summary) -> String {
         text += &format!("  ssgan train --resume {folder}\n");
     }
     if s.method == Method::Ssl.name() {
-        text += &format!("  ssgan sample {folder} --out grid.png\n");
+        // Among images of one's own it would be one of them.
+        let grid = if settings.data.is_some() { run.join("grid.png") } else { "grid.png".into() };
+        text += &format!("  ssgan sample {folder} --out {}\n", shell_word(&grid));
         let own = [
             (
                 "--labels",

@@ -6,6 +6,7 @@ use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
 use super::images::scan;
 use super::images::set::{Broken, ImageSet, Images};
+use super::images::some;
 use super::packed::{self, Opened};
 use crate::app::cache;
 use crate::app::text::shell_word;
@@ -60,17 +61,22 @@ pub fn look(own: &Own, progress: &mut dyn Listener) -> Result<ImageSet> {
     read(own, false, progress)
 }
 
-/// Reads the images to be looked at: with or without labels, and none held out.
+/// Reads the images to be looked at: with or without labels, and none held out. Equal pictures are told as training does.
 ///
 /// # Errors
 /// As [`load()`].
 pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
-    let set = look(own, progress)?;
+    let mut set = look(own, progress)?;
+    let contradictions = set.contradictions();
+    if !contradictions.is_empty() {
+        let pairs = some(contradictions, 3);
+        progress.note(&format!("equal pictures with different labels: {pairs}"));
+    }
+    set.keep_parts_apart();
     set.notes.iter().for_each(|note| progress.note(note));
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
-    let (test, _) = labelled(set.test);
-    let train = Split { images: set.train.pixels.into(), labels: set.train.labels };
-    Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)
+    let (train, test, class_names) = parts(set, progress);
+    Dataset::with_classes(name(&own.path), shape, class_names, train, test)
 }
 
 /// Reads images to test a model on that knows these classes: those of `test/`, where there is one, which is told, else all with
@@ -162,9 +168,8 @@ fn as_chosen(set: ImageSet, own: &Own) -> Result<ImageSet> {
     )))
 }
 
-/// The parts of a data set: to test on are the images of `test/`, else those of `val/`, else some of the labelled ones.
-fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
-    let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
+/// The training images, those to test on, which are those of `test/`, else those of `val/`, and the names of the classes.
+fn parts(set: ImageSet, progress: &mut dyn Listener) -> (Split, Split, Vec<String>) {
     let (test, spare) = match (set.test.is_empty(), set.validation.is_empty()) {
         (true, _) => (set.validation, None),
         (false, true) => (set.test, None),
@@ -180,7 +185,14 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Data
     if unlabelled > 0 {
         progress.note(&format!("{unlabelled} test images without a label are left out"));
     }
-    let data = Dataset::with_classes(name(&own.path), shape, set.class_names, train, test)?;
+    (train, test, set.class_names)
+}
+
+/// A data set to train on: where there is nothing to test on, some of the labels are held out.
+fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
+    let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
+    let (train, test, class_names) = parts(set, progress);
+    let data = Dataset::with_classes(name(&own.path), shape, class_names, train, test)?;
     if !data.test.is_empty() {
         return Ok(data);
     }

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::label_file::{self, LabelFile, Reading, Row};
-use super::later::Later;
+use super::later::{self, Later};
 use super::places::{Places, resolve, written};
-use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, found};
+use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, TABLE, found};
 use super::walk::{self, File, Walk};
 use super::{Part, means_no_label, some};
 use crate::app::text::count;
@@ -36,6 +36,10 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         Some(file) => Some(file.clone()),
         None => label_file_in(root, Path::new(""), &walk.others)?,
     };
+    // What lies beside a table is told with it.
+    if own.as_ref().is_none_or(|file| file.parent() != Some(root) || !file.ends_with(TABLE)) {
+        arranging.notes.extend(later::not_read(root));
+    }
     if let Some(file) = own {
         let table = label_file::read(&file, request.reading)?;
         // As in the folder of a labelling.
@@ -217,10 +221,17 @@ impl<'a> Arranging<'a> {
     fn note_passed_over(&mut self) {
         let read = |folder: &Path| self.images.iter().any(|image| image.file.path.starts_with(folder));
         let passed = self.written.iter().filter(|folder| !read(folder));
-        let names: Vec<String> = passed.map(|folder| format!("{}/", folder.display())).collect();
+        let names: Vec<String> = passed.clone().map(|folder| format!("{}/", folder.display())).collect();
         if !names.is_empty() {
             self.notes.push(format!("passed over, as written by ssgan: {}", some(names, 3)));
         }
+        let filled = passed.filter_map(|folder| Some((folder, later::filled_in(&self.root.join(folder))?)));
+        let notes = filled.map(|(folder, table)| {
+            let (table, folder) = (table.display(), self.root.join(folder));
+            format!("the labels in {table} do not count here: name {} for them", folder.display())
+        });
+        let notes: Vec<String> = notes.collect();
+        self.notes.extend(notes);
     }
 
     fn finish(self, unreadable: Vec<(PathBuf, String)>, other_files: usize) -> Found {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::label_file::{self, LabelFile, Reading, Row};
-use super::places::{Lookup, resolve};
+use super::places::{Lookup, folder_of, resolve};
 use super::scan::{CORRECTIONS, LATER, TABLE};
 use crate::error::{Error, Result};
 
@@ -25,13 +25,12 @@ impl Later {
         if labels.file_name() != Some(OsStr::new(TABLE)) {
             return Ok(later);
         }
-        later.notes.extend(others_saved(labels));
+        later.notes.extend(not_read(folder_of(labels)));
         let mut said: HashMap<usize, (PathBuf, Row)> = HashMap::new();
         for path in LATER.map(|name| labels.with_file_name(name)).into_iter().filter(|path| path.is_file()) {
-            let reading = Reading { empty_is_given: path.ends_with(CORRECTIONS), ..Reading::default() };
             let LabelFile { rows: theirs, notes } =
-                label_file::read(&path, reading).map_err(why_it_is_read)?;
-            let filled = theirs.into_iter().filter(|row| row.label.is_some() || row.no_label).collect();
+                label_file::read(&path, reading(&path)).map_err(why_it_is_read)?;
+            let filled = theirs.into_iter().filter(says_something).collect();
             let filled = resolve(images, &path, labels, filled);
             let mut filled: Vec<(usize, Row)> = filled.map_err(why_it_is_read)?.into_iter().collect();
             filled.sort_by_key(|(_, row)| row.line);
@@ -53,6 +52,14 @@ impl Later {
         }
         Ok(later)
     }
+}
+
+fn reading(path: &Path) -> Reading {
+    Reading { empty_is_given: path.ends_with(CORRECTIONS), ..Reading::default() }
+}
+
+fn says_something(row: &Row) -> bool {
+    row.label.is_some() || row.no_label
 }
 
 /// How many labels are added, changed and taken away by rows that take the place of others.
@@ -85,19 +92,46 @@ fn why_it_is_read(e: Error) -> Error {
     }
 }
 
-/// Notes of what is called like a second one of such a file, `corrections (1).csv`, and is not read.
-fn others_saved(labels: &Path) -> Vec<String> {
-    let folder = labels.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+/// Notes of files in the folder of images that look like tables of labels and are not read: `corrections (1).csv`, `Next.csv`,
+/// `next.csv.txt`; those of [`LATER`] where there is no [`TABLE`].
+pub(super) fn not_read(folder: &Path) -> Vec<String> {
+    let at = if folder == Path::new("") { Path::new(".") } else { folder };
+    let Ok(entries) = std::fs::read_dir(at) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort();
+    let table = folder.join(TABLE).is_file();
     let note = |name: &String| {
-        let of = LATER.into_iter().find(|later| is_second(name, later))?;
-        let path = labels.with_file_name(name);
+        let path = folder.join(name);
+        if !table && LATER.contains(&name.as_str()) {
+            let path = path.display();
+            return Some(format!(
+                "{path} is not read: it counts beside a {TABLE}, such as that of a labelling; move it there"
+            ));
+        }
+        let known = || LATER.into_iter().chain([TABLE]);
+        let second = known().find(|known| is_second(name, known));
+        // Where case makes no difference, it is the file itself.
+        let other = || known().find(|known| is_another_form(name, known) && !folder.join(known).is_file());
+        let of = second.or_else(other)?;
         Some(format!("{} is not read: if its labels are to count, rename it to {of}", path.display()))
     };
     names.iter().filter_map(note).collect()
+}
+
+/// Whether a name is that of another, but for case and an ending that a system adds and hides.
+fn is_another_form(name: &str, known: &str) -> bool {
+    let name = name.to_lowercase();
+    name.strip_suffix(".txt").unwrap_or(&name) == known
+}
+
+/// The table of labels in a labelling that is passed over, where somebody filled one in: of [`LATER`] the first that says
+/// anything.
+pub(super) fn filled_in(folder: &Path) -> Option<PathBuf> {
+    let says = |path: &PathBuf| {
+        label_file::read(path, reading(path)).is_ok_and(|table| table.rows.iter().any(says_something))
+    };
+    LATER.map(|name| folder.join(name)).into_iter().filter(|path| path.is_file()).find(says)
 }
 
 /// Whether a name is what browsers and desktops call a second file of this name.

@@ -16,6 +16,8 @@ pub mod set;
 pub mod summary;
 mod walk;
 
+pub use walk::would_be_read;
+
 use serde::{Deserialize, Serialize};
 
 /// What an image is for.

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use super::label_file::Row;
+use super::scan::CORRECTIONS;
 use super::some;
 use super::walk::File;
 use crate::error::{Error, Result};
@@ -139,6 +140,19 @@ impl<'a> Places<'a> {
     }
 }
 
+impl Places<'_> {
+    /// The only image of a path's name, in another folder.
+    fn elsewhere(&self, path: &str) -> Option<String> {
+        let name = |path: String| Path::new(&path).file_name().map(OsStr::to_os_string);
+        let named = written(path).into_iter().filter_map(name);
+        let found = named.filter_map(|name| self.by_name.get(name.as_os_str())).next()?;
+        match found[..] {
+            [one] => Some(self.called(one)),
+            _ => None,
+        }
+    }
+}
+
 impl Lookup for Places<'_> {
     /// By its path, or by its name where no other image has it.
     fn find(&self, beside: &Path, path: &str) -> std::result::Result<Option<usize>, String> {
@@ -164,9 +178,15 @@ impl Lookup for Places<'_> {
         match (there, self.prefix) {
             (true, Some(_)) => format!("{path:?} is no image in {}", self.root.display()),
             (true, None) => format!("{path:?} is not in {}", labels.display()),
-            (false, _) => {
-                format!("no image {path:?}: paths are relative to the file's folder, with their endings")
-            }
+            (false, _) => match self.elsewhere(path) {
+                Some(moved) => format!(
+                    "no image {path:?}, but {moved:?}: where a picture lies says nothing beside a table; put it back, and \
+                     name its class in {CORRECTIONS} (path,label)"
+                ),
+                None => {
+                    format!("no image {path:?}: paths are relative to the file's folder, with their endings")
+                }
+            },
         }
     }
 }

@@ -10,6 +10,7 @@
 //! are no pictures, and runs and labellings that lie among the images, but for what a file of labels names, are passed over. The images are in the order of their file names, then of their paths, by bytes: the
 //! same on every machine, and one that does not change when an image is moved to its class.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -200,9 +201,9 @@ pub(super) fn found(
     mut images: Vec<Labelled>,
     skipped: Vec<Skipped>,
 ) -> Found {
-    let named = images.iter().filter_map(|i| i.class.clone()).collect::<std::collections::BTreeSet<_>>();
+    let named = images.iter().filter_map(|i| i.class.clone()).collect::<BTreeSet<_>>();
     let class_names = sorted_classes(named.into_iter().chain(empty));
-    let index: std::collections::HashMap<&str, u16> = class_names
+    let index: HashMap<&str, u16> = class_names
         .iter()
         .enumerate()
         .map(|(i, n)| (n.as_str(), i.min(usize::from(u16::MAX)) as u16))
@@ -217,12 +218,45 @@ pub(super) fn found(
         path: i.file.path,
     };
     let images = images.into_iter().map(entry).collect();
-    let mut notes = Vec::new();
-    for (i, name) in class_names.iter().enumerate() {
-        let alike = class_names[..i].iter().find(|n| n.to_lowercase() == name.to_lowercase());
-        notes.extend(alike.map(|other| format!("classes {other:?} and {name:?} differ in their case alone")));
-    }
+    let notes = alike(&class_names);
     Found { root, labels, class_names, images, skipped, other_files: 0, notes }
+}
+
+/// Notes of classes that people take for one.
+fn alike(class_names: &[String]) -> Vec<String> {
+    const HOW: [&str; 3] = ["their case", "spaces", "how their accents are stored"];
+    let is_mark = |c: char| ('\u{300}'..='\u{36f}').contains(&c);
+    let is_accented = |c: char| ('\u{c0}'..='\u{24f}').contains(&c) || ('\u{1e00}'..='\u{1eff}').contains(&c);
+    // Without letters that have an accent, which may be one character or two.
+    let plain = |name: &str| {
+        let mut plain = String::new();
+        for c in name.chars() {
+            match c {
+                c if is_mark(c) => drop(plain.pop()),
+                c => plain.push(c),
+            }
+        }
+        plain.replace(is_accented, "")
+    };
+    let mut first: HashMap<(&str, String), &String> = HashMap::new();
+    let mut notes = Vec::new();
+    for name in class_names {
+        let cased = name.to_lowercase();
+        let spaced: String = cased.chars().filter(|c| !c.is_whitespace()).collect();
+        let keys: [_; 3] = std::array::from_fn(|i| (HOW[i], [&cased, &spaced, &plain(&spaced)][i].clone()));
+        let stored_alike = |other: &String| other.contains(is_mark) == name.contains(is_mark);
+        let other = keys.iter().find_map(|key| {
+            let other = *first.get(key)?;
+            (key.0 != HOW[2] || !stored_alike(other)).then_some((other, key.0))
+        });
+        notes.extend(
+            other.map(|(other, how)| format!("classes {other:?} and {name:?} differ in {how} alone")),
+        );
+        for key in keys {
+            first.entry(key).or_insert(name);
+        }
+    }
+    notes
 }
 
 impl Found {

@@ -65,6 +65,18 @@ fn runs_and_labellings_among_the_images_are_passed_over() {
     let (found, note) = images(&["cat", "dog"], all.clone());
     assert_eq!(found, ["cat/1.png cat Train", "dog/2.png dog Train"]);
     assert_eq!(note, Some(format!("{passed}dog/run/; labelled/; runs/a/; and 1 more")));
+    // Labels that somebody gave there are missed.
+    put(dir.path(), "labelled/next.csv", b"path,label,predicted\ncat/1.png,,cat\n");
+    let missed = || look(dir.path()).unwrap().notes.into_iter().find(|n| n.contains("do not count here"));
+    assert_eq!(missed(), None);
+    put(dir.path(), "labelled/corrections.csv", b"path,label\ncat/1.png,dog\n");
+    let [table, folder] = ["labelled/corrections.csv", "labelled"].map(|name| dir.path().join(name));
+    let expected =
+        format!("the labels in {} do not count here: name {} for them", table.display(), folder.display());
+    assert_eq!(missed(), Some(expected));
+    for name in ["next.csv", "corrections.csv"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
     // One that is asked for is not passed over.
     let labelled = dir.path().join("labelled");
     assert_eq!(
@@ -351,6 +363,31 @@ fn later_labels_in_other_spellings() {
     assert_eq!(unread.count(), 3, "{notes:?}");
 }
 
+/// What is meant as a table of labels and is none by its name, or has none to count over, is told.
+#[test]
+fn tables_that_are_not_read() {
+    let dir = folder(&["ant/1.png", "bee/2.png"]);
+    for name in ["labels (1).csv", "next.csv.txt", "corrections.csv", "notes.csv"] {
+        put(dir.path(), name, b"path,label\nant/1.png,bee\n");
+    }
+    let told = || look(dir.path()).unwrap().notes;
+    let of = |name: &str| told().into_iter().find(|note| note.contains(name)).unwrap_or_default();
+    assert!(of("labels (1).csv is not read").ends_with("rename it to labels.csv"), "{:?}", told());
+    assert!(of("next.csv.txt is not read").ends_with("rename it to next.csv"), "{:?}", told());
+    assert!(of("corrections.csv is not read").contains("beside a labels.csv"), "{:?}", told());
+    assert_eq!(told().len(), 3, "{:?}", told());
+    put(dir.path(), "labels.csv", b"path,label\nant/1.png,ant\n");
+    assert!(
+        of("corrections.csv").ends_with("labels changed: 1") && !of("labels (1).csv").is_empty(),
+        "{:?}",
+        told()
+    );
+    // Where case makes no difference, `Next.csv` is `next.csv`.
+    put(dir.path(), "Next.csv", b"path,label\nbee/2.png,bee\n");
+    let same = dir.path().join("next.csv").is_file();
+    assert!(of("ext.csv").contains(if same { "labels added: 1" } else { "is not read" }), "{:?}", told());
+}
+
 /// An image that the table does not list gets a label of a later file, and below parts each has its own.
 #[test]
 fn later_labels_of_parts() {
@@ -380,6 +417,13 @@ fn paths_that_are_not_there() {
     );
     write("path,label\n1.png,x\n");
     refused(dir.path(), "labels.csv:2: \"1.png\" is the name of several images: write their paths (");
+    write("path,label\nmoved/2.png,x\n");
+    refused(
+        dir.path(),
+        "labels.csv:2: no image \"moved/2.png\", but \"2.png\": where a picture lies says nothing",
+    );
+    write("path,label\nmoved/1.png,x\n");
+    refused(dir.path(), "labels.csv:2: no image \"moved/1.png\": paths are relative");
     write("path,label\nlabels.csv,x\n");
     refused(dir.path(), "\"labels.csv\" is no image in");
     write("path,label\n2.png,x\n./2.png,y\n");
@@ -420,6 +464,14 @@ fn classes_that_differ_in_case() {
     let dir = folder(&["1.png", "2.png"]);
     put(dir.path(), "labels.csv", b"path,label\n1.png,Cat\n2.png,cat\n");
     assert_eq!(look(dir.path()).unwrap().notes, ["classes \"Cat\" and \"cat\" differ in their case alone"]);
+    let told = |names: &[&str]| alike(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(told(&["ant ", "ant"]), ["classes \"ant \" and \"ant\" differ in spaces alone"]);
+    let [one, two] = ["caf\u{e9}", "cafe\u{301}"];
+    assert_eq!(
+        told(&[one, two]),
+        [format!("classes {one:?} and {two:?} differ in how their accents are stored alone")]
+    );
+    assert_eq!(told(&["caf\u{e9}", "caf\u{e8}", "caf", "cafe", "ant"]), [""; 0]);
 }
 
 #[cfg(unix)]

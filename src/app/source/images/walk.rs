@@ -90,9 +90,21 @@ pub(super) fn walk(root: &Path) -> Result<Walk> {
     Ok(walk)
 }
 
-fn is_written(entry: &DirEntry) -> bool {
-    let has_all = |names: &&[&str]| names.iter().all(|name| entry.path().join(name).is_file());
+fn is_written(folder: &Path) -> bool {
+    let has_all = |names: &&[&str]| names.iter().all(|name| folder.join(name).is_file());
     WRITTEN.iter().any(has_all)
+}
+
+/// Whether a picture that is written to `file` may be one of the images of the folder `images` from then on.
+pub fn would_be_read(images: &Path, file: &Path) -> bool {
+    let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(images), Ok(folder)) = (dunce::canonicalize(images), dunce::canonicalize(folder)) else {
+        return false;
+    };
+    let passed_over = |folder: &Path| is_written(folder) || folder.file_name().is_some_and(is_litter);
+    images.is_dir()
+        && folder.starts_with(&images)
+        && !folder.ancestors().take_while(|f| *f != images).any(passed_over)
 }
 
 fn is_litter(name: &OsStr) -> bool {
@@ -107,7 +119,7 @@ impl Walk {
         let in_written = self.written.last().is_some_and(|folder| path.starts_with(folder));
         if entry.file_type().is_dir() {
             match entry.depth() > 0 && !in_written {
-                true if is_written(entry) => self.written.push(path),
+                true if is_written(entry.path()) => self.written.push(path),
                 true => self.folders.push(path),
                 false => {}
             }
