@@ -3,6 +3,7 @@
 use super::{Dataset, Split, Tested, fingerprint};
 use crate::error::{Error, Result};
 use crate::rng::{Counter, permute, streams};
+use std::collections::{HashMap, HashSet};
 
 /// A class with fewer labels keeps them all: each is worth more in training than as a hundredth of an estimate.
 const FEWEST: usize = 5;
@@ -10,7 +11,8 @@ const FEWEST: usize = 5;
 impl Dataset {
     /// Sets aside `share` of the labels of each class that has at least five, at least one of them, chosen by `label_seed`:
     /// copies of these images become the test set, and the images themselves stay among the training images without their
-    /// labels. Without such a class, the test set is empty.
+    /// labels. Without such a class, the test set is empty. Equal images of a class count once: where one is held out, none of
+    /// them keeps its label.
     ///
     /// # Errors
     /// [`Error::Usage`] for a share that is not from 0 to below 1; [`Error::Data`] if there is a test set already.
@@ -24,12 +26,22 @@ impl Dataset {
             return Err(Error::Data(format!("{} has a test set: nothing need be held out", self.name)));
         }
         let Dataset { mut train, shape, .. } = self;
-        let wanted: Vec<usize> = train.per_class(shape.classes).iter().map(|&n| held_out(n, share)).collect();
+        let of = equal_ones(&train, shape.image.len() as usize);
+        let mut pictures = vec![0; shape.classes as usize];
+        for (i, label) in train.labels.iter().enumerate() {
+            label.filter(|_| of[i] == i).into_iter().for_each(|label| pictures[usize::from(label)] += 1);
+        }
+        let wanted: Vec<usize> = pictures.iter().map(|&n| held_out(n, share)).collect();
         let pixels = shape.image.len() as usize;
         let (mut images, mut labels) = (vec![], vec![]);
-        for index in walk(&train, label_seed, wanted) {
+        let chosen = walk(&train, &of, label_seed, wanted);
+        for &index in &chosen {
             images.extend_from_slice(&train.images[index * pixels..(index + 1) * pixels]);
-            labels.push(train.labels[index].take());
+            labels.push(train.labels[index]);
+        }
+        let chosen: HashSet<usize> = chosen.into_iter().map(|index| of[index]).collect();
+        for (label, first) in train.labels.iter_mut().zip(&of) {
+            label.take_if(|_| chosen.contains(first));
         }
         let test = Split { images: images.into(), labels };
         let tested = if test.is_empty() { Tested::Apart } else { Tested::HeldOut };
@@ -45,16 +57,26 @@ fn held_out(n: usize, share: f64) -> usize {
     }
 }
 
-/// The first images of a pseudo-random order that fill what is `wanted` of each class, in the order of their numbers.
-fn walk(train: &Split, label_seed: u64, mut wanted: Vec<usize>) -> Vec<usize> {
+/// For each image the first with the same pixels and the same label; one without a label is its own.
+fn equal_ones(train: &Split, pixels: usize) -> Vec<usize> {
+    let mut first = HashMap::new();
+    let images = train.images.chunks_exact(pixels).zip(&train.labels).enumerate();
+    images
+        .map(|(i, (image, label))| label.map_or(i, |label| *first.entry((image, label)).or_insert(i)))
+        .collect()
+}
+
+/// The first images of a pseudo-random order that fill what is `wanted` of each class, in the order of their numbers: one of
+/// those that are equal, see [`equal_ones`].
+fn walk(train: &Split, of: &[usize], label_seed: u64, mut wanted: Vec<usize>) -> Vec<usize> {
     let at = Counter { stream: streams::HOLD_OUT_CHOICE, step: 0 };
     let total = train.len() as u32;
-    let mut chosen = vec![];
+    let (mut chosen, mut taken) = (vec![], HashSet::new());
     for i in 0..total {
         let index = permute(label_seed, at, i, total) as usize;
         let Some(label) = train.labels[index] else { continue };
         let left = &mut wanted[usize::from(label)];
-        if *left > 0 {
+        if *left > 0 && taken.insert(of[index]) {
             *left -= 1;
             chosen.push(index);
         }
@@ -98,6 +120,21 @@ mod tests {
         assert_eq!(after, data().hold_out(0.2, 1).unwrap());
         assert_ne!(after.test, data().hold_out(0.2, 2).unwrap().test);
         after.check().unwrap();
+    }
+
+    /// Each picture of class 0 is there twice: no twin of one that is held out is learnt from.
+    #[test]
+    fn equal_images_stay_together() {
+        let DataShape { image, .. } = data().shape;
+        let pixels: Vec<u8> = (0..10).chain(0..10).chain([50, 51, 51, 51, 51]).collect();
+        let train = Split::labelled(pixels, [0u16; 20].into_iter().chain([1; 5]));
+        let twice = Dataset::new("twice", DataShape { image, classes: 2 }, train, Split::default()).unwrap();
+        let held = twice.hold_out(0.2, 1).unwrap();
+        // Of class 1 there are five labels, but two pictures.
+        assert_eq!((held.test.len(), held.train.per_class(2)), (2, vec![16, 5]));
+        for (image, label) in held.train.images.iter().zip(&held.train.labels) {
+            assert_eq!(label.is_none(), held.test.images.contains(image));
+        }
     }
 
     #[test]

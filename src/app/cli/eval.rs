@@ -10,7 +10,7 @@ use crate::app::report::interval::trust;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::own;
-use crate::app::text::{count, shell_word};
+use crate::app::text::count;
 use crate::data::{Dataset, Tested};
 use crate::error::{Error, Result};
 use crate::native::{self, BlockOn};
@@ -127,7 +127,10 @@ impl Args {
         trained: &LoadedModel,
         progress: &mut Progress,
     ) -> Result<(Dataset, usize)> {
-        let elsewhere = "name images to test on after the run";
+        let elsewhere = match trained.images()? {
+            Some(_) => "name images to test on after the run",
+            None => "name data to test on with --data-dir",
+        };
         let (set, left_out) = match &self.folder {
             Some(folder) => self.without_learnt(folder, trained, progress)?,
             // With its training images.
@@ -156,27 +159,26 @@ impl Args {
         progress: &mut Progress,
     ) -> Result<(Dataset, usize)> {
         let (mut set, apart) = own::load_test(folder, trained.policy()?, &trained.class_names, progress)?;
-        let kept = if self.images { None } else { trained.kept_images()? };
-        let Some(kept) = kept else {
-            if !apart && set.name == trained.dataset {
-                let name = &set.name;
-                progress.note(&format!(
-                    "Note: trained on {name}, which has no test images: it may have learnt from these."
-                ));
-            }
-            return Ok((set, 0));
-        };
         let all = set.test.len();
-        set.keep_tested(|pixels| !kept.learnt(pixels));
+        if !self.images
+            && let Some(learnt) = trained.learnt()?
+        {
+            set.keep_tested(|pixels| !learnt.contains(pixels));
+        }
         if set.test.is_empty() {
             return Err(Error::Data(format!(
-                "{}: the run has learnt the labels of all {}: name other images; `ssgan eval {}` tests on those that it did not learn",
+                "{}: the run has learnt the labels of all {}: name images that it has not seen",
                 folder.display(),
                 count(all as u32, "image"),
-                shell_word(&trained.path),
             )));
         }
         let left_out = all - set.test.len();
+        if left_out == 0 && !apart && set.name == trained.dataset {
+            let name = &set.name;
+            progress.note(&format!(
+                "Note: trained on {name}, which has no test images: it may have learnt from these."
+            ));
+        }
         Ok((set, left_out))
     }
 }

@@ -204,21 +204,20 @@ fn calibration(
     progress: &mut Progress,
 ) -> Result<std::result::Result<Calibration, String>> {
     progress.note("calibrating confidences by the labels that were held out");
-    let what_to_do = "name the run's folder, which keeps what calibrates";
-    let data = load::test_data(trained, &Default::default(), what_to_do, &mut WithoutNotes(progress));
-    let data = match data {
-        Ok(data) => data,
-        Err(e) if args.target_precision.is_none() => return Ok(Err(e.to_string())),
+    let what_to_do = "what calibrates is in the run's own folder, or in its data as they were";
+    let none = match load::test_data(trained, &Default::default(), what_to_do, &mut WithoutNotes(progress)) {
+        Ok(data) if !data.test.is_empty() => {
+            let classified = device.classify(&data.test.images).block_on()?;
+            let labels: Vec<u16> = data.test.labels.iter().flatten().copied().collect();
+            return Calibration::fit(&classified.logits, trained.class_names.len(), &labels).map(Ok);
+        }
+        Ok(_) => "no label was held out of the training (train with --hold-out, or with more labels)".into(),
+        Err(e) if args.target_precision.is_none() => e.to_string(),
         Err(e) => return Err(e),
     };
-    if data.test.is_empty() {
-        return Ok(Err(
-            "no label was held out of the training (train with --hold-out, or with more labels)".into()
-        ));
-    }
-    let classified = device.classify(&data.test.images).block_on()?;
-    let labels: Vec<u16> = data.test.labels.iter().flatten().copied().collect();
-    Calibration::fit(&classified.logits, trained.class_names.len(), &labels).map(Ok)
+    // At once: somebody may want to begin otherwise.
+    progress.note(&format!("confidences are not calibrated: {none}"));
+    Ok(Err(none))
 }
 
 /// What a labelling that goes on must have in common with the one that was begun.

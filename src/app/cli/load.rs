@@ -4,7 +4,7 @@ use super::args::DataArgs;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::{self, in_file};
 use crate::app::run::folder;
-use crate::app::run::images::KeptImages;
+use crate::app::run::images::{Learnt, TestImages};
 use crate::app::run::settings::RunSettings;
 use crate::app::source::images::load::Choice;
 use crate::app::source::images::policy::Policy;
@@ -75,14 +75,17 @@ pub fn test_data(
     what_to_do: &str,
     listener: &mut dyn Listener,
 ) -> Result<Dataset> {
-    match trained.kept_images()?.filter(|_| args.dataset.is_none() && args.data_dir.is_none()) {
-        Some(kept) => trained.kept_set(kept),
-        None => data_of(trained, args, what_to_do, listener),
+    if args.dataset.is_none()
+        && args.data_dir.is_none()
+        && let Some(set) = trained.kept_set()?
+    {
+        return Ok(set);
     }
+    data_of(trained, args, what_to_do, listener)
 }
 
 /// The whole data set that `args` name, else the run's own, from the folder that it was read from. `what_to_do` ends the
-/// message where the user's images cannot be read.
+/// message where that cannot be read, or is not what it was.
 ///
 /// # Errors
 /// As [`source::load`]; [`Error::Data`] where the run's own data are gone or have changed since.
@@ -106,7 +109,6 @@ pub fn data_of(
     }
     let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
     let dir = args.data_dir.as_deref().or(own.as_deref());
-    let what_to_do = "name data to test on with --data-dir";
     let set =
         source::load(&request(&trained.dataset, dir, args.offline)?, listener).map_err(|e| match e {
             Error::Data(reason) => {
@@ -204,23 +206,25 @@ impl LoadedModel {
         }))
     }
 
-    /// What the run keeps of the user's images, if it is one on some, and its folder is where the checkpoint is.
+    /// Which of the user's images the run has learnt the labels of, if it is known.
     ///
     /// # Errors
-    /// As [`KeptImages::load`].
-    pub fn kept_images(&self) -> Result<Option<KeptImages>> {
-        let kept = KeptImages::load(&self.path)?;
-        // A checkpoint that was put into another run's folder has other images.
-        Ok(kept.filter(|kept| self.checkpoint.meta("data_sha256").is_ok_and(|own| own == kept.data_sha256)))
+    /// As [`Learnt::of`].
+    pub fn learnt(&self) -> Result<Option<Learnt>> {
+        let data = self.checkpoint.meta("data_sha256").ok();
+        data.map(|data| Learnt::of(&self.path, data)).transpose().map(Option::flatten)
     }
 
-    /// The data set of the images to test on that the run keeps.
-    fn kept_set(&self, kept: KeptImages) -> Result<Dataset> {
-        let KeptImages { image, test, tested, data_sha256, .. } = kept;
+    /// A data set of the user's images to test on that the run keeps, without training images.
+    fn kept_set(&self) -> Result<Option<Dataset>> {
+        let Ok(data) = self.checkpoint.meta("data_sha256") else { return Ok(None) };
+        let Some(TestImages { image, split, tested }) = TestImages::of(&self.path, data)? else {
+            return Ok(None);
+        };
         let shape = DataShape { image, ..self.model.data };
         let (name, classes) = (self.dataset.clone(), self.class_names.clone());
-        let set = Dataset::with_classes(name, shape, classes, Split::default(), test)?;
-        Ok(Dataset { tested, fingerprint: data_sha256, ..set })
+        let set = Dataset::with_classes(name, shape, classes, Split::default(), split)?;
+        Ok(Some(Dataset { tested, fingerprint: data.into(), ..set }))
     }
 
     /// The set, if it is still what the run was trained on; it came from `from`, or from nowhere in particular.

@@ -31,7 +31,7 @@ pub(super) struct Bookmark {
     /// Of the options.
     fingerprint: String,
     /// That the labelling began with.
-    pub calibration: std::result::Result<Calibration, String>,
+    pub calibration: Option<Calibration>,
     /// Images, skipped ones too.
     pub done: usize,
     /// Bytes of `labels.csv`.
@@ -54,7 +54,7 @@ impl Bookmark {
         let classes = options.class_names.len();
         Bookmark {
             fingerprint: fingerprint(options),
-            calibration: options.calibration.clone(),
+            calibration: options.calibration.clone().ok(),
             done: 0,
             labels: 0,
             skipped: 0,

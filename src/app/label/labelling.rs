@@ -66,7 +66,10 @@ impl Labelling {
     pub fn create(options: Options) -> Result<Labelling> {
         check(&options)?;
         let (folder, bookmark) = Folder::open(&options)?;
-        let options = Options { calibration: bookmark.calibration.clone(), ..options };
+        let begun_without =
+            || options.calibration.as_ref().err().cloned().unwrap_or("it was begun without".into());
+        let calibration = bookmark.calibration.clone().ok_or_else(begun_without);
+        let options = Options { calibration, ..options };
         if let Some(summary) = &bookmark.summary {
             shift(&folder, &bookmark)?;
             folder.finish(summary)?;

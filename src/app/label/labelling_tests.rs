@@ -73,7 +73,8 @@ f.png,\"dog, brown\",0.8,given,cat,0.1,false,,0.1,0.8,0.1
     assert_eq!((images, given, predicted, unsure, contradicted, skipped), (4, 2, 1, 1, 1, 1));
     assert_eq!((accuracy_on_given, summary.threshold, summary.calibrated), (Some(0.5), Some(0.5), false));
     assert!(
-        summary.notes[0].contains("not calibrated: no label was held out of the training; models"),
+        summary.notes[0].contains("not calibrated: there are no held-out labels to calibrate with; models")
+            && summary.uncalibrated.as_deref() == Some("no label was held out of the training"),
         "{:?}",
         summary.notes
     );

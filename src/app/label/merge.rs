@@ -14,8 +14,7 @@ use csv::StringRecord;
 use super::arrange;
 use super::inputs::way;
 use super::summary::Summary;
-use crate::app::source::images::label_file::{self, Reading};
-use crate::app::source::images::scan::LATER;
+use crate::app::source::images::filled_in;
 use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 
@@ -92,11 +91,7 @@ impl Part<'_> {
 
     /// A note of labels that came after those of the part's table.
     fn unmerged(&self) -> Option<String> {
-        let filled = |name: &str| {
-            let rows = label_file::read(&self.path.join(name), Reading::default()).ok()?.rows;
-            rows.iter().any(|row| row.label.is_some() || row.no_label).then(|| name.to_string())
-        };
-        let files: Vec<String> = LATER.into_iter().filter_map(filled).collect();
+        let files = filled_in(self.path);
         (!files.is_empty()).then(|| {
             let (path, files) = (self.path.display(), files.join(" and "));
             format!("{path} has labels in {files}, which do not count in the merged folder: to give more labels, label without --shard")

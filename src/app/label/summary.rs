@@ -65,6 +65,9 @@ pub struct Summary {
     pub held_out: u64,
     /// Whether those are enough to call the confidences calibrated.
     pub calibrated: bool,
+    /// Why there are none, where there are none; parts may differ in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncalibrated: Option<String>,
     /// The confidence from which on a prediction counts; none where no confidence was enough.
     pub threshold: Option<f64>,
     /// Where a precision was asked for and a threshold reaches it.
@@ -154,6 +157,7 @@ impl Summary {
             temperature,
             held_out,
             calibrated,
+            uncalibrated: _,
             threshold,
             precision,
             next: _,
@@ -213,6 +217,7 @@ impl Summary {
             temperature: short(judge.temperature),
             held_out: options.calibration.as_ref().map_or(0, |c| c.held_out() as u64),
             calibrated: options.calibration.as_ref().is_ok_and(|c| c.reliable()),
+            uncalibrated: options.calibration.as_ref().err().cloned(),
             threshold: judge.threshold.map(short),
             notes: notes(options, judge, precision.as_ref()),
             precision,
@@ -233,13 +238,14 @@ fn notes(options: &Options, judge: Judge, precision: Option<&Precision>) -> Vec<
     let mut notes = Vec::new();
     let held_out = options.calibration.as_ref().map_or(0, |c| c.held_out() as u32);
     if u64::from(held_out) < interval::FEWEST {
+        // The same on every machine that labels a part.
         let reason = match &options.calibration {
             Ok(_) => format!(
                 "there are {}, and {} are needed",
                 count(held_out, "held-out label"),
                 interval::FEWEST
             ),
-            Err(reason) => reason.clone(),
+            Err(_) => "there are no held-out labels to calibrate with".into(),
         };
         notes.push(format!(
             "confidences are not calibrated: {reason}; models trained on few labels are often surer than they should be"

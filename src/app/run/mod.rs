@@ -21,7 +21,6 @@ mod writer;
 use self::config::Resolved;
 use self::extend::Extension;
 use self::folder::{RunDir, run_folder};
-use self::images::KeptImages;
 use self::recorder::{Recorder, Texts};
 use self::records::{Environment, Labelled};
 use self::restore::{known_tiles, restore};
@@ -275,8 +274,8 @@ fn begin(
     dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
     dir.write_json("labelled.json", &Labelled::new(resolved, trainer.labelled(), trainer.validation()))?;
     if resolved.settings.data.is_some() {
-        let labelled = trainer.labelled().iter().chain(trainer.validation());
-        KeptImages::of(set, labelled.copied()).save(dir)?;
+        let labelled = trainer.labelled().iter().chain(trainer.validation()).copied();
+        images::keep(dir, set, labelled, origin.as_ref(), progress)?;
     }
     // A trainer that goes on after no step leaves the weights as they are.
     Ok(origin.map(|_| History::default()))

@@ -6,7 +6,6 @@ use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
 use super::images::scan;
 use super::images::set::{Broken, ImageSet, Images};
-use super::images::some;
 use super::packed::{self, Opened};
 use crate::app::cache;
 use crate::app::text::shell_word;
@@ -67,11 +66,6 @@ pub fn look(own: &Own, progress: &mut dyn Listener) -> Result<ImageSet> {
 /// As [`load()`].
 pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     let mut set = look(own, progress)?;
-    let contradictions = set.contradictions();
-    if !contradictions.is_empty() {
-        let pairs = some(contradictions, 3);
-        progress.note(&format!("equal pictures with different labels: {pairs}"));
-    }
     set.keep_parts_apart();
     set.notes.iter().for_each(|note| progress.note(note));
     let shape = DataShape { image: set.policy.dims(), classes: set.class_names.len() as u32 };
@@ -130,6 +124,8 @@ fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet
         load::load(&found, &loading, &mut |done, of| progress.counted("reading the images", done, of))?;
     if trains {
         set.part_duplicates()?;
+    } else if let Some(reason) = set.contradiction() {
+        set.notes.push(format!("`train` refuses {reason}"));
     }
     Ok(set)
 }
@@ -199,10 +195,14 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Data
     let given = data.train.labels_given();
     let data = data.hold_out(own.hold_out.into(), own.label_seed)?;
     progress.note(&match data.tested {
-        Tested::HeldOut => format!(
-            "{} of the {given} labels are held out to estimate the accuracy; the others are learnt from",
-            data.test.len()
-        ),
+        Tested::HeldOut => {
+            let held_out = data.test.len();
+            let others = match given - held_out - data.train.labels_given() {
+                0 => "the others are learnt from".to_string(),
+                n => format!("the others are learnt from, but for {n} of the same pictures"),
+            };
+            format!("{held_out} of the {given} labels are held out to estimate the accuracy; {others}")
+        }
         Tested::Apart => {
             "no class has enough labels to hold one out: the test accuracy will not be known".into()
         }

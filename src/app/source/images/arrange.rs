@@ -222,16 +222,20 @@ impl<'a> Arranging<'a> {
         let read = |folder: &Path| self.images.iter().any(|image| image.file.path.starts_with(folder));
         let passed = self.written.iter().filter(|folder| !read(folder));
         let names: Vec<String> = passed.clone().map(|folder| format!("{}/", folder.display())).collect();
-        if !names.is_empty() {
-            self.notes.push(format!("passed over, as written by ssgan: {}", some(names, 3)));
-        }
-        let filled = passed.filter_map(|folder| Some((folder, later::filled_in(&self.root.join(folder))?)));
-        let notes = filled.map(|(folder, table)| {
-            let (table, folder) = (table.display(), self.root.join(folder));
-            format!("the labels in {table} do not count here: name {} for them", folder.display())
+        let filled = passed.flat_map(|folder| {
+            let path = self.root.join(folder);
+            later::filled_in(&path).into_iter().map(move |table| path.join(table).display().to_string())
         });
-        let notes: Vec<String> = notes.collect();
-        self.notes.extend(notes);
+        let filled = some(filled, 3);
+        if !names.is_empty() {
+            self.notes.push(format!(
+                "passed over, as written by ssgan (read where named itself): {}",
+                some(names, 3)
+            ));
+        }
+        if !filled.is_empty() {
+            self.notes.push(format!("labels that do not count, as their folder was not named: {filled}"));
+        }
     }
 
     fn finish(self, unreadable: Vec<(PathBuf, String)>, other_files: usize) -> Found {

@@ -100,38 +100,51 @@ pub(super) fn not_read(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort();
-    let table = folder.join(TABLE).is_file();
+    // A table is found by its exact name, those that count over it wherever the system finds them.
+    let is_read = |known: &str| match known {
+        TABLE => names.iter().any(|name| name == TABLE),
+        later => folder.join(later).is_file(),
+    };
     let note = |name: &String| {
         let path = folder.join(name);
-        if !table && LATER.contains(&name.as_str()) {
-            let path = path.display();
+        let path = path.display();
+        if !is_read(TABLE) && LATER.contains(&name.as_str()) {
             return Some(format!(
-                "{path} is not read: it counts beside a {TABLE}, such as that of a labelling; move it there"
+                "{path} is not read: it counts beside a {TABLE}, such as that of a labelling: move it there"
             ));
         }
         let known = || LATER.into_iter().chain([TABLE]);
-        let second = known().find(|known| is_second(name, known));
-        // Where case makes no difference, it is the file itself.
-        let other = || known().find(|known| is_another_form(name, known) && !folder.join(known).is_file());
-        let of = second.or_else(other)?;
-        Some(format!("{} is not read: if its labels are to count, rename it to {of}", path.display()))
+        match known().find(|known| is_second(name, known)) {
+            Some(first) if is_read(first) => {
+                Some(format!("{path} is not read, as {first} is: put what is to count into that"))
+            }
+            Some(first) => {
+                Some(format!("{path} is not read: if its labels are to count, rename it to {first}"))
+            }
+            None => {
+                let of = known().find(|known| is_another_form(name, known) && !is_read(known))?;
+                Some(format!("{path} is not read: if its labels are to count, rename it to {of}"))
+            }
+        }
     };
     names.iter().filter_map(note).collect()
 }
 
 /// Whether a name is that of another, but for case and an ending that a system adds and hides.
 fn is_another_form(name: &str, known: &str) -> bool {
-    let name = name.to_lowercase();
-    name.strip_suffix(".txt").unwrap_or(&name) == known
+    let lower = name.to_lowercase();
+    name != known && lower.strip_suffix(".txt").unwrap_or(&lower) == known
 }
 
-/// The table of labels in a labelling that is passed over, where somebody filled one in: of [`LATER`] the first that says
-/// anything.
-pub(super) fn filled_in(folder: &Path) -> Option<PathBuf> {
-    let says = |path: &PathBuf| {
-        label_file::read(path, reading(path)).is_ok_and(|table| table.rows.iter().any(says_something))
+/// Those of [`LATER`] in the folder of a labelling that say something, as somebody filled them in.
+pub(in crate::app) fn filled_in(folder: &Path) -> Vec<&'static str> {
+    let says = |name: &&str| {
+        let path = folder.join(name);
+        path.is_file()
+            && label_file::read(&path, reading(&path))
+                .is_ok_and(|table| table.rows.iter().any(says_something))
     };
-    LATER.map(|name| folder.join(name)).into_iter().filter(|path| path.is_file()).find(says)
+    LATER.into_iter().filter(says).collect()
 }
 
 /// Whether a name is what browsers and desktops call a second file of this name.

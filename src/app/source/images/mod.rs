@@ -16,6 +16,7 @@ pub mod set;
 pub mod summary;
 mod walk;
 
+pub(in crate::app) use later::filled_in;
 pub use walk::would_be_read;
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,6 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use super::label_file::Row;
-use super::scan::CORRECTIONS;
 use super::some;
 use super::walk::File;
 use crate::error::{Error, Result};
@@ -178,15 +177,15 @@ impl Lookup for Places<'_> {
         match (there, self.prefix) {
             (true, Some(_)) => format!("{path:?} is no image in {}", self.root.display()),
             (true, None) => format!("{path:?} is not in {}", labels.display()),
-            (false, _) => match self.elsewhere(path) {
-                Some(moved) => format!(
-                    "no image {path:?}, but {moved:?}: where a picture lies says nothing beside a table; put it back, and \
-                     name its class in {CORRECTIONS} (path,label)"
-                ),
-                None => {
-                    format!("no image {path:?}: paths are relative to the file's folder, with their endings")
-                }
-            },
+            (false, _) => {
+                let moved = self.elsewhere(path).map(|moved| {
+                    format!("; there is {moved:?}: if it was moved, move it back and change its label in the table")
+                });
+                let moved = moved.unwrap_or_default();
+                format!(
+                    "no image {path:?}: paths are relative to the file's folder, with their endings{moved}"
+                )
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::label_file::{self, Reading};
 use super::summary::Summary;
 use super::walk::{self, Walk};
@@ -167,7 +169,7 @@ fn nothing_in(found: &Found) -> Error {
             format!("not read: {}", super::some(shown, 3))
         }
     };
-    let notes = found.notes.iter().map(|note| format!("; {note} (read where named itself)"));
+    let notes = found.notes.iter().map(|note| format!("; {note}"));
     Error::Data(format!(
         "{root}: no images: {seen}{}; {} are read",
         notes.collect::<String>(),
@@ -224,31 +226,14 @@ pub(super) fn found(
 
 /// Notes of classes that people take for one.
 fn alike(class_names: &[String]) -> Vec<String> {
-    const HOW: [&str; 3] = ["their case", "spaces", "how their accents are stored"];
-    let is_mark = |c: char| ('\u{300}'..='\u{36f}').contains(&c);
-    let is_accented = |c: char| ('\u{c0}'..='\u{24f}').contains(&c) || ('\u{1e00}'..='\u{1eff}').contains(&c);
-    // Without letters that have an accent, which may be one character or two.
-    let plain = |name: &str| {
-        let mut plain = String::new();
-        for c in name.chars() {
-            match c {
-                c if is_mark(c) => drop(plain.pop()),
-                c => plain.push(c),
-            }
-        }
-        plain.replace(is_accented, "")
-    };
     let mut first: HashMap<(&str, String), &String> = HashMap::new();
     let mut notes = Vec::new();
     for name in class_names {
-        let cased = name.to_lowercase();
-        let spaced: String = cased.chars().filter(|c| !c.is_whitespace()).collect();
-        let keys: [_; 3] = std::array::from_fn(|i| (HOW[i], [&cased, &spaced, &plain(&spaced)][i].clone()));
-        let stored_alike = |other: &String| other.contains(is_mark) == name.contains(is_mark);
-        let other = keys.iter().find_map(|key| {
-            let other = *first.get(key)?;
-            (key.0 != HOW[2] || !stored_alike(other)).then_some((other, key.0))
-        });
+        let stored: String = name.nfc().collect();
+        let cased = stored.to_lowercase();
+        let spaced = cased.chars().filter(|c| !c.is_whitespace()).collect();
+        let keys = [("how their letters are stored", stored), ("their case", cased), ("spaces", spaced)];
+        let other = keys.iter().find_map(|key| Some((*first.get(key)?, key.0)));
         notes.extend(
             other.map(|(other, how)| format!("classes {other:?} and {name:?} differ in {how} alone")),
         );

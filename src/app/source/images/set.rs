@@ -206,15 +206,15 @@ impl ImageSet {
     }
 
     fn check_labels_agree(&self) -> Result<()> {
+        let name = &self.name;
+        self.contradiction().map_or(Ok(()), |reason| Err(Error::Data(format!("{name}: {reason}"))))
+    }
+
+    /// What is wrong with equal pictures of different labels, and what to do, where there are any.
+    pub fn contradiction(&self) -> Option<String> {
         let found = self.contradictions();
-        if found.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Data(format!(
-            "{}: equal pictures with different labels: {}: correct or remove one of each",
-            self.name,
-            some(found, 5)
-        )))
+        let pairs = (!found.is_empty()).then(|| some(found, 5))?;
+        Some(format!("equal pictures with different labels: {pairs}: correct or remove one of each"))
     }
 }
 

@@ -95,16 +95,26 @@ fn is_written(folder: &Path) -> bool {
     WRITTEN.iter().any(has_all)
 }
 
-/// Whether a picture that is written to `file` may be one of the images of the folder `images` from then on.
+/// Whether a picture that is written to `file` would be one of the images of the folder `images` from then on: not in a run or a
+/// labelling there, nor beside the tables of a labelling without class folders, whose images lie elsewhere.
 pub fn would_be_read(images: &Path, file: &Path) -> bool {
     let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (Ok(images), Ok(folder)) = (dunce::canonicalize(images), dunce::canonicalize(folder)) else {
-        return false;
-    };
     let passed_over = |folder: &Path| is_written(folder) || folder.file_name().is_some_and(is_litter);
-    images.is_dir()
-        && folder.starts_with(&images)
-        && !folder.ancestors().take_while(|f| *f != images).any(passed_over)
+    let inside = |images: &Path, folder: &Path| {
+        folder.starts_with(images) && !folder.ancestors().take_while(|f| *f != images).any(passed_over)
+    };
+    // As they are, and as they are written: links are followed.
+    let real = |path: &Path| dunce::canonicalize(path).ok();
+    let whole = |path: &Path| std::path::absolute(path).ok();
+    let ways = [(real(images), real(folder)), (whole(images), whole(folder))];
+    let lies_inside = ways
+        .iter()
+        .any(|(images, folder)| images.as_ref().zip(folder.as_ref()).is_some_and(|(i, f)| inside(i, f)));
+    images.is_dir() && lies_inside && (!is_written(images) || has_folders(images))
+}
+
+fn has_folders(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.path().is_dir())))
 }
 
 fn is_litter(name: &OsStr) -> bool {
