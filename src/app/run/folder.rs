@@ -361,8 +361,14 @@ pub fn resolve_checkpoint(run_or_file: &Path) -> Result<PathBuf> {
 /// A run folder, or that of one of its checkpoints.
 ///
 /// # Errors
-/// [`Error::Output`] for another file, [`Error::Io`] if it cannot be read.
+/// [`Error::Output`] for another file, or none; [`Error::Io`] if it cannot be read.
 pub(super) fn run_folder(from: &Path) -> Result<PathBuf> {
+    if !from.exists() {
+        let from = from.display();
+        return Err(Error::Output(format!(
+            "{from}: there is no such run folder or checkpoint: name one that `ssgan train` made"
+        )));
+    }
     if !from.is_file() {
         return Ok(from.into());
     }
