@@ -146,7 +146,7 @@ check-trace: adapter
 # `cargo install cargo-fuzz`. FUZZ_SECONDS=3600 for longer.
 FUZZ_SECONDS = 60
 fuzz:
-	for t in checkpoint idx model settings picture metrics; do \
+	for t in $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))); do \
 		mkdir -p fuzz/target/found/$$t && \
 		cargo +nightly fuzz run $$t fuzz/target/found/$$t fuzz/corpus/$$t -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -rss_limit_mb=2048 || exit 1; \

@@ -564,7 +564,11 @@ fn what_cannot_go_on_is_refused() {
     b.good(&format!("train {SSL} --out run --max-steps 2"));
     for (line, code, word) in [
         ("train --resume nowhere", 6, "nowhere: there is no such run folder or checkpoint"),
-        ("train --resume run/checkpoints/epoch-09.safetensors", 6, "there is no such run folder or checkpoint"),
+        (
+            "train --resume run/checkpoints/epoch-09.safetensors",
+            6,
+            "there is no such run folder or checkpoint",
+        ),
         ("train --resume m.toml", 6, "not a run folder"),
         ("train --resume run/config.toml", 6, "run/config.toml is not a run folder: name one"),
         ("train --resume run --lr 0.1", 2, "--learning-rate cannot be used with --resume"),

@@ -99,10 +99,20 @@ fn the_convolutional_generator_on_mnist() {
     assert_eq!(pads.collect::<Vec<_>>(), [(5, 2, 1, 1); 2]);
 }
 
-/// The documentation names every layer, model and generator.
+/// The documentation names every layer with its settings, every model and generator.
 #[test]
 fn the_documentation_is_complete() {
     let page = include_str!("../../docs/models.md");
+    let row = |layer: &str| {
+        let of =
+            |line: &&str| line.split('|').nth(1).is_some_and(|first| first.contains(&format!("`{layer}`")));
+        page.lines().filter(|line| line.starts_with('|')).find(of).unwrap_or_default()
+    };
+    let settings =
+        LAYER_NAMES.iter().flat_map(|layer| LayerOp::keys_of(layer).iter().map(move |key| (layer, key)));
+    let told = |(layer, key): &(&&str, &&str)| row(layer).contains(&format!("`{key}`"));
+    let missing: Vec<_> = settings.filter(|setting| !told(setting)).collect();
+    assert!(missing.is_empty(), "docs/models.md does not tell the settings {missing:?}");
     let names = LAYER_NAMES.iter().chain(BUILT_IN.iter().chain(&GENERATORS).map(|(name, _)| name));
     let missing: Vec<_> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/models.md does not name {missing:?}");

@@ -135,7 +135,7 @@ pub struct OwnArgs {
     #[arg(long, value_parser = word::<Channels>(["auto", "1", "3"]), value_name = "auto|1|3", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Channels>,
-    /// Share of each class's labels that is held out to estimate the accuracy, where your images have no test folder
+    /// Share of each class's labels that is held out to estimate the accuracy, where your images have no test or val folder
     /// [default: 0.2, of classes with five labels or more]
     #[arg(long, value_parser = hold_out, value_name = "SHARE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]

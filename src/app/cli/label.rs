@@ -113,6 +113,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let mut progress = args.speech.progress();
+    // Before images are looked for that it has moved.
+    Labelling::end_moves(&args.out)?;
     let policy = trained.policy()?;
     let inputs = Inputs::of(Wanted {
         images: &args.images,

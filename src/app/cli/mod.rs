@@ -32,7 +32,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   2    a setting or argument that makes no sense
-  3    a mistake in a model or configuration file (its line is named)
+  3    a mistake in a model, configuration or label file (its line is named)
   4    data missing, broken or not downloadable
   5    no usable adapter, or the GPU or its driver failed
   6    a file or folder that cannot be read or written, or an output folder in use

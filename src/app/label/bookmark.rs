@@ -22,6 +22,8 @@ use crate::text::hex;
 const BOOKMARK: &str = ".bookmark.json";
 /// Sources and targets of images in class folders.
 const PLACES: &str = ".places.csv";
+/// What a process does that holds the folder.
+const LABELS: &str = "labels into it";
 /// Written last.
 const SUMMARY: &str = "summary.json";
 
@@ -114,7 +116,7 @@ impl Folder {
         let path = &options.out;
         fault::attempt(|| fs::create_dir_all(path)).map_err(Error::io("create", path))?;
         check_known(path)?;
-        let folder = Folder { path: path.clone(), _lock: lock::hold(path, "labels into it")? };
+        let folder = Folder { path: path.clone(), _lock: lock::hold(path, LABELS)? };
         atomic::sweep(path, Duration::ZERO);
         if folder.file(SUMMARY).exists() {
             folder.clear();
@@ -127,7 +129,7 @@ impl Folder {
             if same && !known.fits(options.class_names.len()) {
                 return Err(folder.damaged(1, "it is not of this labelling"));
             }
-            if same || known.summary.is_some() {
+            if same {
                 return Ok((folder, known));
             }
             // Where nothing has been done, nothing is lost.
@@ -137,6 +139,19 @@ impl Folder {
         }
         folder.save(&new)?;
         Ok((folder, new))
+    }
+
+    /// The folder of a labelling of which only files are left to be moved, and what it ends with.
+    ///
+    /// # Errors
+    /// [`Error::Output`] where another process labels into it; as [`Folder::load`].
+    pub fn moving(path: &Path) -> Result<Option<(Folder, Bookmark, Summary)>> {
+        if !path.join(BOOKMARK).is_file() || path.join(SUMMARY).exists() {
+            return Ok(None);
+        }
+        let folder = Folder { path: path.into(), _lock: lock::hold(path, LABELS)? };
+        let mut bookmark = folder.load()?;
+        Ok(bookmark.summary.take().map(|summary| (folder, bookmark, summary)))
     }
 
     fn load(&self) -> Result<Bookmark> {

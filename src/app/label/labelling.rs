@@ -57,6 +57,18 @@ pub struct Labelling {
 }
 
 impl Labelling {
+    /// Finishes a labelling in this folder that was killed while it moved files, of which some are no longer where they were
+    /// named; nothing is done where none was.
+    ///
+    /// # Errors
+    /// [`Error::Output`] where one was, which is finished now; as [`Labelling::create`].
+    pub fn end_moves(out: &Path) -> Result<()> {
+        let Some((folder, bookmark, summary)) = Folder::moving(out)? else { return Ok(()) };
+        shift(&folder, &bookmark)?;
+        folder.finish(&summary)?;
+        Err(bookmark::finished(out))
+    }
+
     /// Begins a labelling, or goes on with one that was killed: then [`Labelling::done`] says how many images are written.
     ///
     /// # Errors
@@ -65,16 +77,12 @@ impl Labelling {
     /// first. [`Error::Io`] names what cannot be written.
     pub fn create(options: Options) -> Result<Labelling> {
         check(&options)?;
+        Labelling::end_moves(&options.out)?;
         let (folder, bookmark) = Folder::open(&options)?;
         let begun_without =
             || options.calibration.as_ref().err().cloned().unwrap_or("it was begun without".into());
         let calibration = bookmark.calibration.clone().ok_or_else(begun_without);
         let options = Options { calibration, ..options };
-        if let Some(summary) = &bookmark.summary {
-            shift(&folder, &bookmark)?;
-            folder.finish(summary)?;
-            return Err(bookmark::finished(&options.out));
-        }
         let labels = Table::open(folder.file("labels.csv"), bookmark.labels)?;
         let skipped = Table::open(folder.file("skipped.csv"), bookmark.skipped)?;
         let places = Table::open(folder.places(), bookmark.places)?;

@@ -114,6 +114,11 @@ fn broken_files() {
     let set = loaded(&look(dir.path()), Choice::default()).unwrap();
     assert_eq!((set.train.len(), set.skipped.len()), (49, 1));
     assert!(set.skipped[0].reason.starts_with("not a picture") && !set.skipped[0].labelled);
+    assert!(
+        set.notes[0].starts_with("left out: ") && set.notes[0].contains("not a picture"),
+        "{:?}",
+        set.notes
+    );
     assert_eq!(set.train.pixels, (0..49).collect::<Vec<u8>>(), "the others keep their places");
     put("08.jpg");
     put("09.jpg");

@@ -123,8 +123,11 @@ impl ImageSet {
             Some(Skipped { path: entry.path.clone(), reason, labelled: entry.class.is_some() })
         });
         let skipped: Vec<Skipped> = found.skipped.iter().cloned().chain(unread).collect();
+        let mut notes = decoded.notes;
         if broken == Broken::Refuse {
             check_broken(found, &skipped)?;
+            let left_out = some(skipped.iter().map(shown), 3);
+            notes.extend((!skipped.is_empty()).then(|| format!("left out: {left_out}")));
         }
         let size = decoded.policy.dims().len() as usize;
         let mut pixels = decoded.pixels;
@@ -141,7 +144,7 @@ impl ImageSet {
         let [train, validation, test] = parts;
         let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
         let name = root.file_name().map_or("images".into(), |n| n.to_string_lossy().into_owned());
-        let (class_names, notes) = (found.class_names.clone(), decoded.notes);
+        let class_names = found.class_names.clone();
         let no_label =
             found.images.iter().filter(|image| image.no_label).map(|image| image.path.clone()).collect();
         let policy = decoded.policy;
@@ -218,10 +221,13 @@ impl ImageSet {
     }
 }
 
+fn shown(skipped: &Skipped) -> String {
+    format!("{}: {}", skipped.path.display(), skipped.reason)
+}
+
 /// Refuses broken files that matter.
 fn check_broken(found: &Found, skipped: &[Skipped]) -> Result<()> {
     let root = found.root.display();
-    let shown = |s: &Skipped| format!("{}: {}", s.path.display(), s.reason);
     let labelled: Vec<String> = skipped.iter().filter(|s| s.labelled).map(shown).collect();
     if !labelled.is_empty() {
         let (n, list) = (labelled.len(), some(labelled, 5));
