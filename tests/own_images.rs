@@ -252,6 +252,9 @@ fn a_folder_goes_in_and_comes_out_labelled() {
         assert!(noted.replace('\\', "/").contains(words), "{noted}");
     }
     assert!(has_row(&told, ["bee", "1", "1"]), "{told}");
+    fs::remove_file(bench.path("odd/train/bee/1.png")).unwrap();
+    bench.picture("odd/val/ant/3.png", 0, 3, 1);
+    assert!(bench.succeeds("eval run odd").0.contains("2 test images"));
     let (told, _) = bench.succeeds("data info sorted");
     assert!(has_row(&told, ["unlabelled", "60", "0"]) && has_row(&told, ["images", "90", "0"]), "{told}");
     bench.fails(
@@ -319,6 +322,7 @@ fn what_the_program_writes_among_the_images_is_none_of_them() {
         );
     }
     here(&format!("sample {run} --out {run}/grid.png"));
+    here(&format!("sample {run} --out ../grid.png"));
     counted(&here("train . --model m.toml --epochs 1 --out runs/second"));
     counted(&here("train labelled --model m.toml --epochs 1 --out third"));
 }
@@ -575,9 +579,20 @@ fn a_run_keeps_what_it_is_tested_on() {
     let (both, own) = (of("eval more pictures --json"), of("eval more --json"));
     assert!(both["left_out"].as_u64() > Some(97) && both["test_images"].as_u64() < Some(24), "{both}");
     assert_eq!((&both["test_images"], &both["accuracy"]), (&own["test_images"], &own["accuracy"]));
+    // All of it was learnt before.
+    bench.succeeds("train pictures --from run --model m.toml --max-steps 1 --hold-out 0 --out all --quiet");
+    bench.succeeds("train pictures --from all --model m.toml --max-steps 1 --out none --quiet");
+    bench.fails(
+        "eval none",
+        4,
+        &["began with had learnt all labels of pictures that were held out: name images"],
+    );
     // By a checkpoint as well, and not by one that has left its folder.
     bench.succeeds("eval run/checkpoints/epoch-20.safetensors --quiet");
     fs::copy(bench.path("run/checkpoints/epoch-20.safetensors"), bench.path("gone.safetensors")).unwrap();
+    let (_, told) =
+        bench.succeeds("train pictures --from gone.safetensors --model m.toml --max-steps 1 --out more2");
+    assert!(told.contains("which labels these weights have learnt is not known"), "{told}");
     bench.fails(
         "label gone.safetensors pictures --out b --target-precision 0.9",
         4,

@@ -11,8 +11,8 @@ const FEWEST: usize = 5;
 impl Dataset {
     /// Sets aside `share` of the labels of each class that has at least five, at least one of them, chosen by `label_seed`:
     /// copies of these images become the test set, and the images themselves stay among the training images without their
-    /// labels. Without such a class, the test set is empty. Equal images of a class count once: where one is held out, none of
-    /// them keeps its label.
+    /// labels. Without such a class, the test set is empty. Equal images count once, and where one is held out, none of them keeps
+    /// its label; those with several labels are not held out.
     ///
     /// # Errors
     /// [`Error::Usage`] for a share that is not from 0 to below 1; [`Error::Data`] if there is a test set already.
@@ -29,7 +29,10 @@ impl Dataset {
         let of = equal_ones(&train, shape.image.len() as usize);
         let mut pictures = vec![0; shape.classes as usize];
         for (i, label) in train.labels.iter().enumerate() {
-            label.filter(|_| of[i] == i).into_iter().for_each(|label| pictures[usize::from(label)] += 1);
+            label
+                .filter(|_| of[i] == Some(i))
+                .into_iter()
+                .for_each(|label| pictures[usize::from(label)] += 1);
         }
         let wanted: Vec<usize> = pictures.iter().map(|&n| held_out(n, share)).collect();
         let pixels = shape.image.len() as usize;
@@ -39,9 +42,9 @@ impl Dataset {
             images.extend_from_slice(&train.images[index * pixels..(index + 1) * pixels]);
             labels.push(train.labels[index]);
         }
-        let chosen: HashSet<usize> = chosen.into_iter().map(|index| of[index]).collect();
+        let chosen: HashSet<Option<usize>> = chosen.into_iter().map(|index| of[index]).collect();
         for (label, first) in train.labels.iter_mut().zip(&of) {
-            label.take_if(|_| chosen.contains(first));
+            label.take_if(|_| first.is_some() && chosen.contains(first));
         }
         let test = Split { images: images.into(), labels };
         let tested = if test.is_empty() { Tested::Apart } else { Tested::HeldOut };
@@ -57,26 +60,38 @@ fn held_out(n: usize, share: f64) -> usize {
     }
 }
 
-/// For each image the first with the same pixels and the same label; one without a label is its own.
-fn equal_ones(train: &Split, pixels: usize) -> Vec<usize> {
-    let mut first = HashMap::new();
-    let images = train.images.chunks_exact(pixels).zip(&train.labels).enumerate();
-    images
-        .map(|(i, (image, label))| label.map_or(i, |label| *first.entry((image, label)).or_insert(i)))
-        .collect()
+/// For each labelled image the first with the same pixels; none for images without a label, and for equal ones that have several
+/// labels, of which nobody knows which is right.
+fn equal_ones(train: &Split, pixels: usize) -> Vec<Option<usize>> {
+    let labelled = || {
+        let images = train.images.chunks_exact(pixels).zip(&train.labels).enumerate();
+        images.filter_map(|(i, (image, label))| Some((i, image, (*label)?)))
+    };
+    let mut first: HashMap<&[u8], (usize, u16)> = HashMap::new();
+    let mut unclear = HashSet::new();
+    for (i, image, label) in labelled() {
+        if first.entry(image).or_insert((i, label)).1 != label {
+            unclear.insert(image);
+        }
+    }
+    let mut of = vec![None; train.len()];
+    for (i, image, _) in labelled().filter(|(_, image, _)| !unclear.contains(image)) {
+        of[i] = first.get(image).map(|(first, _)| *first);
+    }
+    of
 }
 
 /// The first images of a pseudo-random order that fill what is `wanted` of each class, in the order of their numbers: one of
 /// those that are equal, see [`equal_ones`].
-fn walk(train: &Split, of: &[usize], label_seed: u64, mut wanted: Vec<usize>) -> Vec<usize> {
+fn walk(train: &Split, of: &[Option<usize>], label_seed: u64, mut wanted: Vec<usize>) -> Vec<usize> {
     let at = Counter { stream: streams::HOLD_OUT_CHOICE, step: 0 };
     let total = train.len() as u32;
     let (mut chosen, mut taken) = (vec![], HashSet::new());
     for i in 0..total {
         let index = permute(label_seed, at, i, total) as usize;
-        let Some(label) = train.labels[index] else { continue };
+        let (Some(label), Some(first)) = (train.labels[index], of[index]) else { continue };
         let left = &mut wanted[usize::from(label)];
-        if *left > 0 && taken.insert(of[index]) {
+        if *left > 0 && taken.insert(first) {
             *left -= 1;
             chosen.push(index);
         }
@@ -126,12 +141,15 @@ mod tests {
     #[test]
     fn equal_images_stay_together() {
         let DataShape { image, .. } = data().shape;
-        let pixels: Vec<u8> = (0..10).chain(0..10).chain([50, 51, 51, 51, 51]).collect();
-        let train = Split::labelled(pixels, [0u16; 20].into_iter().chain([1; 5]));
+        let pixels: Vec<u8> =
+            (0..10).chain(0..10).chain([50, 51, 51, 51, 51]).chain(60..65).chain(60..65).collect();
+        let labels = [0u16; 20].into_iter().chain([1; 5]).chain([0; 5]).chain([1; 5]);
+        let train = Split::labelled(pixels, labels);
         let twice = Dataset::new("twice", DataShape { image, classes: 2 }, train, Split::default()).unwrap();
         let held = twice.hold_out(0.2, 1).unwrap();
-        // Of class 1 there are five labels, but two pictures.
-        assert_eq!((held.test.len(), held.train.per_class(2)), (2, vec![16, 5]));
+        // Of class 1 there are ten labels, but two pictures, and five that are of class 0 as well.
+        assert_eq!((held.test.len(), held.train.per_class(2)), (2, vec![21, 10]));
+        assert!(held.test.images.iter().all(|image| *image < 10));
         for (image, label) in held.train.images.iter().zip(&held.train.labels) {
             assert_eq!(label.is_none(), held.test.images.contains(image));
         }

@@ -139,10 +139,16 @@ impl Args {
         };
         trained.fits(&set)?;
         if set.test.is_empty() {
-            return Err(Error::Data(format!(
-                "no label of {} was held out, and it has no test images: {elsewhere}",
-                set.name
-            )));
+            let name = &set.name;
+            let why = match set.tested {
+                Tested::HeldOut => {
+                    format!(
+                        "the weights that the run began with had learnt all labels of {name} that were held out"
+                    )
+                }
+                Tested::Apart => format!("no label of {name} was held out, and it has no test images"),
+            };
+            return Err(Error::Data(format!("{why}: {elsewhere}")));
         }
         if let Some(own) = other_data(trained, &set) {
             progress.note(&format!("Note: trained on {own}, testing on {}.", set.name));
@@ -176,7 +182,7 @@ impl Args {
         if left_out == 0 && !apart && set.name == trained.dataset {
             let name = &set.name;
             progress.note(&format!(
-                "Note: trained on {name}, which has no test images: it may have learnt from these."
+                "Note: trained on {name}: if these are the same pictures in other files, it has learnt from them."
             ));
         }
         Ok((set, left_out))

@@ -13,6 +13,7 @@ use crate::app::run::checkpoint::in_file;
 use crate::app::source::WithoutNotes;
 use crate::app::source::images::policy::Policy;
 use crate::app::text::{self, count};
+use crate::data::Tested;
 use crate::error::Result;
 use crate::native::{self, BlockOn};
 use crate::text::hex;
@@ -206,12 +207,18 @@ fn calibration(
     progress: &mut Progress,
 ) -> Result<std::result::Result<Calibration, String>> {
     progress.note("calibrating confidences by the labels that were held out");
-    let what_to_do = "what calibrates is in the run's own folder, or in its data as they were";
+    let what_to_do = match trained.images()? {
+        Some(_) => "what calibrates is in the run's own folder, or its images as they were",
+        None => "its test images calibrate",
+    };
     let none = match load::test_data(trained, &Default::default(), what_to_do, &mut WithoutNotes(progress)) {
         Ok(data) if !data.test.is_empty() => {
             let classified = device.classify(&data.test.images).block_on()?;
             let labels: Vec<u16> = data.test.labels.iter().flatten().copied().collect();
             return Calibration::fit(&classified.logits, trained.class_names.len(), &labels).map(Ok);
+        }
+        Ok(data) if data.tested == Tested::HeldOut => {
+            "the first weights had learnt all labels that were held out (train without --from)".into()
         }
         Ok(_) => "no label was held out of the training (train with --hold-out, or with more labels)".into(),
         Err(e) if args.target_precision.is_none() => e.to_string(),

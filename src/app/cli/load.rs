@@ -75,13 +75,18 @@ pub fn test_data(
     what_to_do: &str,
     listener: &mut dyn Listener,
 ) -> Result<Dataset> {
-    if args.dataset.is_none()
-        && args.data_dir.is_none()
-        && let Some(set) = trained.kept_set()?
-    {
+    let own = args.dataset.is_none() && args.data_dir.is_none();
+    if own && let Some(set) = trained.kept_set()? {
         return Ok(set);
     }
-    data_of(trained, args, what_to_do, listener)
+    let mut set = data_of(trained, args, what_to_do, listener)?;
+    // They were too many to be kept; the weights that the run began with may have learnt some.
+    if own && let Some(learnt) = trained.learnt()? {
+        let fingerprint = set.fingerprint.clone();
+        set.keep_tested(|pixels| !learnt.contains(pixels));
+        set.fingerprint = fingerprint;
+    }
+    Ok(set)
 }
 
 /// The whole data set that `args` name, else the run's own, from the folder that it was read from. `what_to_do` ends the

@@ -276,7 +276,8 @@ fn next(run: &Path, settings: &RunSettings, s: &Summary) -> String {
     }
     if s.method == Method::Ssl.name() {
         // Among images of one's own it would be one of them.
-        let grid = if settings.data.is_some() { run.join("grid.png") } else { "grid.png".into() };
+        let among: PathBuf = run.join("grid.png").components().collect();
+        let grid = if settings.data.is_some() { among } else { "grid.png".into() };
         text += &format!("  ssgan sample {folder} --out {}\n", shell_word(&grid));
         let own = [
             (

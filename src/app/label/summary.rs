@@ -157,14 +157,15 @@ impl Summary {
             temperature,
             held_out,
             calibrated,
-            uncalibrated: _,
+            uncalibrated,
             threshold,
             precision,
             next: _,
             by_class,
             checkpoint,
             part: _,
-            notes,
+            // They say of the above what both have.
+            notes: _,
         } = other;
         let names = |classes: &[ClassCount]| classes.iter().map(|c| c.class.clone()).collect::<Vec<_>>();
         let differences = [
@@ -173,11 +174,11 @@ impl Summary {
             ("held-out labels", (*held_out, *calibrated) != (self.held_out, self.calibrated)),
             ("thresholds", *threshold != self.threshold || *precision != self.precision),
             ("class folders", *by_class != self.by_class),
-            ("notes", *notes != self.notes),
         ];
         if let Some((what, _)) = differences.iter().find(|(_, differ)| *differ) {
             return Err(what);
         }
+        self.uncalibrated.take_if(|own| Some(own) != uncalibrated.clone().as_mut());
         self.images += images;
         self.given += given;
         self.predicted += predicted;
@@ -238,7 +239,6 @@ fn notes(options: &Options, judge: Judge, precision: Option<&Precision>) -> Vec<
     let mut notes = Vec::new();
     let held_out = options.calibration.as_ref().map_or(0, |c| c.held_out() as u32);
     if u64::from(held_out) < interval::FEWEST {
-        // The same on every machine that labels a part.
         let reason = match &options.calibration {
             Ok(_) => format!(
                 "there are {}, and {} are needed",

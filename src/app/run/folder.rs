@@ -372,17 +372,26 @@ pub(super) fn run_folder(from: &Path) -> Result<PathBuf> {
     if !from.is_file() {
         return Ok(from.into());
     }
-    let whole = dunce::canonicalize(from).map_err(Error::io("read", from))?;
-    if !whole.parent().is_some_and(|folder| folder.ends_with(CHECKPOINTS)) {
+    let Some(folder) = run_of(from)? else {
         let from = from.display();
         return Err(Error::Output(format!(
             "{from} is not a run folder: name one that `ssgan train` made, or a file of its checkpoints"
         )));
-    }
-    let folder = whole.parent().and_then(Path::parent);
+    };
     // As the user wrote it where that is enough.
     let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
-    Ok(written.or(folder).unwrap_or(from).into())
+    Ok(written.map_or(folder, Into::into))
+}
+
+/// The run folder that a checkpoint lies in, if it does.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read.
+pub(super) fn run_of(checkpoint: &Path) -> Result<Option<PathBuf>> {
+    // The whole path: in that folder a file's name alone is one, too.
+    let whole = dunce::canonicalize(checkpoint).map_err(Error::io("read", checkpoint))?;
+    let saved = whole.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
+    Ok(saved.and_then(Path::parent).map(Into::into))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a run keeps of the user's images, `images.npz` in its folder: those that it is tested on with their labels, and which
 //! it learnt the labels of, by hash. The folder that they came from grows, moves and is labelled further.
 
-use super::folder::{CHECKPOINTS, RunDir};
+use super::folder::{RunDir, run_of};
 use super::weights::Origin;
 use crate::app::report::progress::Progress;
 use crate::app::source::packed::npz::{self, Array};
@@ -9,6 +9,7 @@ use crate::app::text::count;
 use crate::data::{Dataset, Split, Tested};
 use crate::error::{Error, Result};
 use crate::shape::Dims;
+use crate::text::hex;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -55,6 +56,24 @@ impl Learnt {
     /// Whether the run learnt the label of an image of these pixels.
     pub fn contains(&self, pixels: &[u8]) -> bool {
         self.0.contains(&sha256(pixels))
+    }
+
+    /// All hashes, in hexadecimal digits.
+    pub(super) fn to_hex(&self) -> String {
+        hex(self.sorted().as_flattened())
+    }
+
+    /// What [`Learnt::to_hex`] wrote; what is no hash is passed over.
+    pub(super) fn from_hex(text: &str) -> Learnt {
+        let digit = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes: Vec<u8> = text.as_bytes().as_chunks::<2>().0.iter().filter_map(digit).collect();
+        Learnt(bytes.as_chunks::<HASH>().0.iter().copied().collect())
+    }
+
+    fn sorted(&self) -> Vec<[u8; HASH]> {
+        let mut hashes: Vec<[u8; HASH]> = self.0.iter().copied().collect();
+        hashes.sort_unstable();
+        hashes
     }
 
     /// What the run of a checkpoint has learnt, which was trained on data of this fingerprint; `None` where the checkpoint lies
@@ -119,15 +138,12 @@ fn read<const N: usize, T>(
     arrays: [&str; N],
     parse: impl FnOnce([Option<Array>; N]) -> std::result::Result<T, String>,
 ) -> Result<Option<T>> {
-    // The whole path: in that folder a file's name alone is one, too.
-    let whole = dunce::canonicalize(checkpoint).map_err(Error::io("read", checkpoint))?;
-    let saved = whole.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
-    let file = saved.and_then(Path::parent).map(|run| run.join(FILE));
+    let file = run_of(checkpoint)?.map(|run| run.join(FILE));
     let Some(file) = file.filter(|file| file.is_file()) else { return Ok(None) };
     let damaged = |reason: String| Error::Checkpoint {
         path: file.clone(),
         reason: format!(
-            "{reason}: the file is damaged; move it away, and the run is tested on its images as they are now"
+            "{reason}: the file is damaged; without it the run is tested on its images where they are as they were"
         ),
     };
     let [data] = npz::arrays(&file, [DATA])?.map_err(damaged)?;
@@ -139,11 +155,11 @@ fn read<const N: usize, T>(
 }
 
 /// Writes down what a run on the user's images knows of them: its test images, and which training images it knows the labels of,
-/// `labelled`. `origin` is where its first weights come from: what those have learnt, this run has, too, and no test images are
-/// among that.
+/// `labelled`. What the weights have learnt that it begins with, this run has learnt, too, and is not tested on; what is known of
+/// that is told.
 ///
 /// # Errors
-/// As [`Learnt::of`]; [`Error::Io`] where the file cannot be written.
+/// [`Error::Io`] where the file cannot be written.
 pub(super) fn keep(
     dir: &mut RunDir,
     set: &Dataset,
@@ -155,9 +171,9 @@ pub(super) fn keep(
     let own = labelled.map(|i| sha256(&set.train.images[i as usize * size..][..size]));
     let mut learnt = Learnt(own.collect());
     let mut test = Cow::Borrowed(set);
-    if let Some(theirs) = origin.map(learnt_before).transpose()?.flatten() {
+    if let Some(theirs) = origin.and_then(|origin| origin.learnt.as_ref()) {
         test.to_mut().keep_tested(|pixels| !theirs.contains(pixels));
-        learnt.0.extend(theirs.0);
+        learnt.0.extend(&theirs.0);
         let (all, left) = (set.test.len(), test.test.len());
         if left < all {
             progress.note(&format!(
@@ -167,17 +183,12 @@ pub(super) fn keep(
                 count(all as u32, "test image"),
             ));
         }
+    } else if origin.is_some_and(|origin| origin.on_own_images) && !set.test.is_empty() {
+        progress.note(
+            "which labels these weights have learnt is not known: where test images are among them, the accuracy is too good",
+        );
     }
     dir.write(FILE, &to_bytes(&learnt, &test, &set.fingerprint)?)
-}
-
-/// What the run has learnt that weights come from; it may be gone by now.
-fn learnt_before(origin: &Origin) -> Result<Option<Learnt>> {
-    let path = Path::new(&origin.checkpoint);
-    match &origin.data_sha256 {
-        Some(data_sha256) if path.is_file() => Learnt::of(path, data_sha256),
-        _ => Ok(None),
-    }
 }
 
 /// The file's bytes; those of equal images are equal. `set` has the test images, of data with this fingerprint.
@@ -185,8 +196,7 @@ fn to_bytes(learnt: &Learnt, set: &Dataset, data_sha256: &str) -> Result<Vec<u8>
     let Dims { height, width, channels } = set.shape.image;
     let n = set.test.len() as u64;
     let labels: Vec<u8> = set.test.labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
-    let mut hashes: Vec<[u8; HASH]> = learnt.0.iter().copied().collect();
-    hashes.sort_unstable();
+    let hashes = learnt.sorted();
     let (all, of_data) = ([hashes.len() as u64, HASH as u64], [data_sha256.len() as u64]);
     let (shape, numbers) = ([n, height.into(), width.into(), channels.into()], [n]);
     let [images_name, labels_name] = names(set.tested);
@@ -210,6 +220,7 @@ fn sha256(pixels: &[u8]) -> [u8; HASH] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::folder::CHECKPOINTS;
     use super::*;
     use crate::shape::DataShape;
     use std::fs;
@@ -243,6 +254,7 @@ mod tests {
         let learnt = learnt(&set);
         let pixels = |i: u8| (12 * i..12 * (i + 1)).collect::<Vec<u8>>();
         assert_eq!([0, 1, 3].map(|i| learnt.contains(&pixels(i))), [true, false, true]);
+        assert_eq!(Learnt::from_hex(&learnt.to_hex()), learnt);
         let check = |set: &Dataset| {
             let bytes = to_bytes(&learnt, set, "d").unwrap();
             assert_eq!(bytes, to_bytes(&learnt, set, "d").unwrap());

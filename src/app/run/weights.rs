@@ -2,6 +2,7 @@
 
 use super::checkpoint::{self, in_file};
 use super::folder::RunDir;
+use super::images::Learnt;
 use crate::error::{Error, Result};
 use crate::train::Trainer;
 use crate::train::checkpoint::Checkpoint;
@@ -13,6 +14,8 @@ const FILE: &str = "from.safetensors";
 
 /// The key under which the file says where the weights come from.
 const PATH: &str = "from";
+/// That of what they have learnt of the user's images, where it is known.
+const LEARNT: &str = "learnt_sha256";
 
 /// Where a run's first weights come from; a part of `env.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,19 +28,29 @@ pub struct Origin {
     pub dataset: Option<String>,
     /// SHA-256 of those data.
     pub data_sha256: Option<String>,
+    /// Whether those are images of the user's.
+    #[serde(skip)]
+    pub on_own_images: bool,
+    /// Which of these it has learnt the labels of, where it is known.
+    #[serde(skip)]
+    pub learnt: Option<Learnt>,
 }
 
 /// Copies the parameters and running statistics of a checkpoint, which lies at `path`, into the folder of a run, so that it
-/// can begin again from them wherever `path` is by then.
+/// can begin again from them wherever `path` is by then, and what its run has learnt.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be written.
+/// [`Error::Io`] if the file cannot be written; as [`Learnt::of`].
 pub fn keep(dir: &mut RunDir, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
     let whole = std::path::absolute(path).map_err(Error::io("read", path))?;
     let of_nets = |name: &str| ["discriminator.", "generator."].iter().any(|net| name.starts_with(net));
     let tensors = checkpoint.tensors.iter().filter(|t| of_nets(&t.name)).cloned().collect();
     let weights = Checkpoint { tensors, metadata: checkpoint.metadata.clone() };
-    let origin = BTreeMap::from([(PATH.to_string(), whole.display().to_string())]);
+    let mut origin = BTreeMap::from([(PATH.to_string(), whole.display().to_string())]);
+    let data = checkpoint.metadata.get("data_sha256");
+    if let Some(learnt) = data.map(|data| Learnt::of(path, data)).transpose()?.flatten() {
+        origin.insert(LEARNT.into(), learnt.to_hex());
+    }
     let file = dir.path().join(FILE);
     dir.write(FILE, &weights.to_bytes(&origin).map_err(in_file(&file))?)
 }
@@ -60,5 +73,11 @@ pub async fn begin(trainer: &Trainer, folder: &Path) -> Result<Option<Origin>> {
         step: told("step"),
         dataset: told("dataset"),
         data_sha256: told("data_sha256"),
+        on_own_images: told("config_toml").is_some_and(|text| is_on_images(&text)),
+        learnt: told(LEARNT).map(|text| Learnt::from_hex(&text)),
     }))
+}
+
+fn is_on_images(config: &str) -> bool {
+    config.parse::<toml::Table>().is_ok_and(|settings| settings.contains_key("data"))
 }

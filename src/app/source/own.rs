@@ -73,8 +73,8 @@ pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     Dataset::with_classes(name(&own.path), shape, class_names, train, test)
 }
 
-/// Reads images to test a model on that knows these classes: those of `test/`, where there is one, which is told, else all with
-/// a label.
+/// Reads images to test a model on that knows these classes: those of `test/`, else of `val/`, and that they are, else all with a
+/// label.
 ///
 /// # Errors
 /// As [`load()`]; [`Error::Data`] for a class that the model does not know, and if no image has a label.
@@ -86,8 +86,11 @@ pub fn load_test(
 ) -> Result<(Dataset, bool)> {
     let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
     let set = read(&own, false, progress)?;
-    let apart = !set.test.is_empty();
-    let mut images = if apart { set.test } else { set.train };
+    let (apart, mut images) = match (set.test.is_empty(), set.validation.is_empty()) {
+        (false, _) => (true, set.test),
+        (true, false) => (true, set.validation),
+        (true, true) => (false, set.train),
+    };
     for label in &mut images.labels {
         let Some(name) = label.and_then(|class| set.class_names.get(usize::from(class))) else { continue };
         let known = classes.iter().position(|own| own == name);

@@ -232,7 +232,7 @@ fn alike(class_names: &[String]) -> Vec<String> {
         let stored: String = name.nfc().collect();
         let cased = stored.to_lowercase();
         let spaced = cased.chars().filter(|c| !c.is_whitespace()).collect();
-        let keys = [("how their letters are stored", stored), ("their case", cased), ("spaces", spaced)];
+        let keys = [("how letters are stored", stored), ("case", cased), ("case or spaces", spaced)];
         let other = keys.iter().find_map(|key| Some((*first.get(key)?, key.0)));
         notes.extend(
             other.map(|(other, how)| format!("classes {other:?} and {name:?} differ in {how} alone")),

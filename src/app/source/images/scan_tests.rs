@@ -467,11 +467,11 @@ fn what_cannot_be_trained_on() {
 fn classes_that_differ_in_case() {
     let dir = folder(&["1.png", "2.png"]);
     put(dir.path(), "labels.csv", b"path,label\n1.png,Cat\n2.png,cat\n");
-    assert_eq!(look(dir.path()).unwrap().notes, ["classes \"Cat\" and \"cat\" differ in their case alone"]);
+    assert_eq!(look(dir.path()).unwrap().notes, ["classes \"Cat\" and \"cat\" differ in case alone"]);
     let told = |names: &[&str]| alike(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
-    assert_eq!(told(&["ant ", "ant"]), ["classes \"ant \" and \"ant\" differ in spaces alone"]);
+    assert_eq!(told(&["ant ", "ant"]), ["classes \"ant \" and \"ant\" differ in case or spaces alone"]);
     for [one, two] in [["caf\u{e9}", "cafe\u{301}"], ["\u{1ec7}", "e\u{323}\u{302}"]] {
-        let note = format!("classes {one:?} and {two:?} differ in how their letters are stored alone");
+        let note = format!("classes {one:?} and {two:?} differ in how letters are stored alone");
         assert_eq!(told(&[one, two]), [note]);
     }
     assert_eq!(told(&["caf\u{e9}", "cafe\u{300}", "caf", "cafe", "ant"]), [""; 0]);

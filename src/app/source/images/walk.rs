@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::{Read, Result as IoResult};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -103,9 +103,10 @@ pub fn would_be_read(images: &Path, file: &Path) -> bool {
     let inside = |images: &Path, folder: &Path| {
         folder.starts_with(images) && !folder.ancestors().take_while(|f| *f != images).any(passed_over)
     };
-    // As they are, and as they are written: links are followed.
+    // As they are, and as they are written, where no way leads up: links are followed.
     let real = |path: &Path| dunce::canonicalize(path).ok();
-    let whole = |path: &Path| std::path::absolute(path).ok();
+    let leads_up = |path: &PathBuf| path.components().any(|part| part == Component::ParentDir);
+    let whole = |path: &Path| std::path::absolute(path).ok().filter(|path| !leads_up(path));
     let ways = [(real(images), real(folder)), (whole(images), whole(folder))];
     let lies_inside = ways
         .iter()
