@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::rng::{Counter, permute, streams};
 use crate::shape::Dims;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How many of the images that have a label count as labelled.
@@ -166,7 +167,7 @@ pub fn choose_by_clusters(
     }
     let has_label = |i: &u32| split.labels[*i as usize].is_some();
     let from: Vec<u32> = (0..total).filter(has_label).collect();
-    let found = representatives((&split.images, image), &from, &[], n as usize, label_seed);
+    let (found, _) = representatives((&split.images, image), &from, &[], n as usize, label_seed);
     if found.len() < n as usize {
         return Err(Error::Usage(format!(
             "{n} labels by clusters: the images that have a label make only {} that differ; use no more labels",
@@ -215,11 +216,20 @@ pub fn choose_unlabelled(total: u32, n: u32, label_seed: u64) -> Result<Vec<u32>
 }
 
 /// Splits labelled images into those to train on and those to validate on; `fraction` of them, rounded to
-/// the nearest whole number, are held out. Both keep the order of `indices`.
+/// the nearest whole number, are held out, at random but that each class of `labels` keeps one to train on: it gets one back for
+/// one of the class with the most, and where no class has two, for none. Both keep the order of `indices`.
 ///
 /// # Errors
 /// [`Error::Usage`] if one side would be empty or `fraction` is not a number within 0..1.
-pub fn split_validation(indices: &[u32], fraction: f64, label_seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
+///
+/// # Panics
+/// For an index without a label.
+pub fn split_validation(
+    labels: &[Option<u16>],
+    indices: &[u32],
+    fraction: f64,
+    label_seed: u64,
+) -> Result<(Vec<u32>, Vec<u32>)> {
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(Error::Usage(format!("validation fraction {fraction} must be between 0 and 1")));
     }
@@ -237,10 +247,39 @@ pub fn split_validation(indices: &[u32], fraction: f64, label_seed: u64) -> Resu
     for i in 0..held_out {
         is_held_out[permute(label_seed, at, i, n) as usize] = true;
     }
+    let classes: Vec<u16> =
+        indices.iter().map(|&i| labels[i as usize].expect("labelled images are split")).collect();
+    keep_every_class(&classes, &mut is_held_out);
+    if !is_held_out.contains(&true) {
+        return Err(Error::Usage(format!(
+            "of {n} labelled images none can be held out for validation, as each is the only one of its class: use more labels, or \
+             a validation_split of 0"
+        )));
+    }
     let side = |validation: bool| {
         indices.iter().zip(&is_held_out).filter(|(_, h)| **h == validation).map(|(i, _)| *i).collect()
     };
     Ok((side(false), side(true)))
+}
+
+/// Gives each class of which all images are held out its first one back, for the last one of the class with the most that are not.
+fn keep_every_class(classes: &[u16], is_held_out: &mut [bool]) {
+    let mut kept = BTreeMap::new();
+    for (class, held_out) in classes.iter().zip(&*is_held_out) {
+        *kept.entry(*class).or_insert(0u32) += u32::from(!held_out);
+    }
+    for class in kept.clone().into_iter().filter(|(_, n)| *n == 0).map(|(class, _)| class) {
+        // Of equals the first.
+        let (&most, &n) = kept.iter().rev().max_by_key(|(_, n)| **n).expect("classes, as one has no image");
+        let first = classes.iter().position(|c| *c == class).expect("an image of each class");
+        is_held_out[first] = false;
+        kept.insert(class, 1);
+        if n > 1 {
+            let last = (0..classes.len()).rev().find(|&i| classes[i] == most && !is_held_out[i]);
+            is_held_out[last.expect("as many as were counted")] = true;
+            kept.insert(most, n - 1);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -352,15 +391,38 @@ mod tests {
     #[test]
     fn validation_is_a_partition() {
         let all: Vec<u32> = (0..100).map(|i| i * 3).collect();
-        let (train, validation) = split_validation(&all, 0.3, 5).unwrap();
+        let labels: Vec<Option<u16>> = (0..300).map(|i| Some(i / 3 % 10)).collect();
+        let split = |fraction, seed| split_validation(&labels, &all, fraction, seed);
+        let (train, validation) = split(0.3, 5).unwrap();
         assert_eq!((train.len(), validation.len()), (70, 30));
         let mut both = [train.clone(), validation].concat();
         both.sort_unstable();
         assert_eq!(both, all);
-        assert_ne!(split_validation(&all, 0.3, 6).unwrap().0, train);
+        assert_ne!(split(0.3, 6).unwrap().0, train);
         for fraction in [0.0, 1.0, -0.1, 0.001, 0.999, f64::NAN] {
-            assert!(matches!(split_validation(&all, fraction, 5), Err(Error::Usage(_))), "{fraction}");
+            assert!(matches!(split(fraction, 5), Err(Error::Usage(_))), "{fraction}");
         }
-        assert!(split_validation(&[], 0.5, 5).is_err());
+        assert!(split_validation(&labels, &[], 0.5, 5).is_err());
+    }
+
+    /// However few labels there are, what is validated is a class that was learnt.
+    #[test]
+    fn every_class_is_trained_on() {
+        let labels: Vec<Option<u16>> = (0..20).map(|i| Some(i % 10)).collect();
+        let all: Vec<u32> = (0..20).collect();
+        for seed in 1..20 {
+            let (train, validation) = split_validation(&labels, &all, 0.4, seed).unwrap();
+            let mut classes: Vec<_> = train.iter().map(|&i| i % 10).collect();
+            classes.sort_unstable();
+            classes.dedup();
+            assert_eq!((train.len(), validation.len(), classes.len()), (12, 8, 10), "seed {seed}");
+        }
+        // More are wanted than can be spared.
+        assert_eq!(
+            split_validation(&labels, &all, 0.7, 1).map(|(t, v)| (t.len(), v.len())).unwrap(),
+            (10, 10)
+        );
+        let e = split_validation(&labels, &all[..10], 0.3, 1).unwrap_err().to_string();
+        assert!(e.contains("of 10 labelled images none can be held out"), "{e}");
     }
 }

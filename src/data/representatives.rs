@@ -30,7 +30,7 @@ pub struct Representative {
 }
 
 /// The `wanted` images of `from` that stand for most others, those of the largest clusters first, given that those of `known`
-/// have labels already: fewer where fewer images differ. `images` are `N x H x W x C` bytes, `from` and `known` are
+/// have labels already: fewer where fewer images differ. And the share of the images that are in clusters of `known`. `images` are `N x H x W x C` bytes, `from` and `known` are
 /// numbers of theirs. A pure function of its arguments, the same on every machine.
 ///
 /// # Panics
@@ -41,9 +41,9 @@ pub fn representatives(
     known: &[u32],
     wanted: usize,
     seed: u64,
-) -> Vec<Representative> {
+) -> (Vec<Representative>, f64) {
     if wanted == 0 || from.is_empty() {
-        return vec![];
+        return (vec![], 0.0);
     }
     let count = wanted + known.len();
     let some = drawn(from, MOST.max(EACH * count), seed);
@@ -57,12 +57,14 @@ pub fn representatives(
     let clusters = k_means(&rows, gradients.width(), count, seed);
     let mut found = clusters.middles();
     let labelled: HashSet<_> = clusters.of[numbers.len() - known.len()..].iter().collect();
+    let like_known = clusters.of.iter().filter(|cluster| labelled.contains(cluster)).count();
     found.retain(|&(row, _)| !labelled.contains(&clusters.of[row]));
     // Stable: of equally large ones the first.
     found.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));
     found.truncate(wanted);
     let share = |rows: usize| rows as f64 / numbers.len() as f64;
-    found.into_iter().map(|(row, rows)| Representative { image: numbers[row], share: share(rows) }).collect()
+    let one = |(row, rows): (usize, usize)| Representative { image: numbers[row], share: share(rows) };
+    (found.into_iter().map(one).collect(), share(like_known))
 }
 
 /// At most so many of the numbers, in a pseudo-random order.
@@ -100,12 +102,12 @@ mod tests {
     fn one_of_each_kind_the_most_frequent_first() {
         let (images, all) = (slopes(), (0..600).collect::<Vec<u32>>());
         for seed in 1..5 {
-            let found = representatives((&images, IMAGE), &all, &[], 3, seed);
+            let found = representatives((&images, IMAGE), &all, &[], 3, seed).0;
             assert_eq!(found.iter().map(|r| r.share).collect::<Vec<_>>(), [0.5, 2.0 / 6.0, 1.0 / 6.0]);
             let kinds: Vec<bool> =
                 found.iter().zip([0..3, 3..5, 5..6]).map(|(r, kind)| kind.contains(&(r.image % 6))).collect();
             assert_eq!(kinds, [true; 3], "seed {seed}: {found:?}");
-            assert_eq!(representatives((&images, IMAGE), &all, &[], 3, seed), found);
+            assert_eq!(representatives((&images, IMAGE), &all, &[], 3, seed).0, found);
         }
     }
 
@@ -114,10 +116,13 @@ mod tests {
     fn labels_that_are_there_count() {
         let images = slopes();
         let (known, from): (Vec<u32>, Vec<u32>) = (0..600).partition(|&i| i == 6 || i == 12);
-        let found = representatives((&images, IMAGE), &from, &known, 2, 1);
+        let found = representatives((&images, IMAGE), &from, &known, 2, 1).0;
         assert!(found.len() == 2 && found.iter().all(|r| r.image % 6 >= 3), "{found:?}");
+        // Two labels of one kind: one more of the others is neither taken nor like what has a label.
+        let (one, like_known) = representatives((&images, IMAGE), &from, &known, 1, 1);
+        assert_eq!((one[0].share, like_known), (2.0 / 6.0, 0.5));
         let few: Vec<u32> = (0..600).filter(|i| i % 6 == 4).collect();
-        assert!(representatives((&images, IMAGE), &few, &[], 5, 1).iter().all(|r| r.image % 6 == 4));
+        assert!(representatives((&images, IMAGE), &few, &[], 5, 1).0.iter().all(|r| r.image % 6 == 4));
     }
 
     /// The labels of a run are chosen by them: every machine and every build must find the same ones.
@@ -127,7 +132,7 @@ mod tests {
         let mut images = vec![0; 600 * image.len() as usize];
         Digits::embedded().unwrap().draw(Part::Test, &Part::Test.labels(), 0, &mut images);
         let all: Vec<u32> = (0..600).collect();
-        let found = representatives((&images, image), &all, &[], 8, 7);
+        let found = representatives((&images, image), &all, &[], 8, 7).0;
         let (chosen, sizes): (Vec<u32>, Vec<f64>) =
             found.iter().map(|r| (r.image, (600.0 * r.share).round())).unzip();
         assert_eq!(chosen, [54, 34, 240, 36, 484, 264, 388, 15]);
@@ -138,8 +143,8 @@ mod tests {
     fn few_images_have_few_representatives() {
         let images = [[0u8; 64], [200; 64]].concat();
         // Even surfaces look alike without their brightness.
-        assert_eq!(representatives((&images, IMAGE), &[0, 1], &[], 2, 1).len(), 1);
-        assert_eq!(representatives((&images, IMAGE), &[], &[0], 2, 1), []);
-        assert_eq!(representatives((&images, IMAGE), &[0, 1], &[], 0, 1), []);
+        assert_eq!(representatives((&images, IMAGE), &[0, 1], &[], 2, 1).0.len(), 1);
+        assert_eq!(representatives((&images, IMAGE), &[], &[0], 2, 1).0, []);
+        assert_eq!(representatives((&images, IMAGE), &[0, 1], &[], 0, 1).0, []);
     }
 }

@@ -114,8 +114,13 @@ impl Checkpoint {
     /// What the moving averages `average.*` are multiplied by to correct their bias.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where the metadata do not say it; the path is the caller's to add.
+    /// [`Error::Checkpoint`] where the metadata do not say it, or nothing was averaged yet; the path is the caller's to add.
     pub fn average_scale(&self) -> Result<f32> {
+        if self.meta("step").is_ok_and(|step| step == "0") {
+            let reason =
+                "was saved before the first step and has no averaged parameters: leave out --averaged";
+            return Err(Error::Checkpoint { path: PathBuf::new(), reason: reason.into() });
+        }
         let scale = self.meta("average_scale")?;
         scale.parse().map_err(|_| Error::Checkpoint {
             path: PathBuf::new(),

@@ -333,8 +333,30 @@ pub fn state_at(settings: &Settings, t: u32, labelled: u32, unlabelled: u32) -> 
     }
 }
 
-/// Bias correction of a moving average after `updates` updates.
+/// What corrects the bias of a moving average after `updates` updates: 1 over the sum of the weights of all values in it, of the decay
+/// that the shader has in f32.
 pub fn ema_scale(rate: f32, updates: u32) -> f32 {
-    // A rate below 1e-16 is lost in 1 - rate.
-    (-1.0 / (f64::from(updates.max(1)) * (-f64::from(rate)).ln_1p()).exp_m1()) as f32
+    let n = f64::from(updates.max(1));
+    let lost = 1.0 - f64::from(1.0 - rate);
+    // The weights are rate (1 - lost)^i.
+    let sum = if lost == 0.0 { n } else { -(n * (-lost).ln_1p()).exp_m1() / lost };
+    (1.0 / (f64::from(rate) * sum)) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The average of a value that stays is that value, for every rate that can be set.
+    #[test]
+    fn the_average_is_corrected_for_the_decay_that_it_has() {
+        for (rate, updates) in
+            [(1.0, 3), (0.01, 1), (0.01, 500), (1e-5, 300_000), (1e-7, 40_000_000), (1e-9, 1000)]
+        {
+            let decay = f64::from(1.0f32 - rate);
+            let of = |n: u32| f64::from(rate) * (0..n).fold(0.0, |sum, _| decay * sum + 1.0);
+            let (average, scale) = (of(updates), f64::from(ema_scale(rate, updates)));
+            assert!((average * scale - 1.0).abs() < 1e-6, "{rate}, {updates}: {}", average * scale);
+        }
+    }
 }

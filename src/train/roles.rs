@@ -51,7 +51,12 @@ impl Roles {
         fits(model, settings, (unlabelled_count, &data.name))?;
         let chosen = labelled(settings, data)?;
         let (labelled, validation) = if !ssl && settings.validation_split > 0.0 {
-            data::split_validation(&chosen, f64::from(settings.validation_split), settings.label_seed)?
+            data::split_validation(
+                &data.train.labels,
+                &chosen,
+                f64::from(settings.validation_split),
+                settings.label_seed,
+            )?
         } else {
             (chosen, vec![])
         };

@@ -98,7 +98,8 @@ impl Calibration {
             let of = i as u64 + 1;
             // Equal confidences are on the same side of every threshold.
             let last = self.held_out.get(i + 1).is_none_or(|next| next.0 < threshold);
-            if last && right as f64 >= precision * of as f64 {
+            // 0.55 of 100 is a little more than 55 in binary.
+            if last && right as f64 >= precision * of as f64 * (1.0 - 1e-12) {
                 best = Some(Reached { threshold, right, of });
             }
         }

@@ -68,6 +68,9 @@ fn the_lowest_threshold_that_is_right_often_enough() {
     assert_eq!(c.reach(0.6), reached(0.6, 3, 5));
     let c = Calibration { held_out: vec![(0.9, false), (0.8, true)], ..c };
     assert_eq!(c.reach(0.9), None);
+    // 0.55 of 100 is more than 55 in binary.
+    let c = Calibration { held_out: (0..100).map(|i| (0.5, i < 55)).collect(), ..c };
+    assert_eq!((c.reach(0.55), c.reach(0.56)), (reached(0.5, 55, 100), None));
 }
 
 #[test]

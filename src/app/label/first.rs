@@ -30,6 +30,8 @@ pub struct First {
     pub images: Vec<Unlabelled>,
     /// Those that have a label already: with them, the file has all labels.
     pub labelled: Vec<Labelled>,
+    /// Share of all images that look like one of those.
+    pub like_labelled: f64,
     /// Paths of images that somebody gave no label: they are not asked for again, and the file says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub no_label: Vec<String>,
@@ -110,12 +112,14 @@ impl First {
             let thumbnail = thumbnail_of(&images.pixels[r.image as usize * size..][..size], image);
             Unlabelled { path: written(&r.image), share: short(r.share), thumbnail }
         };
-        let found = data::representatives((&images.pixels, image), &from, &known, wanted, seed);
+        let (found, like_labelled) =
+            data::representatives((&images.pixels, image), &from, &known, wanted, seed);
         let class = |i: &u32| images.labels[*i as usize].map(|label| &set.class_names[usize::from(label)]);
         let labelled = |i: &u32| Some(Labelled { path: written(i), label: class(i)?.clone() });
         Ok(First {
             images: found.into_iter().map(unlabelled).collect(),
             labelled: known.iter().filter_map(labelled).collect(),
+            like_labelled: short(like_labelled),
             no_label: none.iter().map(written).collect(),
             unnamed: unnamed.len(),
         })

@@ -1,6 +1,6 @@
 //! Advice that a run's numbers give: plain functions of them, each a note or nothing.
 
-use crate::train::event::{EpochMetrics, Started, Summary};
+use crate::train::event::{EpochMetrics, Started};
 
 /// Below this both of D's losses on unlabelled and generated images say that it is certain of all of them: D(x) above 0.99.
 const CERTAIN: f32 = 0.01;
@@ -22,8 +22,8 @@ pub fn discriminator_won(before: Option<&EpochMetrics>, now: &EpochMetrics) -> O
 }
 
 /// At the end the labelled images are classified far worse than guessing, which costs ln K, would.
-pub fn got_nowhere(loss: f32, summary: &Summary) -> Option<String> {
-    let guessing = (summary.confusion.len().max(2) as f32).ln();
+pub fn got_nowhere(loss: f32, classes: usize) -> Option<String> {
+    let guessing = (classes.max(2) as f32).ln();
     (loss > 10.0 * guessing).then(|| {
         format!(
             "Note: training got nowhere: at the end the loss of the labelled images is {loss:.3e}, that of guessing \
@@ -86,6 +86,13 @@ mod tests {
         ] {
             assert_eq!(discriminator_won(before, &now), None, "{now:?}");
         }
+    }
+
+    #[test]
+    fn worse_than_guessing() {
+        // ln 500 is 6.2.
+        assert_eq!((got_nowhere(8.0, 500), got_nowhere(f32::NAN, 10)), (None, None));
+        assert!(got_nowhere(63.0, 500).unwrap().contains("that of guessing 6.2"));
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Progress {
             Event::Finished(s) => {
                 self.clear();
                 let loss = self.epoch.as_ref().map(|e| e.mean.loss_supervised);
-                if let Some(note) = loss.and_then(|loss| advice::got_nowhere(loss, s)) {
+                if let Some(note) = loss.and_then(|loss| advice::got_nowhere(loss, s.class_names.len())) {
                     self.note(&note);
                 }
             }

@@ -186,9 +186,11 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// The epoch with the highest validation accuracy, of equals the latest.
+    /// The epoch with the highest validation accuracy, of equals the latest; one that was ended early has no checkpoint of its
+    /// own.
     fn best_epoch(&self) -> Option<u32> {
-        let validated = self.history.epochs.iter().filter_map(|e| Some((e.validation_accuracy?, e.epoch)));
+        let whole = self.history.epochs.iter().filter(|e| e.step.is_multiple_of(self.steps_per_epoch));
+        let validated = whole.filter_map(|e| Some((e.validation_accuracy?, e.epoch)));
         validated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, epoch)| epoch)
     }
 

@@ -179,6 +179,24 @@ fn the_newest_checkpoints_and_the_best_stay() {
     assert_eq!(validated([0.1, 0.2, 0.3, 0.4, 0.5]), ["epoch-05", "epoch-04"]);
 }
 
+/// A run that is told to end within an epoch evaluates there, and its checkpoint is replaced when it goes on: it is not the best.
+#[test]
+fn the_best_is_that_of_a_whole_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+    let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 2).unwrap();
+    r.keep(Some(1));
+    for (e, at, accuracy) in [(1, 2, 0.9), (2, 4, 0.8), (3, 5, 0.9)] {
+        let validation_accuracy = Some(accuracy);
+        r.record(&Event::Epoch(&EpochMetrics { validation_accuracy, ..epoch(e, at) })).unwrap();
+        r.record(&saved(at / 2, at, &checkpoint(at))).unwrap();
+    }
+    let names = ["epoch-01", "epoch-02", "epoch-02-step-5"];
+    let there = names.map(|name| out.join(format!("checkpoints/{name}.safetensors")).is_file());
+    assert_eq!(there, [true, false, true]);
+}
+
 /// Windows does not let a folder vanish in which a file is open.
 #[cfg(not(windows))]
 #[test]

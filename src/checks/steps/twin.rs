@@ -44,7 +44,8 @@ impl Twin {
         let labelled = match s.method {
             Method::Ssl => chosen,
             Method::Supervised => {
-                data::split_validation(&chosen, f64::from(s.validation_split), s.label_seed).unwrap().0
+                let share = f64::from(s.validation_split);
+                data::split_validation(&set.train.labels, &chosen, share, s.label_seed).unwrap().0
             }
         };
         let values = model.data.image.len() as usize;

@@ -217,4 +217,7 @@ fn what_cannot_be_computed_is_refused() {
     assert_eq!(code(&gone("average.discriminator.1.weight_v"), true), Err(7));
     assert_eq!(code(&|c| drop(c.metadata.remove("average_scale")), true), Err(7));
     assert_eq!(code(&|c| drop(c.metadata.insert("average_scale".into(), "x".into())), true), Err(7));
+    // Nothing was averaged before the first step.
+    let at_start = |c: &mut Checkpoint| drop(c.metadata.insert("step".into(), "0".into()));
+    assert_eq!((code(&at_start, true), code(&at_start, false)), (Err(7), Ok(())));
 }
