@@ -1014,7 +1014,7 @@ fn benchmarks_verify_and_time() {
     b.file("m.toml", MODEL);
     let kernel = "bench kernel gemm --shape 33x17x65 --runs 2";
     let table = stdout(&b.run(kernel));
-    assert!(table.contains("workgroup-64x64-4x4") && table.contains("chosen"), "{table}");
+    assert!(table.contains("workgroup-64x64-4x4") && table.contains("the table's"), "{table}");
     let one = stdout(&b.run(&format!("{kernel} --columns --variant workgroup-64x64-4x4 --json")));
     assert!(has_key(&one, "nmse") && one.matches("\"variant\":").count() == 1, "{one}");
     let step = "bench step --model m.toml --recipe best --batch-size 32 --runs 2 --warmup 1 --quiet";

@@ -145,7 +145,9 @@ impl Ops {
             .param("generated", features.generated)
             .param("n", n / v)
             .param("scale", 2.0 * features.norm() / features.generated as f32)
-            .param("scale_real", -2.0 * features.norm() / features.real() as f32);
+            .param("scale_real", -2.0 * features.norm() / features.real() as f32)
+            .bytes(diff.bytes() + (1 + u64::from(add)) * df.bytes())
+            .flops((1 + u64::from(add)) * df.len() as u64);
         self.by_rows(p, call, df.rows, n / v)
     }
 
@@ -163,7 +165,9 @@ impl Ops {
             let call = Call::new("covariance_matching", LAYER).define("PASS", number);
             call.bind("squares", &squares).param("n", n).param("norm", features.norm())
         };
-        let sums = pass(0).bind("apart", apart).turns(n.into()).flops(3 * apart.len() as u64);
+        // In place.
+        let bytes = 2 * apart.bytes() + squares.bytes();
+        let sums = pass(0).bind("apart", apart).turns(n.into()).bytes(bytes).flops(3 * apart.len() as u64);
         p.each(&self.gpu, sums, n.into())?;
         let total = self.reducing(pass(1).bind("state", &self.state).bind("metrics", metrics), n, 1);
         p.dispatch(&self.gpu, total.flops(n.into()), [1, 1, 1])

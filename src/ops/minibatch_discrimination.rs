@@ -37,6 +37,7 @@ impl Ops {
         let call = Call::new("minibatch_discrimination", layer)
             .bind("m", m)
             .bind("y", y)
+            .bytes(bytes(at, count, 1))
             .flops(pairs(at, count) * (3 * u64::from(at.dims) + 2));
         self.compare_rows(p, call, at, (start, count))
     }
@@ -59,6 +60,7 @@ impl Ops {
             .bind("m", m)
             .bind("dy", dy)
             .bind("dm", dm)
+            .bytes(bytes(at, count, 2))
             .flops(pairs(at, count) * (5 * u64::from(at.dims) + 3));
         self.compare_rows(p, call, at, (start, count))
     }
@@ -120,7 +122,24 @@ impl Ops {
     }
 }
 
+/// Bytes of these rows: of m, and of its gradient where there are two of them, and of the numbers beside the features.
+fn bytes(at: MinibatchSizes, count: u32, of_m: u64) -> u64 {
+    4 * u64::from(count) * u64::from(at.kernels) * (of_m * u64::from(at.dims) + 1)
+}
+
 /// Distances that a pass makes.
 fn pairs(at: MinibatchSizes, count: u32) -> u64 {
     u64::from(count) * u64::from(count) * u64::from(at.kernels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 512 of all rows, and of the numbers beside the features alone.
+    #[test]
+    fn bytes_of_a_group() {
+        let at = MinibatchSizes { features: 512, kernels: 32, dims: 5 };
+        assert_eq!((bytes(at, 512, 1), bytes(at, 512, 2)), (393_216, 720_896));
+    }
 }

@@ -171,7 +171,8 @@ fn show_gemm(args: &KernelArgs, gpu: &Gpu, product: &Product, roofs: &Roofs, tim
         let mut cells = vec![t.variant.clone()];
         cells.extend(times(&t.time));
         cells.push(format!("{:.2}", rate / 1e9));
-        cells.push(format!("{:.1}", 100.0 * rate / roofs.at(intensity)));
+        let share = roofs.share(&t.variant, rate, intensity);
+        cells.push(share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share)));
         cells.push(format!("{:.0e}", t.nmse));
         cells.push(note(t));
         table.row(cells);
@@ -187,8 +188,8 @@ fn show_gemm(args: &KernelArgs, gpu: &Gpu, product: &Product, roofs: &Roofs, tim
 
 fn note(t: &Timed) -> String {
     let split = if t.dispatches > 1 { "K split" } else { "" };
-    let chosen = if t.chosen { "chosen" } else { "" };
-    [chosen, split].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ")
+    let of_table = if t.of_table { "the table's" } else { "" };
+    [of_table, split].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 fn times(s: &Spread) -> [String; 4] {

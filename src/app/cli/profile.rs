@@ -240,7 +240,7 @@ fn table(p: &Profile, all: bool) -> Table {
         [name.to_string(), String::new(), or_unknown(seconds, ms), or_unknown(share, percent)]
     };
     t.row(line("all kernels", p.whole.gpu.map(|g| g.mean)));
-    t.row(line("between kernels: barriers, submission", p.between()));
+    t.row(line("between kernels: recording, submission", p.between()));
     t.row(line("step, wall (mean)", Some(p.whole.wall.mean)));
     t
 }

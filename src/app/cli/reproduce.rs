@@ -23,6 +23,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Checkpoints that each run keeps: the newest, and one to fall back to.
 const KEEP: usize = 2;
@@ -111,18 +112,24 @@ pub fn run(args: &Args) -> Result<()> {
     let mut gpu = native::open(&args.adapter.choice())?;
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
+    let mut pace = (0.0, 0.0);
     for (i, (planned, resolved)) in mine.iter().zip(resolved).enumerate() {
         if finished(planned, &[&out])?.is_some() {
             continue;
         }
-        let left = time_left(&results(&all, &[&out], args.quick, &info)?, &mine[i..]);
+        let left = time_left(&results(&all, &[&out], args.quick, &info)?, &mine[i..], pace);
         let which = format!("run {} of {}: {}", i + 1, mine.len(), planned.id);
         progress.set_context(&which);
         progress.note(&format!("{which}{left}"));
         let mut run = args.begin_or_reopen(&out.run(planned), resolved)?;
         let options = Options { keep: Some(KEEP), ..Options::default() };
+        let begun = Instant::now();
         match run.train((&mut gpu, &set), options, &mut progress, stop) {
-            Ok(_) => drop(out.publish(&all, args.quick, &info)?),
+            Ok(summary) => {
+                pace.0 += begun.elapsed().as_secs_f64();
+                pace.1 += summary.seconds;
+                out.publish(&all, args.quick, &info)?;
+            }
             Err(Error::Interrupted(what)) => {
                 out.publish(&all, args.quick, &info)?;
                 return stopped(args, format!("{}: {what}; the same command goes on", planned.id));
@@ -287,8 +294,9 @@ fn merge(args: &Args, all: &[Planned], progress: &Progress) -> Result<()> {
     report(args, &results)
 }
 
-/// `; about 12m left` for those of `runs` that are missing, from the finished runs of each arm.
-fn time_left(results: &Results, runs: &[Planned]) -> String {
+/// `; about 12m left` for those of `runs` that are missing, from the finished runs of each arm. Their seconds are those of steps alone;
+/// `pace` has the seconds that runs took altogether, and those of their steps.
+fn time_left(results: &Results, runs: &[Planned], pace: (f64, f64)) -> String {
     let mut seconds = 0.0;
     for planned in runs.iter().filter(|p| results.missing.contains(&p.id)) {
         match Stat::over(&results.of(&planned.arm), |r| r.record.summary.seconds) {
@@ -297,6 +305,8 @@ fn time_left(results: &Results, runs: &[Planned]) -> String {
             None => return String::new(),
         }
     }
+    // Of a run that was gone on with, some steps were made before.
+    let seconds = seconds * if pace.1 > 0.0 { (pace.0 / pace.1).max(1.0) } else { 1.0 };
     if seconds > 0.0 { format!("; about {} left", duration(seconds)) } else { String::new() }
 }
 
@@ -312,7 +322,7 @@ fn report(args: &Args, results: &Results) -> Result<()> {
             "page": page, "planned": results.planned, "finished": results.runs.len(), "test_accuracy": accuracies,
         }));
     }
-    let mut table = Table::of(&["model"], &["report", "ours", "averaged", "runs"], &[]);
+    let mut table = Table::of(&["model"], &["reference", "ours", "averaged", "runs"], &[]);
     for arm in &ARMS {
         let runs = results.of(arm);
         if runs.is_empty() {

@@ -56,8 +56,8 @@ pub fn runs(results: &Results) -> Sheet {
         ]
     };
     Sheet {
-        caption: "Every finished run of this plan, none left out. Seconds are wall time, with pauses and whatever else the machine \
-                  did."
+        caption: "Every finished run of this plan, none left out. Seconds are wall time of the steps, whatever else the machine did; \
+                  evaluation, saving and pauses are not in them."
             .into(),
         heads: vec!["run", "test", "averaged", "seconds", "command"],
         rows: results.runs.iter().map(row).collect(),

@@ -34,7 +34,7 @@ pub fn kernels(bench: &Bench<'_>) -> Result<Content> {
     let list = checks(bench.form, ALL);
     let result = perform(bench, &at_first, &list, "checking the kernels");
     let mut findings = at_first.findings();
-    let mut kernels = at_first.kernels().len();
+    let mut kernels = at_first.kernels();
     content.ended(result)?;
     if mixed {
         let gpu = bench.open(Precision::Mixed)?;
@@ -44,10 +44,10 @@ pub fn kernels(bench: &Bench<'_>) -> Result<Content> {
         let list = checks(bench.form, &ALL[..OF_TILINGS]);
         let result = perform(bench, &rounding, &list, "checking cooperative matrices");
         findings.extend(rounding.findings());
-        kernels += rounding.kernels().len();
+        kernels.extend(rounding.kernels());
         content.ended(result)?;
     }
-    tell(&mut content, &findings, kernels, missing);
+    tell(&mut content, &findings, kernels.len(), missing);
     Ok(content)
 }
 
@@ -69,7 +69,7 @@ fn tell(content: &mut Content, findings: &[Finding], kernels: usize, missing: Ve
         findings.len(),
         wrong.len()
     );
-    let heads = ["", "check", "variant", "compared", "largest deviation", "bound"];
+    let heads = ["", "check", "variant", "compared", "deviation", "bound"];
     let row = |r: &Row| {
         let f = &r.worst;
         let numbers = [r.compared.to_string(), deviation(f.deviation), deviation(f.bound)];

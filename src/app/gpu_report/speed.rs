@@ -200,15 +200,17 @@ pub fn products(bench: &Bench<'_>) -> Result<Content> {
         let timed = time_product(bench, &gpu, (size, columns), &mut content)?;
         let product = bench::product(size, columns);
         let (flop, bytes) = bench::cost(&product);
-        let roof = roofs.at(flop as f64 / bytes as f64);
+        let intensity = flop as f64 / bytes as f64;
         let (m, n, k) = size;
         let name = format!("{m} x {n} x {k}{}", if columns { ", A by columns" } else { "" });
         for t in &timed {
             let rate = flop as f64 / t.time.p50;
             best = best.max(rate);
-            let chosen = if t.chosen { "the table's" } else { "" };
-            let (gflops, share) = (format!("{:.1}", rate / 1e9), format!("{:.1}", 100.0 * rate / roof));
-            let numbers = [ms(t.time.p50), gflops, share, deviation(t.nmse), chosen.into()];
+            let of_table = if t.of_table { "the table's" } else { "" };
+            let share = roofs.share(&t.variant, rate, intensity);
+            let share = share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share));
+            let numbers =
+                [ms(t.time.p50), format!("{:.1}", rate / 1e9), share, deviation(t.nmse), of_table.into()];
             rows.push([name.clone(), t.variant.clone()].into_iter().chain(numbers).collect());
         }
         found.push(

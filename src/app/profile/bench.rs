@@ -51,8 +51,8 @@ pub fn fits(gpu: &Gpu, product: &Product) -> Result<()> {
 pub struct Timed {
     /// The tile.
     pub variant: String,
-    /// Whether the program would choose it for this product.
-    pub chosen: bool,
+    /// Whether it is the table's for this product, which is taken where none was found by trying.
+    pub of_table: bool,
     /// Error against float64, relative to the power of what is expected.
     pub nmse: f64,
     /// Seconds of a run.
@@ -96,10 +96,10 @@ pub fn gemm(
             done();
         }
     }
-    let chosen = Tiling::for_gpu(gpu).tile(product.kind());
+    let of_table = Tiling::for_gpu(gpu).tile(product.kind());
     let timed = programs.into_iter().map(|(tile, program, nmse, times)| Timed {
         variant: tile.to_string(),
-        chosen: tile == chosen,
+        of_table: tile == of_table,
         nmse,
         time: Spread::of(&times).unwrap_or_default(),
         dispatches: program.dispatches.len() as u32,

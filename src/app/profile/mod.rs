@@ -103,12 +103,13 @@ impl Row {
         self.flops as f64 / self.bytes.max(1) as f64
     }
     /// Share of what the roofs allow at this intensity: of the multiply-add roof, or of the bandwidth times the
-    /// intensity, whichever is lower. Where nothing is computed, of the bandwidth.
+    /// intensity, whichever is lower. Where nothing is computed, of the bandwidth. None on cooperative matrices, see
+    /// [`Roofs::share`].
     pub fn share_of_roof(&self, roofs: &Roofs) -> Option<f64> {
         if self.flops == 0 {
             return self.byte_rate().map(|r| r / roofs.bytes_per_second);
         }
-        self.flop_rate().map(|r| r / roofs.at(self.intensity()))
+        self.flop_rate().and_then(|rate| roofs.share(&self.kernel, rate, self.intensity()))
     }
 }
 
@@ -200,7 +201,8 @@ impl Profile {
         row.per_step.map(|s| s.mean / self.whole.wall.mean)
     }
 
-    /// Mean time of a step outside of all dispatches: recording, submission, barriers, waiting.
+    /// Mean time of a step outside of all dispatches: recording, submission, waiting; and barriers, where each dispatch is timed in a pass
+    /// of its own.
     pub fn between(&self) -> Option<f64> {
         self.whole.gpu.map(|g| self.whole.wall.mean - g.mean)
     }
@@ -257,5 +259,8 @@ mod tests {
         assert_eq!(row(0, 5, 1.0).share_of_roof(&roofs), Some(0.5));
         let unknown = Row { per_step: None, ..row(1, 1, 1.0) };
         assert_eq!(unknown.share_of_roof(&roofs), None);
+        // Matrix units are faster than the multiply-adds that were measured.
+        let rounding = Row { kernel: "gemm_cooperative".into(), ..row(500, 1, 1.0) };
+        assert_eq!(rounding.share_of_roof(&roofs), None);
     }
 }

@@ -89,7 +89,8 @@ fn ranges(points: &[(&Row, f64, f64)], roofs: &Roofs) -> ((f64, f64), (f64, f64)
     let high = points.iter().map(|p| p.1).fold(roofs.ridge(), f64::max);
     let (x0, x1) = (decade_below(low), decade_above(high * 1.5));
     let bottom = points.iter().map(|p| p.2).fold(roofs.at(x0) / 1e9, f64::min);
-    ((x0, x1), (decade_below(bottom), decade_above(roofs.flops_per_second / 1e9 * 1.2)))
+    let top = points.iter().map(|p| p.2).fold(roofs.flops_per_second / 1e9, f64::max);
+    ((x0, x1), (decade_below(bottom), decade_above(top * 1.2)))
 }
 
 /// A kernel's circle: centre and radius in pixels.
@@ -162,6 +163,27 @@ fn short(v: &f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A point above the roof is on the picture, too.
+    #[test]
+    fn axes_have_all_points() {
+        let time = crate::app::profile::Spread::of(&[1.0]);
+        let row = Row {
+            kernel: "gemm_cooperative".into(),
+            layer: None,
+            variants: vec![],
+            calls: 1,
+            workgroups: 1,
+            flops: 1,
+            bytes: 1,
+            per_step: time,
+            per_call: time,
+        };
+        let roofs = Roofs { bytes_per_second: 1e11, flops_per_second: 6e13 };
+        let ((x0, x1), (y0, y1)) = ranges(&[(&row, 300.0, 150_000.0)], &roofs);
+        assert!(x0 <= 300.0 && 600.0 <= x1 && y0 <= 150_000.0 && 150_000.0 < y1, "{x0} {x1} {y0} {y1}");
+        assert_eq!(ranges(&[(&row, 300.0, 15_000.0)], &roofs).1.1, 100_000.0);
+    }
 
     #[test]
     fn labels_keep_off_the_roof() {

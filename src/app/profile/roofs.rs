@@ -19,7 +19,7 @@ pub struct Roofs {
 
 /// Values of a copied tensor: 64 MiB, beyond most caches.
 const COPIED: u32 = 16 << 20;
-/// Invocations of the multiply-add kernel: more than any GPU holds at once.
+/// Invocations of the multiply-add kernel: about as many as the largest GPUs hold at once.
 const INVOCATIONS: u32 = 1 << 18;
 /// Runs of each shape; the best counts.
 const RUNS: usize = 5;
@@ -30,6 +30,12 @@ impl Roofs {
     /// FLOP/s that the roofs allow at an intensity of so many FLOP per byte.
     pub fn at(&self, intensity: f64) -> f64 {
         self.flops_per_second.min(intensity * self.bytes_per_second)
+    }
+
+    /// The share that a rate in FLOP/s is of them, of a kernel or tile by its name: none on cooperative matrices, whose units multiply
+    /// what is rounded to 16 bits, faster than any multiply-add that was measured.
+    pub fn share(&self, name: &str, rate: f64, intensity: f64) -> Option<f64> {
+        (!name.contains("cooperative")).then(|| rate / self.at(intensity))
     }
 
     /// The intensity from which on the multiply-adds are the limit.

@@ -223,10 +223,11 @@ impl Progress {
     fn on_epoch(&mut self, e: &EpochMetrics) {
         let of = self.started.as_ref().map_or(String::new(), |s| format!("/{}", s.epochs));
         // The bar has an estimate of the time left already, at every step.
-        let left = match (&self.bar, &self.started) {
-            (None, Some(s)) if e.step < s.steps => {
-                let seconds = f64::from(s.steps - e.step) * e.time.seconds / f64::from(e.step.max(1));
-                format!("  {} left", duration(seconds))
+        let left = match (&self.bar, &self.started, self.first) {
+            (None, Some(s), Some((since, first))) if e.step < s.steps && e.step > first => {
+                // With the evaluations and saves so far.
+                let pace = since.elapsed().as_secs_f64() / f64::from(e.step - first);
+                format!("  {} left", duration(pace * f64::from(s.steps - e.step)))
             }
             _ => String::new(),
         };
