@@ -196,7 +196,7 @@ fn results_are_those_of_their_runs() {
         ("ssl-cnn", "semi-supervised cnn"),
         ("ssl-dnn", "semi-supervised dnn"),
         ("recipe-quick", "`--recipe quick`"),
-        ("recipe-best", "`--recipe best`, label seed 1"),
+        ("recipe-best", "`--recipe best`, label seeds 1 to 3"),
     ] {
         let of_seeds = (1..=5).filter_map(|seed| runs.get(&format!("{key}-seed{seed}")).copied());
         let (raw, averaged): (Vec<f64>, Vec<f64>) = of_seeds.unzip();
