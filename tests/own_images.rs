@@ -585,14 +585,14 @@ fn a_run_keeps_what_it_is_tested_on() {
     bench.fails(
         "eval none",
         4,
-        &["began with had learnt all labels of pictures that were held out: name images"],
+        &["began with had learnt the labels of all test images of pictures: name images"],
     );
     // By a checkpoint as well, and not by one that has left its folder.
     bench.succeeds("eval run/checkpoints/epoch-20.safetensors --quiet");
     fs::copy(bench.path("run/checkpoints/epoch-20.safetensors"), bench.path("gone.safetensors")).unwrap();
     let (_, told) =
         bench.succeeds("train pictures --from gone.safetensors --model m.toml --max-steps 1 --out more2");
-    assert!(told.contains("which labels these weights have learnt is not known"), "{told}");
+    assert!(told.contains("not all labels that these weights have learnt are known"), "{told}");
     bench.fails(
         "label gone.safetensors pictures --out b --target-precision 0.9",
         4,

@@ -581,6 +581,16 @@ fn what_cannot_go_on_is_refused() {
         assert!(out.status.code() == Some(code) && said.contains(word), "{line}: {:?} {said}", out.status);
         assert!(!said.contains("panicked"), "{said}");
     }
+    // Other labels under the same checkpoints, as an earlier version may have chosen them.
+    let file = b.path("run/labelled.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut labelled: serde_json::Value = serde_json::from_str(&text).unwrap();
+    labelled["train"][0] = 59_999.into();
+    fs::write(&file, labelled.to_string()).unwrap();
+    let out = b.run("train --resume run");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(7) && said.contains("labelled.json: names other images"), "{said}");
+    fs::write(&file, text).unwrap();
     // Other settings under the same checkpoints.
     let config = fs::read_to_string(b.path("run/config.toml")).unwrap();
     for (from, to) in [("\nseed = 1\n", "\nseed = 2\n"), ("batch_size = 64", "batch_size = 32")] {

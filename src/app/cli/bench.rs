@@ -285,7 +285,9 @@ fn steps_table(names: &[String], trainers: &[Trainer], spreads: &[Spread], roofs
         cells.extend(times(s));
         cells.push(format!("{:.2}", flops / 1e9));
         cells.push(format!("{:.2}", flops / s.p50 / 1e9));
-        cells.push(format!("{:.1}", 100.0 * flops / s.p50 / roofs.flops_per_second));
+        let kernels = t.program().dispatches.iter().map(|dispatch| dispatch.kernel.name);
+        let share = roofs.share_of_step(kernels, flops / s.p50);
+        cells.push(share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share)));
         table.row(cells);
     }
     table

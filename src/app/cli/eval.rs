@@ -140,13 +140,11 @@ impl Args {
         trained.fits(&set)?;
         if set.test.is_empty() {
             let name = &set.name;
-            let why = match set.tested {
-                Tested::HeldOut => {
-                    format!(
-                        "the weights that the run began with had learnt all labels of {name} that were held out"
-                    )
-                }
-                Tested::Apart => format!("no label of {name} was held out, and it has no test images"),
+            let why = match trained.had_learnt_all()? {
+                true => format!(
+                    "the weights that the run began with had learnt the labels of all test images of {name}"
+                ),
+                false => format!("no label of {name} was held out, and it has no test images"),
             };
             return Err(Error::Data(format!("{why}: {elsewhere}")));
         }

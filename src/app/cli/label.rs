@@ -13,7 +13,6 @@ use crate::app::run::checkpoint::in_file;
 use crate::app::source::WithoutNotes;
 use crate::app::source::images::policy::Policy;
 use crate::app::text::{self, count};
-use crate::data::Tested;
 use crate::error::Result;
 use crate::native::{self, BlockOn};
 use crate::text::hex;
@@ -209,7 +208,7 @@ fn calibration(
     progress.note("calibrating confidences by the labels that were held out");
     let what_to_do = match trained.images()? {
         Some(_) => "what calibrates is in the run's own folder, or its images as they were",
-        None => "its test images calibrate",
+        None => "put its data back, whose test images calibrate",
     };
     let none = match load::test_data(trained, &Default::default(), what_to_do, &mut WithoutNotes(progress)) {
         Ok(data) if !data.test.is_empty() => {
@@ -217,8 +216,8 @@ fn calibration(
             let labels: Vec<u16> = data.test.labels.iter().flatten().copied().collect();
             return Calibration::fit(&classified.logits, trained.class_names.len(), &labels).map(Ok);
         }
-        Ok(data) if data.tested == Tested::HeldOut => {
-            "the first weights had learnt all labels that were held out (train without --from)".into()
+        Ok(_) if trained.had_learnt_all()? => {
+            "the weights that the run began with had learnt the labels of all test images (train without --from)".into()
         }
         Ok(_) => "no label was held out of the training (train with --hold-out, or with more labels)".into(),
         Err(e) if args.target_precision.is_none() => e.to_string(),

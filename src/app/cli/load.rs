@@ -220,10 +220,19 @@ impl LoadedModel {
         data.map(|data| Learnt::of(&self.path, data)).transpose().map(Option::flatten)
     }
 
+    /// Whether the run has test images, and the weights that it began with had learnt all of them.
+    ///
+    /// # Errors
+    /// As [`TestImages::of`].
+    pub fn had_learnt_all(&self) -> Result<bool> {
+        let Ok(data) = self.checkpoint.meta("data_sha256") else { return Ok(false) };
+        Ok(TestImages::of(&self.path, data)?.is_some_and(|test| test.split.is_empty() && test.left_out > 0))
+    }
+
     /// A data set of the user's images to test on that the run keeps, without training images.
     fn kept_set(&self) -> Result<Option<Dataset>> {
         let Ok(data) = self.checkpoint.meta("data_sha256") else { return Ok(None) };
-        let Some(TestImages { image, split, tested }) = TestImages::of(&self.path, data)? else {
+        let Some(TestImages { image, split, tested, .. }) = TestImages::of(&self.path, data)? else {
             return Ok(None);
         };
         let shape = DataShape { image, ..self.model.data };

@@ -161,7 +161,7 @@ fn report(args: &Args, first: &First, from: &Stock, table: bool) -> Result<()> {
     text += &match first.labelled.len() {
         0 => "\n".into(),
         labels => format!(
-            ", which {:.0} % look like; {:.0} % look like one of those that have {} already, which come along\n",
+            ", which {:.0} % look like; {:.0} % look like one that has one of the {} already, which come along\n",
             100.0 * stand,
             100.0 * first.like_labelled,
             count(labels as u32, "label")

@@ -306,8 +306,9 @@ fn step_lines(p: &Profile) -> String {
         w.flops as f64 / 1e9,
         p.flop_rate() / 1e9,
     );
-    if let Some(r) = &p.roofs {
-        text += &format!(", {} % of the multiply-add roof", percent(p.flop_rate() / r.flops_per_second));
+    let kernels = || p.kernels.iter().map(|row| row.kernel.as_str());
+    if let Some(share) = p.roofs.as_ref().and_then(|r| r.share_of_step(kernels(), p.flop_rate())) {
+        text += &format!(", {} % of the multiply-add roof", percent(share));
     }
     text.push('\n');
     if let (Some(cost), Some(untimed)) = (p.overhead(), w.wall_untimed) {

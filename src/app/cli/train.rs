@@ -292,10 +292,13 @@ fn next(run: &Path, settings: &RunSettings, s: &Summary) -> String {
             Some(path) => (format!(" {}", shell_word(path)), String::new()),
             None => (String::new(), format!(" --dataset {}", settings.dataset)),
         };
+        // A class of one label can spare none.
+        let none_held_out =
+            if s.labels as usize <= s.class_names.len() { " --validation-split 0" } else { "" };
         let own = own.iter().filter(|(_, value, default)| value != default);
         let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
         text += &format!(
-            "  ssgan train{first} --method supervised --model {}{last}{own}    for comparison, without the GAN\n",
+            "  ssgan train{first} --method supervised --model {}{last}{own}{none_held_out}    for comparison, without the GAN\n",
             shell_word(Path::new(&settings.model))
         );
     }

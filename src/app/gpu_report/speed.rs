@@ -142,7 +142,8 @@ pub fn steps(bench: &Bench<'_>) -> Result<Content> {
         let result = time_steps(bench, gpu, &cases, |case, flops, time| {
             let rate = flops as f64 / time.p50;
             found.push(json!({ "model": case.name, "precision": precision, "flop": flops, "time": time }));
-            rows.push(row_of(case, precision, (flops, rate / roofs.flops_per_second), &time));
+            let share = (precision == "f32").then(|| rate / roofs.flops_per_second);
+            rows.push(row_of(case, precision, (flops, share), &time));
         });
         content.ended(result)
     };
@@ -158,11 +159,12 @@ pub fn steps(bench: &Bench<'_>) -> Result<Content> {
     Ok(content)
 }
 
-fn row_of(case: &Case, precision: &str, (flops, share): (u64, f64), time: &Spread) -> Vec<String> {
+fn row_of(case: &Case, precision: &str, (flops, share): (u64, Option<f64>), time: &Spread) -> Vec<String> {
     let batch = case.settings.batch_size.to_string();
     let mut cells = vec![case.name.to_string(), precision.to_string(), batch];
     cells.extend([time.p50, time.p25, time.p75].map(ms));
-    cells.extend([format!("{:.2}", flops as f64 / 1e9), format!("{:.1}", 100.0 * share)]);
+    let share = share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share));
+    cells.extend([format!("{:.2}", flops as f64 / 1e9), share]);
     cells
 }
 

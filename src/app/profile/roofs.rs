@@ -32,6 +32,11 @@ impl Roofs {
         self.flops_per_second.min(intensity * self.bytes_per_second)
     }
 
+    /// The share that a step's rate in FLOP/s is of the multiply-adds': none where some of its kernels are on cooperative matrices.
+    pub fn share_of_step<'a>(&self, mut kernels: impl Iterator<Item = &'a str>, rate: f64) -> Option<f64> {
+        (!kernels.any(|name| name.contains("cooperative"))).then(|| rate / self.flops_per_second)
+    }
+
     /// The share that a rate in FLOP/s is of them, of a kernel or tile by its name: none on cooperative matrices, whose units multiply
     /// what is rounded to 16 bits, faster than any multiply-add that was measured.
     pub fn share(&self, name: &str, rate: f64, intensity: f64) -> Option<f64> {

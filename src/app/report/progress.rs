@@ -59,6 +59,8 @@ pub struct Progress {
     last: Option<StepMetrics>,
     /// When the first steps of this process were done, and how many of the run then were: before that shaders are compiled.
     first: Option<(Instant, u32)>,
+    /// When steps were told of last.
+    told: Instant,
     /// When a line was last written.
     line: Instant,
     /// The newest epoch.
@@ -83,6 +85,7 @@ impl Progress {
             images_per_second: 0.0,
             last: None,
             first: None,
+            told: Instant::now(),
             line: Instant::now(),
             epoch: None,
             won: false,
@@ -180,6 +183,7 @@ impl Progress {
     fn on_steps(&mut self, steps: &[StepMetrics]) {
         let (Some(last), Some(started)) = (steps.last(), &self.started) else { return };
         self.steps_since += steps.len() as u32;
+        self.told = Instant::now();
         let seconds = self.since.elapsed().as_secs_f64();
         if seconds > 0.25 {
             let images = f64::from(self.steps_since) * f64::from(started.images_per_step);
@@ -223,11 +227,15 @@ impl Progress {
     fn on_epoch(&mut self, e: &EpochMetrics) {
         let of = self.started.as_ref().map_or(String::new(), |s| format!("/{}", s.epochs));
         // The bar has an estimate of the time left already, at every step.
-        let left = match (&self.bar, &self.started, self.first) {
-            (None, Some(s), Some((since, first))) if e.step < s.steps && e.step > first => {
-                // With the evaluations and saves so far.
-                let pace = since.elapsed().as_secs_f64() / f64::from(e.step - first);
-                format!("  {} left", duration(pace * f64::from(s.steps - e.step)))
+        let left = match (&self.bar, &self.started) {
+            (None, Some(s)) if e.step < s.steps => {
+                // As many steps as before between evaluations; what came after the newest steps was the last of these.
+                let apart = self.epoch.as_ref().map_or(s.steps_per_epoch, |last| e.step - last.step).max(1);
+                let steps = f64::from(s.steps - e.step);
+                let evaluation = self.told.elapsed().as_secs_f64();
+                let seconds =
+                    steps * e.time.ms_per_step / 1e3 + (steps / f64::from(apart)).ceil() * evaluation;
+                format!("  {} left", duration(seconds))
             }
             _ => String::new(),
         };

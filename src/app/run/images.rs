@@ -26,10 +26,16 @@ const fn names(tested: Tested) -> [&'static str; 2] {
     }
 }
 
-/// The array of SHA-256 of these images' pixels.
+/// The array of SHA-256 of the pixels of images whose labels were learnt: of all of them, or of those that are known.
 const LEARNT: &str = "learnt_sha256";
+const SOME_LEARNT: &str = "some_learnt_sha256";
+/// The array of one number: test images that are not kept, as the weights had learnt them that the run began with.
+const LEFT_OUT: &str = "test_images_learnt_before";
 /// The array of the data set's fingerprint, in ASCII.
 const DATA: &str = "data_sha256";
+
+/// Before hashes of which there are others.
+const INCOMPLETE: &str = "and others: ";
 
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -38,8 +44,12 @@ const HASH: usize = 32;
 const MOST: usize = 256 << 20;
 
 /// Which images a run has learnt the labels of, or chose its checkpoints by.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Learnt(HashSet<[u8; HASH]>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learnt {
+    hashes: HashSet<[u8; HASH]>,
+    /// Whether there are no others, which weights had learnt that a run began with.
+    complete: bool,
+}
 
 /// The test images of a run without the folder that they came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,28 +60,32 @@ pub struct TestImages {
     pub split: Split,
     /// What these images are.
     pub tested: Tested,
+    /// How many more there were, which the weights had learnt that the run began with.
+    pub left_out: u64,
 }
 
 impl Learnt {
     /// Whether the run learnt the label of an image of these pixels.
     pub fn contains(&self, pixels: &[u8]) -> bool {
-        self.0.contains(&sha256(pixels))
+        self.hashes.contains(&sha256(pixels))
     }
 
-    /// All hashes, in hexadecimal digits.
-    pub(super) fn to_hex(&self) -> String {
-        hex(self.sorted().as_flattened())
+    /// As a text: the hashes in hexadecimal digits, after [`INCOMPLETE`] where there are others.
+    pub(super) fn to_text(&self) -> String {
+        let mark = if self.complete { "" } else { INCOMPLETE };
+        format!("{mark}{}", hex(self.sorted().as_flattened()))
     }
 
-    /// What [`Learnt::to_hex`] wrote; what is no hash is passed over.
-    pub(super) fn from_hex(text: &str) -> Learnt {
+    /// What [`Learnt::to_text`] wrote; what is no hash is passed over.
+    pub(super) fn from_text(text: &str) -> Learnt {
+        let (complete, text) = text.strip_prefix(INCOMPLETE).map_or((true, text), |rest| (false, rest));
         let digit = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let bytes: Vec<u8> = text.as_bytes().as_chunks::<2>().0.iter().filter_map(digit).collect();
-        Learnt(bytes.as_chunks::<HASH>().0.iter().copied().collect())
+        Learnt { hashes: bytes.as_chunks::<HASH>().0.iter().copied().collect(), complete }
     }
 
     fn sorted(&self) -> Vec<[u8; HASH]> {
-        let mut hashes: Vec<[u8; HASH]> = self.0.iter().copied().collect();
+        let mut hashes: Vec<[u8; HASH]> = self.hashes.iter().copied().collect();
         hashes.sort_unstable();
         hashes
     }
@@ -82,15 +96,15 @@ impl Learnt {
     /// # Errors
     /// [`Error::Checkpoint`] naming the file where it is damaged; [`Error::Io`].
     pub fn of(checkpoint: &Path, data_sha256: &str) -> Result<Option<Learnt>> {
-        let learnt = |[learnt]: [Option<Array>; 1]| {
-            let learnt = learnt.ok_or("an array is missing")?;
+        read(checkpoint, data_sha256, [LEARNT, SOME_LEARNT], |[all, some]| {
+            let complete = all.is_some();
+            let learnt = all.or(some).ok_or("an array is missing")?;
             let (hashes, rest) = learnt.bytes.as_chunks::<HASH>();
             match rest {
-                [] => Ok(Learnt(hashes.iter().copied().collect())),
+                [] => Ok(Learnt { hashes: hashes.iter().copied().collect(), complete }),
                 _ => Err("hashes of another length".to_string()),
             }
-        };
-        read(checkpoint, data_sha256, [LEARNT], learnt)
+        })
     }
 }
 
@@ -101,16 +115,18 @@ impl TestImages {
     /// As [`Learnt::of`].
     pub fn of(checkpoint: &Path, data_sha256: &str) -> Result<Option<TestImages>> {
         let ([held_out, its_labels], [apart, their_labels]) = (names(Tested::HeldOut), names(Tested::Apart));
-        let arrays = [held_out, its_labels, apart, their_labels];
-        read(checkpoint, data_sha256, arrays, |[held_out, its_labels, apart, their_labels]| {
+        let arrays = [held_out, its_labels, apart, their_labels, LEFT_OUT];
+        read(checkpoint, data_sha256, arrays, |[held_out, its_labels, apart, their_labels, left_out]| {
+            let left_out = left_out.map(npz::numbers).transpose()?;
+            let left_out = left_out.and_then(|n| n.first().copied()).map_or(0, i64::unsigned_abs);
             match ((held_out, its_labels), (apart, their_labels)) {
                 ((Some(images), Some(labels)), _) => {
-                    TestImages::parse(images, labels, Tested::HeldOut).map(Some)
+                    TestImages::parse(images, labels, (Tested::HeldOut, left_out)).map(Some)
                 }
                 (_, (Some(images), Some(labels))) => {
-                    TestImages::parse(images, labels, Tested::Apart).map(Some)
+                    TestImages::parse(images, labels, (Tested::Apart, left_out)).map(Some)
                 }
-                // They were too many.
+                // They were too many, or are of a data set that has a name.
                 ((None, None), (None, None)) => Ok(None),
                 _ => Err("an array is missing".into()),
             }
@@ -118,7 +134,11 @@ impl TestImages {
         .map(Option::flatten)
     }
 
-    fn parse(images: Array, labels: Array, tested: Tested) -> std::result::Result<TestImages, String> {
+    fn parse(
+        images: Array,
+        labels: Array,
+        (tested, left_out): (Tested, u64),
+    ) -> std::result::Result<TestImages, String> {
         let (image, pixels) = npz::pixels(images)?;
         let class = |label| u16::try_from(label).map(Some).map_err(|_| format!("label {label}"));
         let labels: Vec<_> =
@@ -126,7 +146,7 @@ impl TestImages {
         if pixels.len() as u64 != labels.len() as u64 * u64::from(image.len()) {
             return Err("another number of images than of labels".into());
         }
-        Ok(TestImages { image, split: Split { images: pixels.into(), labels }, tested })
+        Ok(TestImages { image, split: Split { images: pixels.into(), labels }, tested, left_out })
     }
 }
 
@@ -143,7 +163,7 @@ fn read<const N: usize, T>(
     let damaged = |reason: String| Error::Checkpoint {
         path: file.clone(),
         reason: format!(
-            "{reason}: the file is damaged; without it the run is tested on its images where they are as they were"
+            "{reason}: the file is damaged; move it away, and the run is tested on its own images if they are unchanged"
         ),
     };
     let [data] = npz::arrays(&file, [DATA])?.map_err(damaged)?;
@@ -154,63 +174,72 @@ fn read<const N: usize, T>(
     npz::arrays(&file, arrays)?.and_then(parse).map(Some).map_err(damaged)
 }
 
-/// Writes down what a run on the user's images knows of them: its test images, and which training images it knows the labels of,
-/// `labelled`. What the weights have learnt that it begins with, this run has learnt, too, and is not tested on; what is known of
-/// that is told.
+/// Writes down which training images a run knows the labels of, `labelled`, and of the user's images, where it is trained on those
+/// (`own`), the test images. What the weights have learnt that it begins with, this run has, too, and is not tested on; what is
+/// known of that is told.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be written.
 pub(super) fn keep(
     dir: &mut RunDir,
-    set: &Dataset,
+    (set, own): (&Dataset, bool),
     labelled: impl Iterator<Item = u32>,
     origin: Option<&Origin>,
     progress: &Progress,
 ) -> Result<()> {
     let size = set.shape.image.len() as usize;
-    let own = labelled.map(|i| sha256(&set.train.images[i as usize * size..][..size]));
-    let mut learnt = Learnt(own.collect());
+    let hashes = labelled.map(|i| sha256(&set.train.images[i as usize * size..][..size]));
+    let mut learnt = Learnt { hashes: hashes.collect(), complete: true };
     let mut test = Cow::Borrowed(set);
-    if let Some(theirs) = origin.and_then(|origin| origin.learnt.as_ref()) {
-        test.to_mut().keep_tested(|pixels| !theirs.contains(pixels));
-        learnt.0.extend(&theirs.0);
-        let (all, left) = (set.test.len(), test.test.len());
-        if left < all {
-            progress.note(&format!(
-                "these weights have learnt the labels of {} of the {}: the accuracy will look better than it is, until `ssgan eval` \
-                 tests on the others alone",
-                all - left,
-                count(all as u32, "test image"),
-            ));
+    if let Some(origin) = origin {
+        learnt.complete = origin.learnt.as_ref().map_or(!origin.on_own_images, |theirs| theirs.complete);
+        if let Some(theirs) = &origin.learnt {
+            learnt.hashes.extend(&theirs.hashes);
+            test.to_mut().keep_tested(|pixels| !theirs.contains(pixels));
         }
-    } else if origin.is_some_and(|origin| origin.on_own_images) && !set.test.is_empty() {
+    }
+    let (all, left_out) = (set.test.len(), set.test.len() - test.test.len());
+    if left_out > 0 {
+        progress.note(&format!(
+            "these weights have learnt the labels of {left_out} of the {}: the accuracy will look better than it is, until `ssgan eval` \
+             tests on the others alone",
+            count(all as u32, "test image"),
+        ));
+    }
+    if !learnt.complete && all > 0 && own {
         progress.note(
-            "which labels these weights have learnt is not known: where test images are among them, the accuracy is too good",
+            "not all labels that these weights have learnt are known: if they include test images, the accuracy will look better than it is",
         );
     }
-    dir.write(FILE, &to_bytes(&learnt, &test, &set.fingerprint)?)
+    let test = own.then_some((&*test, left_out as u32));
+    dir.write(FILE, &to_bytes(&learnt, test, &set.fingerprint)?)
 }
 
-/// The file's bytes; those of equal images are equal. `set` has the test images, of data with this fingerprint.
-fn to_bytes(learnt: &Learnt, set: &Dataset, data_sha256: &str) -> Result<Vec<u8>> {
-    let Dims { height, width, channels } = set.shape.image;
-    let n = set.test.len() as u64;
-    let labels: Vec<u8> = set.test.labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
+/// The file's bytes; those of equal images are equal. `test` has the test images that are kept, and how many are not; the data are
+/// of this fingerprint.
+fn to_bytes(learnt: &Learnt, test: Option<(&Dataset, u32)>, data_sha256: &str) -> Result<Vec<u8>> {
     let hashes = learnt.sorted();
     let (all, of_data) = ([hashes.len() as u64, HASH as u64], [data_sha256.len() as u64]);
-    let (shape, numbers) = ([n, height.into(), width.into(), channels.into()], [n]);
-    let [images_name, labels_name] = names(set.tested);
+    let name = if learnt.complete { LEARNT } else { SOME_LEARNT };
     let bytes = npz::BYTES;
     let mut arrays = vec![
         npz::Written { name: DATA, kind: bytes, shape: &of_data, bytes: data_sha256.as_bytes() },
-        npz::Written { name: LEARNT, kind: bytes, shape: &all, bytes: hashes.as_flattened() },
+        npz::Written { name, kind: bytes, shape: &all, bytes: hashes.as_flattened() },
     ];
-    if set.test.images.len() <= MOST {
-        arrays.extend([
-            npz::Written { name: images_name, kind: bytes, shape: &shape, bytes: &set.test.images },
-            npz::Written { name: labels_name, kind: "<u2", shape: &numbers, bytes: &labels },
-        ]);
-    }
+    let Some((set, left_out)) = test.filter(|(set, _)| set.test.images.len() <= MOST) else {
+        return npz::to_bytes(&arrays);
+    };
+    let Dims { height, width, channels } = set.shape.image;
+    let n = set.test.len() as u64;
+    let labels: Vec<u8> = set.test.labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
+    let (shape, numbers, left_out) =
+        ([n, height.into(), width.into(), channels.into()], [n], left_out.to_le_bytes());
+    let [images_name, labels_name] = names(set.tested);
+    arrays.extend([
+        npz::Written { name: images_name, kind: bytes, shape: &shape, bytes: &set.test.images },
+        npz::Written { name: labels_name, kind: "<u2", shape: &numbers, bytes: &labels },
+        npz::Written { name: LEFT_OUT, kind: "<u4", shape: &[1], bytes: &left_out },
+    ]);
     npz::to_bytes(&arrays)
 }
 
@@ -233,7 +262,10 @@ mod tests {
     }
 
     fn learnt(set: &Dataset) -> Learnt {
-        Learnt([0, 3].map(|i: usize| sha256(&set.train.images[i * 12..][..12])).into())
+        Learnt {
+            hashes: [0, 3].map(|i: usize| sha256(&set.train.images[i * 12..][..12])).into(),
+            complete: true,
+        }
     }
 
     /// As both are read from the folder of a run, by one of its checkpoints.
@@ -254,11 +286,13 @@ mod tests {
         let learnt = learnt(&set);
         let pixels = |i: u8| (12 * i..12 * (i + 1)).collect::<Vec<u8>>();
         assert_eq!([0, 1, 3].map(|i| learnt.contains(&pixels(i))), [true, false, true]);
-        assert_eq!(Learnt::from_hex(&learnt.to_hex()), learnt);
+        let some = Learnt { complete: false, ..learnt.clone() };
+        assert_eq!([&learnt, &some].map(|l| Learnt::from_text(&l.to_text())), [learnt.clone(), some.clone()]);
         let check = |set: &Dataset| {
-            let bytes = to_bytes(&learnt, set, "d").unwrap();
-            assert_eq!(bytes, to_bytes(&learnt, set, "d").unwrap());
-            let kept = TestImages { image: set.shape.image, split: set.test.clone(), tested: set.tested };
+            let bytes = to_bytes(&learnt, Some((set, 7)), "d").unwrap();
+            assert_eq!(bytes, to_bytes(&learnt, Some((set, 7)), "d").unwrap());
+            let (image, split) = (set.shape.image, set.test.clone());
+            let kept = TestImages { image, split, tested: set.tested, left_out: 7 };
             assert_eq!(read_of(&bytes, "d").unwrap(), (Some(kept), Some(learnt.clone())));
             assert_eq!(read_of(&bytes, "other").unwrap(), (None, None));
         };
@@ -269,12 +303,14 @@ mod tests {
         check(&set);
         set.test = Split::default();
         check(&set);
+        // Of a data set that has a name.
+        assert_eq!(read_of(&to_bytes(&some, None, "d").unwrap(), "d").unwrap(), (None, Some(some)));
     }
 
     #[test]
     fn a_damaged_file_is_told() {
         let set = few(3);
-        let good = to_bytes(&learnt(&set), &set, "d").unwrap();
+        let good = to_bytes(&learnt(&set), Some((&set, 0)), "d").unwrap();
         for bytes in [&good[..good.len() / 2], &npz::to_bytes(&[]).unwrap(), b""] {
             let e = read_of(bytes, "d").unwrap_err();
             assert!(e.exit_code() == 7 && e.to_string().contains("images.npz"), "{e}");

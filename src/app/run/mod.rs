@@ -22,10 +22,11 @@ use self::config::Resolved;
 use self::extend::Extension;
 use self::folder::{RunDir, run_folder};
 use self::recorder::{Recorder, Texts};
-use self::records::{Environment, Labelled};
+use self::records::{Environment, LABELLED, Labelled};
 use self::restore::{known_tiles, restore};
 use self::settings::RunSettings;
 use self::tensorboard::EventFile;
+use self::weights::Origin;
 use self::writer::{Folder, Writer, Written};
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
@@ -272,10 +273,11 @@ fn begin(
         progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
     }
     dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
-    dir.write_json("labelled.json", &Labelled::new(resolved, trainer.labelled(), trainer.validation()))?;
-    if resolved.settings.data.is_some() {
+    dir.write_json(LABELLED, &Labelled::new(resolved, trainer.labelled(), trainer.validation()))?;
+    let own = resolved.settings.data.is_some();
+    if own || origin.as_ref().is_some_and(Origin::knows_own_images) {
         let labelled = trainer.labelled().iter().chain(trainer.validation()).copied();
-        images::keep(dir, set, labelled, origin.as_ref(), progress)?;
+        images::keep(dir, (set, own), labelled, origin.as_ref(), progress)?;
     }
     // A trainer that goes on after no step leaves the weights as they are.
     Ok(origin.map(|_| History::default()))

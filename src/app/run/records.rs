@@ -55,6 +55,9 @@ fn wgpu_version() -> &'static str {
     lines.next().and_then(|l| l.strip_prefix("version = \"")?.strip_suffix('"')).unwrap_or("unknown")
 }
 
+/// The file of [`Labelled`].
+pub(super) const LABELLED: &str = "labelled.json";
+
 /// `labelled.json`: which training images had a label, by index.
 #[derive(Serialize)]
 pub(super) struct Labelled<'a> {

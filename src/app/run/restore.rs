@@ -2,6 +2,7 @@
 
 use super::checkpoint::{self, in_file};
 use super::folder::checkpoints;
+use super::records::LABELLED;
 use super::{extend, history};
 use crate::app::report::progress::Progress;
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ pub(super) fn restore(
         progress.note("no checkpoint yet: from the first step");
         return Ok(None);
     }
+    check_labelled(trainer, folder)?;
     let mut refused = None;
     for path in &candidates {
         let tried = checkpoint::load(path).and_then(|c| {
@@ -79,6 +81,25 @@ pub(super) fn restore(
     }
     // There is at least one candidate, and none was taken.
     refused.map_or(Ok(None), Err)
+}
+
+/// Whether the run learns and validates with the labels that it began with, which are written down.
+fn check_labelled(trainer: &Trainer, folder: &Path) -> Result<()> {
+    let file = folder.join(LABELLED);
+    if !file.is_file() {
+        return Ok(());
+    }
+    let known: serde_json::Value = serde_json::from_str(&crate::app::text::read(&file)?).unwrap_or_default();
+    let same = |key: &str, now: &[u32]| !known[key].is_array() || known[key] == serde_json::json!(now);
+    match same("train", trainer.labelled()) && same("validation", trainer.validation()) {
+        true => Ok(()),
+        false => Err(Error::Checkpoint {
+            path: file,
+            reason: "names other images than would be learnt from now: another version of the program chose them; go on with that, \
+                     or train anew"
+                .into(),
+        }),
+    }
 }
 
 /// Bits are promised on the same adapter, driver and program alone.

@@ -36,6 +36,13 @@ pub struct Origin {
     pub learnt: Option<Learnt>,
 }
 
+impl Origin {
+    /// Whether these weights have learnt labels of the user's images.
+    pub fn knows_own_images(&self) -> bool {
+        self.on_own_images || self.learnt.is_some()
+    }
+}
+
 /// Copies the parameters and running statistics of a checkpoint, which lies at `path`, into the folder of a run, so that it
 /// can begin again from them wherever `path` is by then, and what its run has learnt.
 ///
@@ -49,7 +56,7 @@ pub fn keep(dir: &mut RunDir, path: &Path, checkpoint: &Checkpoint) -> Result<()
     let mut origin = BTreeMap::from([(PATH.to_string(), whole.display().to_string())]);
     let data = checkpoint.metadata.get("data_sha256");
     if let Some(learnt) = data.map(|data| Learnt::of(path, data)).transpose()?.flatten() {
-        origin.insert(LEARNT.into(), learnt.to_hex());
+        origin.insert(LEARNT.into(), learnt.to_text());
     }
     let file = dir.path().join(FILE);
     dir.write(FILE, &weights.to_bytes(&origin).map_err(in_file(&file))?)
@@ -74,7 +81,7 @@ pub async fn begin(trainer: &Trainer, folder: &Path) -> Result<Option<Origin>> {
         dataset: told("dataset"),
         data_sha256: told("data_sha256"),
         on_own_images: told("config_toml").is_some_and(|text| is_on_images(&text)),
-        learnt: told(LEARNT).map(|text| Learnt::from_hex(&text)),
+        learnt: told(LEARNT).map(|text| Learnt::from_text(&text)),
     }))
 }
 
