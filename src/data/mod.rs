@@ -13,7 +13,7 @@ mod skeleton;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::shape::DataShape;
+use crate::shape::{DataShape, Dims};
 use crate::text::hex;
 use std::sync::Arc;
 
@@ -54,6 +54,12 @@ impl Split {
             }
         }
         counts
+    }
+    /// Those of these pixels, of the same size.
+    pub fn only(&self, image: Dims, wanted: impl Fn(&[u8]) -> bool) -> Split {
+        let images = self.images.chunks_exact(image.len() as usize).zip(self.labels.iter().copied());
+        let (images, labels): (Vec<&[u8]>, Vec<_>) = images.filter(|(pixels, _)| wanted(pixels)).unzip();
+        Split { images: images.concat().into(), labels }
     }
     /// How many images have a label.
     pub fn labels_given(&self) -> usize {
@@ -122,11 +128,7 @@ impl Dataset {
 
     /// Tests on fewer images: those of these pixels.
     pub fn keep_tested(&mut self, wanted: impl Fn(&[u8]) -> bool) {
-        let images = self.test.images.chunks_exact(self.shape.image.len() as usize);
-        let kept: Vec<(&[u8], Option<u16>)> =
-            images.zip(self.test.labels.iter().copied()).filter(|(pixels, _)| wanted(pixels)).collect();
-        let (images, labels): (Vec<&[u8]>, Vec<_>) = kept.into_iter().unzip();
-        self.test = Split { images: images.concat().into(), labels };
+        self.test = self.test.only(self.shape.image, wanted);
         self.fingerprint = fingerprint(self.shape, [&self.train, &self.test]);
     }
 
@@ -181,7 +183,6 @@ fn fingerprint(shape: DataShape, splits: [&Split; 2]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Dims;
 
     fn tiny(label: u16) -> Result<Dataset> {
         let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };

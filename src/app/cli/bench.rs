@@ -13,6 +13,7 @@ use crate::app::report::progress::Progress;
 use crate::app::report::table::Table;
 use crate::app::run::{config, tiles};
 use crate::app::source::{self, Request};
+use crate::app::text::{or_unknown, percent};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::model::parse;
@@ -171,8 +172,7 @@ fn show_gemm(args: &KernelArgs, gpu: &Gpu, product: &Product, roofs: &Roofs, tim
         let mut cells = vec![t.variant.clone()];
         cells.extend(times(&t.time));
         cells.push(format!("{:.2}", rate / 1e9));
-        let share = roofs.share(&t.variant, rate, intensity);
-        cells.push(share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share)));
+        cells.push(or_unknown(roofs.share(&t.variant, rate, intensity), percent));
         cells.push(format!("{:.0e}", t.nmse));
         cells.push(note(t));
         table.row(cells);
@@ -286,8 +286,7 @@ fn steps_table(names: &[String], trainers: &[Trainer], spreads: &[Spread], roofs
         cells.push(format!("{:.2}", flops / 1e9));
         cells.push(format!("{:.2}", flops / s.p50 / 1e9));
         let kernels = t.program().dispatches.iter().map(|dispatch| dispatch.kernel.name);
-        let share = roofs.share_of_step(kernels, flops / s.p50);
-        cells.push(share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share)));
+        cells.push(or_unknown(roofs.share_of_step(kernels, flops / s.p50), percent));
         table.row(cells);
     }
     table

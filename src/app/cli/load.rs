@@ -82,9 +82,7 @@ pub fn test_data(
     let mut set = data_of(trained, args, what_to_do, listener)?;
     // They were too many to be kept; the weights that the run began with may have learnt some.
     if own && let Some(learnt) = trained.learnt()? {
-        let fingerprint = set.fingerprint.clone();
-        set.keep_tested(|pixels| !learnt.contains(pixels));
-        set.fingerprint = fingerprint;
+        set.test = set.test.only(set.shape.image, |pixels| !learnt.contains(pixels));
     }
     Ok(set)
 }
@@ -220,25 +218,27 @@ impl LoadedModel {
         data.map(|data| Learnt::of(&self.path, data)).transpose().map(Option::flatten)
     }
 
+    /// The test images of the user's that the run keeps.
+    fn kept(&self) -> Result<Option<TestImages>> {
+        let data = self.checkpoint.meta("data_sha256").ok();
+        data.map(|data| TestImages::of(&self.path, data)).transpose().map(Option::flatten)
+    }
+
     /// Whether the run has test images, and the weights that it began with had learnt all of them.
     ///
     /// # Errors
     /// As [`TestImages::of`].
     pub fn had_learnt_all(&self) -> Result<bool> {
-        let Ok(data) = self.checkpoint.meta("data_sha256") else { return Ok(false) };
-        Ok(TestImages::of(&self.path, data)?.is_some_and(|test| test.split.is_empty() && test.left_out > 0))
+        Ok(self.kept()?.is_some_and(|test| test.split.is_empty() && test.left_out > 0))
     }
 
     /// A data set of the user's images to test on that the run keeps, without training images.
     fn kept_set(&self) -> Result<Option<Dataset>> {
-        let Ok(data) = self.checkpoint.meta("data_sha256") else { return Ok(None) };
-        let Some(TestImages { image, split, tested, .. }) = TestImages::of(&self.path, data)? else {
-            return Ok(None);
-        };
+        let Some(TestImages { image, split, tested, .. }) = self.kept()? else { return Ok(None) };
         let shape = DataShape { image, ..self.model.data };
         let (name, classes) = (self.dataset.clone(), self.class_names.clone());
         let set = Dataset::with_classes(name, shape, classes, Split::default(), split)?;
-        Ok(Some(Dataset { tested, fingerprint: data.into(), ..set }))
+        Ok(Some(Dataset { tested, fingerprint: self.checkpoint.meta("data_sha256")?.into(), ..set }))
     }
 
     /// The set, if it is still what the run was trained on; it came from `from`, or from nowhere in particular.

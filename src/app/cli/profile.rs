@@ -10,7 +10,7 @@ use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Samples
 use crate::app::report::table::{Table, wrapped};
 use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
-use crate::app::text::count;
+use crate::app::text::{count, or_unknown, percent};
 use crate::error::{Error, Result};
 use crate::gpu::{Timer, TimingMode};
 use crate::native::{self, BlockOn};
@@ -170,18 +170,8 @@ fn is_svg(file: &Path) -> bool {
     file.extension().is_some_and(|e| e == "svg")
 }
 
-const UNKNOWN: &str = "n/a";
-
 fn ms(seconds: f64) -> String {
     format!("{:.3}", seconds * 1e3)
-}
-
-fn or_unknown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
-    value.map_or_else(|| UNKNOWN.into(), show)
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1}", 100.0 * share)
 }
 
 /// Rows of this share of the step and above are shown without `--all`.

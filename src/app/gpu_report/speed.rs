@@ -5,7 +5,7 @@ use super::{Bench, Content, Form, Status};
 use crate::app::profile::bench::{self, Timed};
 use crate::app::profile::{Roofs, Spread};
 use crate::app::run::config;
-use crate::app::text::grouped;
+use crate::app::text::{grouped, or_unknown, percent};
 use crate::checks::steps::models::data_set_with;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -163,8 +163,7 @@ fn row_of(case: &Case, precision: &str, (flops, share): (u64, Option<f64>), time
     let batch = case.settings.batch_size.to_string();
     let mut cells = vec![case.name.to_string(), precision.to_string(), batch];
     cells.extend([time.p50, time.p25, time.p75].map(ms));
-    let share = share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share));
-    cells.extend([format!("{:.2}", flops as f64 / 1e9), share]);
+    cells.extend([format!("{:.2}", flops as f64 / 1e9), or_unknown(share, percent)]);
     cells
 }
 
@@ -209,8 +208,7 @@ pub fn products(bench: &Bench<'_>) -> Result<Content> {
             let rate = flop as f64 / t.time.p50;
             best = best.max(rate);
             let of_table = if t.of_table { "the table's" } else { "" };
-            let share = roofs.share(&t.variant, rate, intensity);
-            let share = share.map_or("n/a".into(), |share| format!("{:.1}", 100.0 * share));
+            let share = or_unknown(roofs.share(&t.variant, rate, intensity), percent);
             let numbers =
                 [ms(t.time.p50), format!("{:.1}", rate / 1e9), share, deviation(t.nmse), of_table.into()];
             rows.push([name.clone(), t.variant.clone()].into_iter().chain(numbers).collect());

@@ -178,7 +178,9 @@ impl Summary {
         if let Some((what, _)) = differences.iter().find(|(_, differ)| *differ) {
             return Err(what);
         }
-        self.uncalibrated.take_if(|own| Some(own) != uncalibrated.clone().as_mut());
+        if *uncalibrated != self.uncalibrated {
+            self.uncalibrated = None;
+        }
         self.images += images;
         self.given += given;
         self.predicted += predicted;

@@ -26,6 +26,11 @@ const RUNS: usize = 5;
 /// A multiply-add run is made at least this long, in seconds, lest the clock and the start-up be measured.
 const LONG_ENOUGH: f64 = 5e-3;
 
+/// Whether a kernel or a tile of this name is on cooperative matrices.
+fn on_matrix_units(name: &str) -> bool {
+    name.contains("cooperative")
+}
+
 impl Roofs {
     /// FLOP/s that the roofs allow at an intensity of so many FLOP per byte.
     pub fn at(&self, intensity: f64) -> f64 {
@@ -34,13 +39,13 @@ impl Roofs {
 
     /// The share that a step's rate in FLOP/s is of the multiply-adds': none where some of its kernels are on cooperative matrices.
     pub fn share_of_step<'a>(&self, mut kernels: impl Iterator<Item = &'a str>, rate: f64) -> Option<f64> {
-        (!kernels.any(|name| name.contains("cooperative"))).then(|| rate / self.flops_per_second)
+        (!kernels.any(on_matrix_units)).then(|| rate / self.flops_per_second)
     }
 
     /// The share that a rate in FLOP/s is of them, of a kernel or tile by its name: none on cooperative matrices, whose units multiply
     /// what is rounded to 16 bits, faster than any multiply-add that was measured.
     pub fn share(&self, name: &str, rate: f64, intensity: f64) -> Option<f64> {
-        (!name.contains("cooperative")).then(|| rate / self.at(intensity))
+        (!on_matrix_units(name)).then(|| rate / self.at(intensity))
     }
 
     /// The intensity from which on the multiply-adds are the limit.

@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::shape::Dims;
 use crate::text::hex;
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -190,15 +189,15 @@ pub(super) fn keep(
     let size = set.shape.image.len() as usize;
     let hashes = labelled.map(|i| sha256(&set.train.images[i as usize * size..][..size]));
     let mut learnt = Learnt { hashes: hashes.collect(), complete: true };
-    let mut test = Cow::Borrowed(set);
+    let mut test = set.test.clone();
     if let Some(origin) = origin {
         learnt.complete = origin.learnt.as_ref().map_or(!origin.on_own_images, |theirs| theirs.complete);
         if let Some(theirs) = &origin.learnt {
             learnt.hashes.extend(&theirs.hashes);
-            test.to_mut().keep_tested(|pixels| !theirs.contains(pixels));
+            test = test.only(set.shape.image, |pixels| !theirs.contains(pixels));
         }
     }
-    let (all, left_out) = (set.test.len(), set.test.len() - test.test.len());
+    let (all, left_out) = (set.test.len(), set.test.len() - test.len());
     if left_out > 0 {
         progress.note(&format!(
             "these weights have learnt the labels of {left_out} of the {}: the accuracy will look better than it is, until `ssgan eval` \
@@ -211,13 +210,13 @@ pub(super) fn keep(
             "not all labels that these weights have learnt are known: if they include test images, the accuracy will look better than it is",
         );
     }
-    let test = own.then_some((&*test, left_out as u32));
-    dir.write(FILE, &to_bytes(&learnt, test, &set.fingerprint)?)
+    let (image, left_out) = (set.shape.image, left_out as u64);
+    let test = TestImages { image, split: test, tested: set.tested, left_out };
+    dir.write(FILE, &to_bytes(&learnt, own.then_some(&test), &set.fingerprint)?)
 }
 
-/// The file's bytes; those of equal images are equal. `test` has the test images that are kept, and how many are not; the data are
-/// of this fingerprint.
-fn to_bytes(learnt: &Learnt, test: Option<(&Dataset, u32)>, data_sha256: &str) -> Result<Vec<u8>> {
+/// The file's bytes; those of equal images are equal. The data are of this fingerprint.
+fn to_bytes(learnt: &Learnt, test: Option<&TestImages>, data_sha256: &str) -> Result<Vec<u8>> {
     let hashes = learnt.sorted();
     let (all, of_data) = ([hashes.len() as u64, HASH as u64], [data_sha256.len() as u64]);
     let name = if learnt.complete { LEARNT } else { SOME_LEARNT };
@@ -226,19 +225,20 @@ fn to_bytes(learnt: &Learnt, test: Option<(&Dataset, u32)>, data_sha256: &str) -
         npz::Written { name: DATA, kind: bytes, shape: &of_data, bytes: data_sha256.as_bytes() },
         npz::Written { name, kind: bytes, shape: &all, bytes: hashes.as_flattened() },
     ];
-    let Some((set, left_out)) = test.filter(|(set, _)| set.test.images.len() <= MOST) else {
+    let Some(TestImages { image, split, tested, left_out }) =
+        test.filter(|test| test.split.images.len() <= MOST)
+    else {
         return npz::to_bytes(&arrays);
     };
-    let Dims { height, width, channels } = set.shape.image;
-    let n = set.test.len() as u64;
-    let labels: Vec<u8> = set.test.labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
-    let (shape, numbers, left_out) =
-        ([n, height.into(), width.into(), channels.into()], [n], left_out.to_le_bytes());
-    let [images_name, labels_name] = names(set.tested);
+    let Dims { height, width, channels } = *image;
+    let n = split.len() as u64;
+    let labels: Vec<u8> = split.labels.iter().flatten().flat_map(|label| label.to_le_bytes()).collect();
+    let (shape, left_out) = ([n, height.into(), width.into(), channels.into()], left_out.to_le_bytes());
+    let [images_name, labels_name] = names(*tested);
     arrays.extend([
-        npz::Written { name: images_name, kind: bytes, shape: &shape, bytes: &set.test.images },
-        npz::Written { name: labels_name, kind: "<u2", shape: &numbers, bytes: &labels },
-        npz::Written { name: LEFT_OUT, kind: "<u4", shape: &[1], bytes: &left_out },
+        npz::Written { name: images_name, kind: bytes, shape: &shape, bytes: &split.images },
+        npz::Written { name: labels_name, kind: "<u2", shape: &shape[..1], bytes: &labels },
+        npz::Written { name: LEFT_OUT, kind: "<u8", shape: &[1], bytes: &left_out },
     ]);
     npz::to_bytes(&arrays)
 }
@@ -289,10 +289,10 @@ mod tests {
         let some = Learnt { complete: false, ..learnt.clone() };
         assert_eq!([&learnt, &some].map(|l| Learnt::from_text(&l.to_text())), [learnt.clone(), some.clone()]);
         let check = |set: &Dataset| {
-            let bytes = to_bytes(&learnt, Some((set, 7)), "d").unwrap();
-            assert_eq!(bytes, to_bytes(&learnt, Some((set, 7)), "d").unwrap());
             let (image, split) = (set.shape.image, set.test.clone());
             let kept = TestImages { image, split, tested: set.tested, left_out: 7 };
+            let bytes = to_bytes(&learnt, Some(&kept), "d").unwrap();
+            assert_eq!(bytes, to_bytes(&learnt, Some(&kept), "d").unwrap());
             assert_eq!(read_of(&bytes, "d").unwrap(), (Some(kept), Some(learnt.clone())));
             assert_eq!(read_of(&bytes, "other").unwrap(), (None, None));
         };
@@ -310,7 +310,9 @@ mod tests {
     #[test]
     fn a_damaged_file_is_told() {
         let set = few(3);
-        let good = to_bytes(&learnt(&set), Some((&set, 0)), "d").unwrap();
+        let (image, split) = (set.shape.image, set.test.clone());
+        let test = TestImages { image, split, tested: set.tested, left_out: 0 };
+        let good = to_bytes(&learnt(&set), Some(&test), "d").unwrap();
         for bytes in [&good[..good.len() / 2], &npz::to_bytes(&[]).unwrap(), b""] {
             let e = read_of(bytes, "d").unwrap_err();
             assert!(e.exit_code() == 7 && e.to_string().contains("images.npz"), "{e}");
