@@ -1,13 +1,14 @@
 //! The one error type of the library. Every variant says what failed and, where there is one, what
 //! to do next; only `main` prints it. [`Error::exit_code`] is the program's documented exit status.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything that can go wrong, by what the user has to do about it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A setting that makes no sense, alone or together with another (exit code 2).
     #[error("{0}")]
@@ -51,9 +52,9 @@ pub enum Error {
     #[error("{0}")]
     Output(String),
     /// A checkpoint that is broken or belongs to another model (exit code 7).
-    #[error("checkpoint {}: {reason}", path.display())]
+    #[error("checkpoint{}: {reason}", named(path))]
     Checkpoint {
-        /// The file.
+        /// The file; empty where only its bytes are known.
         path: PathBuf,
         /// What is wrong and what to do.
         reason: String,
@@ -85,5 +86,23 @@ impl Error {
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
         move |source| Error::Io { action, path, source }
+    }
+}
+
+/// A path behind a word; nothing for an empty one.
+fn named(path: &Path) -> String {
+    if path.as_os_str().is_empty() { String::new() } else { format!(" {}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_named_where_its_path_is_known() {
+        let said =
+            |path: &str| Error::Checkpoint { path: path.into(), reason: "is damaged".into() }.to_string();
+        assert_eq!(said("a.st"), "checkpoint a.st: is damaged");
+        assert_eq!(said(""), "checkpoint: is damaged");
     }
 }

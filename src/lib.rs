@@ -5,15 +5,21 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "native")]
-//! # fn example(data: ssgan::data::Dataset, images: &[u8]) -> ssgan::Result<()> {
+//! # fn example(pixels: Vec<u8>, labels: Vec<Option<u16>>, new: &[u8]) -> ssgan::Result<()> {
+//! use ssgan::data::{Dataset, Split};
 //! use ssgan::native::{self, BlockOn};
-//! use ssgan::train::settings::{Method, Settings};
+//! use ssgan::shape::{DataShape, Dims};
+//! use ssgan::train::settings::{LabelCount, Method, Settings};
 //! use ssgan::train::{Trainer, classify};
 //!
+//! // Grey images of 28 x 28 pixels, one after another, of ten classes; a class for each that has a label. None to test on.
+//! let shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
+//! let data = Dataset::new("mine", shape, Split { images: pixels.into(), labels }, Split::default())?;
 //! let (text, spec) = ssgan::model::parse::built_in("cnn").expect("comes with the crate");
 //! let model = ssgan::model::parse::check(&spec?, text, "cnn", data.shape)?;
 //! let gpu = native::open(&Default::default())?;
-//! let settings = Settings::defaults(Method::Ssl, true);
+//! // All labels that there are; an epoch is as many minibatches of 512 as there are images for.
+//! let settings = Settings { labels: LabelCount::All, ..Settings::defaults(Method::Ssl, true) };
 //! let mut trainer = Trainer::new(&gpu, &model, &settings, &data).block_on()?;
 //! trainer.initialise().block_on()?;
 //! for _ in 0..trainer.steps() {
@@ -21,15 +27,24 @@
 //!         println!("step {}: L_D = {:.3}", step.step, step.loss_discriminator);
 //!     }
 //! }
+//! // Their numbers come a few steps late: these are the last.
+//! for step in trainer.finish_steps().block_on()? {
+//!     println!("step {}: L_D = {:.3}", step.step, step.loss_discriminator);
+//! }
 //! let checkpoint = trainer.snapshot(settings.epochs).block_on()?;
 //! // Ten logits for each image, of which the largest is that of its class.
-//! let logits = classify(&gpu, &model, &checkpoint, images, false).block_on()?;
+//! let logits = classify(&gpu, &model, &checkpoint, new, false).block_on()?;
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! `examples/` has this in whole, an observer of one's own with early stopping, a model built in code, and one kernel whose
 //! output is read. [`train::run`] is a whole run with its evaluations and snapshots.
+//!
+//! A device belongs to one thread: a [`gpu::Gpu`], what lives on it, such as a [`train::Trainer`] or a [`train::Classifier`],
+//! and their futures are not [`Send`]. And who awaits them may be held up: `native`'s host polls the device until the work is
+//! done, whatever executor runs the future. A program with other things to do opens the device on a thread of its own, and
+//! sends that thread what does go across: images, settings, models, checkpoints, and a shared [`train::Stop`].
 //!
 //! The engine works on arrays in memory; it opens no file and no connection:
 //!

@@ -25,7 +25,7 @@ function load() {
 
 // What a field says, on the page and in the browser.
 function take(i) {
-  const name = fields[i].value.trim();
+  const name = fields[i].value.trim().normalize("NFC");
   if (name === "") written.delete(items[i].dataset.path);
   else written.set(items[i].dataset.path, name);
   try {

@@ -7,11 +7,47 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, PersistError};
 
 /// How temporary files are named.
 const PREFIX: &str = ".ssgan-";
 const SUFFIX: &str = ".part";
+
+/// How long to wait in turn for another program that has a file open, in milliseconds: two seconds in all.
+const PAUSES: [u64; 7] = if cfg!(test) { [1; 7] } else { [20, 50, 100, 200, 400, 600, 600] };
+
+/// Numbers of the errors by which file systems say what they do not have.
+#[cfg(unix)]
+pub(crate) mod lacking {
+    /// Any operation. macOS's ENOTSUP is no [`std::io::ErrorKind::Unsupported`].
+    pub const OPERATION: &[i32] = &[libc::ENOTSUP, libc::EOPNOTSUPP];
+    /// Flushing a file to the disk.
+    pub const SYNC: &[i32] = &[libc::EINVAL, libc::ENOTTY];
+    /// Flushing a folder.
+    pub const FOLDER_SYNC: &[i32] = &[libc::EINVAL, libc::ENOTTY, libc::EBADF];
+    /// Locks: network file systems without a lock server.
+    pub const LOCKS: &[i32] = &[libc::ENOLCK];
+    /// Second names of a file.
+    pub const LINKS: &[i32] = &[libc::EPERM];
+}
+
+/// Likewise.
+#[cfg(not(unix))]
+pub(crate) mod lacking {
+    /// Any operation: ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED.
+    pub const OPERATION: &[i32] = &[1, 50];
+    /// No more.
+    pub const SYNC: &[i32] = &[];
+    /// No more.
+    pub const FOLDER_SYNC: &[i32] = &[];
+    /// No more.
+    pub const LOCKS: &[i32] = &[];
+    /// No more.
+    pub const LINKS: &[i32] = &[];
+}
+
+/// What an operation gives; where it failed, what it was given and why.
+type Tried<T, S> = std::result::Result<T, (S, std::io::Error)>;
 
 /// Whether a file of this name is a temporary one, which a process that was killed may leave.
 fn is_part(name: &std::ffi::OsStr) -> bool {
@@ -32,7 +68,7 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
                 fill(&mut writer)?;
                 return writer.flush();
             }
-            Ok(_) => dunce::canonicalize(path)?,
+            Ok(_) => followed(path)?,
             Err(_) => path.to_path_buf(),
         };
         keep(filled(&target, fill)?, &target)
@@ -48,15 +84,19 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Res
 pub fn write_new(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<bool> {
     let attempt = || -> std::io::Result<bool> {
         let temporary = filled(path, fill)?;
-        fault::attempt(|| temporary.as_file().sync_all())?;
-        fault::point()?;
-        match temporary.persist_noclobber(path) {
-            Ok(_) => fault::attempt(|| sync_parent(path)).map(|()| true),
-            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => same_content(e.file.path(), path),
-            Err(e) => Err(e.error),
+        sync(temporary.as_file())?;
+        match keep_new(temporary, path) {
+            Ok(()) => sync_parent(path).map(|()| true),
+            Err((file, e)) if e.kind() == ErrorKind::AlreadyExists => same_content(file.path(), path),
+            Err((_, e)) => Err(e),
         }
     };
     attempt().map_err(Error::io("write", path))
+}
+
+/// What a link leads to; else the path as it is, which some drives of Windows cannot say more of.
+fn followed(path: &Path) -> std::io::Result<PathBuf> {
+    if path.is_symlink() { dunce::canonicalize(path) } else { Ok(path.to_path_buf()) }
 }
 
 /// A temporary file in the folder of `target` with what `fill` writes.
@@ -125,9 +165,79 @@ fn without_path(e: std::io::Error) -> std::io::Error {
 /// # Errors
 /// That of the system.
 pub fn keep(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
-    fault::attempt(|| temporary.as_file().sync_all())?;
-    fault::attempt(|| temporary.persist(target).map_err(|e| e.error))?;
-    fault::attempt(|| sync_parent(target))
+    sync(temporary.as_file())?;
+    name(temporary, |file| file.persist(target)).map_err(|(_, e)| e)?;
+    sync_parent(target)
+}
+
+/// Gives a temporary file a name that nothing has. Where the file system can do that only by replacing, the name is taken
+/// first; a process that is killed then leaves an empty file.
+///
+/// # Errors
+/// That of the system, and the file: [`ErrorKind::AlreadyExists`] where something has the name.
+pub fn keep_new(temporary: NamedTempFile, target: &Path) -> Tried<(), NamedTempFile> {
+    match name(temporary, |file| file.persist_noclobber(target)) {
+        Err((file, e)) if lacks(&e, lacking::LINKS) => match reserve(target) {
+            Ok(()) => name(file, |file| file.persist(target)).inspect_err(|_| {
+                // Network file systems may call a rename failed that was done.
+                if is_reserved(target) {
+                    let _ = std::fs::remove_file(target);
+                }
+            }),
+            Err(e) => Err((file, e)),
+        },
+        done => done,
+    }
+}
+
+/// Names a temporary file in this way.
+fn name(
+    temporary: NamedTempFile,
+    way: impl Fn(NamedTempFile) -> std::result::Result<File, PersistError>,
+) -> Tried<(), NamedTempFile> {
+    patiently(temporary, |file| match fault::point() {
+        Ok(()) => way(file).map(drop).map_err(|e| (e.file, e.error)),
+        Err(e) => Err((file, e)),
+    })
+}
+
+/// Takes a name that nothing has, by an empty file that is to be replaced.
+///
+/// # Errors
+/// That of the system.
+pub fn reserve(target: &Path) -> std::io::Result<()> {
+    File::options().write(true).create_new(true).open(target).map(drop)
+}
+
+/// Whether a name is taken, and no file has come to it.
+pub fn is_reserved(target: &Path) -> bool {
+    std::fs::symlink_metadata(target).is_ok_and(|there| there.is_file() && there.len() == 0)
+}
+
+/// Does what Windows refuses while another program has a file open, as viewers, virus scanners and indexers do for a moment:
+/// again and again, with what the last attempt gave back.
+fn patiently<S, T>(mut state: S, operation: impl Fn(S) -> Tried<T, S>) -> Tried<T, S> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match operation(state) {
+            Err((left, e)) if is_open_elsewhere(&e) => match pauses.next() {
+                Some(&pause) => {
+                    std::thread::sleep(Duration::from_millis(pause));
+                    state = left;
+                }
+                None => {
+                    let e = std::io::Error::new(e.kind(), format!("{e} (open in another program?)"));
+                    return Err((left, e));
+                }
+            },
+            done => return done,
+        }
+    }
+}
+
+/// ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION of Windows. Tests have them as faults on every system.
+fn is_open_elsewhere(e: &std::io::Error) -> bool {
+    cfg!(any(windows, test)) && e.raw_os_error().is_some_and(|code| [5, 32].contains(&code))
 }
 
 /// How long nobody has written to a temporary file that a killed process has left, where others may be writing too.
@@ -150,8 +260,8 @@ pub fn sweep(folder: &Path, left: Duration) {
 /// # Errors
 /// [`Error::Io`] naming it.
 pub fn remove(path: &Path) -> Result<()> {
-    match fault::attempt(|| std::fs::remove_file(path)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+    match patiently((), |()| fault::attempt(|| std::fs::remove_file(path)).map_err(|e| ((), e))) {
+        Err(((), e)) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
         _ => Ok(()),
     }
 }
@@ -222,7 +332,7 @@ impl LogFile {
     /// As [`LogFile::with`].
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
-        fault::attempt(|| self.writer.get_ref().get_ref().sync_data()).map_err(Error::io("write", &self.path))
+        sync(self.writer.get_ref().get_ref()).map_err(Error::io("write", &self.path))
     }
 }
 
@@ -233,73 +343,34 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Makes the entry of a file or folder in the one around it durable. Only Unix can open a folder; elsewhere the file
+/// Flushes a file to the disk. Not every file system can (macOS's exFAT, SMB and FUSE cannot): there the system has the data, and
+/// a crash of the machine may lose them.
+///
+/// # Errors
+/// That of the system, such as a full disk.
+pub fn sync(file: &File) -> std::io::Result<()> {
+    flushed(fault::attempt(|| file.sync_all()), lacking::SYNC)
+}
+
+/// Makes the entry of a file or folder in the one around it durable, likewise. Only Unix can open a folder; elsewhere the file
 /// system's own order has to do.
 pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
+    let flush = || -> std::io::Result<()> {
+        if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
+    };
+    flushed(fault::attempt(flush), lacking::FOLDER_SYNC)
+}
+
+/// A flush that the file system does not have is no failure.
+fn flushed(result: std::io::Result<()>, lacking: &[i32]) -> std::io::Result<()> {
+    result.or_else(|e| if lacks(&e, lacking) { Ok(()) } else { Err(e) })
+}
+
+/// Whether an operation failed because the file system does not have it; `codes` say so of this one.
+pub(crate) fn lacks(e: &std::io::Error, codes: &[i32]) -> bool {
+    let says = |code: i32| lacking::OPERATION.contains(&code) || codes.contains(&code);
+    e.kind() == ErrorKind::Unsupported || e.raw_os_error().is_some_and(says)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_write_keeps_the_old_file_and_leaves_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        write(&path, b"old").unwrap();
-        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let e = write_with(&path, |w| {
-            w.write_all(b"half")?;
-            Err(full())
-        });
-        assert_eq!(e.unwrap_err().exit_code(), 6);
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        write(&path, b"new").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    }
-
-    /// A rename would make a file of /dev/null, for the whole machine, and of a link.
-    #[cfg(unix)]
-    #[test]
-    fn what_is_no_file_stays_what_it_is() {
-        use std::os::unix::fs::{FileTypeExt, symlink};
-        let null = Path::new("/dev/null");
-        write(null, b"text").unwrap();
-        assert!(std::fs::metadata(null).unwrap().file_type().is_char_device());
-        let dir = tempfile::tempdir().unwrap();
-        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
-        write(&file, b"old").unwrap();
-        symlink("file", &link).unwrap();
-        write(&link, b"new").unwrap();
-        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(std::fs::read(&file).unwrap(), b"new");
-    }
-
-    #[test]
-    fn only_what_was_left_long_ago_is_swept() {
-        let dir = tempfile::tempdir().unwrap();
-        let [old, new, other] = [".ssgan-a.part", ".ssgan-b.part", "c.part"].map(|n| dir.path().join(n));
-        for path in [&old, &new, &other] {
-            std::fs::write(path, b"x").unwrap();
-        }
-        let long_ago = std::time::SystemTime::now() - Duration::from_secs(4000);
-        for path in [&old, &other] {
-            File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
-        }
-        sweep(dir.path(), LEFT);
-        assert_eq!([&old, &new, &other].map(|p| p.exists()), [false, true, true]);
-        sweep(dir.path(), Duration::ZERO);
-        assert_eq!([&new, &other].map(|p| p.exists()), [false, true]);
-        write(&new, b"x").unwrap();
-        remove(&new).unwrap();
-        remove(&new).unwrap();
-    }
-
-    #[test]
-    fn a_missing_folder_is_named() {
-        let e = write(Path::new("no-such-folder/x"), b"").unwrap_err();
-        assert!(e.to_string().contains("no-such-folder"), "{e}");
-    }
-}
+mod tests;

@@ -1,9 +1,8 @@
 //! A folder that one process at a time writes in.
 
-use crate::app::atomic::fault;
+use crate::app::atomic::{fault, lacking, lacks};
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// The file in the folder that is locked; the system releases it when its process ends, however it ends.
@@ -44,7 +43,7 @@ fn lock(path: &Path) -> Result<Option<Lock>> {
         Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         // Some network file systems know no locks; there the folder's owner has to take care.
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Some(Lock(file))),
+        Err(TryLockError::Error(e)) if lacks(&e, lacking::LOCKS) => Ok(Some(Lock(file))),
         Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
     }
 }
@@ -63,5 +62,21 @@ mod tests {
         drop(held);
         assert!(lock(&path).unwrap().is_some());
         drop(childs);
+    }
+
+    /// Where there are no locks, the folder can be written in all the same; other errors are told.
+    #[cfg(unix)]
+    #[test]
+    fn without_locks_the_folder_is_its_owners() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        // The first operation opens the file, the second one locks it.
+        for code in [libc::ENOLCK, libc::ENOTSUP, libc::EOPNOTSUPP, libc::ENOSYS] {
+            fault::after(1, code, false);
+            assert!(lock(&path).unwrap().is_some() && fault::end(), "{code}");
+        }
+        fault::after(1, libc::EIO, false);
+        let e = lock(&path).unwrap_err();
+        assert!(fault::end() && e.exit_code() == 6 && e.to_string().contains("cannot lock"), "{e}");
     }
 }

@@ -108,8 +108,16 @@ pub fn count(n: u32, noun: &str) -> String {
 
 /// A path as one word of a command: in quotes where a shell would take it apart.
 pub fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "_-./:+@%,=".contains(c) || cfg!(windows) && c == '\\';
+    let mut text = path.display().to_string();
+    if cfg!(windows) && text.contains(' ') {
+        // Before a quote it would be one of the path's.
+        text.truncate(text.trim_end_matches('\\').len());
+    }
+    // PowerShell takes words apart at commas, and puts values in at the others.
+    let special = if cfg!(windows) { "" } else { "@,%" };
+    let plain = |c: char| {
+        c.is_alphanumeric() || "_-./:+=".contains(c) || special.contains(c) || cfg!(windows) && c == '\\'
+    };
     match !text.is_empty() && text.chars().all(plain) {
         true => text,
         false if cfg!(windows) => format!("\"{text}\""),

@@ -90,6 +90,9 @@ impl Digits {
 
     /// Draws images of a part, one after another from number `first` on, into their bytes; `labels` are the digits of the
     /// whole part. Images do not depend on one another: threads may share the work.
+    ///
+    /// # Panics
+    /// If an image has no label, or one that is no digit.
     pub fn draw(&self, part: Part, labels: &[u8], first: usize, images: &mut [u8]) {
         self.draw_with(SEED, part, labels, first, images);
     }

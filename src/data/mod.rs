@@ -56,6 +56,9 @@ impl Split {
         counts
     }
     /// Those of these pixels, of the same size.
+    ///
+    /// # Panics
+    /// If an image has no pixel.
     pub fn only(&self, image: Dims, wanted: impl Fn(&[u8]) -> bool) -> Split {
         let images = self.images.chunks_exact(image.len() as usize).zip(self.labels.iter().copied());
         let (images, labels): (Vec<&[u8]>, Vec<_>) = images.filter(|(pixels, _)| wanted(pixels)).unzip();

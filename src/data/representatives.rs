@@ -47,6 +47,9 @@ pub fn representatives(
     }
     let count = wanted + known.len();
     let some = drawn(from, MOST.max(EACH * count), seed);
+    // Those that were drawn stand for all of `from`, the known ones for themselves alone.
+    let drawn = some.len();
+    let weight = from.len() as f64 / drawn as f64;
     let numbers: Vec<u32> = some.into_iter().chain(known.iter().copied()).collect();
     let (gradients, size) = (Gradients::new(image), image.len() as usize);
     let mut rows = Vec::with_capacity(numbers.len() * gradients.width());
@@ -56,15 +59,19 @@ pub fn representatives(
     }
     let clusters = k_means(&rows, gradients.width(), count, seed);
     let mut found = clusters.middles();
-    let labelled: HashSet<_> = clusters.of[numbers.len() - known.len()..].iter().collect();
-    let like_known = clusters.of.iter().filter(|cluster| labelled.contains(cluster)).count();
+    let (unlabelled, of_known) = clusters.of.split_at(drawn);
+    let labelled: HashSet<_> = of_known.iter().collect();
+    let like_known = unlabelled.iter().filter(|cluster| labelled.contains(cluster)).count();
     found.retain(|&(row, _)| !labelled.contains(&clusters.of[row]));
     // Stable: of equally large ones the first.
     found.sort_by_key(|&(_, rows)| std::cmp::Reverse(rows));
     found.truncate(wanted);
-    let share = |rows: usize| rows as f64 / numbers.len() as f64;
-    let one = |(row, rows): (usize, usize)| Representative { image: numbers[row], share: share(rows) };
-    (found.into_iter().map(one).collect(), share(like_known))
+    let share = |images: f64| images / (from.len() + known.len()) as f64;
+    let one = |(row, rows): (usize, usize)| Representative {
+        image: numbers[row],
+        share: share(weight * rows as f64),
+    };
+    (found.into_iter().map(one).collect(), share(weight * like_known as f64 + known.len() as f64))
 }
 
 /// At most so many of the numbers, in a pseudo-random order.

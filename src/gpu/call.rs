@@ -16,7 +16,7 @@ pub const MAX_TURNS: u32 = 1 << 15;
 
 /// A parameter of a dispatch, fixed when it is recorded.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Param {
+pub(crate) enum Param {
     /// `u32`
     U(u32),
     /// `f32`
@@ -34,9 +34,11 @@ impl From<f32> for Param {
     }
 }
 
-/// One kernel call being described: tensors and parameters by the names its WGSL gives them.
+/// One kernel call being described: tensors and parameters by the names its WGSL gives them. Kernels trust their parameters: who
+/// describes a call ([`crate::ops`]) has checked that they fit the tensors, for what does not is out of bounds on the device.
 #[derive(Debug)]
-pub struct Call<'a> {
+#[must_use = "nothing is recorded by describing it"]
+pub(crate) struct Call<'a> {
     pub(super) kernel: &'static str,
     pub(super) layer: String,
     pub(super) defines: Defines,

@@ -161,6 +161,7 @@ fn pick(list: &[AdapterSummary], choice: &AdapterChoice) -> Result<usize> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "native")]
     fn card(index: usize, name: &str, kind: &str, pci_bus: &str) -> AdapterSummary {
         let (name, kind, pci_bus) = (name.into(), kind.into(), pci_bus.into());
         AdapterSummary {
@@ -174,6 +175,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "native")]
     #[test]
     fn a_wish_is_an_index_of_the_list_or_part_of_a_name() {
         // What is left of a list where a backend was asked for keeps its numbers.
@@ -207,6 +209,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "native")]
     #[test]
     fn two_cards_of_one_name_are_told_apart_by_their_bus() {
         let two =

@@ -56,6 +56,7 @@ impl Pending {
 
 /// A pipeline to compile. One that is dropped unrun is an error for those who wait for it.
 #[derive(Debug)]
+#[must_use = "who waits for it would be told that it was given up"]
 pub struct Compilation {
     pub(super) device: wgpu::Device,
     /// Of the kernel, for labels.
@@ -127,6 +128,7 @@ impl Drop for Compilation {
     }
 }
 
+#[cfg(feature = "native")]
 #[cfg(test)]
 mod tests {
     use crate::gpu::wgsl::Defines;

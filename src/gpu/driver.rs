@@ -54,6 +54,7 @@ impl std::fmt::Display for ShaderCompiler {
     }
 }
 
+#[cfg(feature = "native")]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,7 +56,7 @@ impl Gpu {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] if the source does not expand or read.
-    pub fn kernel(&self, name: &'static str, defines: &Defines) -> Result<Rc<Kernel>> {
+    pub(super) fn kernel(&self, name: &'static str, defines: &Defines) -> Result<Rc<Kernel>> {
         let mut all = defines.clone();
         all.entry("WG".into()).or_insert_with(|| self.elementwise_group.to_string());
         let key = all.iter().fold(name.to_string(), |k, (n, v)| k + " " + n + "=" + v);

@@ -22,14 +22,16 @@ mod timing;
 pub mod wgsl;
 
 pub use adapter::{AdapterSummary, describe, install_hint, list_adapters};
-pub use call::{Call, MAX_GROUPS, MAX_TURNS, Param};
+pub(crate) use call::Call;
+pub use call::{MAX_GROUPS, MAX_TURNS};
 pub use choice::{AdapterChoice, Power, Precision, backend_name};
 pub use compiler::Compilation;
 pub use driver::ShaderCompiler;
 pub use host::Host;
 pub use kernel::Kernel;
 pub use memory::Memory;
-pub use program::{Dispatch, Program, linear_grid};
+pub(crate) use program::linear_grid;
+pub use program::{Dispatch, Program};
 pub use readback::Readback;
 pub use scratch::Pool;
 pub use submission::Submission;

@@ -62,7 +62,7 @@ pub struct Program {
 }
 
 /// A grid of at least `groups` workgroups; `linear_group` of `common/grid.wgsl` gives each its number.
-pub fn linear_grid(groups: u64) -> [u32; 3] {
+pub(crate) fn linear_grid(groups: u64) -> [u32; 3] {
     let groups = groups.max(1);
     if groups <= u64::from(MAX_GROUPS) {
         return [groups as u32, 1, 1];
@@ -91,6 +91,9 @@ impl Program {
     }
 
     /// Finds memory in `pool` for the scratch tensors of a sharing program.
+    ///
+    /// # Panics
+    /// If they have some: a program is planned once.
     pub fn plan(&self, gpu: &Gpu, pool: &mut Pool) {
         pool.place(gpu, &self.scratch_blocks());
         self.dispatches.iter().for_each(|d| d.bind(gpu));
@@ -109,7 +112,7 @@ impl Program {
     ///
     /// # Errors
     /// As [`Program::dispatch`].
-    pub fn each(&mut self, gpu: &Gpu, call: Call<'_>, n: u64) -> Result<()> {
+    pub(crate) fn each(&mut self, gpu: &Gpu, call: Call<'_>, n: u64) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;
         let per_group = u64::from(kernel.reflection.workgroup_size[0]);
         let grid = linear_grid(n.div_ceil(per_group));
@@ -126,7 +129,7 @@ impl Program {
     /// a binding or parameter is missing, superfluous or of another type, the turns of its loops are not counted, or the
     /// grid is larger than the portable limit. [`Error::Usage`] if an invocation would loop more than
     /// [`MAX_TURNS`](super::MAX_TURNS) times.
-    pub fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
+    pub(crate) fn dispatch(&mut self, gpu: &Gpu, call: Call<'_>, grid: [u32; 3]) -> Result<()> {
         let kernel = gpu.kernel(call.kernel, &call.defines)?;
         self.push(gpu, kernel, call, grid)
     }
@@ -161,7 +164,7 @@ impl Program {
     ///
     /// # Errors
     /// [`Error::Gpu`] if a kernel is not compiled, or the program's memory was not planned.
-    pub fn encode_range(
+    pub(super) fn encode_range(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         range: std::ops::Range<usize>,
@@ -185,6 +188,7 @@ impl Program {
     }
 }
 
+#[cfg(feature = "native")]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,9 +45,16 @@ impl Readback {
     ///
     /// # Errors
     /// [`Error::Gpu`] if the copy failed or was not requested.
+    ///
+    /// # Panics
+    /// If the buffer has room for fewer.
     pub async fn take<T: bytemuck::Pod>(&mut self, len: usize) -> Result<Vec<T>> {
-        let receiver = self.pending.take().ok_or_else(|| Error::Gpu("readback without a request".into()))?;
-        match receiver.receive().await {
+        let receiver =
+            self.pending.as_ref().ok_or_else(|| Error::Gpu("readback without a request".into()))?;
+        // Who is dropped while it waits leaves the request to the next.
+        let mapped = receiver.receive().await;
+        self.pending = None;
+        match mapped {
             Some(Ok(())) => {}
             Some(Err(e)) => return Err(Error::Gpu(format!("readback: {e}"))),
             None => return Err(Error::Gpu("readback: the device is gone".into())),
@@ -69,7 +76,7 @@ impl Gpu {
     /// are overwritten by then.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed, or for such a tensor.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed; [`Error::Gpu`] for such a tensor.
     pub async fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Result<Vec<T>> {
         if tensor.block.is_shared() {
             return Err(Error::Gpu("a scratch tensor was overwritten when its program ran".into()));
@@ -86,5 +93,29 @@ impl Gpu {
         let values = staging.take(tensor.len()).await?;
         self.staging.replace(Some(staging));
         Ok(values)
+    }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::BlockOn;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    /// A future that is dropped while it waits takes nothing with it.
+    #[test]
+    fn who_gives_up_leaves_the_values() {
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let x = gpu.upload("x", 1, 3, &[1.0f32, 2.0, 3.0]);
+        let mut staging = Readback::new(&gpu, 3);
+        let submission = gpu.submit(&Program::new(), &[(&x, &staging)]).block_on().unwrap();
+        staging.request();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(staging.take::<f32>(3)).poll(&mut context).is_pending());
+        gpu.wait(submission).block_on().unwrap();
+        assert_eq!(staging.take::<f32>(3).block_on().unwrap(), [1.0, 2.0, 3.0]);
+        assert!(staging.take::<f32>(3).block_on().is_err(), "it was asked for once");
     }
 }

@@ -82,7 +82,7 @@ impl Gpu {
     /// destination) follow it.
     ///
     /// # Errors
-    /// [`Error::Gpu`] with the driver's or wgpu's message if anything failed since the last call.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] with the driver's or wgpu's message if anything failed since the last call.
     pub async fn submit(&self, program: &Program, copies: &[(&Tensor, &Readback)]) -> Result<Submission> {
         program.ready().await.map_err(|e| self.instead(e))?;
         #[cfg(test)]
@@ -127,7 +127,7 @@ impl Gpu {
     /// Waits for a submission.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub async fn wait(&self, submission: Submission) -> Result<()> {
         let until = wgpu::PollType::Wait { submission_index: Some(submission.index), timeout: None };
         self.host.drive(&self.device, until).map_err(|e| self.failed(e.to_string()))?;
@@ -162,7 +162,8 @@ impl Gpu {
     /// Waits until every kernel is compiled that was asked for.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if one of them is not valid, the driver rejects it, or something else that was recorded is not valid.
+    /// [`Error::Gpu`] if one of them is not valid, the driver rejects it, or something else that was recorded is not valid;
+    /// [`Error::DeviceLost`] if the device is gone.
     pub async fn compiled(&self) -> Result<()> {
         let kernels: Vec<Rc<Kernel>> = self.kernels.borrow().values().cloned().collect();
         for kernel in kernels {

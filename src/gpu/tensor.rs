@@ -41,20 +41,29 @@ impl Tensor {
     }
 
     /// The first `rows` rows.
+    ///
+    /// # Panics
+    /// If there are fewer.
     pub fn head(&self, rows: u32) -> Tensor {
         assert!(rows <= self.rows);
         Tensor { rows, ..self.clone() }
     }
 
     /// The same values with another number of columns.
+    ///
+    /// # Panics
+    /// If `rows * cols` is not the number of values.
     pub fn reshape(&self, rows: u32, cols: u32) -> Tensor {
         assert_eq!(rows as usize * cols as usize, self.len());
         Tensor { rows, cols, ..self.clone() }
     }
 
-    /// `[rows, cols]` at `start` values (a multiple of [`ALIGN`]) of this tensor's buffer.
+    /// `[rows, cols]` of this tensor's values from number `start` on, a multiple of [`ALIGN`].
+    ///
+    /// # Panics
+    /// If `start` is no such multiple, or there are fewer values.
     pub fn part(&self, start: usize, rows: u32, cols: u32) -> Tensor {
-        assert_eq!(start % ALIGN, 0);
+        assert!(start.is_multiple_of(ALIGN) && start + rows as usize * cols as usize <= self.len());
         Tensor { block: self.block.clone(), offset: self.offset + start as u64 * 4, rows, cols }
     }
 
@@ -88,14 +97,20 @@ impl Gpu {
         self.tensor(label, 1, n)
     }
 
-    /// A tensor with given contents (`f32` or `u32`).
+    /// A tensor with given contents (`f32` or `u32`); zeros where these are fewer.
+    ///
+    /// # Panics
+    /// If they are more than `rows * cols` values.
     pub fn upload<T: bytemuck::Pod>(&self, label: &str, rows: u32, cols: u32, values: &[T]) -> Tensor {
         let t = self.tensor(label, rows, cols);
         self.write(&t, values);
         t
     }
 
-    /// Replaces a tensor's contents before the next submit.
+    /// Replaces a tensor's contents before the next submit; of fewer values, its first ones.
+    ///
+    /// # Panics
+    /// If they are more than it has, or it is scratch that shares memory.
     pub fn write<T: bytemuck::Pod>(&self, t: &Tensor, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         assert!(bytes.len() as u64 <= t.bytes() && !t.block.is_shared());
@@ -103,5 +118,26 @@ impl Gpu {
         for (i, part) in bytes.chunks(1 << 24).enumerate() {
             self.queue.write_buffer(t.block.buffer(), t.offset + ((i as u64) << 24), part);
         }
+    }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn parts_lie_within_their_tensor() {
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let whole = gpu.tensor("whole", 3, 64);
+        let fits = |of: &Tensor, start, rows, cols| {
+            catch_unwind(AssertUnwindSafe(|| of.part(start, rows, cols))).is_ok()
+        };
+        assert!(fits(&whole, 64, 8, 16) && fits(&whole, 192, 0, 9));
+        assert!(!fits(&whole, 64, 1, 129) && !fits(&whole, 32, 1, 1));
+        // Of a part, its own end.
+        let part = whole.part(64, 1, 64);
+        assert!(fits(&part, 0, 1, 64) && !fits(&part, 64, 1, 1));
     }
 }

@@ -91,7 +91,7 @@ impl Timer {
     /// A timer for programs of up to `dispatches`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a mode that the adapter does not have; [`Error::Gpu`] if the device failed.
+    /// [`Error::Usage`] for a mode that the adapter does not have; [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub fn new(gpu: &Gpu, mode: TimingMode, dispatches: usize) -> Result<Timer> {
         let count = dispatches.div_ceil(BLOCK);
         if !gpu.device.features().contains(mode.needs()) || (mode != TimingMode::Submits && count > SETS) {
@@ -134,7 +134,8 @@ impl Timer {
     /// Runs `program` once, waits for it and says how long each dispatch took.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed or the program has more dispatches than the timer was made for.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed; [`Error::Gpu`] for a program with more dispatches than the
+    /// timer was made for.
     pub async fn run(&mut self, program: &Program) -> Result<Timing> {
         match self.mode {
             TimingMode::Submits => self.by_submits(program).await,

@@ -98,7 +98,7 @@ pub trait Layer {
     ///
     /// # Errors
     /// [`Error::Adapter`](crate::Error::Adapter) if an activation is larger than the adapter can bind; else as
-    /// [`Program::dispatch`].
+    /// [`Ops`].
     fn forward(&self, p: &mut Program, f: Forward<'_>) -> Result<Tensor> {
         if self.weights().is_some() {
             return f.affine(p);
@@ -113,7 +113,7 @@ pub trait Layer {
     /// [`Backward::need_input`] is false.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     fn backward(&self, p: &mut Program, b: Backward<'_>) -> Result<Tensor> {
         if self.weights().is_some() {
             return b.affine(p);

@@ -102,7 +102,7 @@ impl Context<'_> {
     /// Records the packing of the weights, if there are any.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn pack(&self, p: &mut Program) -> Result<()> {
         let Some(packed) = self.packed else { return Ok(()) };
         let (ops, label, v) = (self.ops, self.label("pack"), self.stored_weights());
@@ -121,7 +121,7 @@ impl Context<'_> {
     /// its product at g = 1, b = 0, where its weight norm wants that; then the packing.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn data_init(&self, p: &mut Program, x: &Tensor) -> Result<()> {
         if !self.layer.op.weights().is_some_and(|w| w.norm.data_dependent()) {
             return self.pack(p);
@@ -218,7 +218,7 @@ impl Backward<'_> {
     /// The whole pass of a layer that is a product.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn affine(&self, p: &mut Program) -> Result<Tensor> {
         self.weight_gradients(p, self.d)?;
         if self.need_input { self.data_gradient(p, self.d) } else { Ok(self.d.clone()) }
@@ -227,7 +227,7 @@ impl Backward<'_> {
     /// Gradients of weights and bias from `d`, the gradient by the product; none where they are not asked for.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn weight_gradients(&self, p: &mut Program, d: &Tensor) -> Result<()> {
         let Some(grads) = self.grads else { return Ok(()) };
         let (ops, layer) = (self.at.ops, self.at.layer);
@@ -266,7 +266,7 @@ impl Backward<'_> {
     /// Gradient by the input from `d`, the gradient by the product.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn data_gradient(&self, p: &mut Program, d: &Tensor) -> Result<Tensor> {
         let label = self.at.label("data gradient");
         let dx = self.input_gradient(p, &label);

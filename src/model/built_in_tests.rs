@@ -83,6 +83,51 @@ fn built_in_models_read_alike() {
     }
 }
 
+/// Shapes know what they were inferred from, and it can be written.
+#[test]
+fn shapes_give_back_their_model() {
+    let data = DataShape { image: Dims { height: 32, width: 32, channels: 3 }, classes: 10 };
+    for (name, _, spec) in models() {
+        let back = infer(&spec, data).unwrap().spec();
+        assert_eq!(back, spec);
+        assert_eq!(parse(&back.to_toml().unwrap(), name).unwrap(), spec);
+    }
+}
+
+/// What no built-in model has can be written too: a run must not end at its first checkpoint.
+#[test]
+fn every_setting_can_be_written() {
+    let text = r#"
+name = "others"
+[discriminator]
+layers = [
+    { op = "random_shift", pixels = 1 },
+    { op = "random_flip" },
+    { op = "gaussian_noise", sigma = 1e-9 },
+    { op = "conv2d", channels = 4, kernel = 3, padding = 1, weight_norm = "unit", init = "he_normal" },
+    { op = "batch_norm", eps = 1e-7, statistics = "joined", bias = false },
+    { op = "tanh" },
+    { op = "avg_pool2d", kernel = 2 },
+    { op = "global_avg_pool", feature = true },
+    { op = "minibatch_discrimination", kernels = 2, init = { normal = 0.1 } },
+    { op = "dense", units = "classes" },
+]
+[generator]
+latent = 5
+prior = "normal"
+layers = [
+    { op = "dense", units = { channels = 3, image_stride = 16 }, bias = false },
+    { op = "unflatten", height = 2, width = 2 },
+    { op = "softplus" },
+    { op = "conv_transpose2d", channels = 3, kernel = 16, stride = 16, padding = "valid" },
+    { op = "conv_transpose2d", channels = "image", kernel = 3, image_stride = 1 },
+    { op = "sigmoid" },
+]
+"#;
+    let spec = parse(text, "others.toml").unwrap();
+    assert_eq!(parse(&spec.to_toml().unwrap(), "others.toml").unwrap(), spec);
+}
+
 /// On MNIST the convolutional generator has the sizes that the recorded runs of docs/results had.
 #[test]
 fn the_convolutional_generator_on_mnist() {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows shapes (see [`super::shape`]) or kernels; a [`ModelSpec`] is what the file says.
 
+use crate::error::{Error, Result};
 pub use crate::layers::{
     Init, LAYER_NAMES, LayerOp, NamedPadding, NamedUnits, Padding, Statistics, Units, WeightNorm,
 };
@@ -17,6 +18,16 @@ pub struct ModelSpec {
     pub discriminator: DiscriminatorSpec,
     /// Latent vectors in, images out.
     pub generator: GeneratorSpec,
+}
+
+impl ModelSpec {
+    /// The text of a model file that says the same.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what TOML does not hold.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Usage(format!("the model cannot be written as TOML: {e}")))
+    }
 }
 
 /// The discriminator's layers, first to last. The last one gives the K logits.

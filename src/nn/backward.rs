@@ -30,7 +30,7 @@ impl Net {
     /// `d.rows` rows.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn backward(
         &self,
         ops: &Ops,

@@ -62,7 +62,7 @@ impl Net {
     /// Records the packing of all weights: due whenever the parameters have changed.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn pack(&self, ops: &Ops, p: &mut Program) -> Result<()> {
         (0..self.shape.layers.len()).try_for_each(|i| self.context(ops, i).pack(p))
     }
@@ -70,8 +70,10 @@ impl Net {
     /// Records layers `0..upto` on x `[rows * pixels, channels]`.
     ///
     /// # Errors
-    /// [`Error::Adapter`](crate::Error::Adapter) if an activation is larger than the adapter can bind; else as
-    /// [`Program::dispatch`].
+    /// [`Error::Adapter`](crate::Error::Adapter) if an activation is larger than the adapter can bind; else as [`Ops`].
+    ///
+    /// # Panics
+    /// If x is no whole number of inputs, or there are fewer layers; as [`Ops`], such as for groups of more rows than x has.
     pub fn forward(&self, ops: &Ops, p: &mut Program, x: &Tensor, mode: &Mode, upto: usize) -> Result<Tape> {
         self.run(ops, p, x, mode, upto, false)
     }
@@ -80,6 +82,9 @@ impl Net {
     /// `mode` must be a training mode. Leaves packed weights up to date.
     ///
     /// # Errors
+    /// As [`Net::forward`].
+    ///
+    /// # Panics
     /// As [`Net::forward`].
     pub fn data_init(&self, ops: &Ops, p: &mut Program, x: &Tensor, mode: &Mode) -> Result<()> {
         self.run(ops, p, x, mode, self.shape.layers.len(), true).map(|_| ())

@@ -55,11 +55,17 @@ impl Layout {
     }
 
     /// A layer's parameter of that name.
+    ///
+    /// # Panics
+    /// If there is no such layer.
     pub fn slot(&self, layer: usize, name: &str) -> Option<&Slot> {
         self.layers[layer].iter().find(|s| s.name == name)
     }
 
     /// `slot` inside an arena laid out by this layout, as a matrix `[shape[0], rest]` or a row `[1, n]`.
+    ///
+    /// # Panics
+    /// If the arena ends before it.
     pub fn view(arena: &Tensor, slot: &Slot) -> Tensor {
         let rows = if slot.shape.len() > 1 { slot.shape[0] } else { 1 };
         arena.part(slot.start, rows, (slot.len / rows as usize) as u32)
@@ -94,6 +100,9 @@ impl Params {
     }
 
     /// A layer's parameter of that name.
+    ///
+    /// # Panics
+    /// If there is no such layer.
     pub fn get(&self, layer: usize, name: &str) -> Option<Tensor> {
         let slot = self.layout.slot(layer, name)?;
         Some(Layout::view(if slot.trained { &self.trained } else { &self.stored }, slot))

@@ -27,7 +27,7 @@ impl Ops {
     /// minibatch).
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn minibatch(
         &self,
         p: &mut Program,
@@ -36,6 +36,10 @@ impl Ops {
         labels: Option<(&Tensor, &Tensor)>,
         indices: &Tensor,
     ) -> Result<()> {
+        assert!(n > 0 && pool.is_none_or(|pool| pool.len() >= n as usize));
+        let labels_fit =
+            |(all, rows): (&Tensor, &Tensor)| all.len() >= n as usize && rows.cols >= indices.cols;
+        assert!(labels.is_none_or(labels_fit));
         // Of the pool and the labels only the chosen ones are read.
         let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());
         let mut call = Call::new("minibatch", "data")
@@ -57,10 +61,10 @@ impl Ops {
     }
 
     /// Rows `start..start + rows` of x `[.., pixels]` = images (bytes) / 255; in the order of `indices`, or from the state's
-    /// `position.w` on. Every image is in one of the `blocks`.
+    /// `position.w` on; `indices` `[1, rows]`. Rows whose image is in none of the `blocks` stay as they are.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn gather_images(
         &self,
         p: &mut Program,
@@ -69,9 +73,11 @@ impl Ops {
         x: &Tensor,
         (start, rows): (u32, u32),
     ) -> Result<()> {
+        assert!(start + rows <= x.rows && indices.is_none_or(|indices| indices.len() >= rows as usize));
         let (v, ty) = lanes(x.cols);
         let values = u64::from(rows) * u64::from(x.cols);
         for block in blocks {
+            assert!(block.images.bytes() >= u64::from(block.count) * u64::from(x.cols));
             let call = Call::new("gather_images", "data")
                 .define("SEQUENCE", u32::from(indices.is_none()))
                 .define("V", v)

@@ -43,13 +43,13 @@ pub struct HeadWeights {
 pub struct Head<'a> {
     /// D's output `[rows, k]`.
     pub logits: &'a Tensor,
-    /// Classes of the labelled rows.
+    /// Classes of the labelled rows, `[labelled]`.
     pub labels: &'a Tensor,
     /// What the rows are.
     pub rows: HeadRows,
     /// Weights of the losses.
     pub weights: HeadWeights,
-    /// Gradient of L_D by the logits.
+    /// Gradient of L_D by the logits, `[rows, k]`.
     pub dlogits: &'a Tensor,
     /// What [`Ops::head_metrics`] sums up, `[all rows of the step, 4]`.
     pub row_stats: &'a Tensor,
@@ -61,11 +61,12 @@ impl Ops {
     /// Gradient of L_D by the logits, and the numbers of each row for [`Ops::head_metrics`].
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn head(&self, p: &mut Program, head: Head<'_>) -> Result<()> {
         let Head { logits, labels, rows, weights, dlogits, row_stats, first } = head;
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
+        assert!(labels.len() >= labelled as usize && dlogits.len() >= logits.len());
         let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
         let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
         assert!(row_stats.cols == 4 && first + logits.rows <= row_stats.rows);
@@ -95,7 +96,7 @@ impl Ops {
     /// The losses of `rows` rows into `metrics` `[slots, METRICS]`, from `row_stats` `[rows, 4]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn head_metrics(
         &self,
         p: &mut Program,
@@ -106,6 +107,7 @@ impl Ops {
     ) -> Result<()> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         let HeadWeights { unsupervised, entropy, consistency, .. } = weights;
+        assert!(row_stats.len() >= 4 * rows.total() as usize);
         // Four parts, each of them at most all rows.
         let call = self
             .reducing(Call::new("head_metrics", "losses"), rows.total(), 4)
@@ -122,10 +124,10 @@ impl Ops {
         p.dispatch(&self.gpu, call, [1, 1, 1])
     }
 
-    /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient.
+    /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient `[rows, k]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn generator_loss(
         &self,
         p: &mut Program,
@@ -133,6 +135,7 @@ impl Ops {
         dlogits: &Tensor,
         metrics: &Tensor,
     ) -> Result<()> {
+        assert!(dlogits.len() >= logits.len());
         let (rows, k) = (logits.rows, logits.cols);
         let losses = p.scratch(&self.gpu, "generator losses", 1, rows);
         let pass = |number: u32| {
@@ -149,10 +152,11 @@ impl Ops {
         p.dispatch(&self.gpu, mean.flops(rows.into()), [1, 1, 1])
     }
 
-    /// Losses `[images]` and confusion counts `[k, k]` of the logits of images `position.w` onwards.
+    /// Losses `[images]` and confusion counts `[k, k]` of the logits `[rows, k]` of images `position.w` onwards; labels
+    /// `[images]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn evaluate(
         &self,
         p: &mut Program,
@@ -162,6 +166,8 @@ impl Ops {
         losses: &Tensor,
         confusion: &Tensor,
     ) -> Result<()> {
+        let (k, most) = (logits.cols as usize, images as usize);
+        assert!(labels.len() >= most && losses.len() >= most && confusion.len() >= k * k);
         let call = Call::new("evaluate", "evaluation")
             .bind("state", &self.state)
             .bind("logits", logits)

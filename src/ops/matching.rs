@@ -47,7 +47,7 @@ impl Ops {
     /// first rows of f: the generated ones, and the real ones behind them where df has as many rows as f.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn feature_matching(
         &self,
         p: &mut Program,
@@ -62,7 +62,7 @@ impl Ops {
     /// The same with norm || C_generated - C_real ||^2 as well, C `[F, F]` the covariance matrices of the features.
     ///
     /// # Errors
-    /// [`Error::Adapter`](crate::Error::Adapter) where the adapter cannot bind a matrix of F x F; else as [`Program::dispatch`].
+    /// [`Error::Adapter`](crate::Error::Adapter) where the adapter cannot bind a matrix of F x F; else as [`Ops`].
     pub fn moment_matching(
         &self,
         p: &mut Program,
@@ -134,6 +134,7 @@ impl Ops {
         add: bool,
     ) -> Result<()> {
         let n = features.f.cols;
+        assert_eq!(df.cols, n);
         let (v, ty) = lanes(n);
         let call = Call::new("feature_matching_grad", LAYER)
             .define("V", v)

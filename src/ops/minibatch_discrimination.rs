@@ -23,7 +23,7 @@ impl Ops {
     /// is; m `[rows, B * C]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn minibatch_discrimination(
         &self,
         p: &mut Program,
@@ -34,6 +34,7 @@ impl Ops {
         y: &Tensor,
     ) -> Result<()> {
         assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
+        assert!(start + count <= m.rows.min(y.rows));
         let call = Call::new("minibatch_discrimination", layer)
             .bind("m", m)
             .bind("y", y)
@@ -45,7 +46,7 @@ impl Ops {
     /// dm `[rows, B * C]` from dy `[rows, A + B]`, for the rows `start..start + count`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn minibatch_discrimination_grad(
         &self,
         p: &mut Program,
@@ -56,6 +57,7 @@ impl Ops {
         dm: &Tensor,
     ) -> Result<()> {
         assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
+        assert!(m.cols == dm.cols && start + count <= m.rows.min(dy.rows).min(dm.rows));
         let call = Call::new("minibatch_discrimination_grad", layer)
             .bind("m", m)
             .bind("dy", dy)
@@ -96,7 +98,7 @@ impl Ops {
     /// they are added to y's.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn copy_columns(
         &self,
         p: &mut Program,

@@ -40,6 +40,18 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Tensor};
 
 /// What every operation needs: the device, the tiling policy, the step's constants.
+///
+/// Kernels run without bounds checks, unless the device was opened `checked` ([`Gpu::open`]). So an operation refuses tensors
+/// that are too small for it. At what tensors hold nobody looks: labels that are not below K, or a [`State::slot`] that the
+/// metrics have no row for, are accesses out of bounds on the device.
+///
+/// # Errors
+/// Of every operation: [`Error::Gpu`](crate::Error::Gpu) for a kernel that is not valid WGSL, or that would take more workgroups
+/// than any device must have; [`Error::Usage`](crate::Error::Usage) for sizes at which an invocation would loop more than
+/// [`MAX_TURNS`](crate::gpu::MAX_TURNS) times. What fails in compiling is an error of [`Gpu::submit`].
+///
+/// # Panics
+/// Every operation, if its tensors do not fit together and its own errors do not say so.
 #[derive(Debug, Clone)]
 pub struct Ops {
     /// The device.
@@ -76,4 +88,80 @@ impl Ops {
 /// Values per invocation of kernels whose rows are `cols` long, and the WGSL type to read them by.
 fn lanes(cols: u32) -> (u32, &'static str) {
     if cols.is_multiple_of(4) { (4, "vec4<f32>") } else { (1, "f32") }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Program;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::slice;
+
+    fn records(record: impl FnOnce(&mut Program) -> Result<()>) -> bool {
+        catch_unwind(AssertUnwindSafe(|| record(&mut Program::new()).unwrap())).is_ok()
+    }
+
+    /// Kernels run unchecked: one that would read or write beyond a tensor is not recorded.
+    #[test]
+    fn tensors_that_are_too_small_are_refused() {
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let ops = Ops::new(&gpu);
+        let of = |rows, cols| gpu.tensor("test", rows, cols);
+        let logits = of(4, 3);
+
+        let evaluate = |labels, losses, classes| {
+            let confusion = of(classes, classes);
+            records(|p| ops.evaluate(p, &logits, &of(1, labels), 4, &of(1, losses), &confusion))
+        };
+        assert!(evaluate(4, 4, 3) && !evaluate(3, 4, 3) && !evaluate(4, 3, 3) && !evaluate(4, 4, 2));
+
+        let head = |labels, rows| {
+            let head = Head {
+                logits: &logits,
+                labels: &of(1, labels),
+                rows: HeadRows { generated: 1, labelled: 2, unlabelled: 1, second: 0 },
+                weights: HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 },
+                dlogits: &of(rows, 3),
+                row_stats: &of(4, 4),
+                first: 0,
+            };
+            records(|p| ops.head(p, head))
+        };
+        assert!(head(2, 4) && !head(1, 4) && !head(2, 3));
+
+        let generator_loss = |rows| {
+            let (dlogits, metrics) = (of(rows, 3), of(1, METRICS));
+            records(|p| ops.generator_loss(p, &logits, &dlogits, &metrics))
+        };
+        assert!(generator_loss(4) && !generator_loss(3));
+
+        // Two images of six bytes are three words.
+        let gather = |words, rows, indices| {
+            let block = ImageBlock { images: of(1, words), first: 0, count: 2 };
+            let (indices, x) = (of(1, indices), of(rows, 6));
+            records(|p| ops.gather_images(p, slice::from_ref(&block), Some(&indices), &x, (1, 2)))
+        };
+        assert!(gather(3, 3, 2) && !gather(2, 3, 2) && !gather(3, 2, 2) && !gather(3, 3, 1));
+
+        let sum = |n| records(|p| ops.column_sum(p, "test", (&logits, Rows::of(&logits)), 1.0, &of(1, n)));
+        assert!(sum(3) && !sum(2));
+
+        let adam = |n| {
+            let updated = Updated {
+                weights: &of(1, 9),
+                grads: &of(1, n),
+                moment1: &of(1, 9),
+                moment2: &of(1, 9),
+                average: None,
+                metrics: &of(1, METRICS),
+            };
+            let adam = Adam { beta1: 0.5, beta2: 0.9, epsilon: 1e-8, inside: false, ema_rate: 0.1 };
+            records(|p| ops.adam(p, &adam, Update::Generator, updated))
+        };
+        assert!(adam(9) && !adam(8));
+
+        let pool = |rows, cols| records(|p| ops.global_avg_pool(p, "test", &of(6, 3), &of(rows, cols)));
+        assert!(pool(2, 3) && !pool(4, 3) && !pool(2, 2));
+    }
 }

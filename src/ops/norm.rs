@@ -54,7 +54,7 @@ impl Ops {
     /// Column means and biased variances of some rows of x; with `running`, its averages move too.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn batch_norm_statistics(
         &self,
         p: &mut Program,
@@ -62,6 +62,8 @@ impl Ops {
         (x, rows): (&Tensor, Rows),
         running: Option<&BatchNorm>,
     ) -> Result<RowStatistics> {
+        let holds = |average: &Tensor| average.len() >= x.cols as usize;
+        assert!(running.is_none_or(|r| holds(&r.running_mean) && holds(&r.running_var)));
         let partial = self.column_reduce(p, layer, 1, x, rows, None)?;
         let mean = p.scratch(&self.gpu, "mean", 1, x.cols);
         let variance = p.scratch(&self.gpu, "variance", 1, x.cols);
@@ -86,7 +88,7 @@ impl Ops {
     /// y = act(gamma (x - mean) / sqrt(variance + eps) + beta) for the rows of the statistics.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn batch_norm(
         &self,
         p: &mut Program,
@@ -98,6 +100,10 @@ impl Ops {
     ) -> Result<()> {
         let RowStatistics { rows: Rows { start, count }, mean, variance } = statistics;
         let (start, count) = (*start, *count);
+        let last = (start + count) as usize * x.cols as usize;
+        assert!(x.len() >= last && y.len() >= last);
+        let mut vectors = [mean, variance].into_iter().chain(&bn.gamma).chain(&bn.beta);
+        assert!(vectors.all(|vector| vector.len() >= x.cols as usize));
         let (v, ty) = lanes(x.cols);
         let values = u64::from(count) * u64::from(x.cols);
         let call = Call::new("batch_norm", layer)
@@ -123,7 +129,7 @@ impl Ops {
     /// dx of the rows over which the statistics were taken, and the gradients of gamma and beta.
     ///
     /// # Errors
-    /// [`Error::Gpu`] where a matrix has not all of these rows; those of [`Program::dispatch`].
+    /// [`Error::Gpu`] where a matrix has not all of these rows; those of [`Ops`].
     pub fn batch_norm_grad(
         &self,
         p: &mut Program,
@@ -139,6 +145,8 @@ impl Ops {
         if [x, dy, dx].iter().any(|t| t.len() < values) {
             return Err(Error::Gpu(format!("batch norm for {layer}: fewer rows than its statistics are of")));
         }
+        let mut vectors = [mean, variance].into_iter().chain(dgamma).chain(dbeta).chain(&bn.gamma);
+        assert!(vectors.all(|vector| vector.len() >= x.cols as usize));
         let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
         let moments = p.scratch(&self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);
@@ -178,7 +186,7 @@ impl Ops {
     /// g = 1 / std, bias = -mean / std from the statistics of z at g = 1, bias = 0.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn data_init(
         &self,
         p: &mut Program,
@@ -188,6 +196,7 @@ impl Ops {
         bias: Option<&Tensor>,
     ) -> Result<()> {
         let RowStatistics { mean, variance, .. } = statistics;
+        assert!([variance, g].into_iter().chain(bias).all(|vector| vector.len() >= mean.len()));
         let call = Call::new("data_init", layer)
             .optional("BIAS", "bias", bias)
             .bind("mean", mean)

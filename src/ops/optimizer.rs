@@ -49,7 +49,7 @@ impl Ops {
     /// One update of all parameters.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn adam(&self, p: &mut Program, adam: &Adam, update: Update, of: Updated<'_>) -> Result<()> {
         let Updated { weights, grads, moment1, moment2, average, metrics } = of;
         let (label, role) = match update {
@@ -57,6 +57,7 @@ impl Ops {
             Update::Generator => ("generator", 3),
         };
         assert!(role < 4);
+        assert!([grads, moment1, moment2].into_iter().chain(average).all(|of| of.len() >= weights.len()));
         // Weights, moments and average are read and written.
         let passes = if average.is_some() { 9 } else { 7 };
         let call = Call::new("adam", label)

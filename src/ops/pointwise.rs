@@ -61,7 +61,7 @@ impl Ops {
     /// y = act(x).
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn activation(
         &self,
         p: &mut Program,
@@ -84,7 +84,7 @@ impl Ops {
     /// dx = dy * act'(y), y the activation's output.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn activation_grad(
         &self,
         p: &mut Program,
@@ -110,7 +110,7 @@ impl Ops {
     /// y = x + sigma n, n from `stream` at the state's step.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn noise(
         &self,
         p: &mut Program,
@@ -135,7 +135,7 @@ impl Ops {
     /// Inverted dropout of x, or of its gradient: the same mask for the same stream and step.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn dropout(
         &self,
         p: &mut Program,
@@ -161,7 +161,7 @@ impl Ops {
     /// `inverse` moves a gradient back by the same draw.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn random_shift(
         &self,
         p: &mut Program,
@@ -179,7 +179,7 @@ impl Ops {
     /// entries of the matrix may be from the identity's.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn random_affine(
         &self,
         p: &mut Program,
@@ -205,7 +205,7 @@ impl Ops {
     /// of a gradient that is the backward pass.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn random_flip(
         &self,
         p: &mut Program,
@@ -250,7 +250,7 @@ impl Ops {
     /// Fills y from `stream` at the state's step.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn random_fill(
         &self,
         p: &mut Program,
@@ -271,7 +271,7 @@ impl Ops {
     /// out = x, or x times the state's moving-average correction.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn copy(&self, p: &mut Program, layer: &str, x: &Tensor, out: &Tensor, correct: bool) -> Result<()> {
         assert_eq!(x.len(), out.len());
         let mut call = Call::new("copy", layer)

@@ -86,7 +86,7 @@ impl Ops {
     /// kx`, the first of equals).
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Ops`].
     pub fn max_pool2d(
         &self,
         p: &mut Program,
@@ -105,7 +105,7 @@ impl Ops {
     /// times act'(x) where `below` = (x, act) says that the layer's input x came from an activation.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Ops`].
     pub fn max_pool2d_grad(
         &self,
         p: &mut Program,
@@ -122,7 +122,7 @@ impl Ops {
     /// y [rows * oh * ow, c] = mean of each window of x [rows * h * w, c] over its places inside the image.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Ops`].
     pub fn avg_pool2d(&self, p: &mut Program, layer: &str, at: &Conv, x: &Tensor, y: &Tensor) -> Result<()> {
         self.each_pooled(p, pool("avg_pool2d", layer, at, &[("y", y)], &[("x", x)])?, at, y)
     }
@@ -131,7 +131,7 @@ impl Ops {
     /// [`Ops::max_pool2d_grad`].
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Ops`].
     pub fn avg_pool2d_grad(
         &self,
         p: &mut Program,
@@ -148,7 +148,7 @@ impl Ops {
     /// [rows * oh * ow, kernel * kernel * c], and what the epilogue makes of it.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a tensor has another size; else as [`Program::dispatch`].
+    /// [`Error::Gpu`] if a tensor has another size; else as [`Ops`].
     pub fn col2im(
         &self,
         p: &mut Program,
@@ -184,8 +184,9 @@ impl Ops {
     /// y [rows, cols] = mean over the pixels of x [rows * pixels, cols].
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn global_avg_pool(&self, p: &mut Program, layer: &str, x: &Tensor, y: &Tensor) -> Result<()> {
+        assert!(x.cols == y.cols && y.rows > 0 && x.rows.is_multiple_of(y.rows));
         let pixels = x.rows / y.rows;
         // y [rows * parts, cols] = sum / divisor over `chunk` pixels each of x [rows * pixels, cols].
         let pass = |p: &mut Program, x: &Tensor, y: &Tensor, (pixels, chunk): (u32, u32), divisor: u32| {
@@ -214,8 +215,9 @@ impl Ops {
     /// dx [rows * pixels, cols] = dy [rows, cols] / pixels.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn global_avg_pool_grad(&self, p: &mut Program, layer: &str, dy: &Tensor, dx: &Tensor) -> Result<()> {
+        assert!(dx.cols == dy.cols && dy.rows > 0 && dx.rows.is_multiple_of(dy.rows));
         let call = Call::new("global_avg_pool_grad", layer)
             .bind("dy", dy)
             .bind("dx", dx)

@@ -106,7 +106,7 @@ impl Ops {
     /// out `[cols]` = scale * sum of some rows of x `[rows, cols]`: bias gradients and feature means.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn column_sum(
         &self,
         p: &mut Program,
@@ -115,6 +115,7 @@ impl Ops {
         scale: f32,
         out: &Tensor,
     ) -> Result<()> {
+        assert!(out.len() >= x.cols as usize);
         let partial = self.column_reduce(p, layer, 0, x, rows, None)?;
         let call = Call::new("column_sum", layer)
             .bind("partial", &partial)

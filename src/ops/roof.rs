@@ -11,7 +11,7 @@ impl Ops {
     /// y = x, `per` vec4 an invocation.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn roof_copy(&self, p: &mut Program, per: u32, x: &Tensor, y: &Tensor) -> Result<()> {
         assert_eq!(x.len(), y.len());
         let call = Call::new("roof_copy", "roof")
@@ -25,7 +25,7 @@ impl Ops {
     /// `chains` chains of `8 rounds` multiply-adds v <- v a + b per row of y [n, 4].
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn roof_fma(
         &self,
         p: &mut Program,

@@ -27,7 +27,7 @@ impl Ops {
     /// large, products of the values themselves would leave few digits. Returns weight * (f - mean), `[rows, F]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn scatter(
         &self,
         p: &mut Program,
@@ -37,6 +37,7 @@ impl Ops {
         out: &Tensor,
     ) -> Result<Tensor> {
         let n = f.cols;
+        assert!(kinds.means.iter().all(|mean| mean.len() >= n as usize));
         let y = p.scratch(&self.gpu, "deviations", f.rows, n);
         let weighted = p.scratch(&self.gpu, "weighted deviations", f.rows, n);
         let (v, ty) = lanes(n);

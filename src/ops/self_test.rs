@@ -9,7 +9,7 @@ use crate::rng::{self, Counter};
 /// Runs the self-test and says what was verified.
 ///
 /// # Errors
-/// [`Error::Gpu`] if a kernel fails or a result is wrong.
+/// [`Error::Gpu`] if a kernel fails or a result is wrong; [`Error::DeviceLost`] if the device is gone.
 pub async fn self_test(gpu: &Gpu) -> Result<String> {
     let ops = Ops::new(gpu);
     let (m, n, k) = (37u32, 29u32, 53u32);

@@ -23,10 +23,12 @@ impl Ops {
     /// Packs weights into the layouts that their products read.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn pack_weights(&self, p: &mut Program, layer: &str, packing: Packing<'_>) -> Result<()> {
         let Packing { v, taps, scale, forward, backward } = packing;
         let c = v.cols / taps;
+        assert!(v.cols.is_multiple_of(taps) && scale.is_none_or(|scale| scale.len() >= v.rows as usize));
+        assert!(forward.holds(taps * c, v.rows) && backward.is_none_or(|b| b.holds(taps * v.rows, c)));
         let blocks = u64::from(v.rows.div_ceil(4)) * u64::from(taps) * u64::from(c.div_ceil(4));
         let call = Call::new("pack_weights", layer)
             .optional("SCALE", "scale", scale)
@@ -50,7 +52,7 @@ impl Ops {
     /// scale = g / ||v||, inverse = 1 / ||v|| per output; v `[out, k]`, vectors `[out]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn weight_norm(
         &self,
         p: &mut Program,
@@ -60,6 +62,7 @@ impl Ops {
         scale: &Tensor,
         inverse: &Tensor,
     ) -> Result<()> {
+        assert!([g, scale, inverse].iter().all(|vector| vector.len() >= v.rows as usize));
         let (lanes, ty) = lanes(v.cols);
         let call = self
             .reducing(Call::new("weight_norm", layer), v.cols / lanes, 1)
@@ -78,7 +81,7 @@ impl Ops {
     /// dv and (where trained) dg from dw, the gradient of the effective weights; all `[out, k]` or `[out]`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn weight_norm_grad(
         &self,
         p: &mut Program,
@@ -88,6 +91,8 @@ impl Ops {
         dv: &Tensor,
         dg: Option<&Tensor>,
     ) -> Result<()> {
+        assert!([dw, dv].iter().all(|matrix| matrix.len() >= v.len()));
+        assert!([scale, inverse].into_iter().chain(dg).all(|vector| vector.len() >= v.rows as usize));
         let (lanes, ty) = lanes(v.cols);
         let call = self
             .reducing(Call::new("weight_norm_grad", layer), v.cols / lanes, 2)

@@ -57,8 +57,7 @@ impl Checkpoint {
         let mut metadata = self.metadata.clone();
         metadata.extend(extra.clone());
         metadata.insert(CHECKSUM.into(), checksum(&self.tensors, &metadata));
-        let header =
-            self.header(&metadata).map_err(|reason| Error::Checkpoint { path: PathBuf::new(), reason })?;
+        let header = self.header(&metadata).map_err(bad)?;
         Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
     }
 
@@ -85,7 +84,6 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] naming the tensor and both shapes; the path is the caller's to add.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
-        let bad = |reason: String| Error::Checkpoint { path: PathBuf::new(), reason };
         let Some(tensor) = self.tensors.iter().find(|t| t.name == name) else {
             return Err(bad(format!(
                 "has no tensor {name:?}: it belongs to another model; name the model it was trained with"
@@ -105,9 +103,21 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] naming the key; the path is the caller's to add.
     pub fn meta(&self, key: &str) -> Result<&str> {
-        self.metadata.get(key).map(String::as_str).ok_or_else(|| Error::Checkpoint {
-            path: PathBuf::new(),
-            reason: format!("has no metadata {key:?}: it was not written by `ssgan train`"),
+        let absent = || bad(format!("has no metadata {key:?}: it was not written by `ssgan train`"));
+        self.metadata.get(key).map(String::as_str).ok_or_else(absent)
+    }
+
+    /// Names of the K classes, of which there are `classes`; where the metadata tell none, their numbers from 0.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for what is no list of as many names as there are classes; the path is the caller's to add.
+    pub fn class_names(&self, classes: u32) -> Result<Vec<String>> {
+        let Ok(text) = self.meta("class_names") else {
+            return Ok((0..classes).map(|k| k.to_string()).collect());
+        };
+        let names: Option<Vec<String>> = serde_json::from_str(text).ok();
+        names.filter(|names| names.len() == classes as usize).ok_or_else(|| {
+            bad(format!("metadata \"class_names\" is no list of {classes} names: the file is damaged"))
         })
     }
 
@@ -119,13 +129,10 @@ impl Checkpoint {
         if self.meta("step").is_ok_and(|step| step == "0") {
             let reason =
                 "was saved before the first step and has no averaged parameters: leave out --averaged";
-            return Err(Error::Checkpoint { path: PathBuf::new(), reason: reason.into() });
+            return Err(bad(reason.into()));
         }
         let scale = self.meta("average_scale")?;
-        scale.parse().map_err(|_| Error::Checkpoint {
-            path: PathBuf::new(),
-            reason: format!("average_scale {scale:?} is not a number"),
-        })
+        scale.parse().map_err(|_| bad(format!("average_scale {scale:?} is not a number")))
     }
 
     /// Refuses parameters of which nothing can be computed: those of `network`, such as `discriminator` or
@@ -181,11 +188,15 @@ impl Checkpoint {
         Ok(header)
     }
 
-    /// Reads the bytes of a file; what is wrong is told without its path.
+    /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn parse(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
+    /// [`Error::Checkpoint`] for what is no safetensors file of 32-bit floats, or is damaged; the path is the caller's to add.
+    pub fn parse(bytes: &[u8]) -> Result<Checkpoint> {
+        Checkpoint::read(bytes).map_err(bad)
+    }
+
+    fn read(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
         let file = SafeTensors::deserialize(bytes).map_err(explain)?;
         let mut tensors = Vec::with_capacity(file.len());
@@ -217,6 +228,11 @@ impl Checkpoint {
         }
         Ok(Checkpoint { tensors, metadata })
     }
+}
+
+/// What is wrong with a file whose path is not known here.
+fn bad(reason: String) -> Error {
+    Error::Checkpoint { path: PathBuf::new(), reason }
 }
 
 /// SHA-256 of names, shapes, values and metadata.
@@ -261,4 +277,48 @@ fn explain(e: SafeTensorError) -> String {
         other => format!("has a broken header ({other})"),
     };
     format!("{what}; use another checkpoint of the run, or train again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_have_names_or_numbers() {
+        let mut c = Checkpoint::default();
+        assert_eq!(c.class_names(3).unwrap(), ["0", "1", "2"]);
+        for (text, good) in [
+            (r#"["cat","dog","a, b"]"#, true),
+            (r#"["cat","dog"]"#, false),
+            (r#"["cat","dog",3]"#, false),
+            (r#"{"cat":0}"#, false),
+            ("cat", false),
+        ] {
+            c.metadata.insert("class_names".into(), text.into());
+            match c.class_names(3) {
+                Ok(names) => assert!(good && names[2] == "a, b", "{text}"),
+                Err(e) => assert!(!good && e.exit_code() == 7, "{text}: {e}"),
+            }
+        }
+    }
+
+    /// The program adds its own text of the model: no byte of its files depends on what the trainer says of it.
+    #[test]
+    fn added_metadata_win() {
+        let added = BTreeMap::from([("model_toml".to_string(), "the file".to_string())]);
+        let bytes = |own: Option<&str>| {
+            let tensors = vec![TensorData { name: "t".into(), shape: vec![2], values: vec![1.0, 2.0] }];
+            let metadata = own.map(|own| ("model_toml".to_string(), own.to_string())).into_iter().collect();
+            Checkpoint { tensors, metadata }.to_bytes(&added).unwrap()
+        };
+        assert_eq!(bytes(Some("its own")), bytes(None));
+        assert_eq!(Checkpoint::parse(&bytes(None)).unwrap().meta("model_toml").unwrap(), "the file");
+    }
+
+    #[test]
+    fn what_does_not_read_is_a_checkpoints_error() {
+        let e = Checkpoint::parse(b"none").unwrap_err();
+        assert!(matches!(&e, Error::Checkpoint { path, .. } if path.as_os_str().is_empty()), "{e:?}");
+        assert!(e.to_string().starts_with("checkpoint: is truncated"), "{e}");
+    }
 }

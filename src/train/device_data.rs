@@ -52,6 +52,9 @@ impl DeviceImages {
     ///
     /// # Errors
     /// As [`Gpu::binds`], for images of which the adapter does not bind a single one.
+    ///
+    /// # Panics
+    /// If `split` has fewer bytes than its images of so many take, an image has none, or `chosen` names one that is not there.
     pub fn upload(
         gpu: &Gpu,
         split: &Split,
@@ -100,6 +103,9 @@ impl LabelledImages {
     ///
     /// # Errors
     /// As [`DeviceImages::upload`]; [`Error::Data`] for an image without a label.
+    ///
+    /// # Panics
+    /// As [`DeviceImages::upload`].
     pub fn upload(gpu: &Gpu, split: &Split, pixels: u32, chosen: Option<&[u32]>) -> Result<LabelledImages> {
         let numbers: Vec<u32> = chosen.map_or_else(|| (0..split.len() as u32).collect(), <[u32]>::to_vec);
         let labels = upload_labels(gpu, "labels", split, &numbers)?;

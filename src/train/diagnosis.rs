@@ -67,7 +67,7 @@ impl Trainer {
     /// if nothing did. The trainer must be one with [`super::Scratch::Kept`].
     ///
     /// # Errors
-    /// [`crate::error::Error::Gpu`] if the device failed.
+    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
     pub async fn first_not_finite(&self, done: u32, diverged: u32, stop: &Stop) -> Result<Option<NotFinite>> {
         for t in done..diverged {
             if stop.is_asked() {

@@ -114,7 +114,7 @@ impl Evaluator {
     /// For D with `params` and their moving `average`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub fn new(ops: &Ops, shape: &NetShape, params: &Params, average: &Tensor) -> Result<Evaluator> {
         let layout = Layout::new(shape);
         let own = ops.gpu.vector("evaluated parameters", layout.trained as u32);
@@ -157,7 +157,7 @@ impl Evaluator {
     /// Copies these parameters to where they are evaluated. `state` gives the averages' correction.
     ///
     /// # Errors
-    /// [`crate::error::Error::Gpu`] if the device failed.
+    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
     pub(super) async fn load(&self, ops: &Ops, state: State, weights: Weights) -> Result<()> {
         ops.gpu.write(&ops.state, &[state]);
         ops.gpu.submit(self.parameters(weights), &[]).await.map(drop)
@@ -213,7 +213,7 @@ impl Evaluator {
     /// Evaluates `split`; `None` if `stop` asked to leave before that was done. `state` gives the averages' correction.
     ///
     /// # Errors
-    /// [`crate::error::Error::Gpu`] if the device failed.
+    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
     pub async fn run(
         &self,
         ops: &Ops,

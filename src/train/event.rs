@@ -163,6 +163,7 @@ pub struct Summary {
 
 /// What happens during a run, in order.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// Set up; training begins.
     Started(&'a Started),

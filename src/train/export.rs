@@ -41,7 +41,7 @@ fn named(prefix: &str, layer: usize, slot: &Slot, suffix: &str, arena: &[f32]) -
 /// The slots of an arena as tensors `{prefix}.{layer}.{name}{suffix}`; `trained` says which arena it is.
 ///
 /// # Errors
-/// [`crate::error::Error::Gpu`] if the device failed.
+/// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
 pub async fn export_arena(
     gpu: &Gpu,
     layout: &Layout,

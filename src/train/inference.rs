@@ -17,7 +17,8 @@ use crate::shape::Dims;
 /// moving average of its parameters.
 ///
 /// # Errors
-/// [`Error::Data`] without test images; [`Error::Checkpoint`] if it belongs to another model; errors of the device.
+/// [`Error::Data`] without test images; those of [`ModelShape::check_data`]; [`Error::Checkpoint`] if the checkpoint belongs
+/// to another model, [`Error::Diverged`] if its parameters are not finite; errors of the device.
 pub async fn evaluate(
     gpu: &Gpu,
     model: &ModelShape,
@@ -25,6 +26,7 @@ pub async fn evaluate(
     data: &Dataset,
     averaged: bool,
 ) -> Result<Evaluation> {
+    model.check_data(data)?;
     if data.test.is_empty() {
         return Err(Error::Data(format!("{} has no test images", data.name)));
     }
@@ -205,4 +207,24 @@ pub(super) fn saved_net(ops: &Ops, shape: &NetShape, checkpoint: &Checkpoint) ->
     let net = Net::new(ops, shape, Params::new(&ops.gpu, shape)?);
     import_net(&ops.gpu, &net, checkpoint)?;
     Ok(net)
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::steps::models::{DNN, data_set, model_on, shape};
+    use crate::native::{self, BlockOn};
+
+    /// Smaller images would be read beyond their end, and more classes be counted beyond the confusion matrix.
+    #[test]
+    fn other_data_are_not_evaluated() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model_on(DNN, shape(8, 8, 1, 3));
+        for other in [shape(7, 8, 1, 3), shape(8, 8, 1, 4)] {
+            let data = data_set(&model_on(DNN, other), 4);
+            let e = evaluate(&gpu, &model, &Checkpoint::default(), &data, false).block_on().unwrap_err();
+            assert!(matches!(&e, Error::Usage(m) if m.contains("was made for")), "{e}");
+        }
+    }
 }

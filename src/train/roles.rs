@@ -5,7 +5,6 @@ use super::settings::{LabelChoice, LabelCount, Method, Settings};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::model::shape::ModelShape;
-use crate::shape::DataShape;
 
 /// Numbers of training images, by what they are used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +26,9 @@ impl Roles {
     /// [`Error::Usage`] for settings, or a model, that do not fit; [`Error::Data`] for a data set that does not fit together.
     pub fn new(model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Roles> {
         settings.validate()?;
-        data.check()?;
+        model.check_data(data)?;
         if data.train.is_empty() {
             return Err(Error::Data(format!("{} has no images to learn from", data.name)));
-        }
-        if model.data != data.shape {
-            let of = |shape: DataShape| format!("images {} of {} classes", shape.image, shape.classes);
-            return Err(Error::Usage(format!(
-                "the model {} was made for {}, and {} has {}: infer its shapes for these data",
-                model.name,
-                of(model.data),
-                data.name,
-                of(data.shape)
-            )));
         }
         let ssl = settings.method == Method::Ssl;
         let all = data.train.len() as u32;
@@ -110,7 +99,7 @@ fn fits(model: &ModelShape, settings: &Settings, (unlabelled, name): (u32, &str)
 mod tests {
     use super::*;
     use crate::data::Split;
-    use crate::shape::Dims;
+    use crate::shape::{DataShape, Dims};
 
     /// Two kinds of slopes, of which every fifth image is the second.
     #[test]

@@ -36,7 +36,7 @@ impl Sampler {
     /// The images of the `draw`-th sequence of `seed`, NHWC values in 0..1.
     ///
     /// # Errors
-    /// [`crate::error::Error::Gpu`] if the device failed.
+    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
     pub async fn run(&self, ops: &Ops, seed: u64, draw: u32) -> Result<Vec<f32>> {
         let state =
             State { seed_lo: seed as u32, seed_hi: (seed >> 32) as u32, step: draw, ..State::default() };

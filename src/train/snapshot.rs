@@ -11,10 +11,11 @@ use crate::gpu::shader_hash;
 
 impl Trainer {
     /// Everything needed to evaluate, sample or go on after the steps that were submitted, in the epoch after `epoch` whole
-    /// ones: parameters, statistics, averages, Adam's moments.
+    /// ones: parameters, statistics, averages, Adam's moments; and in the metadata the model, so that the program reads the file.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed; those of
+    /// [`ModelSpec::to_toml`](crate::model::spec::ModelSpec::to_toml).
     pub async fn snapshot(&self, epoch: u32) -> Result<Checkpoint> {
         let (gpu, step) = (&self.ops.gpu, self.done());
         let mut tensors = Vec::new();
@@ -31,6 +32,7 @@ impl Trainer {
         let metadata = [
             ("format", FORMAT.to_string()),
             ("model", self.model.name.clone()),
+            ("model_toml", self.model.spec().to_toml()?),
             ("dataset", self.dataset.clone()),
             ("data_sha256", self.fingerprint.clone()),
             ("classes", self.model.data.classes.to_string()),
@@ -61,8 +63,8 @@ impl Trainer {
     /// with new ones.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if it lacks a tensor of this model or has it in another shape; [`Error::Gpu`] if the device
-    /// failed.
+    /// [`Error::Checkpoint`] if it lacks a tensor of this model or has it in another shape; [`Error::Gpu`] or
+    /// [`Error::DeviceLost`] if the device failed.
     pub async fn begin_from(&self, from: &Checkpoint) -> Result<()> {
         self.initialise().await?;
         let gpu = &self.ops.gpu;
@@ -113,5 +115,27 @@ impl Trainer {
         gpu.submit(&self.gan.repack, &[]).await?;
         self.progress = Position::at(step);
         Ok(step)
+    }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use crate::checks::steps::models::{DNN, data_set, model};
+    use crate::checks::steps::{IMAGES, ssl};
+    use crate::model::parse::parse;
+    use crate::native::{self, BlockOn};
+    use crate::train::Trainer;
+
+    /// The program needs nothing but the file, whoever trained.
+    #[test]
+    fn a_snapshot_has_its_model() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 8, 1);
+        let trainer = Trainer::new(&gpu, &model, &ssl(), &data_set(&model, IMAGES)).block_on().unwrap();
+        trainer.initialise().block_on().unwrap();
+        let saved = trainer.snapshot(0).block_on().unwrap();
+        let read = parse(saved.meta("model_toml").unwrap(), "model_toml").unwrap();
+        assert_eq!(read, parse(DNN, "model.toml").unwrap());
     }
 }

@@ -15,6 +15,7 @@ const IN_FLIGHT: usize = 2;
 
 /// Steps between two readbacks of the metrics ring.
 pub(super) const FLUSH: u32 = 16;
+
 /// How far the steps are.
 #[derive(Debug, Default)]
 pub(super) struct Position {
@@ -46,7 +47,7 @@ impl Trainer {
     /// Initialises the parameters from the data; before the first step.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn initialise(&self) -> Result<()> {
         let gpu = &self.ops.gpu;
         self.hand_over(0, true);
@@ -56,7 +57,7 @@ impl Trainer {
     /// Submits the next step. Returns the numbers of steps that are finished by now, in order, a few at a time.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn step(&mut self) -> Result<Vec<StepMetrics>> {
         let gpu = self.ops.gpu.clone();
         let t = self.progress.submitted;
@@ -106,7 +107,7 @@ impl Trainer {
     /// Waits for the steps that were submitted, and returns the numbers that [`Trainer::step`] has not.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn finish_steps(&mut self) -> Result<Vec<StepMetrics>> {
         let gpu = self.ops.gpu.clone();
         while let Some((_, submission)) = self.progress.flight.pop_front() {
@@ -129,10 +130,13 @@ impl Trainer {
 
     /// Takes the numbers whose readback was finished when `done` steps were.
     async fn read_back(&mut self, done: u32) -> Result<()> {
-        while self.progress.readbacks.front().is_some_and(|(_, to, _)| *to <= done) {
-            let (from, to, mut staging) = self.progress.readbacks.pop_front().expect("not empty");
-            let values: Vec<f32> = staging.take(self.gan.metrics.len()).await?;
-            let numbers = self.metrics(from..to, &values);
+        let ring = self.gan.metrics.len();
+        let is_done = |(_, to, _): &&mut (u32, u32, Readback)| *to <= done;
+        while let Some((.., staging)) = self.progress.readbacks.front_mut().filter(is_done) {
+            // It stays in the queue until its numbers are here, or are lost: this future may be dropped while it waits.
+            let values: Result<Vec<f32>> = staging.take(ring).await;
+            let (from, to, staging) = self.progress.readbacks.pop_front().expect("not empty");
+            let numbers = self.metrics(from..to, &values?);
             self.progress.finished.extend(numbers);
             self.progress.spare.push(staging);
         }
@@ -175,7 +179,7 @@ impl Trainer {
     /// Wall time of step `t`, from recording to the end of the work, nothing else measured.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn untimed_step(&self, t: u32) -> Result<Duration> {
         let gpu = &self.ops.gpu;
         self.hand_over(t, false);

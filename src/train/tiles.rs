@@ -278,6 +278,7 @@ fn named(gpu: &Gpu, name: &str) -> Option<Tile> {
     Tile::of(gpu).into_iter().find(|t| t.to_string() == name)
 }
 
+#[cfg(feature = "native")]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,7 +64,7 @@ impl Trainer {
     /// Runs step `step` (from 0) and reads back everything that it read and made.
     ///
     /// # Errors
-    /// [`crate::error::Error::Gpu`] if the device failed.
+    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
     pub(super) async fn traced_step(&self, step: u32) -> Result<Vec<TensorData>> {
         let gpu = &self.ops.gpu;
         let mut tensors = Vec::new();

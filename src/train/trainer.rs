@@ -79,8 +79,8 @@ impl Trainer {
     /// parameters are not initialised.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for settings that do not fit the data; [`crate::Error::Adapter`] and [`crate::Error::Gpu`] from
-    /// the device.
+    /// [`crate::Error::Usage`] for settings that do not fit the data; [`crate::Error::Adapter`], [`crate::Error::Gpu`]
+    /// and [`crate::Error::DeviceLost`] from the device.
     pub async fn new(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer> {
         Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, &Tiles::tables()).await
     }
@@ -203,7 +203,7 @@ impl Trainer {
     /// Evaluates D on the test images, after the steps that were submitted; `None` if there are none.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn evaluate(&self, weights: Weights) -> Result<Option<Evaluation>> {
         match &self.test {
             Some(split) => self.evaluate_split(split, weights, &Stop::new()).await,
@@ -214,7 +214,7 @@ impl Trainer {
     /// Evaluates D on everything; `None` if `stop` asks to leave before that is done.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn evaluate_all(&self, stop: &Stop) -> Result<Option<Evaluated>> {
         let wanted =
             [(&self.test, Weights::Raw), (&self.test, Weights::Averaged), (&self.held_out, Weights::Raw)];
@@ -244,7 +244,7 @@ impl Trainer {
     /// `None` for a method without G.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
     pub async fn samples(&self) -> Result<Option<Vec<f32>>> {
         match &self.sampler {
             Some(sampler) => Ok(Some(sampler.run(&self.ops, self.settings.seed, 0).await?)),

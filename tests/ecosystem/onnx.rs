@@ -2,7 +2,7 @@
 
 use super::{TRAIN, bench, models, python, run, ssgan};
 use sha2::Digest;
-use ssgan::app::export::onnx::{Origin, class_names, encode};
+use ssgan::app::export::onnx::{Origin, encode};
 use ssgan::app::run::checkpoint;
 use ssgan::app::source::{self, Request, Silent};
 use ssgan::data::{Dataset, Split};
@@ -38,7 +38,7 @@ fn trained(gpu: &Gpu, model: &ModelShape, data: &Dataset) -> Checkpoint {
 /// Writes what the Python script compares: the model, the images, and what this program makes of them.
 fn write_case(folder: &Path, name: &str, gpu: &Gpu, model: &ModelShape, data: &Dataset, averaged: bool) {
     let checkpoint = trained(gpu, model, data);
-    let class_names = class_names(&checkpoint, model.data.classes).unwrap();
+    let class_names = checkpoint.class_names(model.data.classes).unwrap();
     let origin = Origin { averaged, class_names, checkpoint_sha256: String::new() };
     let bytes = encode(&checkpoint, model, &origin).unwrap();
     let mut classifier = Classifier::new(gpu, model, &checkpoint, averaged, false).block_on().unwrap();

@@ -5,12 +5,46 @@ use std::io::{Result, Write};
 #[cfg(test)]
 use std::{cell::RefCell, sync::Arc, sync::Mutex};
 
+/// With what an operation fails: a kind of error, or one of the system's by its number.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub enum Reason {
+    /// [`std::io::ErrorKind`].
+    Kind(std::io::ErrorKind),
+    /// `errno`, or on Windows that of `GetLastError`.
+    Os(i32),
+}
+
+#[cfg(test)]
+impl From<std::io::ErrorKind> for Reason {
+    fn from(kind: std::io::ErrorKind) -> Reason {
+        Reason::Kind(kind)
+    }
+}
+
+#[cfg(test)]
+impl From<i32> for Reason {
+    fn from(code: i32) -> Reason {
+        Reason::Os(code)
+    }
+}
+
+#[cfg(test)]
+impl From<Reason> for std::io::Error {
+    fn from(reason: Reason) -> std::io::Error {
+        match reason {
+            Reason::Kind(kind) => kind.into(),
+            Reason::Os(code) => std::io::Error::from_raw_os_error(code),
+        }
+    }
+}
+
 #[cfg(test)]
 #[derive(Debug)]
 struct Fault {
     /// Operations until then, of this thread and of those that share its faults.
     left: u32,
-    kind: std::io::ErrorKind,
+    reason: Reason,
     /// Whether all operations after it fail too.
     lasting: bool,
     happened: bool,
@@ -23,8 +57,8 @@ thread_local! {
 
 /// Lets the `n`-th operation from now on fail (from 0), and all after it if `lasting`.
 #[cfg(test)]
-pub fn after(left: u32, kind: std::io::ErrorKind, lasting: bool) {
-    let fault = Fault { left, kind, lasting, happened: false };
+pub fn after(left: u32, reason: impl Into<Reason>, lasting: bool) {
+    let fault = Fault { left, reason: reason.into(), lasting, happened: false };
     FAULT.set(Some(Arc::new(Mutex::new(fault))));
 }
 
@@ -66,7 +100,7 @@ pub fn point() -> Result<()> {
         fault.happened |= fails;
         fault.left = fault.left.saturating_sub(1);
         if fails {
-            return Err(fault.kind.into());
+            return Err(fault.reason.into());
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ pub fn seconds(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// A value by its name in configuration files.
-fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+pub(super) fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     words: impl IntoIterator<Item = &'static str>,
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words).try_map(|word| toml::Value::String(word).try_into())

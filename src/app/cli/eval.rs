@@ -6,7 +6,7 @@ use super::likeness;
 use super::load::{self, LoadedModel, adapter_line};
 use super::output::{self, Kind};
 use crate::app::report::confusion;
-use crate::app::report::interval::trust;
+use crate::app::report::interval::{trust, wilson};
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::in_file;
 use crate::app::source::own;
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let trained = LoadedModel::load(&args.trained)?;
     if let Some(file) = &args.confusion {
-        [trained.images()?, args.folder.clone()]
+        [trained.images().map(Path::to_path_buf), args.folder.clone()]
             .iter()
             .try_for_each(|at| output::check_apart(file, at.as_deref()))?;
     }
@@ -79,6 +79,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(path) => confusion::picture(&result.confusion, &set.class_names).save(path),
         None => Ok(()),
     };
+    let (right, images) = confusion::right_of(&result.confusion);
     // What took the time first: a picture may fail.
     if args.speech.json {
         output::print_json(&Report {
@@ -89,11 +90,11 @@ pub fn run(args: &Args) -> Result<()> {
             test_images: set.test.len(),
             left_out,
             averaged: args.averaged,
+            accuracy_interval: wilson(right, images),
             result: &result,
         })?;
         return picture();
     }
-    let (right, images) = confusion::right_of(&result.confusion);
     let what = if args.averaged { " (averaged parameters)" } else { "" };
     output::print(&format!(
         "{}: {} on {}{what}\n{}accuracy {:.4}, loss {:.4}\n{}\n\n{}\n{}",
@@ -127,7 +128,7 @@ impl Args {
         trained: &LoadedModel,
         progress: &mut Progress,
     ) -> Result<(Dataset, usize)> {
-        let elsewhere = match trained.images()? {
+        let elsewhere = match trained.images() {
             Some(_) => "name images to test on after the run",
             None => "name data to test on with --data-dir",
         };
@@ -208,6 +209,8 @@ struct Report<'a> {
     /// Images of the folder that were not tested on, as the run had learnt their labels.
     left_out: usize,
     averaged: bool,
+    /// Wilson's, 95 %.
+    accuracy_interval: (f64, f64),
     #[serde(flatten)]
     result: &'a Evaluation,
 }

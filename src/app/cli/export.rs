@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.onnx, Kind::Onnx)?;
     let trained = LoadedModel::load(&args.trained)?;
     let (path, model) = (&trained.path, &trained.model);
-    let class_names = onnx::class_names(&trained.checkpoint, model.data.classes).map_err(in_file(path))?;
+    let class_names = trained.class_names.clone();
     let origin = Origin { averaged: args.averaged, class_names, checkpoint_sha256: text::sha256(path)? };
     let bytes = onnx::encode(&trained.checkpoint, model, &origin).map_err(in_file(path))?;
     atomic::write(&args.onnx, &bytes)?;

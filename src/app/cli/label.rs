@@ -1,6 +1,6 @@
 //! `ssgan label`.
 
-use super::args::{AdapterArgs, SpeechArgs};
+use super::args::{AdapterArgs, SpeechArgs, word};
 use super::load::{self, LoadedModel, adapter_line};
 use super::output;
 use super::reproduce::part;
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long)]
     averaged: bool,
     /// Put the images into a folder for each class too, unsure ones into `_unsure`
-    #[arg(long, value_name = "HOW", value_parser = arrange())]
+    #[arg(long, value_name = "HOW", value_parser = word::<Arrange>(["copy", "hardlink", "symlink", "move"]))]
     by_class: Option<Arrange>,
     /// Write the probability of every class
     #[arg(long)]
@@ -94,16 +94,6 @@ fn share(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-fn arrange() -> impl clap::builder::TypedValueParser<Value = Arrange> {
-    use clap::builder::{PossibleValuesParser, TypedValueParser};
-    PossibleValuesParser::new(["copy", "hardlink", "symlink", "move"]).map(|how| match how.as_str() {
-        "copy" => Arrange::Copy,
-        "hardlink" => Arrange::Hardlink,
-        "symlink" => Arrange::Symlink,
-        _ => Arrange::Move,
-    })
-}
-
 pub fn run(args: &Args) -> Result<()> {
     match &args.trained {
         Some(trained) => label(args, &LoadedModel::load(trained)?),
@@ -129,13 +119,10 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let classifier =
         |features| Classifier::new(&gpu, &trained.model, &trained.checkpoint, args.averaged, features);
     let mut device = classifier(args.next.is_some()).block_on().map_err(in_file(&trained.path))?;
-    let calibration = calibration(args, trained, &mut device, &mut progress)?;
-    let checkpoint = text::sha256(&trained.path)?;
     // A part of the images is no set to train on.
     let trains = args.shard.is_none() && inputs.make_a_set();
-    let identity = identity(args, &checkpoint, policy, &inputs);
-    let mut labelling =
-        Labelling::create(options(args, trained, calibration, (checkpoint, identity, trains)))?;
+    let calibration = calibration(args, trained, &mut device, &mut progress)?;
+    let mut labelling = begin(args, trained, calibration, &inputs, trains)?;
     let begun = labelling.done();
     if begun > 0 {
         progress.note(&format!("going on after {}", count(begun as u32, "image")));
@@ -170,31 +157,39 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     report(args, &summary, trains)
 }
 
-/// The labelling's, of a checkpoint with this hash.
-fn options(
+/// The labelling, or the one of the same images, checkpoint and flags that was begun.
+fn begin(
     args: &Args,
     trained: &LoadedModel,
     calibration: std::result::Result<Calibration, String>,
-    (checkpoint, identity, trains): (String, String, bool),
-) -> Options {
-    Options {
+    inputs: &Inputs,
+    trains: bool,
+) -> Result<Labelling> {
+    let checkpoint = text::sha256(&trained.path)?;
+    Labelling::create(Options {
         out: args.out.clone(),
         probabilities: args.probabilities,
         by_class: args.by_class,
-        abstain: match (args.threshold, args.target_precision) {
-            (Some(p), _) => Abstain::Threshold(p),
-            (None, Some(p)) => Abstain::Precision(p),
-            (None, None) => Abstain::Never,
-        },
+        abstain: args.abstain(),
         next: args.next,
         image: trained.model.data.image,
         class_names: trained.class_names.clone(),
         calibration,
-        identity,
+        identity: identity(args, &checkpoint, trained.policy()?, inputs),
         checkpoint,
         part: args.shard,
         review: args.review,
         trains,
+    })
+}
+
+impl Args {
+    fn abstain(&self) -> Abstain {
+        match (self.threshold, self.target_precision) {
+            (Some(p), _) => Abstain::Threshold(p),
+            (None, Some(p)) => Abstain::Precision(p),
+            (None, None) => Abstain::Never,
+        }
     }
 }
 
@@ -206,7 +201,7 @@ fn calibration(
     progress: &mut Progress,
 ) -> Result<std::result::Result<Calibration, String>> {
     progress.note("calibrating confidences by the labels that were held out");
-    let what_to_do = match trained.images()? {
+    let what_to_do = match trained.images() {
         Some(_) => "what calibrates is in the run's own folder, or its images as they were",
         None => "put its data back, whose test images calibrate",
     };

@@ -169,8 +169,11 @@ fn described(l: &Likeness, tested: usize) -> String {
         text += &format!("that of {images}: {}\n", four_digits(distance));
     }
     let fewest = l.images.min(tested as u64);
-    if fewest <= l.features as u64 {
-        text += &format!("{fewest} images are few for so many features: most of the distance is chance\n");
+    // To first order chance adds features / (2 images) of the variance.
+    let features = l.features as u64;
+    if fewest < 5 * features {
+        let much = if fewest <= features { "most" } else { "a part" };
+        text += &format!("{fewest} images are few for so many features: {much} of the distance is chance\n");
     }
     text += &format!(
         "mean confidence {:.4}, of the test images {:.4}\neffective classes {:.2} of {} (e to the entropy of their shares)\n\n",
@@ -232,6 +235,7 @@ mod tests {
             };
             let spec = parse::parse(&source, "dnn").unwrap();
             LoadedModel {
+                settings: Default::default(),
                 path: classes.concat().into(),
                 checkpoint: Checkpoint::default(),
                 model: parse::check(&spec, &source, "dnn", data).unwrap(),

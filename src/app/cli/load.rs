@@ -7,7 +7,7 @@ use crate::app::run::folder;
 use crate::app::run::images::{Learnt, TestImages};
 use crate::app::run::settings::RunSettings;
 use crate::app::source::images::load::Choice;
-use crate::app::source::images::policy::Policy;
+use crate::app::source::images::policy::{Fit, Policy};
 use crate::app::source::own::HOLD_OUT;
 use crate::app::source::{self, DIGITS, Listener, Own, Request};
 use crate::data::{Dataset, Split};
@@ -17,6 +17,7 @@ use crate::model::parse;
 use crate::model::shape::{DataShape, Dims, ModelShape};
 use crate::train::checkpoint::{Checkpoint, FORMAT};
 use crate::train::settings::Method;
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// The data set that the settings name.
@@ -101,24 +102,18 @@ pub fn data_of(
     if let Some(name) = &args.dataset {
         return source::load(&request(name, args.data_dir.as_deref(), args.offline)?, listener);
     }
+    let of_the_run = |e: Error| match e {
+        Error::Data(reason) => {
+            Error::Data(format!("the run was trained on {}: {reason}; {what_to_do}", trained.dataset))
+        }
+        other => other,
+    };
     if let (None, Some(own)) = (&args.data_dir, trained.own_images()?) {
-        let set = source::own::load(&own, listener).map_err(|e| match e {
-            Error::Data(reason) => {
-                Error::Data(format!("the run was trained on {}: {reason}; {what_to_do}", trained.dataset))
-            }
-            other => other,
-        })?;
+        let set = source::own::load(&own, listener).map_err(of_the_run)?;
         return trained.unchanged(set, Some(&own.path), what_to_do);
     }
-    let own = if args.data_dir.is_none() { trained.data_dir()? } else { None };
-    let dir = args.data_dir.as_deref().or(own.as_deref());
-    let set =
-        source::load(&request(&trained.dataset, dir, args.offline)?, listener).map_err(|e| match e {
-            Error::Data(reason) => {
-                Error::Data(format!("the run was trained on {}: {reason}; {what_to_do}", trained.dataset))
-            }
-            other => other,
-        })?;
+    let dir = args.data_dir.as_deref().or(trained.settings.data_dir.as_deref());
+    let set = source::load(&request(&trained.dataset, dir, args.offline)?, listener).map_err(of_the_run)?;
     match args.data_dir {
         None => trained.unchanged(set, dir, what_to_do),
         Some(_) => Ok(set),
@@ -138,6 +133,30 @@ pub struct LoadedModel {
     pub dataset: String,
     /// Names of its classes.
     pub class_names: Vec<String>,
+    /// Those of its run.
+    pub(super) settings: Settings,
+}
+
+/// What is looked at here of the settings of a run, which may be another version's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Settings {
+    fit: Fit,
+    hold_out: Option<f32>,
+    label_seed: Option<u64>,
+    data: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Of the checkpoint's run; a checkpoint that no run wrote has none.
+    fn of(checkpoint: &Checkpoint) -> Result<Settings> {
+        let Ok(text) = checkpoint.meta("config_toml") else { return Ok(Settings::default()) };
+        toml::from_str(text).map_err(|e| Error::Checkpoint {
+            path: PathBuf::new(),
+            reason: format!("its settings do not read: {}", e.message()),
+        })
+    }
 }
 
 impl LoadedModel {
@@ -149,47 +168,24 @@ impl LoadedModel {
         let path = folder::resolve_checkpoint(run_or_file)?;
         let checkpoint = checkpoint::load(&path)?;
         let (model, dataset) = model_of(&checkpoint).map_err(in_file(&path))?;
-        let class_names = class_names(&checkpoint, &model).map_err(in_file(&path))?;
-        Ok(LoadedModel { path, checkpoint, model, dataset, class_names })
-    }
-
-    /// The settings of the run by key, as far as they are looked at here: they may be another version's.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where they do not read.
-    fn settings(&self) -> Result<toml::Table> {
-        let Ok(text) = self.checkpoint.meta("config_toml") else { return Ok(toml::Table::new()) };
-        toml::from_str(text).map_err(|e| Error::Checkpoint {
-            path: self.path.clone(),
-            reason: format!("its settings do not read: {}", e.message()),
-        })
-    }
-
-    /// The folder that the run's data came from; `None` if it named none.
-    ///
-    /// # Errors
-    /// As [`LoadedModel::settings`].
-    fn data_dir(&self) -> Result<Option<PathBuf>> {
-        Ok(self.settings()?.get("data_dir").and_then(|dir| dir.as_str()).map(PathBuf::from))
+        let class_names = checkpoint.class_names(model.data.classes).map_err(in_file(&path))?;
+        let settings = Settings::of(&checkpoint).map_err(in_file(&path))?;
+        Ok(LoadedModel { path, checkpoint, model, dataset, class_names, settings })
     }
 
     /// What is done to an image before the network sees it.
     ///
     /// # Errors
-    /// As [`LoadedModel::settings`]; [`Error::Usage`] for images that are neither gray nor of three colours.
+    /// [`Error::Usage`] for images that are neither gray nor of three colours.
     pub fn policy(&self) -> Result<Policy> {
-        let image = self.model.data.image;
-        let fit = self.settings()?.get("fit").and_then(|fit| fit.clone().try_into().ok()).unwrap_or_default();
-        let policy = Policy { height: image.height, width: image.width, channels: image.channels, fit };
+        let Dims { height, width, channels } = self.model.data.image;
+        let policy = Policy { height, width, channels, fit: self.settings.fit };
         policy.check().map(|()| policy)
     }
 
     /// Where the user's images are that the run was trained on, if they were.
-    ///
-    /// # Errors
-    /// As [`LoadedModel::settings`].
-    pub fn images(&self) -> Result<Option<PathBuf>> {
-        Ok(self.settings()?.get("data").and_then(|path| path.as_str()).map(PathBuf::from))
+    pub fn images(&self) -> Option<&Path> {
+        self.settings.data.as_deref()
     }
 
     /// The user's images that the run was trained on, if they were; with the same held out.
@@ -197,16 +193,11 @@ impl LoadedModel {
     /// # Errors
     /// As [`LoadedModel::policy`].
     fn own_images(&self) -> Result<Option<Own>> {
-        let settings = self.settings()?;
-        let Some(path) = self.images()? else { return Ok(None) };
-        let hold_out = settings.get("hold_out").and_then(toml::Value::as_float);
-        let label_seed = settings.get("label_seed").and_then(toml::Value::as_integer).unwrap_or(1);
-        Ok(Some(Own {
-            path,
-            choice: Choice::prescribed(self.policy()?),
-            hold_out: hold_out.map_or(HOLD_OUT, |share| share as f32),
-            label_seed: label_seed.unsigned_abs(),
-        }))
+        let Settings { hold_out, label_seed, data, .. } = &self.settings;
+        let Some(path) = data.clone() else { return Ok(None) };
+        let choice = Choice::prescribed(self.policy()?);
+        let (hold_out, label_seed) = (hold_out.unwrap_or(HOLD_OUT), label_seed.unwrap_or(1));
+        Ok(Some(Own { path, choice, hold_out, label_seed }))
     }
 
     /// Which of the user's images the run has learnt the labels of, if it is known.
@@ -306,19 +297,6 @@ fn model_of(checkpoint: &Checkpoint) -> Result<(ModelShape, String)> {
     Ok((model, checkpoint.meta("dataset")?.to_string()))
 }
 
-/// The names that the checkpoint has, or the numbers of the classes if it is of a version that knew no names.
-fn class_names(checkpoint: &Checkpoint, model: &ModelShape) -> Result<Vec<String>> {
-    let k = model.data.classes;
-    let Ok(text) = checkpoint.meta("class_names") else { return Ok((0..k).map(|i| i.to_string()).collect()) };
-    match serde_json::from_str::<Vec<String>>(text) {
-        Ok(names) if names.len() == k as usize => Ok(names),
-        _ => Err(Error::Checkpoint {
-            path: PathBuf::new(),
-            reason: format!("metadata \"class_names\" is no list of {k} names: the file is damaged"),
-        }),
-    }
-}
-
 fn number(checkpoint: &Checkpoint, key: &str) -> Result<u32> {
     let text = checkpoint.meta(key)?;
     text.parse().map_err(|_| Error::Checkpoint {
@@ -354,6 +332,16 @@ mod tests {
         let (model, dataset) = model_of(&with(&[])).unwrap();
         assert_eq!((model.name.as_str(), dataset.as_str()), ("dnn", "digits"));
         assert_eq!(model.data.image, Dims { height: 28, width: 28, channels: 1 });
+    }
+
+    #[test]
+    fn settings_that_do_not_read_are_no_defaults() {
+        let told = |config: &str| Settings::of(&with(&[("config_toml", config)]));
+        assert_eq!(told("fit = \"crop\"\nother = 3").unwrap().fit, Fit::Crop);
+        assert_eq!(Settings::of(&with(&[])).unwrap().fit, Fit::default());
+        for config in ["fit = \"croppp\"", "hold_out = \"much\"", "label_seed = -1", "data = 3", "fit = "] {
+            assert_eq!(told(config).unwrap_err().exit_code(), 7, "{config}");
+        }
     }
 
     #[test]

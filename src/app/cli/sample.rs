@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.out, Kind::Picture)?;
     let trained = LoadedModel::load(&args.trained)?;
     trained.has_generator()?;
-    output::check_apart(&args.out, trained.images()?.as_deref())?;
+    output::check_apart(&args.out, trained.images())?;
     let gpu = native::open(&args.adapter.choice())?;
     let what = format!("drawing {}, {}", count(args.count, "image"), adapter_line(&gpu));
     let images = args

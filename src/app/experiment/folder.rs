@@ -90,7 +90,7 @@ impl ReportDir {
                  summaries"
             )));
         }
-        serde_json::from_str(&text::read(&path)?).map_err(|e| {
+        serde_json::from_str(&text::read_record(&path)?).map_err(|e| {
             Error::Output(format!("{}: {e}: not a folder that `ssgan reproduce` made", path.display()))
         })
     }
@@ -133,7 +133,8 @@ impl ReportDir {
             let Some(planned) = planned.filter(|_| path.is_file()) else { continue };
             match RunResult::recorded(planned, &path) {
                 Ok(kept) if kept.record.is_of(&run.record) => run.join(kept),
-                _ => {
+                Err(e) => return Err(e),
+                Ok(_) => {
                     let path = path.display();
                     return Err(Error::Output(format!(
                         "{path} is of another run: name another --out, or move it away"

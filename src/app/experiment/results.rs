@@ -134,7 +134,7 @@ impl Record {
     /// # Errors
     /// [`Error::Io`] and [`Error::Output`] if it cannot be read or is of another run.
     pub fn read(planned: &Planned, path: &Path) -> Result<Record> {
-        let record: Record = serde_json::from_str(&crate::app::text::read(path)?).map_err(|e| {
+        let record: Record = serde_json::from_str(&crate::app::text::read_record(path)?).map_err(|e| {
             Error::Output(format!(
                 "{}: {e}: not the summary of a run that this version of the program reads; move it away",
                 path.display()
@@ -169,7 +169,7 @@ impl Record {
                 file.display()
             ))
         };
-        let text = |name: &str| crate::app::text::read(&folder.join(name));
+        let text = |name: &str| crate::app::text::read_record(&folder.join(name));
         let summary: Summary =
             serde_json::from_str(&text("summary.json")?).map_err(|e| broken(&path, e.to_string()))?;
         let config = folder.join("config.toml");
@@ -273,7 +273,7 @@ fn program(env: &Path) -> Option<String> {
         program: String,
         version: String,
     }
-    let e: Environment = serde_json::from_str(&crate::app::text::read(env).ok()?).ok()?;
+    let e: Environment = serde_json::from_str(&crate::app::text::read_record(env).ok()?).ok()?;
     Some(format!("{} {}", e.program, e.version))
 }
 

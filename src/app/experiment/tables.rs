@@ -290,10 +290,14 @@ pub const QUESTION: &str = "Should one improve the discriminator, the generator,
 /// The report's closing question, as far as the ablations answer it: a sentence for each part.
 pub fn answer(results: &Results) -> Vec<String> {
     let effects = effects(results);
+    // One label seed is no rival of several.
+    let several = |e: &Effect| e.raw.seeds > 1;
+    // It is one question, so the best of a part is the best of them all that were asked.
+    let asked = [Part::Discriminator, Part::Generator, Part::Both];
+    let rivals =
+        effects.iter().filter(|e| several(e) && e.part.is_some_and(|part| asked.contains(&part))).count();
     let sentence = |part: Part| {
         let tried: Vec<&Effect> = effects.iter().filter(|e| e.part == Some(part)).collect();
-        // One label seed is no rival of several.
-        let several = |e: &Effect| e.raw.seeds > 1;
         let order =
             |a: &Effect, b: &Effect| several(a).cmp(&several(b)).then(a.raw.mean.total_cmp(&b.raw.mean));
         let e = tried.iter().max_by(|a, b| order(a, b))?;
@@ -303,11 +307,10 @@ pub fn answer(results: &Results) -> Vec<String> {
             _ => "the discriminator",
         };
         let averaged = e.averaged.map_or(String::new(), |d| format!(" (averaged {d})"));
-        let rivals = tried.iter().filter(|e| several(e)).count();
         let verdict = e.raw.verdict(rivals, results.data.test.images);
         Some(format!("The best change to {to} was {}: {}{averaged}, {verdict}.", e.label, e.raw))
     };
-    [Part::Discriminator, Part::Generator, Part::Both].into_iter().filter_map(sentence).collect()
+    asked.into_iter().filter_map(sentence).collect()
 }
 
 fn stat(runs: &[&RunResult], of: impl Fn(&RunResult) -> f64) -> String {

@@ -1,5 +1,6 @@
 //! Images in folders of their classes. Nothing is ever overwritten, and nothing is half there: a copy is made beside and
-//! renamed. What has been done already, by a run that was killed, is done.
+//! renamed. What has been done already, by a run that was killed, is done. Such a run may leave an empty file: a name that it
+//! had taken, where the file system can move an image only over what is there.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Result as IoResult};
@@ -96,17 +97,25 @@ pub(super) fn put(how: Arrange, source: &Path, out: &Path, target: &Path) -> Res
     if let Some(folder) = target.parent() {
         fault::attempt(|| fs::create_dir_all(folder)).map_err(Error::io("create", folder))?;
     }
-    let done = match how {
+    let once = || match how {
         Arrange::Copy => copy(source, out, &target, false),
         Arrange::Hardlink => fault::attempt(|| fs::hard_link(dunce::canonicalize(source)?, &target)),
         Arrange::Symlink => fault::attempt(|| link(&dunce::canonicalize(source)?, &target)),
         Arrange::Move => shift(source, out, &target),
     };
+    let done = match once() {
+        // The name that the run that was killed had taken.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && atomic::is_reserved(&target) => {
+            fault::attempt(|| fs::remove_file(&target)).and_then(|()| once())
+        }
+        done => done,
+    };
+    let is_there = || target.is_file() && !atomic::is_reserved(&target);
     match done {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => there_already(how, source, &target),
         // Moved by the run that was killed.
-        Err(e) if how == Arrange::Move && e.kind() == ErrorKind::NotFound && target.is_file() => Ok(()),
+        Err(e) if how == Arrange::Move && e.kind() == ErrorKind::NotFound && is_there() => Ok(()),
         Err(e) if !source.exists() => Err(Error::io("read", source)(e)),
         Err(e) if [Arrange::Hardlink, Arrange::Symlink].contains(&how) => Err(Error::Output(format!(
             "cannot link {} to {}: {e}; if the file system has no such links, remove {} and label again with --by-class copy",
@@ -131,31 +140,58 @@ fn there_already(how: Arrange, source: &Path, target: &Path) -> Result<()> {
     }
 }
 
-/// A copy that is whole or not there; `durable` where the original goes. One that a power cut takes can be made again.
-fn copy(source: &Path, out: &Path, target: &Path, durable: bool) -> IoResult<()> {
+/// A copy that is whole or not there; `moves` where the original goes. One that a power cut takes can be made again.
+fn copy(source: &Path, out: &Path, target: &Path, moves: bool) -> IoResult<()> {
     let mut from = File::open(source)?;
     let temporary = fault::attempt(|| atomic::temporary_beside(&out.join("copy")))?;
     fault::attempt(|| std::io::copy(&mut from, &mut temporary.as_file()))?;
-    if durable {
-        fault::attempt(|| temporary.as_file().sync_all())?;
+    if moves {
+        pass_on(&from, temporary.as_file());
+        atomic::sync(temporary.as_file())?;
     }
-    fault::attempt(|| temporary.persist_noclobber(target).map_err(|e| e.error))?;
-    if durable { fault::attempt(|| atomic::sync_parent(target)) } else { Ok(()) }
+    atomic::keep_new(temporary, target).map_err(|(_, e)| e)?;
+    if moves { atomic::sync_parent(target) } else { Ok(()) }
 }
 
-/// Moves a file: a second name, then the first goes, because renaming would overwrite. What cannot be linked is copied: a file of
-/// another file system, and a link, which may not lead there from elsewhere.
+/// Gives a file what a move keeps, as far as its file system has it: the time of the last change, and the permissions.
+fn pass_on(from: &File, to: &File) {
+    let Ok(known) = from.metadata() else { return };
+    let _ = known.modified().and_then(|at| to.set_modified(at));
+    let _ = to.set_permissions(known.permissions());
+}
+
+/// Moves a file: a second name, then the first goes, because renaming would overwrite. Where there are no second names, it is
+/// renamed to a name that is taken before. What is in another file system is copied, and a link, which may not lead there from
+/// elsewhere.
 fn shift(source: &Path, out: &Path, target: &Path) -> IoResult<()> {
-    let linked = match fs::symlink_metadata(source)?.is_symlink() {
+    let is_link = fs::symlink_metadata(source)?.is_symlink();
+    let linked: IoResult<()> = match is_link {
         true => Err(ErrorKind::Unsupported.into()),
         false => fault::attempt(|| fs::hard_link(source, target)),
     };
     match linked {
-        Ok(()) => fault::attempt(|| atomic::sync_parent(target))?,
+        Ok(()) => atomic::sync_parent(target)?,
         Err(e) if [ErrorKind::AlreadyExists, ErrorKind::NotFound].contains(&e.kind()) => return Err(e),
-        Err(_) => copy(source, out, target, true)?,
+        Err(e) => {
+            let elsewhere = is_link || e.kind() == ErrorKind::CrossesDevices;
+            if !elsewhere && rename(source, target)? {
+                return atomic::sync_parent(target);
+            }
+            copy(source, out, target, true)?;
+        }
     }
     fault::attempt(|| fs::remove_file(source))
+}
+
+/// Renames a file to a name that nothing has; `false` where the system refuses, as from one file system to another.
+fn rename(source: &Path, target: &Path) -> IoResult<bool> {
+    atomic::reserve(target)?;
+    match fault::attempt(|| fs::rename(source, target)) {
+        Ok(()) => Ok(true),
+        // Network file systems may say so of a rename that was done: an image is not taken for the name that was taken.
+        Err(e) if !source.exists() || !atomic::is_reserved(target) => Err(e),
+        Err(_) => fault::attempt(|| fs::remove_file(target)).map(|()| false),
+    }
 }
 
 #[cfg(unix)]

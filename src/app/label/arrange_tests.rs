@@ -98,15 +98,18 @@ fn each_way_twice() {
     }
 }
 
-/// Another file that is there stays, and so does the image.
+/// Another file that is there stays, and so does the image; also where it cannot be linked.
 #[test]
 fn nothing_is_overwritten() {
-    for &how in ALL {
+    let without_links = [ErrorKind::Unsupported, ErrorKind::CrossesDevices].map(|e| (Arrange::Move, Some(e)));
+    for (how, fails) in ALL.iter().map(|&how| (how, None)).chain(without_links) {
         for other in ["other", "a longer one"] {
             let case = Case::new();
             fs::create_dir_all(case.target().parent().unwrap()).unwrap();
             fs::write(case.target(), other).unwrap();
+            fails.into_iter().for_each(|kind| fault::after(1, kind, false));
             let e = case.put(how).unwrap_err();
+            assert_eq!(fault::end(), fails.is_some());
             assert!(e.to_string().contains("1.png is there already") && e.exit_code() == 6, "{how:?}: {e}");
             assert_eq!(fs::read_to_string(case.target()).unwrap(), other, "{how:?}");
             assert_eq!(fs::read(case.source()).unwrap(), b"image", "{how:?}");
@@ -149,7 +152,71 @@ fn links_are_followed() {
     assert!(!case.target().is_symlink() && !case.source().is_symlink() && real.exists());
 }
 
-/// File systems without links: an error that says what to do. A move copies instead.
+/// Killed after a name was taken, before the image came to it: the rest is done, and an image that vanished is no empty one.
+#[test]
+fn a_name_without_its_image_is_no_other_file() {
+    for how in [Arrange::Copy, Arrange::Move] {
+        let case = Case::new();
+        fs::create_dir_all(case.target().parent().unwrap()).unwrap();
+        atomic::reserve(&case.target()).unwrap();
+        case.put(how).unwrap();
+        assert_eq!(fs::read(case.target()).unwrap(), b"image", "{how:?}");
+        assert_eq!(case.source().exists(), how == Arrange::Copy);
+    }
+    let case = Case::new();
+    // Without links, and killed there: neither renamed, nor is the name given back.
+    fault::after(1, ErrorKind::Unsupported, true);
+    case.put(Arrange::Move).unwrap_err();
+    assert!(fault::end() && case.source().exists() && atomic::is_reserved(&case.target()));
+    fs::rename(case.source(), case.dir.path().join("elsewhere")).unwrap();
+    let e = case.put(Arrange::Move).unwrap_err();
+    assert!(e.to_string().contains("cannot read") && e.to_string().contains("source"), "{e}");
+    fs::rename(case.dir.path().join("elsewhere"), case.source()).unwrap();
+    case.put(Arrange::Move).unwrap();
+    assert!(!case.source().exists());
+    assert_eq!(fs::read(case.target()).unwrap(), b"image");
+}
+
+/// Nothing is copied where the image can be renamed. Where it cannot, the name is given back.
+#[test]
+fn renaming() {
+    let case = Case::new();
+    let (source, target) = (case.source(), case.dir.path().join("out/1.png"));
+    // The first operation renames.
+    fault::after(0, ErrorKind::CrossesDevices, false);
+    assert!(!rename(&source, &target).unwrap() && fault::end());
+    assert!(source.exists() && !target.exists());
+    assert!(rename(&source, &target).unwrap());
+    assert!(!source.exists());
+    assert_eq!(fs::read(&target).unwrap(), b"image");
+    fs::write(&source, "another").unwrap();
+    let e = rename(&source, &target).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(&target).unwrap(), b"image");
+}
+
+/// A moved file is as old as it was, whichever way it went, and may be read by whom it was.
+#[test]
+fn a_move_keeps_time_and_permissions() {
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for kind in [ErrorKind::Unsupported, ErrorKind::CrossesDevices] {
+        let case = Case::new();
+        File::options().write(true).open(case.source()).unwrap().set_modified(old).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(case.source(), fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        let permissions = fs::metadata(case.source()).unwrap().permissions();
+        fault::after(1, kind, false);
+        case.put(Arrange::Move).unwrap();
+        assert!(fault::end() && !case.source().exists());
+        let moved = fs::metadata(case.target()).unwrap();
+        assert_eq!((moved.modified().unwrap(), moved.permissions()), (old, permissions), "{kind:?}");
+    }
+}
+
+/// File systems without links: an error that says what to do. A move renames or copies instead.
 #[test]
 fn without_links() {
     let case = Case::new();
@@ -157,8 +224,13 @@ fn without_links() {
     fault::after(1, ErrorKind::Unsupported, false);
     let e = case.put(Arrange::Hardlink).unwrap_err();
     assert!(fault::end() && e.to_string().contains("--by-class copy"), "{e}");
-    fault::after(1, ErrorKind::CrossesDevices, false);
-    case.put(Arrange::Move).unwrap();
-    assert!(fault::end() && !case.source().exists());
-    assert_eq!(fs::read(case.target()).unwrap(), b"image");
+    for kind in [ErrorKind::Unsupported, ErrorKind::CrossesDevices] {
+        let case = Case::new();
+        fault::after(1, kind, false);
+        case.put(Arrange::Move).unwrap();
+        assert!(fault::end() && !case.source().exists());
+        assert_eq!(fs::read(case.target()).unwrap(), b"image");
+        let left = fs::read_dir(case.dir.path().join("out")).unwrap().count();
+        assert_eq!(left, 1, "{kind:?}: no temporary file");
+    }
 }

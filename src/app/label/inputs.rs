@@ -11,6 +11,7 @@ use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
 use crate::app::source::images::{PARTS, Part, decode, scan, some};
+use crate::app::source::own::of_model;
 use crate::app::source::packed::{self, Opened};
 use crate::app::text::count;
 use crate::error::{Error, Result};
@@ -156,9 +157,11 @@ impl Inputs {
     /// What the labels of a source say of its images; those that the model does not know are noted. Folders may be sorted by
     /// anything, by days or cameras: where `sure` is not set, and the model knows no label at all, none says anything.
     fn known(&mut self, path: &Path, sure: bool, theirs: &[String], class_names: &[String]) -> Vec<Given> {
-        let class = |name: &String| class_names.iter().position(|own| own == name);
-        let unknown: Vec<&str> =
-            theirs.iter().filter(|name| class(name).is_none()).map(String::as_str).collect();
+        let classes = of_model(theirs, class_names);
+        let unknown: Vec<&str> = (theirs.iter().zip(&classes))
+            .filter(|(_, class)| class.is_none())
+            .map(|(name, _)| name.as_str())
+            .collect();
         let labels = sure || unknown.len() < theirs.len();
         if !unknown.is_empty() {
             let what = match labels {
@@ -168,12 +171,12 @@ impl Inputs {
             let unknown = some(unknown.iter().map(|name| name.to_string()), 5);
             self.notes.push(format!("{}: the model does not know {unknown}: {what}", path.display()));
         }
-        let given = |name: &String| match class(name) {
-            Some(class) => Given::Class(class as u16),
+        let given = |(name, class): (&String, Option<u16>)| match class {
+            Some(class) => Given::Class(class),
             None if labels => Given::Other(name.clone()),
             None => Given::Nothing,
         };
-        theirs.iter().map(given).collect()
+        theirs.iter().zip(classes).map(given).collect()
     }
 
     /// An image that was named in two ways is labelled once, by the first of its names, with what was said of it by any. One to
@@ -273,12 +276,15 @@ impl Inputs {
 
     /// Those of the list on standard input.
     fn list(&mut self, wanted: &Wanted<'_>) -> Result<()> {
-        for line in std::io::stdin().lock().lines() {
+        for (i, line) in std::io::stdin().lock().split(b'\n').enumerate() {
             let line = line.map_err(Error::io("read", "standard input"))?;
-            let path = PathBuf::from(line.trim_end_matches('\r'));
-            if path.as_os_str().is_empty() {
+            // Windows begins its lists with a mark of UTF-8, and ends their lines with two characters.
+            let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| i == 0).unwrap_or(&line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() {
                 continue;
             }
+            let path = listed(line, i + 1)?;
             if path.is_dir() {
                 self.add(&path, true, wanted)?;
             } else {
@@ -292,6 +298,20 @@ impl Inputs {
         }
         Ok(())
     }
+}
+
+/// A path as a list has it, which on Unix need not be Unicode.
+#[cfg(unix)]
+fn listed(line: &[u8], _: usize) -> Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(line)))
+}
+
+#[cfg(not(unix))]
+fn listed(line: &[u8], number: usize) -> Result<PathBuf> {
+    let reason = "not UTF-8: in a console, `chcp 65001` makes lists so".into();
+    let text = std::str::from_utf8(line);
+    text.map(PathBuf::from).map_err(|_| Error::Text { file: "standard input".into(), line: number, reason })
 }
 
 /// The way from a folder, whole and without links, to a file.

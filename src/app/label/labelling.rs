@@ -301,14 +301,18 @@ fn shift(folder: &Folder, bookmark: &Bookmark) -> Result<()> {
     folder.each_place(0, bookmark.places, |source, target| arrange::put(Arrange::Move, source, out, target))
 }
 
-/// Writes a small table at once.
+/// Writes a small table, for people to fill in, at once. With other letters than ASCII it begins with a mark of UTF-8, without
+/// which Excel takes them for those of Windows.
 pub(super) fn write_table<const N: usize>(
     path: &Path,
     rows: impl Iterator<Item = [String; N]>,
 ) -> Result<()> {
+    let rows: Vec<[String; N]> = rows.collect();
+    let plain = rows.iter().flatten().all(|value| value.is_ascii());
     atomic::write_with(path, |w| {
+        w.write_all(if plain { b"" } else { "\u{feff}".as_bytes() })?;
         let mut table = csv::Writer::from_writer(w);
-        for row in rows {
+        for row in &rows {
             table.write_record(row)?;
         }
         table.flush()

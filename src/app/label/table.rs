@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
-use crate::app::atomic::fault;
+use crate::app::atomic::{self, fault};
 use crate::error::{Error, Result};
 
 /// Its rows are quoted as spreadsheets do: a value with a comma, a quote or a line break in it stands in double quotes.
@@ -56,7 +56,7 @@ impl Table {
         let synced = |rows: &mut csv::Writer<fault::Writer<File>>| -> std::io::Result<u64> {
             rows.flush()?;
             let file = rows.get_ref().get_ref();
-            fault::attempt(|| file.sync_data())?;
+            atomic::sync(file)?;
             file.metadata().map(|m| m.len())
         };
         synced(&mut self.rows).map_err(Error::io("write", &self.path))

@@ -1,8 +1,8 @@
 //! Confusion matrices: rows are true classes, columns predicted ones.
 
-use super::font;
 use super::png::Picture;
 use super::table::{Align, Table};
+use super::{font, interval};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -138,8 +138,13 @@ pub fn per_class(counts: &[Vec<u32>], names: &[String]) -> Table {
     table
 }
 
+/// Of a few images as counts: a share of two images with four digits would pretend to more than it knows.
 fn share(part: u32, whole: u64) -> String {
-    if whole == 0 { "-".into() } else { format!("{:.4}", f64::from(part) / whole as f64) }
+    match whole {
+        0 => "-".into(),
+        1..interval::FEWEST => format!("{part} of {whole}"),
+        _ => format!("{:.4}", f64::from(part) / whole as f64),
+    }
 }
 
 /// The matrix as a text table, whose columns are numbered; of more classes than fit, what is mistaken for what most often.
@@ -180,10 +185,10 @@ mod tests {
 
     #[test]
     fn recall_and_precision() {
-        let text = per_class(&[vec![3, 1], vec![0, 0]], &[]).to_string();
+        let text = per_class(&[vec![30, 10], vec![0, 0]], &[]).to_string();
         let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
-        assert_eq!(rows[2], ["0", "4", "0.7500", "1.0000"]);
-        assert_eq!(rows[3], ["1", "0", "-", "0.0000"]);
+        assert_eq!(rows[2], ["0", "40", "0.7500", "1.0000"]);
+        assert_eq!(rows[3], ["1", "0", "-", "0", "of", "10"]);
     }
 
     #[test]

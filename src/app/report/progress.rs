@@ -34,7 +34,12 @@ impl Style {
     /// What suits standard error: a bar on a terminal, lines elsewhere, nothing if `quiet`.
     pub fn detect(quiet: bool) -> Style {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        match (quiet, std::io::stderr().is_terminal()) {
+        // A terminal that cannot move its cursor has no place for a bar.
+        let dumb = match std::env::var_os("TERM") {
+            Some(kind) => kind == "dumb",
+            None => cfg!(unix),
+        };
+        match (quiet, std::io::stderr().is_terminal() && !dumb) {
             (true, _) => Style::Quiet,
             (false, true) => Style::Bar { color: !no_color },
             (false, false) => Style::Lines,

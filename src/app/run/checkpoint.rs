@@ -43,7 +43,7 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
         return Err(bad(format!("{} bytes is more than any checkpoint of this program has", size.len())));
     }
     let bytes = crate::app::text::bytes(path, MAX_FILE)?;
-    Checkpoint::parse(&bytes).map_err(bad)
+    Checkpoint::parse(&bytes).map_err(in_file(path))
 }
 
 /// Adds the path to an [`Error::Checkpoint`] of [`Checkpoint::get`] or [`Checkpoint::meta`].

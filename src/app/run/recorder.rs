@@ -2,14 +2,16 @@
 
 use super::checkpoint::save_with;
 use super::history::{JsonRow, TIMING_COLUMNS};
-use crate::app::atomic::{self, LogFile, fault};
+use crate::app::atomic::{self, LogFile};
 use crate::app::report::plot::{Line, Panel, draw};
+use crate::app::report::progress::say;
 use crate::app::report::{confusion, grid};
 use crate::app::run::folder::{RunDir, checkpoint_name, checkpoints, sample_name, within_epoch};
 use crate::error::{Error, Result};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{EpochMetrics, Event, History, StepMetrics, Summary, TimeAt};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Columns of `metrics.csv`. The last five are filled on the step that ended an evaluated epoch.
 pub fn csv_columns() -> String {
@@ -20,6 +22,11 @@ pub fn csv_columns() -> String {
 /// What every checkpoint of a run carries besides the trainer's metadata: the texts that make it
 /// self-contained.
 pub type Texts = BTreeMap<String, String>;
+
+/// What comes of plots that could not be drawn.
+const OLD_PLOTS: &str = "the plots stay as they were until they can be drawn";
+/// Of a checkpoint that could not be removed.
+const OLD_CHECKPOINT: &str = "the old checkpoint stays for now";
 
 /// Records into a run folder.
 pub struct Recorder<'a> {
@@ -34,6 +41,10 @@ pub struct Recorder<'a> {
     keep: Option<usize>,
     /// The newest step, whose row waits for the numbers of an epoch that it may have ended.
     waiting: Option<StepMetrics>,
+    /// What was said once of files that training does not need.
+    said: Vec<&'static str>,
+    /// Says it to the user.
+    say: fn(&str),
 }
 
 impl<'a> Recorder<'a> {
@@ -79,6 +90,8 @@ impl<'a> Recorder<'a> {
             history,
             keep: None,
             waiting,
+            said: vec![],
+            say,
         })
     }
 
@@ -118,7 +131,10 @@ impl<'a> Recorder<'a> {
         self.write_waiting(None)?;
         self.csv.flush()?;
         self.jsonl.flush()?;
-        if self.history.steps.is_empty() { Ok(()) } else { self.write_plots() }
+        if !self.history.steps.is_empty() {
+            self.write_plots();
+        }
+        Ok(())
     }
 
     fn on_steps(&mut self, steps: &[StepMetrics]) -> Result<()> {
@@ -142,7 +158,8 @@ impl<'a> Recorder<'a> {
         self.history.epochs.push(epoch.clone());
         self.csv.flush()?;
         self.jsonl.flush()?;
-        self.write_plots()
+        self.write_plots();
+        Ok(())
     }
 
     /// One row for a step: where the run was evaluated it has been written, and before the first there is nothing to say.
@@ -173,7 +190,7 @@ impl<'a> Recorder<'a> {
         // Of an epoch under way one is enough.
         if within.is_some() {
             for old in within_epoch(self.run.path(), epoch)?.into_iter().filter(|c| *c != path) {
-                fault::attempt(|| std::fs::remove_file(&old)).map_err(Error::io("remove", old))?;
+                self.remove_checkpoint(&old);
             }
         }
         let Some(keep) = self.keep else { return Ok(()) };
@@ -181,9 +198,14 @@ impl<'a> Recorder<'a> {
         let earlier = checkpoints(self.run.path())?.into_iter().skip_while(|c| *c != path);
         let best = self.best_epoch().map(|epoch| self.run.path().join(checkpoint_name(epoch, None)));
         for old in earlier.skip(keep).filter(|c| Some(c) != best.as_ref()) {
-            fault::attempt(|| std::fs::remove_file(&old)).map_err(Error::io("remove", old))?;
+            self.remove_checkpoint(&old);
         }
         Ok(())
+    }
+
+    fn remove_checkpoint(&mut self, old: &Path) {
+        let removed = atomic::remove(old);
+        self.go_on_without(removed, OLD_CHECKPOINT);
     }
 
     /// The epoch with the highest validation accuracy, of equals the latest; one that was ended early has no checkpoint of its
@@ -203,9 +225,29 @@ impl<'a> Recorder<'a> {
         self.run.write_json("summary.json", summary)
     }
 
-    fn write_plots(&mut self) -> Result<()> {
-        draw(&loss_panels(&self.history.steps)).save(&self.run.file("plots/losses.png")?)?;
-        draw(&[accuracy_panel(&self.history.epochs)]).save(&self.run.file("plots/accuracy.png")?)
+    fn write_plots(&mut self) {
+        let drawn = self.draw_plots();
+        self.go_on_without(drawn, OLD_PLOTS);
+    }
+
+    fn draw_plots(&self) -> Result<()> {
+        let save = |name: &str, panels: &[Panel]| -> Result<()> {
+            let path = self.run.file(name)?;
+            draw(panels).save(&path)
+        };
+        let losses = save("plots/losses.png", &loss_panels(&self.history.steps));
+        // Where one cannot be replaced, the other may.
+        losses.and(save("plots/accuracy.png", &[accuracy_panel(&self.history.epochs)]))
+    }
+
+    /// A failure that ends no training: on Windows a program that shows a file keeps it from being replaced. `instead` says what
+    /// comes of it; the first of a kind is told.
+    fn go_on_without(&mut self, done: Result<()>, instead: &'static str) {
+        let Err(e) = done else { return };
+        if !self.said.contains(&instead) {
+            self.said.push(instead);
+            (self.say)(&format!("{e}; training goes on, and {instead}"));
+        }
     }
 }
 

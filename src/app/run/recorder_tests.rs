@@ -1,10 +1,11 @@
 use super::*;
+use crate::app::atomic::fault;
 use crate::app::run::checkpoint;
 use crate::app::run::writer::{Folder, Writer};
 use crate::model::shape::Dims;
 use crate::train::checkpoint::TensorData;
 use crate::train::event::{EpochTime, Started};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 fn step(n: u32) -> StepMetrics {
     StepMetrics {
@@ -221,6 +222,7 @@ fn write_a_run(out: &std::path::Path, known: History) -> Result<()> {
     let first = known.steps.len() as u32 / 2 + 1;
     let mut r = Recorder::new(&mut run, Texts::new(), known, 2)?;
     r.keep(Some(1));
+    r.say = |_| ();
     std::thread::scope(|scope| {
         let mut writer = Writer::begin(scope, Folder { recorder: r, events: None })?;
         let told = write_epochs(&mut writer, first);
@@ -246,7 +248,8 @@ fn write_epochs(r: &mut Writer<'_>, first: u32) -> Result<()> {
 
 /// Everything that is done to files and folders fails in turn: writes half-way, flushes to the disk, renames, opening,
 /// making folders, removing old checkpoints; alone, and with all that comes after it. What is left can be gone on with: the
-/// newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same files.
+/// newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same files. Alone, what fails of the
+/// plots and of removing a checkpoint ends nothing.
 #[test]
 fn a_fault_at_every_operation_leaves_a_run_that_can_go_on() {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
@@ -255,37 +258,79 @@ fn a_fault_at_every_operation_leaves_a_run_that_can_go_on() {
     write_a_run(&whole, History::default()).unwrap();
     for lasting in [true, false] {
         let kinds = [StorageFull, ReadOnlyFilesystem, PermissionDenied].into_iter().cycle();
-        let faults =
-            (0..).zip(kinds).take_while(|(n, kind)| fault_in_a_run(&whole, &run, *n, *kind, lasting));
-        let faults = faults.count();
-        println!("{faults} operations");
+        let faults = (0..).zip(kinds).map_while(|(n, kind)| fault_in_a_run(&whole, &run, n, kind, lasting));
+        let ended: Vec<bool> = faults.collect();
+        let (faults, survived) = (ended.len(), ended.iter().filter(|ended| !**ended).count());
+        println!("{faults} operations, {survived} of them of no matter");
         assert!(faults > 100);
+        // Three times two plots, each of six operations at least: two folders, temporary file, writing, flush, rename.
+        let expected = if lasting { 0..1 } else { 36..faults / 2 };
+        assert!(expected.contains(&survived), "{survived} of {faults}");
     }
 }
 
-/// Writes a run whose `n`-th operation fails, and goes on with it; `false` if it has not so many.
+/// Writes a run whose `n`-th operation fails, and goes on with it; whether the failure ended it, `None` if it has not so many.
 fn fault_in_a_run(
     whole: &std::path::Path,
     out: &std::path::Path,
     n: u32,
     kind: std::io::ErrorKind,
     lasting: bool,
-) -> bool {
+) -> Option<bool> {
     let name = format!("{kind:?} at operation {n}, lasting {lasting}");
     fault::after(n, kind, lasting);
     let result = write_a_run(out, History::default());
     if !fault::end() {
         assert!(result.is_ok(), "{name}: {result:?}");
-        return false;
+        return None;
     }
-    let e = result.expect_err(&name);
-    assert_eq!(e.exit_code(), 6, "{name}: {e}");
-    // A run that never began leaves nothing.
-    let known = if out.exists() { known_after_fault(out, &name) } else { History::default() };
-    write_a_run(out, known).unwrap_or_else(|e| panic!("{name}: {e}"));
+    if let Err(e) = &result {
+        assert_eq!(e.exit_code(), 6, "{name}: {e}");
+        // A run that never began leaves nothing.
+        let known = if out.exists() { known_after_fault(out, &name) } else { History::default() };
+        write_a_run(out, known).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
     assert_eq!(content(out), content(whole), "{name}");
     std::fs::remove_dir_all(out).unwrap();
-    true
+    Some(result.is_err())
+}
+
+/// Another program that has plots or an old checkpoint open ends no training: what cannot be replaced or removed is told, each
+/// once, and done as soon as it can be.
+#[test]
+fn what_training_does_not_need_ends_no_training() {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut run = RunDir::create(Some(&out), "m", "d", "").unwrap();
+    let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 1).unwrap();
+    r.keep(Some(1));
+    r.say = |line| TOLD.lock().unwrap().push(line.into());
+    let plots = out.join("plots");
+    let old = out.join("checkpoints/epoch-01.safetensors");
+    std::fs::write(&plots, "no folder").unwrap();
+    for e in 1..=4 {
+        r.record(&Event::Steps(&[step(e)])).unwrap();
+        r.record(&Event::Epoch(&epoch(e, e))).unwrap();
+        r.record(&saved(e, e, &checkpoint(e))).unwrap();
+        if e == 1 {
+            // No file that could be removed.
+            std::fs::remove_file(&old).unwrap();
+            std::fs::create_dir(&old).unwrap();
+        }
+    }
+    {
+        let told = TOLD.lock().unwrap();
+        assert!(told[0].contains("losses.png") && told[0].ends_with(OLD_PLOTS), "{told:?}");
+        assert!(told[1].contains("epoch-01") && told[1].ends_with(OLD_CHECKPOINT), "{told:?}");
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
+    let saved = crate::app::run::folder::checkpoints(&out).unwrap();
+    assert_eq!(saved, [out.join("checkpoints/epoch-04.safetensors"), old.clone()]);
+    std::fs::remove_dir(&old).unwrap();
+    std::fs::remove_file(&plots).unwrap();
+    r.finish().unwrap();
+    assert!(plots.join("losses.png").is_file() && plots.join("accuracy.png").is_file());
 }
 
 /// What is known at the newest checkpoint; every one must load.

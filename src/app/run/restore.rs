@@ -19,7 +19,7 @@ pub(super) fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
         // Runs of earlier versions had no choice.
         return Ok(if checkpoints(folder)?.is_empty() { None } else { Some(Tiles::tables()) });
     }
-    serde_json::from_str(&crate::app::text::read(&file)?).map(Some).map_err(|e| {
+    serde_json::from_str(&crate::app::text::read_record(&file)?).map(Some).map_err(|e| {
         let file = file.display();
         Error::Output(format!(
             "{file}: {e}; without it the tiles are those of the tables, and the last bits may differ"
@@ -83,15 +83,27 @@ pub(super) fn restore(
     refused.map_or(Ok(None), Err)
 }
 
-/// Whether the run learns and validates with the labels that it began with, which are written down.
+/// What is read back of `labelled.json`; earlier versions wrote less.
+#[derive(serde::Deserialize)]
+struct Known {
+    train: Option<Vec<u32>>,
+    validation: Option<Vec<u32>>,
+}
+
+/// Refuses to go on with other labels than the run began with, which are written down.
 fn check_labelled(trainer: &Trainer, folder: &Path) -> Result<()> {
     let file = folder.join(LABELLED);
     if !file.is_file() {
         return Ok(());
     }
-    let known: serde_json::Value = serde_json::from_str(&crate::app::text::read(&file)?).unwrap_or_default();
-    let same = |key: &str, now: &[u32]| !known[key].is_array() || known[key] == serde_json::json!(now);
-    match same("train", trainer.labelled()) && same("validation", trainer.validation()) {
+    let known: Known = serde_json::from_str(&crate::app::text::read_record(&file)?).map_err(|e| {
+        let reason = format!(
+            "{e}: the file is damaged; without it the labels are chosen anew by the settings, unchecked"
+        );
+        Error::Checkpoint { path: file.clone(), reason }
+    })?;
+    let same = |known: Option<Vec<u32>>, now: &[u32]| known.is_none_or(|known| known == now);
+    match same(known.train, trainer.labelled()) && same(known.validation, trainer.validation()) {
         true => Ok(()),
         false => Err(Error::Checkpoint {
             path: file,

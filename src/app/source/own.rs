@@ -4,14 +4,15 @@
 use super::Listener;
 use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
-use super::images::scan;
 use super::images::set::{Broken, ImageSet, Images};
+use super::images::{class_name, scan, some};
 use super::packed::{self, Opened};
 use crate::app::cache;
 use crate::app::text::shell_word;
 use crate::data::{Dataset, Split, Tested};
 use crate::error::{Error, Result};
 use crate::shape::DataShape;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,11 +92,11 @@ pub fn load_test(
         (true, false) => (true, set.validation),
         (true, true) => (false, set.train),
     };
+    let known = of_model(&set.class_names, classes);
     for label in &mut images.labels {
-        let Some(name) = label.and_then(|class| set.class_names.get(usize::from(class))) else { continue };
-        let known = classes.iter().position(|own| own == name);
-        *label = Some(known.map(|i| i as u16).ok_or_else(|| {
-            let (path, known) = (path.display(), classes.join(", "));
+        let Some(class) = label.map(usize::from) else { continue };
+        *label = Some(known[class].ok_or_else(|| {
+            let (path, name, known) = (path.display(), &set.class_names[class], classes.join(", "));
             Error::Data(format!("{path}: the model does not know the class {name}; its classes are {known}"))
         })?);
     }
@@ -105,6 +106,16 @@ pub fn load_test(
         return Err(Error::Data(format!("{}: no image to test on has a label", path.display())));
     }
     Ok((Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)?, apart))
+}
+
+/// Which of a model's classes each of these names is; `None` where it does not know it.
+pub fn of_model(names: &[String], classes: &[String]) -> Vec<Option<u16>> {
+    // Models of earlier versions have names as they were stored.
+    let mut known: HashMap<String, u16> = HashMap::with_capacity(classes.len());
+    for (own, class) in classes.iter().zip(0..) {
+        known.entry(class_name(own)).or_insert(class);
+    }
+    names.iter().map(|name| known.get(&class_name(name)).copied()).collect()
 }
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.
@@ -204,13 +215,27 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Data
                 0 => "the others are learnt from".to_string(),
                 n => format!("the others are learnt from, but for {n} of the same pictures"),
             };
-            format!("{held_out} of the {given} labels are held out to estimate the accuracy; {others}")
+            let unknown = untested(&data);
+            format!(
+                "{held_out} of the {given} labels are held out to estimate the accuracy; {others}{unknown}"
+            )
         }
         Tested::Apart => {
             "no class has enough labels to hold one out: the test accuracy will not be known".into()
         }
     });
     Ok(data)
+}
+
+/// What the estimate says nothing of.
+fn untested(data: &Dataset) -> String {
+    let mut held_out = vec![false; data.class_names.len()];
+    data.test.labels.iter().flatten().for_each(|label| held_out[usize::from(*label)] = true);
+    let without = data.class_names.iter().zip(&held_out).filter(|(_, held_out)| !**held_out);
+    match some(without.map(|(name, _)| name.clone()), 5) {
+        none if none.is_empty() => none,
+        names => format!("; too few labels to hold one out, so that the estimate says nothing of: {names}"),
+    }
 }
 
 /// The images that have a label, and how many have none.

@@ -63,6 +63,12 @@ impl RightOperand {
     pub fn rows_for(k: u32) -> u32 {
         (k + 4 * DEEP - 1).next_multiple_of(4)
     }
+
+    /// Whether it is laid out for B `[k, n]` and has memory for all of it.
+    pub(super) fn holds(&self, k: u32, n: u32) -> bool {
+        let (rows, cols) = packed_size(self.panel, k, n);
+        self.k == k && self.tensor.len() >= rows as usize * cols as usize
+    }
 }
 
 /// Rows and columns of the memory of B `[k, n]` in panels of so many columns; 0: row by row.

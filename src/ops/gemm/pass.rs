@@ -13,7 +13,7 @@ impl Ops {
     /// Records `g`, or the products of its chunks of K, with `tile`.
     ///
     /// # Errors
-    /// As [`Program::dispatch`].
+    /// As [`Ops`].
     pub(super) fn gemm_pass(
         &self,
         program: &mut Program,

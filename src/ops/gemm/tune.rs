@@ -90,7 +90,7 @@ impl<'a> Bench<'a> {
     /// Memory for `product`.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub fn new(gpu: &'a Gpu, product: &'a Product) -> Result<Bench<'a>> {
         let (m, n, k) = product.size;
         let ((a_rows, a_cols), (b_rows, b_cols)) = product.operands();
@@ -118,7 +118,7 @@ impl<'a> Bench<'a> {
     /// The product with `tile` as a program, and its result C.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed, or refuses the tile.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed; [`Error::Gpu`] if it refuses the tile.
     pub async fn run(&self, tile: Tile) -> Result<(Program, Vec<f32>)> {
         let (gpu, product) = (self.gpu, self.product);
         let (m, n, k) = product.size;
@@ -155,7 +155,7 @@ impl<'a> Bench<'a> {
     /// product.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if the device failed.
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub async fn time(&mut self, p: &Program) -> Result<f64> {
         let timing = self.timer.run(p).await?;
         let last = timing.spans.last().copied().flatten().map(|s| s.1).filter(|t| *t > 0.0);
@@ -168,7 +168,8 @@ impl<'a> Bench<'a> {
 /// Tiles that the driver refuses, or that fail, are left out. `trying` is the tile that is being tried.
 ///
 /// # Errors
-/// [`crate::Error::Gpu`] if the device failed, or refuses the tile to compare with.
+/// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed; [`crate::Error::Gpu`] if it refuses the tile to
+/// compare with.
 pub async fn trials(
     gpu: &Gpu,
     product: &Product,
@@ -247,7 +248,6 @@ pub fn winner(trials: &[Trial]) -> Option<Tile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::native::BlockOn;
 
     #[test]
     fn only_what_is_right_and_clearly_faster_wins() {
@@ -270,8 +270,10 @@ mod tests {
     }
 
     /// Every tile agrees with the first on a product of each kind, and nothing of it counts as the run's memory.
+    #[cfg(feature = "native")]
     #[test]
     fn every_tile_can_be_tried() {
+        use crate::native::BlockOn;
         let gpu = crate::native::open(&Default::default()).unwrap();
         let conv =
             Conv { h: 5, w: 4, c: 3, oh: 3, ow: 2, oc: 8, kernel: 3, stride: 2, pad_top: 1, pad_left: 1 };

@@ -13,7 +13,6 @@ use crate::model::shape::ModelShape;
 use crate::shape::DataShape;
 use crate::train::checkpoint::Checkpoint;
 use prost::Message;
-use std::path::PathBuf;
 
 /// Version of ONNX's operators.
 pub const OPSET: i64 = 17;
@@ -51,21 +50,6 @@ pub struct Origin {
     pub class_names: Vec<String>,
     /// SHA-256 of the checkpoint's file.
     pub checkpoint_sha256: String,
-}
-
-/// The names of the classes that a checkpoint tells, and where it tells none, their numbers from 0.
-///
-/// # Errors
-/// [`Error::Checkpoint`] for what is no list of as many names as there are classes; the path is the caller's to add.
-pub fn class_names(checkpoint: &Checkpoint, classes: u32) -> Result<Vec<String>> {
-    let Ok(text) = checkpoint.meta("class_names") else {
-        return Ok((0..classes).map(|k| k.to_string()).collect());
-    };
-    let names: Option<Vec<String>> = serde_json::from_str(text).ok();
-    names.filter(|names| names.len() == classes as usize).ok_or_else(|| Error::Checkpoint {
-        path: PathBuf::new(),
-        reason: format!("metadata \"class_names\" is no list of {classes} names: the file is damaged"),
-    })
 }
 
 /// The bytes of an ONNX file with the discriminator of a checkpoint in evaluation mode.

@@ -169,25 +169,6 @@ fn metadata_tell_where_a_model_comes_from() {
 }
 
 #[test]
-fn classes_have_names_or_numbers() {
-    let mut c = Checkpoint::default();
-    assert_eq!(class_names(&c, 3).unwrap(), ["0", "1", "2"]);
-    for (text, good) in [
-        (r#"["cat","dog","a, b"]"#, true),
-        (r#"["cat","dog"]"#, false),
-        (r#"["cat","dog",3]"#, false),
-        (r#"{"cat":0}"#, false),
-        ("cat", false),
-    ] {
-        c.metadata.insert("class_names".into(), text.into());
-        match class_names(&c, 3) {
-            Ok(names) => assert!(good && names[2] == "a, b", "{text}"),
-            Err(e) => assert!(!good && e.exit_code() == 7, "{text}: {e}"),
-        }
-    }
-}
-
-#[test]
 fn what_cannot_be_computed_is_refused() {
     let model = model();
     let code = |change: &dyn Fn(&mut Checkpoint), averaged| {

@@ -9,7 +9,7 @@ use super::later::{self, Later};
 use super::places::{Places, resolve, written};
 use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, TABLE, found};
 use super::walk::{self, File, Walk};
-use super::{Part, means_no_label, some};
+use super::{Part, class_name, means_no_label, some};
 use crate::app::text::count;
 use crate::error::{Error, Result};
 
@@ -78,6 +78,12 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         }
     }
     arranging.note_passed_over();
+    if walk.away > 0 {
+        let away = count(walk.away as u32, "picture");
+        arranging.notes.push(format!(
+            "{away} in iCloud alone: not read; download what is to be learnt from or labelled"
+        ));
+    }
     Ok(arranging.finish(walk.unreadable, walk.others.len()))
 }
 
@@ -183,7 +189,7 @@ impl<'a> Arranging<'a> {
                  labels.csv"
             ));
         }
-        Ok(name.into())
+        Ok(class_name(name))
     }
 
     /// A file has the labels of the images in `prefix`, which are of the part where it does not say another.
@@ -219,10 +225,11 @@ impl<'a> Arranging<'a> {
 
     /// Folders that this program wrote and that no table names an image of.
     fn note_passed_over(&mut self) {
-        let read = |folder: &Path| self.images.iter().any(|image| image.file.path.starts_with(folder));
-        let passed = self.written.iter().filter(|folder| !read(folder));
-        let names: Vec<String> = passed.clone().map(|folder| format!("{}/", folder.display())).collect();
-        let filled = passed.flat_map(|folder| {
+        let folders: BTreeSet<&Path> = self.images.iter().filter_map(|i| i.file.path.parent()).collect();
+        let read = |folder: &Path| folders.iter().any(|with_images| with_images.starts_with(folder));
+        let passed: Vec<&PathBuf> = self.written.iter().filter(|folder| !read(folder)).collect();
+        let names: Vec<String> = passed.iter().map(|folder| format!("{}/", folder.display())).collect();
+        let filled = passed.into_iter().flat_map(|folder| {
             let path = self.root.join(folder);
             later::filled_in(&path).into_iter().map(move |table| path.join(table).display().to_string())
         });

@@ -103,16 +103,25 @@ pub fn size(path: &Path) -> Result<Size, Unread> {
     })
 }
 
-/// Whether the first sixteen bytes of a file are those of a picture, of any kind that is known, read or not. A text may
-/// begin with the two letters of BMP and PNM: there more is looked at.
+/// Whether the first sixteen bytes of a file are those of a picture, read or not. A text may begin with the two letters of BMP and
+/// PNM: there more is looked at. A film beside a photo, a folder's icon and a PDF are no pictures.
 pub fn is_picture(head: &[u8]) -> bool {
     match image::guess_format(head) {
         Ok(ImageFormat::Bmp) => head.get(6..10) == Some(&[0; 4]),
         Ok(ImageFormat::Pnm) => head.get(2).is_some_and(u8::is_ascii_whitespace),
+        // What folders have for their looks.
+        Ok(ImageFormat::Ico) => false,
         Ok(_) => true,
-        Err(_) => other_kind(head).is_some(),
+        Err(_) => other_kind(head).is_some_and(|kind| !NO_PICTURES.contains(&kind)),
     }
 }
+
+const FILM: &str = "a film";
+const ICON: &str = "an icon (ICO)";
+const PDF: &str = "a PDF";
+
+/// Kinds that nobody means as images, but for files with a picture's ending.
+const NO_PICTURES: [&str; 3] = [FILM, ICON, PDF];
 
 /// A decoder that panics on a hostile file spoils that file alone.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Unread>) -> Result<T, Unread> {
@@ -190,13 +199,13 @@ fn other_kind(head: &[u8]) -> Option<&'static str> {
         return Some(match head.get(8..12)? {
             b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc" => "HEIC",
             b"avif" | b"avis" => "AVIF",
-            _ => "a film",
+            _ => FILM,
         });
     }
     let known: [(&[u8], &str); 5] = [
-        (b"\0\0\x01\0", "an icon (ICO)"),
+        (b"\0\0\x01\0", ICON),
         (b"8BPS", "a Photoshop file"),
-        (b"%PDF", "a PDF"),
+        (b"%PDF", PDF),
         (b"\x76\x2f\x31\x01", "OpenEXR"),
         (b"\xff\x0a", "JPEG XL"),
     ];

@@ -64,6 +64,7 @@ fn what_is_no_picture() {
     refused(b"%PDF-1.7\nmore text than sixteen bytes", "a PDF");
     assert!(!is_picture(b"BMW and P1 are words") && !is_picture(b"P1ease read me first"));
     assert!(is_picture(b"\0\0\0\x18ftypheic") && !is_picture(b""));
+    assert!(!is_picture(b"\0\0\0\x18ftypisom") && !is_picture(b"%PDF-1.7\nmore text"));
     refused(b"qoif\0\0\0\x01\0\0\0\x01\x03\0aaaaaaaa", "not read");
 }
 

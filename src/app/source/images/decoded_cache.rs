@@ -1,7 +1,7 @@
 //! Decoded images of the last start, so that the next one reads a file instead of thousands.
 //!
 //! A file for each set: a line that says what it is, the length of a head and the head as JSON, the pixels, and SHA-256 of
-//! all that. Its name is a hash of all that the pixels depend on: the folder, each image's path, size and time, and the
+//! all that. Its name is a hash of all that the pixels depend on: the folder, each image's path, size and times, and the
 //! choice of size, fit and channels. A folder that has changed has another name; a file that is damaged is removed.
 //! Labels are not in it: giving one does not decode anything anew.
 
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::decode::Unread;
 use super::load::{Choice, Decoded};
 use super::policy::Policy;
-use super::scan::Found;
+use super::scan::{Found, Stamp};
 use crate::app::atomic;
 use crate::text::hex;
 
@@ -57,7 +57,9 @@ pub fn key(found: &Found, choice: &Choice) -> Option<String> {
     for image in &found.images {
         field(image.path.as_os_str().as_encoded_bytes());
         field(&image.bytes.to_le_bytes());
-        field(&image.modified?.to_le_bytes());
+        let Stamp { modified, changed } = image.stamp?;
+        field(&modified.to_le_bytes());
+        changed.iter().for_each(|part| field(&part.to_le_bytes()));
     }
     Some(hex(&hash.finalize()[..16]))
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{Part, means_no_label};
+use super::{Part, class_name, means_no_label};
 use crate::app::text;
 use crate::error::{Error, Result};
 use crate::text::closest;
@@ -116,7 +116,8 @@ struct Columns {
 pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| csv_error(name, &e))?.clone();
-    let columns = columns(&header).map_err(|reason| error(name, 1, reason))?;
+    let columns = check_apart(&header).and_then(|()| columns(&header));
+    let columns = columns.map_err(|reason| error(name, 1, reason))?;
     let (mut rows, mut predictions, mut none) = (Vec::new(), 0usize, 0usize);
     for record in reader.records() {
         let record = record.map_err(|e| csv_error(name, &e))?;
@@ -146,7 +147,7 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
             status => status == GIVEN,
         };
         let no_label = label.is_none() && looked_at;
-        let label = label.filter(|_| given).map(String::from);
+        let label = label.filter(|_| given).map(class_name);
         rows.push(Row { line, path: path.into(), label, no_label, part });
     }
     let mut notes = Vec::new();
@@ -186,6 +187,20 @@ fn delimiter(text: &str) -> u8 {
 /// A column's name as it is compared.
 fn plain(name: &str) -> String {
     name.trim().trim_matches('"').trim().to_lowercase()
+}
+
+/// Refuses a line of names with another delimiter in it. Where a list's separator is a semicolon, Excel opens a table with commas
+/// as one column; what is typed beside that comes after the semicolons, in no column of this.
+fn check_apart(header: &csv::StringRecord) -> std::result::Result<(), String> {
+    let in_two_ways = |name: &&str| name.contains([';', '\t']) || header.len() == 1 && name.contains(',');
+    match header.iter().find(in_two_ways) {
+        Some(name) => Err(format!(
+            "the columns are parted in two ways, as in {:?}: open the table by Data > From Text/CSV, and type the labels into \
+             their column",
+            name.chars().take(40).collect::<String>()
+        )),
+        None => Ok(()),
+    }
 }
 
 fn columns(header: &csv::StringRecord) -> std::result::Result<Columns, String> {
@@ -294,7 +309,7 @@ pub fn from_json(name: &str, text: &str) -> Result<LabelFile> {
         error(name, e.line(), reason.to_string())
     })?;
     let row = |(i, (path, label)): (usize, (String, Option<String>))| {
-        let label = label.map(|l| l.trim().to_string()).filter(|l| !l.is_empty() && !means_no_label(l));
+        let label = label.map(|l| class_name(l.trim())).filter(|l| !l.is_empty() && !means_no_label(l));
         Row { line: i + 1, path, label, no_label: false, part: None }
     };
     Ok(LabelFile { rows: pairs.0.into_iter().enumerate().map(row).collect(), notes: Vec::new() })

@@ -46,6 +46,16 @@ fn what_people_write() {
     assert_eq!(pairs(&read(&file, Reading::default()).unwrap()), [("a.png", Some("cat"))]);
 }
 
+/// What Excel makes of a table with commas where lists have semicolons: the label stands in no column.
+#[test]
+fn labels_beside_the_table_are_not_lost() {
+    let typed = "path,label,share,alike;\na.png,,0.9,4;cat\n";
+    refused(typed, 1, "parted in two ways, as in \"alike;\"");
+    refused("\"path,label,share\";\n\"a.png,,0.9\";cat\n", 1, "parted in two ways");
+    refused("\"path,label\"\n\"a.png,\"\n", 1, "parted in two ways");
+    assert!(csv("path,label,\"width, height\"\na.png,cat,3\n").is_ok());
+}
+
 #[test]
 fn splits() {
     let file = csv("path,label,split\na,x,train\nb,x,\nc,y,Valid\nd,y,test\n").unwrap();

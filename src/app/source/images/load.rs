@@ -127,9 +127,9 @@ pub fn decode_all(found: &Found, choice: &Choice, progress: &mut dyn FnMut(usize
             let work = |sender: &mut std::sync::mpsc::SyncSender<_>, (i, entry): (usize, &Entry)| {
                 let outcome = one(&found.root.join(&entry.path), &policy, choice.channels);
                 // Nobody listens any more where memory did not suffice.
-                let _ = sender.send((i, outcome));
+                sender.send((i, outcome)).ok()
             };
-            found.images.par_iter().enumerate().for_each_with(sender, work);
+            found.images.par_iter().enumerate().try_for_each_with(sender, work)
         });
         for (done, (i, outcome)) in receiver.into_iter().enumerate() {
             kept.put(i, outcome)?;

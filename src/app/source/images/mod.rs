@@ -20,6 +20,7 @@ pub(in crate::app) use later::filled_in;
 pub use walk::would_be_read;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// What an image is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -56,6 +57,12 @@ impl Part {
             _ => None,
         }
     }
+}
+
+/// A class's name as it is kept: composed, as macOS gives the names of folders taken apart (`a` and two dots for `ä`), and people
+/// type them whole.
+pub fn class_name(written: &str) -> String {
+    written.nfc().collect()
 }
 
 /// The order of classes: by number where every name is one, else by the bytes of their names.
@@ -99,6 +106,12 @@ mod tests {
         assert_eq!(order(&["10", "9", "0", "9"]), ["0", "9", "10"]);
         assert_eq!(order(&["10", "9", "x"]), ["10", "9", "x"]);
         assert_eq!(order(&["01", "1", "0"]), ["0", "01", "1"]);
+    }
+
+    #[test]
+    fn one_name_is_one_class() {
+        assert_eq!(class_name("Ka\u{308}fer"), "K\u{e4}fer");
+        assert_eq!(class_name("K\u{e4}fer"), "K\u{e4}fer");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::label_file::Row;
 use super::some;
 use super::walk::File;
@@ -67,6 +69,8 @@ pub(super) struct Places<'a> {
     by_name: HashMap<&'a OsStr, Vec<usize>>,
     /// By their real paths, where they are needed.
     by_real: OnceCell<HashMap<PathBuf, usize>>,
+    /// By their paths with composed letters, likewise: a table that was written on another system has them otherwise.
+    by_composed: OnceCell<HashMap<String, usize>>,
 }
 
 impl<'a> Places<'a> {
@@ -89,17 +93,30 @@ impl<'a> Places<'a> {
                 named.push(i);
             }
         }
-        Places { root, prefix, files, own, by_path, by_name, by_real: OnceCell::new() }
+        let (by_real, by_composed) = Default::default();
+        Places { root, prefix, files, own, by_path, by_name, by_real, by_composed }
     }
 
     fn by_path(&self, beside: &Path, path: &str) -> Option<usize> {
         let written = written(path);
-        let mut places = written.iter().flat_map(|path| match self.prefix {
-            Some(prefix) => self.inside(beside, prefix, path),
-            None => vec![path.into()],
-        });
-        let found = places.find_map(|place| self.by_path.get(place.as_path()).copied());
-        found.or_else(|| written.iter().find_map(|path| self.by_real(beside, path)))
+        let places = || {
+            written.iter().flat_map(|path| match self.prefix {
+                Some(prefix) => self.inside(beside, prefix, path),
+                None => vec![path.into()],
+            })
+        };
+        let found = places().find_map(|place| self.by_path.get(place.as_path()).copied());
+        let found = found.or_else(|| written.iter().find_map(|path| self.by_real(beside, path)));
+        found.or_else(|| places().find_map(|place| self.by_composed(&place)))
+    }
+
+    fn by_composed(&self, place: &Path) -> Option<usize> {
+        let composed = |path: &Path| path.to_str().map(|path| path.nfc().collect::<String>());
+        let all = || {
+            let files = self.files.iter().enumerate().rev();
+            files.filter_map(|(i, file)| Some((composed(&file.path)?, i))).collect()
+        };
+        self.by_composed.get_or_init(all).get(&composed(place)?).copied()
     }
 
     /// Where it may be by its words, relative to the root.

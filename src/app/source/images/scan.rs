@@ -11,13 +11,12 @@
 //! same on every machine, and one that does not change when an image is moved to its class.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
-
-use unicode_normalization::UnicodeNormalization;
 
 use super::label_file::{self, Reading};
 use super::summary::Summary;
+pub use super::walk::Stamp;
 use super::walk::{self, Walk};
 use super::{Part, arrange, decode, sorted_classes};
 use crate::app::text::count;
@@ -63,8 +62,8 @@ pub struct Entry {
     pub part: Part,
     /// Its size.
     pub bytes: u64,
-    /// When it was written, in nanoseconds since 1970, where the system knows.
-    pub modified: Option<u128>,
+    /// When it was written, where the system knows.
+    pub stamp: Option<Stamp>,
 }
 
 /// A file that is passed over.
@@ -129,8 +128,11 @@ impl Labelled {
 /// an image that is not there; [`Error::Text`] for a mistake in a label file; [`Error::Usage`]; [`Error::Io`].
 pub fn scan(request: &Request) -> Result<Found> {
     let path = &request.path;
-    let at = std::fs::metadata(path).map_err(|_| {
-        Error::Data(format!("{}: no such folder or file: name a folder of images", path.display()))
+    let at = std::fs::metadata(path).map_err(|e| match e.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            Error::Data(format!("{}: no such folder or file: name a folder of images", path.display()))
+        }
+        _ => Error::io("read", path)(e),
     })?;
     let found = if at.is_dir() {
         let walk = walk::walk(path)?;
@@ -216,7 +218,7 @@ pub(super) fn found(
         no_label: i.no_label,
         part: i.part,
         bytes: i.file.bytes,
-        modified: i.file.modified,
+        stamp: i.file.stamp,
         path: i.file.path,
     };
     let images = images.into_iter().map(entry).collect();
@@ -229,10 +231,11 @@ fn alike(class_names: &[String]) -> Vec<String> {
     let mut first: HashMap<(&str, String), &String> = HashMap::new();
     let mut notes = Vec::new();
     for name in class_names {
-        let stored: String = name.nfc().collect();
-        let cased = stored.to_lowercase();
+        let cased = name.to_lowercase();
         let spaced = cased.chars().filter(|c| !c.is_whitespace()).collect();
-        let keys = [("how letters are stored", stored), ("case", cased), ("case or spaces", spaced)];
+        // Tables lose them.
+        let number = name.parse::<u64>().map_or_else(|_| name.clone(), |n| n.to_string());
+        let keys = [("leading zeros", number), ("case", cased), ("case or spaces", spaced)];
         let other = keys.iter().find_map(|key| Some((*first.get(key)?, key.0)));
         notes.extend(
             other.map(|(other, how)| format!("classes {other:?} and {name:?} differ in {how} alone")),
@@ -315,11 +318,6 @@ pub fn check_classes(
         return fail(format!("no labelled training image of: {names}; {others}"));
     }
     Ok(())
-}
-
-/// Nanoseconds since 1970.
-pub(super) fn nanoseconds(metadata: &std::fs::Metadata) -> Option<u128> {
-    Some(metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos())
 }
 
 #[cfg(test)]

@@ -470,11 +470,46 @@ fn classes_that_differ_in_case() {
     assert_eq!(look(dir.path()).unwrap().notes, ["classes \"Cat\" and \"cat\" differ in case alone"]);
     let told = |names: &[&str]| alike(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
     assert_eq!(told(&["ant ", "ant"]), ["classes \"ant \" and \"ant\" differ in case or spaces alone"]);
-    for [one, two] in [["caf\u{e9}", "cafe\u{301}"], ["\u{1ec7}", "e\u{323}\u{302}"]] {
-        let note = format!("classes {one:?} and {two:?} differ in how letters are stored alone");
-        assert_eq!(told(&[one, two]), [note]);
-    }
-    assert_eq!(told(&["caf\u{e9}", "cafe\u{300}", "caf", "cafe", "ant"]), [""; 0]);
+    assert_eq!(told(&["007", "7"]), ["classes \"007\" and \"7\" differ in leading zeros alone"]);
+    assert_eq!(told(&["caf\u{e9}", "caf\u{e8}", "caf", "cafe", "ant", "7", "70"]), [""; 0]);
+}
+
+/// However its letters are stored: in a folder's name, as macOS gives it, and in a table, as it is typed.
+#[test]
+fn one_name_is_one_class() {
+    let dir = folder(&["K\u{e4}fer/1.png", "Ka\u{308}fer/2.png", "ant/3.png"]);
+    assert_eq!(look(dir.path()).unwrap().class_names, ["K\u{e4}fer", "ant"]);
+    put(
+        dir.path(),
+        "labels.csv",
+        "path,label\nK\u{e4}fer/1.png,caf\u{e9}\nant/3.png,cafe\u{301}\n".as_bytes(),
+    );
+    assert_eq!(look(dir.path()).unwrap().class_names, ["caf\u{e9}"]);
+    put(dir.path(), "labels.csv", "path,label\nKa\u{308}fer/1.png,ant\nK\u{e4}fer/2.png,ant\n".as_bytes());
+    let found = look(dir.path()).unwrap();
+    assert_eq!(
+        found.images.iter().filter(|i| i.class.is_some()).count(),
+        2,
+        "paths are found however they are written"
+    );
+}
+
+/// Films beside photos, icons and papers are other files; one that is called a picture is told.
+#[test]
+fn films_are_no_pictures() {
+    let dir = folder(&["cat/1.png", "dog/2.png"]);
+    put(dir.path(), "cat/1.mov", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ");
+    put(dir.path(), "cat/folder.ico", b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\0\0");
+    put(dir.path(), "dog/scan.pdf", b"%PDF-1.7 and so on and on");
+    put(dir.path(), "dog/.3.heic.icloud", b"bplist00");
+    put(dir.path(), "dog/.3.jpg.icloud", b"bplist00");
+    put(dir.path(), "#recycle/4.png", b"\x89PNG\r\n\x1a\n");
+    put(dir.path(), "$Recycle.Bin/5.png", b"\x89PNG\r\n\x1a\n");
+    let found = look(dir.path()).unwrap();
+    assert_eq!((found.images.len(), found.other_files, found.class_names.len()), (2, 3, 2));
+    assert!(found.notes[0].starts_with("2 pictures in iCloud alone"), "{:?}", found.notes);
+    put(dir.path(), "cat/film.jpg", b"\0\0\0\x14ftypqt  \0\0\0\0qt  ");
+    assert_eq!(look(dir.path()).unwrap().images.len(), 3);
 }
 
 #[cfg(unix)]

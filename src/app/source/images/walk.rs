@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::{Read, Result as IoResult};
 use std::path::{Component, Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use walkdir::{DirEntry, WalkDir};
 
 use super::decode;
-use super::scan::nanoseconds;
 use crate::error::{Error, Result};
 
 /// Endings of picture files. Files of other names are looked into.
@@ -17,8 +17,9 @@ const ENDINGS: [&str; 16] = [
     "gif", "apng",
 ];
 
-/// What cameras, network drives and operating systems leave in folders, besides all that begins with a dot.
-const LITTER: [&str; 5] = ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
+/// What cameras, network drives and operating systems leave in folders, besides all that begins with a dot; in lower case.
+const LITTER: [&str; 7] =
+    ["__macosx", "@eadir", "$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found"];
 
 /// Files that only folders have which this program wrote: a run, with its plots and samples, and a labelling, with copies of
 /// images and maybe of their folders. People train and label where their images are.
@@ -30,8 +31,37 @@ pub(super) struct File {
     /// Relative to the folder.
     pub path: PathBuf,
     pub bytes: u64,
+    pub stamp: Option<Stamp>,
+}
+
+/// When a file got its content, as far as a system tells: one that was unpacked or copied over another with its size and its
+/// time has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
     /// Nanoseconds since 1970.
-    pub modified: Option<u128>,
+    pub modified: u128,
+    /// On Unix when the file was changed, in seconds and nanoseconds, and its number; on Windows when it was made.
+    pub changed: [i64; 3],
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Option<Stamp> {
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        Some(Stamp { modified, changed: changed(metadata) })
+    }
+}
+
+#[cfg(unix)]
+fn changed(metadata: &Metadata) -> [i64; 3] {
+    use std::os::unix::fs::MetadataExt;
+    [metadata.ctime(), metadata.ctime_nsec(), metadata.ino().cast_signed()]
+}
+
+#[cfg(not(unix))]
+fn changed(metadata: &Metadata) -> [i64; 3] {
+    let made =
+        metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    [made.as_secs().cast_signed(), i64::from(made.subsec_nanos()), 0]
 }
 
 /// What is under a folder, in no order.
@@ -47,6 +77,8 @@ pub(super) struct Walk {
     /// Folders that this program wrote, relative; of what is in them only pictures are told, and apart.
     pub written: Vec<PathBuf>,
     pub in_written: Vec<File>,
+    /// Pictures that are in iCloud alone: `.photo.jpg.icloud` stands for each.
+    pub away: usize,
 }
 
 /// What images are sorted by: the bytes of the file's name, then those of the names of its folders.
@@ -66,7 +98,7 @@ pub(super) fn file(on_disk: &Path, path: PathBuf) -> IoResult<File> {
 }
 
 fn file_of(metadata: &Metadata, path: PathBuf) -> File {
-    File { path, bytes: metadata.len(), modified: nanoseconds(metadata) }
+    File { path, bytes: metadata.len(), stamp: Stamp::of(metadata) }
 }
 
 /// All files under a folder, links followed.
@@ -75,7 +107,11 @@ fn file_of(metadata: &Metadata, path: PathBuf) -> File {
 /// [`Error::Io`] if the folder itself cannot be read; what is wrong below it is in [`Walk::unreadable`].
 pub(super) fn walk(root: &Path) -> Result<Walk> {
     let mut walk = Walk::default();
-    let wanted = |e: &DirEntry| e.depth() == 0 || !is_litter(e.file_name());
+    let mut away = 0;
+    let wanted = |e: &DirEntry| {
+        away += usize::from(is_away(e.file_name()));
+        e.depth() == 0 || !is_litter(e.file_name())
+    };
     for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(wanted) {
         match entry {
             Ok(entry) => walk.add(root, &entry),
@@ -85,6 +121,7 @@ pub(super) fn walk(root: &Path) -> Result<Walk> {
             Err(e) => walk.cannot(root, e),
         }
     }
+    walk.away = away;
     walk.written.sort();
     walk.drop_folders_of_written_ones();
     Ok(walk)
@@ -119,7 +156,14 @@ fn has_folders(folder: &Path) -> bool {
 }
 
 fn is_litter(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".") || name.to_str().is_some_and(|n| LITTER.contains(&n))
+    name.as_encoded_bytes().starts_with(b".")
+        || name.to_str().is_some_and(|n| LITTER.contains(&n.to_lowercase().as_str()))
+}
+
+/// Whether a name is that of a stand-in for a picture.
+fn is_away(name: &OsStr) -> bool {
+    let stands_for = name.to_str().and_then(|n| n.strip_prefix('.')?.strip_suffix(".icloud"));
+    stands_for.is_some_and(|file| has_ending(Path::new(file)) || file.to_lowercase().ends_with(".heic"))
 }
 
 impl Walk {
