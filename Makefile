@@ -7,8 +7,8 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
-.PHONY: demo test test-newer-driver test-swiftshader test-wine test-python test-bare test-bare-root tools adapter check deny check-tint \
-	check-workflows check-trace soak fuzz
+.PHONY: demo test test-newer-driver test-swiftshader test-wine test-python test-torch test-bare test-bare-root tools adapter \
+	check deny check-tint check-workflows check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -42,7 +42,15 @@ test-newer-driver:
 test-python: adapter
 	python3 -m venv target/python
 	target/python/bin/pip install -q -r tests/ecosystem/requirements.txt
-	SSGAN_PYTHON=$(CURDIR)/target/python/bin/python cargo test --locked --test ecosystem -- --ignored
+	SSGAN_PYTHON=$(CURDIR)/target/python/bin/python cargo test --locked --test ecosystem -- --ignored --skip torch::
+
+# What PyTorch makes of a traced step. The usual build for Linux brings CUDA, gigabytes of it: PIP_INDEX_URL names an index of
+# others, TORCH_PYTHON a Python that has the packages.
+TORCH_PYTHON = $(CURDIR)/target/python-torch/bin/python
+test-torch: adapter
+	$(TORCH_PYTHON) -c 'import torch, safetensors' 2>/dev/null || { python3 -m venv target/python-torch && \
+		target/python-torch/bin/pip install -q -r tests/ecosystem/requirements-torch.txt; }
+	SSGAN_PYTHON=$(TORCH_PYTHON) cargo test --locked --test ecosystem -- --ignored torch::
 
 # A second implementation of Vulkan, SwiftShader, with subgroups of four: the report of an adapter in short, every kernel, of
 # products and whole steps a part (docs/drivers.md), and a training of each kind; on Debian, as root where Chromium, which

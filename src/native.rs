@@ -1,11 +1,17 @@
 //! The engine in a program of an operating system: its calls wait, its clock is the system's, and its pipelines are compiled
 //! by threads.
+//!
+//! wgpu panics where a driver says, while it is waited for, that the device is lost. That panic becomes an error, and is kept
+//! from the process's panic hook, around which the first [`open`] puts one of its own for that; all others go to it.
 
 use crate::error::Result;
 use crate::gpu::{AdapterChoice, AdapterSummary, Compilation, Gpu, Host, Precision};
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,6 +20,14 @@ const MOST_THREADS: usize = 8;
 
 /// Stack of a thread: the shader translator recurses, in debug builds deeply.
 const STACK: usize = 8 << 20;
+
+/// [`hush`], once for the process.
+static HUSHED: Once = Once::new();
+
+thread_local! {
+    /// Whether this thread waits for a device, so that a panic of its becomes an error.
+    static DRIVING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Waits for what the engine computes.
 pub trait BlockOn: Future + Sized {
@@ -65,6 +79,7 @@ struct Native {
 
 impl Native {
     fn new() -> Rc<Native> {
+        HUSHED.call_once(hush);
         let (work, queue) = mpsc::channel::<Compilation>();
         let queue = Arc::new(Mutex::new(queue));
         let stop = Arc::new(AtomicBool::new(false));
@@ -91,12 +106,21 @@ impl Host for Native {
         self.begun.elapsed()
     }
 
-    fn drive(
-        &self,
-        device: &wgpu::Device,
-        until: wgpu::PollType,
-    ) -> std::result::Result<(), wgpu::PollError> {
-        device.poll(until).map(drop)
+    fn drive(&self, device: &wgpu::Device, until: wgpu::PollType) -> std::result::Result<(), String> {
+        let poll = || {
+            #[cfg(test)]
+            crate::gpu::fault::wait();
+            device.poll(until)
+        };
+        DRIVING.set(true);
+        // wgpu has let go of its locks when it panics here.
+        let polled = catch_unwind(AssertUnwindSafe(poll));
+        DRIVING.set(false);
+        match polled {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(panic) => Err(said(panic.as_ref())),
+        }
     }
 
     fn compile(&self, work: Compilation) {
@@ -115,5 +139,50 @@ impl Drop for Native {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+/// Keeps the panics that become errors from the panic hook: to a user they would look like a crash.
+fn hush() {
+    let before = take_hook();
+    set_hook(Box::new(move |info| {
+        if !DRIVING.get() {
+            before(info);
+        }
+    }));
+}
+
+/// What a panic says, in one line.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let literal = || panic.downcast_ref::<&str>().copied();
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(literal);
+    text.unwrap_or("wgpu panicked").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Program, fault};
+
+    /// A panic that becomes an error is not told of as well; every other one is.
+    #[test]
+    fn only_what_becomes_an_error_is_silent() {
+        thread_local! {
+            static TOLD: Cell<u32> = const { Cell::new(0) };
+        }
+        let gpu = open(&AdapterChoice::default()).unwrap();
+        let submission = gpu.submit(&Program::new(), &[]).block_on().unwrap();
+        // Between the hook that is there by now and another of the same kind.
+        let before = take_hook();
+        set_hook(Box::new(move |info| {
+            TOLD.set(TOLD.get() + 1);
+            before(info);
+        }));
+        hush();
+        fault::panics("a broken\n  driver");
+        let e = gpu.wait(submission).block_on().unwrap_err().to_string();
+        assert!(e.contains("a broken driver") && TOLD.get() == 0, "{e}");
+        fault::panics("of something else");
+        assert!(catch_unwind(fault::wait).is_err() && TOLD.get() == 1);
     }
 }

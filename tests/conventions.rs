@@ -1,6 +1,6 @@
 //! What the documentation says of the whole source, held to the source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,35 +93,117 @@ fn code(file: &Path) -> String {
     code.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The words that follow `prefix` in the code: `crate::` gives modules.
-fn named_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
-    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    code.split(prefix).skip(1).flat_map(move |rest| match rest.strip_prefix('{') {
-        Some(list) => list.split('}').next().unwrap_or_default().split(',').map(|w| word(w.trim())).collect(),
-        None => vec![word(rest)],
-    })
+/// Reads a tree of paths, such as `b::{c, d::{self, e as f}}`, into `found`, each behind the names `before` it; what follows it.
+fn tree<'a>(mut rest: &'a str, before: &[&'a str], found: &mut Vec<Vec<&'a str>>) -> &'a str {
+    let mut path = before.to_vec();
+    loop {
+        rest = rest.trim_start();
+        if let Some(list) = rest.strip_prefix('{') {
+            rest = list.trim_start();
+            while !rest.is_empty() && !rest.starts_with('}') {
+                rest = tree(rest, &path, found);
+                // Another name that it gets.
+                rest = rest.trim_start_matches(|c: char| c != ',' && c != '}');
+                rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+            }
+            return rest.strip_prefix('}').unwrap_or(rest);
+        }
+        let (name, behind) = rest.split_at(rest.find(|c: char| !in_a_word(c)).unwrap_or(rest.len()));
+        path.extend(Some(name).filter(|name| !name.is_empty()));
+        match behind.strip_prefix("::") {
+            Some(behind) if !name.is_empty() => rest = behind,
+            _ => {
+                found.push(path);
+                return behind;
+            }
+        }
+    }
+}
+
+fn in_a_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The paths in the code that begin with `first`, name by name.
+fn paths<'a>(code: &'a str, first: &'a str) -> Vec<Vec<&'a str>> {
+    let (mut found, mut from) = (vec![], 0);
+    while let Some(at) = code[from..].find(first).map(|at| from + at) {
+        from = at + first.len();
+        let inside = match code[..at].strip_suffix("::") {
+            Some(before) => before.ends_with(|c: char| in_a_word(c) || c == '>'),
+            None => code[..at].ends_with(in_a_word),
+        };
+        if let Some(rest) = code[from..].strip_prefix("::").filter(|_| !inside) {
+            from = code.len() - tree(rest, &[first], &mut found).len();
+        }
+    }
+    found
+}
+
+/// What the code of the file `path` in src names in this crate, as folders of modules from src on.
+fn uses(path: &Path, code: &str) -> Vec<PathBuf> {
+    let mut own = path.with_extension("");
+    if own.ends_with("mod") {
+        own.pop();
+    }
+    let from_src = |path: Vec<&str>| {
+        let begin = if path[0] == "crate" { PathBuf::new() } else { own.clone() };
+        path.into_iter().fold(begin, |at, name| match name {
+            "crate" | "self" => at,
+            "super" => at.parent().map(Path::to_path_buf).unwrap_or_default(),
+            name => at.join(name),
+        })
+    };
+    let found = ["crate", "super", "self"].into_iter().flat_map(|first| paths(code, first));
+    found.map(from_src).collect()
+}
+
+/// What the tests below see of a file.
+#[test]
+fn paths_are_read() {
+    let code = "use std::{io::{Read, self as i}, fs};
+        use super::super::{a, b::{self, c as d,}};
+        pub(super) fn f() { std::mem::take::<T>(y); crate::gpu::*; $crate::z; my_std::fs; a::std::env; ::std::env::args() }
+        super::{super::q, r::s}; self::t::U; self.v";
+    let read = |first| paths(code, first).iter().map(|path| path.join("::")).collect::<Vec<_>>();
+    assert_eq!(
+        read("std"),
+        ["std::io::Read", "std::io::self", "std::fs", "std::mem::take", "std::env::args"]
+    );
+    let above =
+        ["super::super::a", "super::super::b::self", "super::super::b::c", "super::super::q", "super::r::s"];
+    assert_eq!(read("super"), above);
+    assert_eq!(read("crate"), ["crate::gpu", "crate::z"]);
+    for (file, named) in [
+        ("x/y/z.rs", ["gpu", "z", "x/a", "x/b", "x/b/c", "x/q", "x/y/r/s", "x/y/z/t/U"]),
+        ("x/y/mod.rs", ["gpu", "z", "a", "b", "b/c", "q", "x/r/s", "x/y/t/U"]),
+    ] {
+        assert_eq!(uses(Path::new(file), code), named.map(PathBuf::from), "{file}");
+    }
 }
 
 /// No arrow leads from a lower floor to a higher one, so none from the engine to the application, and none goes in a circle.
 #[test]
 fn arrows_lead_down() {
-    for (folder, prefix, order) in [("src", "crate::", &FLOORS[..]), ("src/app", "crate::app::", &ROOMS[..])]
-    {
-        let folder = root().join(folder);
-        for file in sources(&folder) {
-            let path = file.strip_prefix(&folder).unwrap();
-            let own = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+    let src = root().join("src");
+    for (folder, order) in [("", &FLOORS[..]), ("app", &ROOMS[..])] {
+        for file in sources(&src.join(folder)) {
+            let path = file.strip_prefix(&src).unwrap();
+            let inside = path.strip_prefix(folder).unwrap();
+            let own = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
             if ["lib", "main", "mod"].contains(&own) || path.to_str().unwrap().ends_with("tests.rs") {
                 continue;
             }
             let floor = |name: &str| order.iter().position(|o| *o == name);
             let mine = floor(own).unwrap_or_else(|| panic!("{own}: in none of the lists of this test"));
-            for used in named_after(&code(&file), prefix) {
-                let theirs = floor(&used);
+            for used in uses(path, &code(&file)) {
+                let inside = used.strip_prefix(folder).ok().and_then(|used| used.iter().next());
+                let theirs = inside.and_then(|name| floor(name.to_str().unwrap()));
                 assert!(
                     theirs.is_none_or(|t| t <= mine),
-                    "{} uses {used}, which is above it",
-                    file.display()
+                    "{} uses {}, which is above it",
+                    file.display(),
+                    used.display()
                 );
             }
         }
@@ -137,8 +219,8 @@ fn the_engine_touches_no_system() {
         let files = if folder.is_dir() { sources(&folder) } else { vec![folder.with_extension("rs")] };
         for file in files.iter().filter(|f| !f.to_str().unwrap().ends_with("tests.rs")) {
             let code = code(file);
-            for part in named_after(&code, "std::") {
-                let allowed = !["fs", "net", "process", "env", "thread"].contains(&part.as_str());
+            for part in paths(&code, "std").iter().filter_map(|path| path.get(1)) {
+                let allowed = !["fs", "net", "process", "env", "thread"].contains(part);
                 assert!(allowed, "{} uses std::{part}", file.display());
             }
             for word in ["Instant", "SystemTime", "pollster", "block_on"] {
@@ -163,6 +245,13 @@ fn list(values: &[f64], digits: usize) -> String {
     values.iter().map(|v| format!("{v:.digits$}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Takes out of the rows of the README's table the one that begins with `name`, and demands that it ends like this.
+fn check_row(rows: &mut Vec<&str>, name: &str, end: &str) {
+    let row = rows.iter().position(|row| row.starts_with(&format!("| {name}")) && row.ends_with(end));
+    let Some(row) = row else { panic!("the README's row of {name} should end in\n{end}\nof\n{rows:#?}") };
+    rows.remove(row);
+}
+
 /// docs/results has the pages that the program makes of the summaries there, and the README's table their accuracies.
 #[test]
 fn results_are_those_of_their_runs() {
@@ -181,7 +270,7 @@ fn results_are_those_of_their_runs() {
         assert!(same, "{name}: not what ssgan reproduce --ablate --merge docs/results makes");
     }
     // Of each run, raw and averaged, by names such as ssl-cnn-seed1.
-    let mut runs = std::collections::BTreeMap::new();
+    let mut runs = BTreeMap::new();
     for entry in fs::read_dir(folder.join("summaries")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let Some(id) = name.strip_suffix(".json") else { continue };
@@ -190,20 +279,42 @@ fn results_are_those_of_their_runs() {
         let number = |key: &str| run[key].as_f64().unwrap();
         runs.insert(id.to_string(), (number("test_accuracy"), number("test_accuracy_ema")));
     }
+    let of_seeds = |key: &str| -> BTreeMap<u32, (f64, f64)> {
+        (1..=10).filter_map(|seed| Some((seed, *runs.get(&format!("{key}-seed{seed}"))?))).collect()
+    };
+    // Not all label seeds of the best recipe are trained yet.
+    let best: Vec<u32> = of_seeds("recipe-best").into_keys().collect();
+    let last = best.len();
+    assert!(
+        last > 1 && best.iter().zip(1..).all(|(seed, n)| *seed == n),
+        "recipe-best of the label seeds {best:?}"
+    );
+    let best = format!("`--recipe best`, label seeds 1 to {last}");
+    let header = "| | report | ours |";
+    let table = readme.lines().skip_while(|l| !l.starts_with(header)).skip(1).take_while(|l| !l.is_empty());
+    let mut rows: Vec<&str> = table.filter(|l| l.starts_with("| ")).collect();
     for (key, name) in [
         ("supervised-cnn", "supervised cnn"),
         ("supervised-dnn", "supervised dnn"),
         ("ssl-cnn", "semi-supervised cnn"),
         ("ssl-dnn", "semi-supervised dnn"),
         ("recipe-quick", "`--recipe quick`"),
-        ("recipe-best", "`--recipe best`, label seeds 1 to 3"),
+        ("recipe-best", best.as_str()),
     ] {
-        let of_seeds = (1..=5).filter_map(|seed| runs.get(&format!("{key}-seed{seed}")).copied());
-        let (raw, averaged): (Vec<f64>, Vec<f64>) = of_seeds.unzip();
-        let bold = format!("| **{}** | {} | {} |", mean(&raw, 3), mean(&averaged, 3), list(&raw, 3));
-        let row = readme.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
-        assert!(row.ends_with(&bold), "the README's row of {name} should end in\n{bold}");
+        let (raw, averaged): (Vec<f64>, Vec<f64>) = of_seeds(key).into_values().unzip();
+        let end = format!("| **{}** | {} | {} |", mean(&raw, 3), mean(&averaged, 3), list(&raw, 3));
+        check_row(&mut rows, &format!("{name} |"), &end);
     }
+    // A run that no command of the report's makes.
+    let asked: serde_json::Value =
+        serde_json::from_str(&page(&folder, "mnist-recipe-best-asked-seed2.json")).unwrap();
+    let number = |key: &str| asked[key].as_f64().unwrap();
+    let (raw, averaged) = (number("test_accuracy"), number("test_accuracy_ema"));
+    assert_eq!((asked["label_seed"].as_u64(), asked["asked"].as_array().map(Vec::len)), (Some(2), Some(20)));
+    assert!(rows.iter().any(|row| row.contains("with 20 labels more")), "{rows:#?}");
+    let end = format!("| **{raw:.3}** | {averaged:.3} | 2: {raw:.3} |");
+    check_row(&mut rows, "`--recipe best` [as it was]", &end);
+    assert!(rows.is_empty(), "rows of the README's table that nothing was compared with: {rows:#?}");
     let listed = page(&folder, "report.md").lines().filter(|l| l.contains(" | ssgan train ")).count();
     assert_eq!(listed, runs.len(), "runs that docs/results/report.md lists, and their summaries");
 }

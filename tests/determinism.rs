@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 use ssgan::app::model_file::{self, Changes};
 use ssgan::app::run::checkpoint::save;
+use ssgan::app::source::{self, Request, Silent};
 use ssgan::data::{Dataset, Split};
 use ssgan::gpu::{AdapterChoice, Gpu};
 use ssgan::model::parse;
@@ -116,6 +117,14 @@ fn the_seed_decides_every_byte() {
             assert!(hashes.insert(hash), "{method:?}: the same bytes with {changed:?}");
         }
     }
+}
+
+/// What runs record of the embedded data set: all 70,000 images, drawn by however many threads. Results on other images are others.
+#[test]
+fn the_embedded_digits_are_pinned() {
+    let digits = source::load(&Request::default(), &mut Silent).unwrap();
+    assert_eq!((digits.name.as_str(), digits.train.len(), digits.test.len()), ("digits", 60_000, 10_000));
+    assert_eq!(digits.fingerprint, "81f01527c373c2984205c4697e5cb9606ee7ea9b5fec6ea2968269480f750ca3");
 }
 
 /// Images in several buffers, the last of them with fewer, and images in main memory give the bytes of images in one buffer.

@@ -16,7 +16,7 @@ pub const MAX_RECORD: u64 = 256 << 20;
 /// # Errors
 /// As [`bytes`]; [`Error::Text`] where it is not UTF-8.
 pub fn read(path: &Path) -> Result<String> {
-    utf8(path, bytes(path, MAX_BYTES)?)
+    read_up_to(path, MAX_BYTES)
 }
 
 /// As [`read`], of what the program wrote itself: at most [`MAX_RECORD`] bytes.
@@ -24,7 +24,15 @@ pub fn read(path: &Path) -> Result<String> {
 /// # Errors
 /// As [`read`].
 pub fn read_record(path: &Path) -> Result<String> {
-    utf8(path, bytes(path, MAX_RECORD)?)
+    read_up_to(path, MAX_RECORD)
+}
+
+/// As [`read`], of at most `most` bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_up_to(path: &Path, most: u64) -> Result<String> {
+    utf8(path, bytes(path, most)?)
 }
 
 /// Reads a file of at most `most` bytes.

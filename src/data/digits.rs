@@ -291,14 +291,15 @@ mod tests {
     /// set, so results measured on the old one no longer hold.
     #[test]
     fn the_bytes_are_pinned() {
-        let s = some(0, 0, 200);
-        let hash = crate::text::hex(&sha2::Sha256::digest(
-            [s.images.to_vec(), labels(0, Part::Train, 200, 60_000)].concat(),
-        ));
-        assert_eq!(
-            hash, "41437453b9abc666b0c5e90d7323b8f9d3fd5d51ad1615824668291774d9649f",
-            "first 200 images of seed 0"
-        );
+        for (part, pinned) in [
+            (Part::Train, "41437453b9abc666b0c5e90d7323b8f9d3fd5d51ad1615824668291774d9649f"),
+            (Part::Test, "1705ecc72bcc101ed04daacde6aa807c5270f567d6b23581f7250d0511a9a765"),
+        ] {
+            let s = of(SEED, part, 200, part.count());
+            let bytes = [s.images.to_vec(), labels(SEED, part, 200, part.count())].concat();
+            let hash = crate::text::hex(&sha2::Sha256::digest(bytes));
+            assert_eq!(hash, pinned, "first 200 images, {part:?}");
+        }
     }
 
     #[test]

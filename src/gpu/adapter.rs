@@ -44,9 +44,19 @@ impl AdapterSummary {
     pub fn driver_text(&self) -> String {
         format!("{} {}", self.driver, self.driver_info).trim().to_string()
     }
+
     /// Whether it runs on the CPU.
     pub fn is_software(&self) -> bool {
         self.kind == "software"
+    }
+
+    /// Lanes of a subgroup, where all have as many. Of DirectX 12's numbers the larger one "is reserved for future expansion"
+    /// (Microsoft, `D3D12_FEATURE_DATA_D3D12_OPTIONS1`), so that they are believed of NVIDIA's adapters, which have one size, and
+    /// of software alone.
+    pub fn lanes(&self) -> Option<u32> {
+        const NVIDIA: u32 = 0x10de;
+        let told = self.backend != "Dx12" || self.vendor == NVIDIA || self.is_software();
+        (told && self.subgroup_min == self.subgroup_max && self.subgroup_min > 0).then_some(self.subgroup_min)
     }
 }
 
@@ -89,6 +99,9 @@ fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     d.flags = wgpu::InstanceFlags::empty().with_env();
     // DXC where there is a dxcompiler.dll, else FXC, unless WGPU_DX12_COMPILER says otherwise (docs/dependencies.md).
     d.backend_options.dx12.shader_compiler = wgpu::Dx12Compiler::Auto.with_env();
+    // Where a driver gives more memory than there is, as Windows' do, every step would wait for the bus. An error in time keeps
+    // images in main memory, or says how large a minibatch fits.
+    d.memory_budget_thresholds.for_resource_creation = Some(95);
     wgpu::Instance::new(d)
 }
 
@@ -178,6 +191,31 @@ pub async fn list_adapters() -> Vec<AdapterSummary> {
 mod tests {
     use super::*;
 
+    impl AdapterSummary {
+        fn unknown() -> AdapterSummary {
+            let (name, kind, backend, driver, driver_info, pci_bus) = Default::default();
+            let (index, vendor, device, subgroup_min, subgroup_max) = Default::default();
+            let (features, cooperative_side, usable, problem) = Default::default();
+            AdapterSummary {
+                index,
+                name,
+                kind,
+                backend,
+                driver,
+                driver_info,
+                vendor,
+                device,
+                pci_bus,
+                features,
+                subgroup_min,
+                subgroup_max,
+                cooperative_side,
+                usable,
+                problem,
+            }
+        }
+    }
+
     #[test]
     fn nothing_is_told_twice() {
         for (name, driver, told) in [
@@ -192,5 +230,20 @@ mod tests {
         ] {
             assert_eq!(describe(name, "Vulkan", driver), told);
         }
+    }
+
+    #[test]
+    fn lanes_that_may_be_believed() {
+        let lanes = |backend: &str, vendor, kind: &str, (subgroup_min, subgroup_max)| {
+            let (backend, kind) = (backend.into(), kind.into());
+            AdapterSummary { backend, vendor, kind, subgroup_min, subgroup_max, ..AdapterSummary::unknown() }
+                .lanes()
+        };
+        assert_eq!(lanes("Vulkan", 0x8086, "integrated GPU", (8, 32)), None);
+        assert_eq!(lanes("Vulkan", 0x8086, "integrated GPU", (16, 16)), Some(16));
+        assert_eq!(lanes("Dx12", 0x8086, "integrated GPU", (16, 16)), None);
+        assert_eq!(lanes("Dx12", 0x10de, "discrete GPU", (32, 32)), Some(32));
+        assert_eq!(lanes("Dx12", 0x1414, "software", (4, 4)), Some(4));
+        assert_eq!(lanes("Vulkan", 0, "software", (0, 0)), None);
     }
 }

@@ -26,6 +26,8 @@ pub struct AdapterChoice {
     pub power: Power,
     /// Cooperative matrices or none.
     pub precision: Precision,
+    /// Sizes of workgroups, tiles and all else as on a GPU, on whatever adapter: for tests of what GPUs run.
+    pub as_gpu: bool,
 }
 
 /// Which of several GPUs comes first.

@@ -1,5 +1,5 @@
 //! Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, find that it
-//! binds little at once, or take it for a slow one.
+//! binds little at once, take it for a slow one, have it pass over submissions, or have wgpu panic while it is waited for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,6 +15,39 @@ thread_local! {
     static SLOWNESS: Cell<f64> = const { Cell::new(1.0) };
     /// Lost devices that will not open again.
     static REFUSED: Cell<u32> = const { Cell::new(0) };
+    /// Submissions until those that are passed over, and how many these are.
+    static IGNORED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    /// What the next wait panics with.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// After so many submissions of this thread, the device does so many not, and says that it has.
+pub fn ignore(after: u32, count: u32) {
+    IGNORED.set((after, count));
+}
+
+pub(super) fn ignored() -> bool {
+    let (after, count) = IGNORED.get();
+    let now = after == 0 && count > 0;
+    IGNORED.set((after.saturating_sub(1), if now { count - 1 } else { count }));
+    now
+}
+
+/// The next wait of this thread for a device panics with `text`.
+pub fn panics(text: &str) {
+    PANIC.set(Some(text.into()));
+}
+
+/// Whether it has.
+pub fn panicked() -> bool {
+    PANIC.with_borrow(Option::is_none)
+}
+
+/// Such a wait.
+pub fn wait() {
+    if let Some(text) = PANIC.take() {
+        panic!("{text}");
+    }
 }
 
 /// So many attempts of this thread to open a lost device again fail.

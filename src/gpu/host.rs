@@ -13,8 +13,8 @@ pub trait Host: Debug {
     /// callbacks have been called; where the system drives the device itself, as a browser does, at once.
     ///
     /// # Errors
-    /// Those of [`wgpu::Device::poll`].
-    fn drive(&self, device: &wgpu::Device, until: wgpu::PollType) -> Result<(), wgpu::PollError>;
+    /// What wgpu says, as text: the loss of a device is no [`wgpu::PollError`], [`wgpu::Device::poll`] panics with it.
+    fn drive(&self, device: &wgpu::Device, until: wgpu::PollType) -> Result<(), String>;
 
     /// Runs `work` to its end, now or later, on this thread or another one.
     fn compile(&self, work: Compilation);

@@ -67,6 +67,7 @@ pub struct Opened {
     device: wgpu::Device,
     queue: wgpu::Queue,
     summary: AdapterSummary,
+    software: bool,
     host: Rc<dyn Host>,
     checked: bool,
     elementwise_group: u32,
@@ -84,11 +85,15 @@ impl Gpu {
         &self.summary
     }
 
+    /// Whether sizes and tiles are those of software adapters: on the CPU, unless they are to be [as on a
+    /// GPU](AdapterChoice::as_gpu).
+    pub fn is_software(&self) -> bool {
+        self.software
+    }
+
     /// Lanes of a subgroup where the adapter has subgroups of one known size.
     pub fn subgroup_size(&self) -> Option<u32> {
-        let s = &self.summary;
-        let fixed = s.subgroup_min == s.subgroup_max && s.subgroup_min > 0;
-        (fixed && self.device.features().contains(wgpu::Features::SUBGROUP)).then_some(s.subgroup_min)
+        self.summary.lanes().filter(|_| self.device.features().contains(wgpu::Features::SUBGROUP))
     }
 
     /// Rows and columns of the matrices that subgroups multiply, of 16-bit floats with 32-bit sums: where the adapter has
@@ -127,7 +132,7 @@ impl Gpu {
     /// Invocations of a workgroup that sums over itself: a single subgroup in software, where a barrier is a switch of
     /// coroutines (the gradient of weight normalisation took 11.1 ms a step in groups of 32, 6.5 in groups of 8).
     pub fn reducing_group(&self) -> u32 {
-        if self.summary.is_software() { self.subgroup_size().unwrap_or(8) } else { self.elementwise_group }
+        if self.software { self.subgroup_size().unwrap_or(8) } else { self.elementwise_group }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {

@@ -15,7 +15,9 @@ impl Gpu {
     /// # Errors
     /// [`Error::Adapter`] if there is none, it lacks something needed, or its driver refuses a device.
     pub async fn open(choice: &AdapterChoice, host: Rc<dyn Host>, checked: bool) -> Result<Gpu> {
-        Gpu::with_adapter(choice::choose(choice).await?, choice.precision, host, checked).await
+        let (summary, adapter) = choice::choose(choice).await?;
+        let software = summary.is_software() && !choice.as_gpu;
+        Gpu::with_adapter((summary, adapter), (choice.precision, software), host, checked).await
     }
 
     /// Opens an adapter that was open before, and no other.
@@ -27,12 +29,14 @@ impl Gpu {
         if super::fault::refused() {
             return Err(Error::Adapter("not there yet".into()));
         }
-        Gpu::with_adapter(choice::find(was).await?, precision, host, false).await
+        let (summary, adapter) = choice::find(was).await?;
+        let software = summary.is_software();
+        Gpu::with_adapter((summary, adapter), (precision, software), host, false).await
     }
 
     async fn with_adapter(
         (summary, adapter): (AdapterSummary, wgpu::Adapter),
-        precision: Precision,
+        (precision, software): (Precision, bool),
         host: Rc<dyn Host>,
         checked: bool,
     ) -> Result<Gpu> {
@@ -51,11 +55,12 @@ impl Gpu {
             opened.map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
         let reports = Reports::of(&device);
         // On llvmpipe each workgroup costs some time: noise took 16.8 ms a step in groups of 32, 14.7 in groups of 256.
-        let elementwise_group = if summary.is_software() { 256 } else { 64 };
+        let elementwise_group = if software { 256 } else { 64 };
         Ok(Gpu(Rc::new(Opened {
             device,
             queue,
             summary,
+            software,
             host,
             checked,
             elementwise_group,

@@ -57,6 +57,16 @@ impl Reports {
         self.lost.lock().ok().and_then(|slot| slot.clone())
     }
 
+    /// Notes that the device is gone if that is what wgpu `said`, in its own words ("Parent device is lost") or in those of its
+    /// backends ("Device is lost"): the callback that tells why may be still to come.
+    fn hear(&self, said: &str) {
+        if said.to_ascii_lowercase().contains("device is lost")
+            && let Ok(mut slot) = self.lost.lock()
+        {
+            slot.get_or_insert_with(|| said.into());
+        }
+    }
+
     fn take_failure(&self) -> Option<String> {
         self.failure.lock().ok().and_then(|mut slot| slot.take())
     }
@@ -89,6 +99,11 @@ impl Gpu {
         if super::fault::point() {
             self.destroy();
         }
+        #[cfg(test)]
+        let nothing = Program::new();
+        #[cfg(test)]
+        let (program, copies) =
+            if super::fault::ignored() { (&nothing, &copies[..0]) } else { (program, copies) };
         let (mut pieces, work) = self.pace.cut(program, self.now());
         let last = pieces.pop().expect("at least one");
         for piece in pieces {
@@ -96,18 +111,31 @@ impl Gpu {
             self.queue.submit([commands.map_err(|e| self.instead(e))?]);
         }
         let commands = self.encode(program, last, copies);
-        let submission = self.hand_over(commands.map_err(|e| self.instead(e))?);
+        let submission = self.hand_over(commands.map_err(|e| self.instead(e))?, Some(work));
         self.check()?;
-        Ok(Submission { work: Some(work), ..submission })
+        Ok(submission)
     }
 
-    pub(super) fn hand_over(&self, commands: wgpu::CommandBuffer) -> Submission {
+    /// The last piece of `work`, if that is to tell how fast the device is. No panic on a lost device: wgpu leaves the news
+    /// to the callback.
+    pub(super) fn hand_over(&self, commands: wgpu::CommandBuffer, work: Option<Work>) -> Submission {
         let index = self.queue.submit([commands]);
         let (sender, done) = oneshot_channel();
         self.queue.on_submitted_work_done(move || {
             let _ = sender.send(());
         });
-        Submission { index, done, work: None }
+        Submission { index, done, work }
+    }
+
+    /// Fills a tensor with zeros, after what was submitted.
+    ///
+    /// # Panics
+    /// If it is scratch that shares memory.
+    pub(crate) fn clear(&self, t: &Tensor) {
+        assert!(!t.block.is_shared());
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.clear_buffer(t.block.buffer(), t.offset, Some(t.bytes()));
+        self.queue.submit([encoder.finish()]);
     }
 
     pub(super) fn encode(
@@ -124,13 +152,14 @@ impl Gpu {
         Ok(encoder.finish())
     }
 
-    /// Waits for a submission.
+    /// Waits for a submission, as long as it takes: what a GPU does in milliseconds takes a software adapter minutes, and one
+    /// that does not answer any more is for the system to reset, which is an error here.
     ///
     /// # Errors
     /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub async fn wait(&self, submission: Submission) -> Result<()> {
         let until = wgpu::PollType::Wait { submission_index: Some(submission.index), timeout: None };
-        self.host.drive(&self.device, until).map_err(|e| self.failed(e.to_string()))?;
+        self.host.drive(&self.device, until).map_err(|said| self.failed(said))?;
         self.check()?;
         submission.done.receive().await;
         if let Some(work) = submission.work {
@@ -184,9 +213,15 @@ impl Gpu {
     /// The error for a failure with this message; of a device that is gone, everything fails.
     fn failed(&self, message: String) -> Error {
         let name = &self.summary.name;
-        // The news of a loss comes when the work before it is done.
-        let timeout = Some(Duration::from_secs(5));
-        let _ = self.host.drive(&self.device, wgpu::PollType::Wait { submission_index: None, timeout });
+        self.reports.hear(&message);
+        if self.reports.loss().is_none() {
+            // The news of a loss comes when the work before it is done.
+            let until =
+                wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) };
+            if let Err(said) = self.host.drive(&self.device, until) {
+                self.reports.hear(&said);
+            }
+        }
         match self.reports.loss() {
             Some(why) => Error::DeviceLost(format!("{why} (adapter {name})")),
             None => {
@@ -194,5 +229,82 @@ impl Gpu {
                 Error::Gpu(format!("{message} (adapter {name})"))
             }
         }
+    }
+
+    /// The error of work that is not done though the driver says that it is, as those of Metal and Direct3D 12 may of work that
+    /// failed (gfx-rs/wgpu#9545). The device counts as lost: nothing that it did since can be relied on, and a new one may do it.
+    pub(crate) fn undone(&self, what: &str) -> Error {
+        let name = &self.summary.name;
+        Error::DeviceLost(format!("{what}: the device did not do what it was given (adapter {name})"))
+    }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::fault;
+    use crate::native::BlockOn;
+
+    fn open() -> Gpu {
+        crate::native::open(&Default::default()).unwrap()
+    }
+
+    /// Where a driver says so while it is waited for, wgpu panics, with this text.
+    const LOST: &str = "Error in Device::poll: Validation Error\n\nCaused by:\n  Parent device is lost\n";
+
+    #[test]
+    fn a_panic_of_wgpu_is_an_error() {
+        for destroyed in [false, true] {
+            let gpu = open();
+            let submission = gpu.submit(&Program::new(), &[]).block_on().unwrap();
+            if destroyed {
+                gpu.destroy();
+            }
+            fault::panics(LOST);
+            let e = gpu.wait(submission).block_on().unwrap_err();
+            assert!(matches!(&e, Error::DeviceLost(m) if m.contains("device is lost (adapter")), "{e}");
+            let later = gpu.submit(&Program::new(), &[]).block_on().map(drop);
+            assert!(matches!(later, Err(Error::DeviceLost(_))), "it is lost for good: {later:?}");
+        }
+        let gpu = open();
+        let submission = gpu.submit(&Program::new(), &[]).block_on().unwrap();
+        fault::panics("something else");
+        let e = gpu.wait(submission).block_on().unwrap_err();
+        assert!(matches!(&e, Error::Gpu(m) if m.contains("something else")), "{e}");
+        let x = gpu.upload("x", 1, 2, &[1.0f32, 2.0]);
+        assert_eq!(gpu.read::<f32>(&x).block_on().unwrap(), [1.0, 2.0]);
+    }
+
+    /// The other words for it, and none that are like them.
+    #[test]
+    fn a_loss_is_known_by_its_words() {
+        for (said, lost) in [("Device is lost", true), ("the device is full", false)] {
+            let reports = Reports::default();
+            reports.hear(said);
+            assert_eq!(reports.loss().is_some(), lost, "{said}");
+        }
+    }
+
+    /// Why a device is gone is known: asking it once more could panic, or take five seconds.
+    #[test]
+    fn a_lost_device_is_not_asked() {
+        let gpu = open();
+        gpu.reports.hear(LOST);
+        fault::panics("asked");
+        let e = gpu.check().unwrap_err();
+        let asked = fault::panicked();
+        // Not for the next test of this thread.
+        let _ = std::panic::catch_unwind(fault::wait);
+        assert!(matches!(e, Error::DeviceLost(_)) && !asked, "{e}");
+    }
+
+    #[test]
+    fn a_cleared_tensor_has_zeros() {
+        let gpu = open();
+        let x = gpu.upload("x", 2, 64, &[1.0f32; 128]);
+        gpu.clear(&x.part(64, 1, 64));
+        let values: Vec<f32> = gpu.read(&x).block_on().unwrap();
+        assert!(values[..64].iter().all(|v| *v == 1.0) && values[64..].iter().all(|v| *v == 0.0));
     }
 }

@@ -5,6 +5,7 @@ use super::{Gpu, Program, Readback, Tensor};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::time::Duration;
 
 /// How dispatches are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,13 +55,13 @@ pub struct Timing {
     /// Begin and end of each dispatch, in seconds from the first begin; `None` where the adapter's timestamps
     /// make no sense (some drivers return zeros).
     pub spans: Vec<Option<(f64, f64)>>,
-    /// Seconds that the host took to record the commands.
+    /// Seconds that the host took to record the commands, of all submits.
     pub record: f64,
     /// Seconds that it took to hand them over.
     pub submit: f64,
     /// Seconds from the first recorded command to the end of the work.
     pub wall: f64,
-    /// Number of submits.
+    /// Number of submits: where timestamps time it, one, or as many as keep a slow device answering.
     pub submits: u32,
 }
 
@@ -146,58 +147,39 @@ impl Timer {
     async fn by_timestamps(&mut self, program: &Program) -> Result<Timing> {
         program.ready().await?;
         let n = program.dispatches.len();
-        let Some((ticks, staging)) = self.ticks.as_mut().filter(|_| n <= self.sets.len() * BLOCK) else {
+        let Timer { gpu, mode, sets, ticks } = self;
+        let Some((ticks, staging)) = ticks.as_mut().filter(|_| n <= sets.len() * BLOCK) else {
             return Err(Error::Gpu(format!("{n} dispatches are too many for this timer")));
         };
-        let begun = self.gpu.now();
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        match self.mode {
-            TimingMode::InsidePasses => {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                for i in 0..n {
-                    let (set, at) = (&self.sets[i / BLOCK], (i % BLOCK * 2) as u32);
-                    pass.write_timestamp(set, at);
-                    program.encode_range(&mut pass, i..i + 1)?;
-                    pass.write_timestamp(set, at + 1);
-                }
+        let begun = gpu.now();
+        let (pieces, work) = gpu.pace.cut(program, begun);
+        let (mut record, mut submit) = (Duration::ZERO, Duration::ZERO);
+        let (mut from, mut submission) = (begun, None);
+        for (i, piece) in pieces.iter().enumerate() {
+            let mut encoder = timed(gpu, *mode, sets, program, piece.clone())?;
+            if i + 1 == pieces.len() {
+                resolve(&mut encoder, sets, n, ticks);
+                staging.copy_from(&mut encoder, ticks);
             }
-            _ => {
-                for i in 0..n {
-                    let at = (i % BLOCK * 2) as u32;
-                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                        label: Some(program.dispatches[i].kernel.name),
-                        timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                            query_set: &self.sets[i / BLOCK],
-                            beginning_of_pass_write_index: Some(at),
-                            end_of_pass_write_index: Some(at + 1),
-                        }),
-                    });
-                    program.encode_range(&mut pass, i..i + 1)?;
-                }
-            }
+            let commands = encoder.finish();
+            let recorded = gpu.now();
+            submission = Some(gpu.hand_over(commands, Some(work)));
+            let submitted = gpu.now();
+            record += recorded - from;
+            submit += submitted - recorded;
+            from = submitted;
         }
-        for (block, set) in self.sets.iter().enumerate() {
-            let used: Range<u32> = 0..(n.saturating_sub(block * BLOCK).min(BLOCK) * 2) as u32;
-            if !used.is_empty() {
-                encoder.resolve_query_set(set, used, ticks.block.buffer(), (block * QUERIES * 8) as u64);
-            }
-        }
-        staging.copy_from(&mut encoder, ticks);
-        let commands = encoder.finish();
-        let recorded = self.gpu.now();
-        let submission = self.gpu.hand_over(commands);
-        let submitted = self.gpu.now();
         staging.request();
-        self.gpu.wait(submission).await?;
-        let wall = (self.gpu.now() - begun).as_secs_f64();
+        gpu.wait(submission.expect("at least one piece")).await?;
+        let wall = (gpu.now() - begun).as_secs_f64();
         let ticks: Vec<u64> = staging.take::<u32>(ticks.len()).await?.chunks_exact(2).map(word64).collect();
-        let seconds = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
+        let seconds = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
         Ok(Timing {
             spans: spans(&ticks, n, seconds),
-            record: (recorded - begun).as_secs_f64(),
-            submit: (submitted - recorded).as_secs_f64(),
+            record: record.as_secs_f64(),
+            submit: submit.as_secs_f64(),
             wall,
-            submits: 1,
+            submits: pieces.len() as u32,
         })
     }
 
@@ -212,7 +194,7 @@ impl Timer {
             let start = self.gpu.now();
             let commands = self.gpu.encode(program, i..i + 1, &[])?;
             let recorded = self.gpu.now();
-            let submission = self.gpu.hand_over(commands);
+            let submission = self.gpu.hand_over(commands, None);
             let submitted = self.gpu.now();
             self.gpu.wait(submission).await?;
             let ended = self.gpu.now();
@@ -226,6 +208,54 @@ impl Timer {
     }
 }
 
+/// Records some dispatches of a program, each between its two timestamps.
+fn timed(
+    gpu: &Gpu,
+    mode: TimingMode,
+    sets: &[wgpu::QuerySet],
+    program: &Program,
+    dispatches: Range<usize>,
+) -> Result<wgpu::CommandEncoder> {
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    let place = |i: usize| (&sets[i / BLOCK], (i % BLOCK * 2) as u32);
+    match mode {
+        TimingMode::InsidePasses => {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for i in dispatches {
+                let (set, at) = place(i);
+                pass.write_timestamp(set, at);
+                program.encode_range(&mut pass, i..i + 1)?;
+                pass.write_timestamp(set, at + 1);
+            }
+        }
+        _ => {
+            for i in dispatches {
+                let (query_set, at) = place(i);
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some(program.dispatches[i].kernel.name),
+                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                        query_set,
+                        beginning_of_pass_write_index: Some(at),
+                        end_of_pass_write_index: Some(at + 1),
+                    }),
+                });
+                program.encode_range(&mut pass, i..i + 1)?;
+            }
+        }
+    }
+    Ok(encoder)
+}
+
+/// Records that the timestamps of `n` dispatches go to `ticks`.
+fn resolve(encoder: &mut wgpu::CommandEncoder, sets: &[wgpu::QuerySet], n: usize, ticks: &Tensor) {
+    for (block, set) in sets.iter().enumerate() {
+        let used: Range<u32> = 0..(n.saturating_sub(block * BLOCK).min(BLOCK) * 2) as u32;
+        if !used.is_empty() {
+            encoder.resolve_query_set(set, used, ticks.block.buffer(), (block * QUERIES * 8) as u64);
+        }
+    }
+}
+
 fn word64(words: &[u32]) -> u64 {
     u64::from(words[0]) | u64::from(words[1]) << 32
 }
@@ -235,7 +265,8 @@ fn spans(ticks: &[u64], n: usize, seconds: f64) -> Vec<Option<(f64, f64)>> {
     let pair = |i: usize| {
         let at = i / BLOCK * QUERIES + i % BLOCK * 2;
         let (begin, end) = (ticks[at], ticks[at + 1]);
-        (begin != 0 && end >= begin).then_some((begin, end))
+        // Metal marks a sample that failed with all bits (`MTLCounterErrorValue`), which no clock reaches.
+        (begin != 0 && end >= begin && end != u64::MAX).then_some((begin, end))
     };
     let first = (0..n).filter_map(pair).map(|p| p.0).min().unwrap_or(0);
     let since = |t: u64| (t - first) as f64 * seconds;
@@ -248,10 +279,10 @@ mod tests {
 
     #[test]
     fn spans_start_at_the_first_timestamp() {
-        let ticks = [100, 140, 150, 150, 0, 0, 160, 155];
-        let got = spans(&ticks, 4, 0.5);
-        // Zeros and an end before its begin are not times.
-        assert_eq!(got, [Some((0.0, 20.0)), Some((25.0, 25.0)), None, None]);
+        let ticks = [100, 140, 150, 150, 0, 0, 160, 155, 170, u64::MAX, u64::MAX, u64::MAX];
+        let got = spans(&ticks, 6, 0.5);
+        // Zeros, an end before its begin and Metal's errors are not times.
+        assert_eq!(got, [Some((0.0, 20.0)), Some((25.0, 25.0)), None, None, None, None]);
         assert_eq!(spans(&[0, 0], 1, 1.0), [None]);
         assert_eq!(spans(&[], 0, 1.0), []);
     }
@@ -267,5 +298,39 @@ mod tests {
             (got[0], got[1], got[BLOCK - 1], got[BLOCK]),
             (Some((0.0, 1.0)), None, Some((2.0, 4.0)), Some((5.0, 8.0)))
         );
+    }
+
+    /// On a slow device a program goes in pieces, timed or not, and its times are those of one program.
+    #[cfg(feature = "native")]
+    #[test]
+    fn pieces_of_a_timed_program() {
+        use crate::gpu::fault;
+        use crate::native::BlockOn;
+        const DISPATCHES: usize = 5;
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let ops = crate::ops::Ops::new(&gpu);
+        let values: Vec<f32> = (0..64u8).map(f32::from).collect();
+        for mode in gpu.timing_modes() {
+            for (slowness, submits) in [(1.0, 1), (1e12, DISPATCHES)] {
+                let mut tensors = vec![gpu.upload("x", 1, 64, &values)];
+                let mut p = Program::new();
+                tensors.extend((0..DISPATCHES).map(|_| gpu.tensor("y", 1, 64)));
+                for pair in tensors.windows(2) {
+                    ops.copy(&mut p, "test", &pair[0], &pair[1], false).unwrap();
+                }
+                let mut timer = Timer::new(&gpu, mode, DISPATCHES).unwrap();
+                fault::slow(slowness);
+                let timing = timer.run(&p).block_on();
+                fault::slow(1.0);
+                let timing = timing.unwrap();
+                let submits = if mode == TimingMode::Submits { DISPATCHES } else { submits };
+                assert_eq!(timing.submits as usize, submits, "{mode:?}");
+                let spans: Vec<_> = timing.spans.iter().map(|s| s.unwrap()).collect();
+                let in_order = spans.windows(2).all(|w| w[0].1 <= w[1].0 + 1e-9);
+                assert!(spans.len() == DISPATCHES && spans[0].0 == 0.0 && in_order, "{mode:?}: {spans:?}");
+                assert!(timing.record + timing.submit <= timing.wall, "{mode:?}: {timing:?}");
+                assert_eq!(gpu.read::<f32>(&tensors[DISPATCHES]).block_on().unwrap(), values);
+            }
+        }
     }
 }

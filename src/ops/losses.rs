@@ -181,3 +181,82 @@ impl Ops {
         p.each(&self.gpu, call, logits.rows.into())
     }
 }
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::gpu::MAX_TURNS;
+    use crate::ops::METRICS;
+
+    const ROWS: u32 = 3;
+
+    /// Whether so many classes are recorded; if not, the error says how many turns they would take.
+    fn records(classes: u32, turns: u32, record: impl FnOnce(&mut Program) -> Result<()>) -> bool {
+        match record(&mut Program::sharing()) {
+            Ok(()) => true,
+            Err(Error::Usage(said)) => {
+                assert!(said.contains(&format!("loop {turns} times")), "{classes} classes: {said}");
+                false
+            }
+            Err(e) => panic!("{classes} classes: {e}"),
+        }
+    }
+
+    /// An invocation goes over the classes of its row several times, with a turn more each time that ends it. What is recorded
+    /// alone needs no memory.
+    #[test]
+    fn classes_are_bounded_by_turns() {
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let ops = Ops::new(&gpu);
+        let head = |classes: u32, turns: u32| {
+            records(classes, turns, |p| {
+                let [logits, dlogits] =
+                    ["logits", "gradient"].map(|label| p.scratch(&gpu, label, ROWS, classes));
+                let labels = p.scratch(&gpu, "labels", 1, 1);
+                let row_stats = p.scratch(&gpu, "row statistics", ROWS, 4);
+                let head = Head {
+                    logits: &logits,
+                    labels: &labels,
+                    rows: HeadRows { generated: 1, labelled: 1, unlabelled: 1, second: 0 },
+                    weights: HeadWeights {
+                        unsupervised: 1.0,
+                        real_target: 1.0,
+                        entropy: 0.0,
+                        consistency: 0.0,
+                    },
+                    dlogits: &dlogits,
+                    row_stats: &row_stats,
+                    first: 0,
+                };
+                ops.head(p, head)
+            })
+        };
+        let generator_loss = |classes: u32, turns: u32| {
+            records(classes, turns, |p| {
+                let [logits, dlogits] =
+                    ["logits", "gradient"].map(|label| p.scratch(&gpu, label, ROWS, classes));
+                let metrics = p.scratch(&gpu, "metrics", 1, METRICS);
+                ops.generator_loss(p, &logits, &dlogits, &metrics)
+            })
+        };
+        let evaluate = |classes: u32, turns: u32| {
+            records(classes, turns, |p| {
+                let logits = p.scratch(&gpu, "logits", ROWS, classes);
+                let [labels, losses] = ["labels", "losses"].map(|label| p.scratch(&gpu, label, 1, ROWS));
+                let confusion = p.scratch(&gpu, "confusion", classes, classes);
+                ops.evaluate(p, &logits, &labels, ROWS, &losses, &confusion)
+            })
+        };
+        type Records<'a> = &'a dyn Fn(u32, u32) -> bool;
+        let all: [(&str, u32, Records<'_>); 3] =
+            [("head", 6, &head), ("generator_loss", 3, &generator_loss), ("evaluate", 2, &evaluate)];
+        for (name, loops, records) in all {
+            let most = MAX_TURNS / loops - 1;
+            let turns = |classes: u32| loops * (classes + 1);
+            assert!(records(most, turns(most)), "{name}: {most} classes");
+            assert!(!records(most + 1, turns(most + 1)), "{name}: {} classes", most + 1);
+        }
+    }
+}

@@ -77,7 +77,7 @@ impl Ops {
     ) -> Result<()> {
         let subgroup = self.broadcast.unwrap_or(0);
         // A row more saves broadcasts and reads and costs registers; GPUs rather have more invocations.
-        let rows = if self.gpu.summary().is_software() && at.dims <= 8 { ROWS } else { 1 };
+        let rows = if self.gpu.is_software() && at.dims <= 8 { ROWS } else { 1 };
         let lanes = if subgroup > 0 { subgroup } else { self.gpu.elementwise_group() };
         // With subgroups as many rows pass by at a time.
         let turns = count.div_ceil(subgroup.max(1)) + 1;
@@ -143,5 +143,34 @@ mod tests {
     fn bytes_of_a_group() {
         let at = MinibatchSizes { features: 512, kernels: 32, dims: 5 };
         assert_eq!((bytes(at, 512, 1), bytes(at, 512, 2)), (393_216, 720_896));
+    }
+
+    /// An invocation passes the rows of its input one by one, with subgroups so many at a time as these have lanes.
+    #[cfg(feature = "native")]
+    #[test]
+    fn rows_are_bounded_by_turns() {
+        use crate::gpu::MAX_TURNS;
+
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let usual = Ops::new(&gpu);
+        let alone = Ops { broadcast: None, ..usual.clone() };
+        let at = MinibatchSizes { features: 1, kernels: 1, dims: 1 };
+        let too_long = |result: Result<()>| match result {
+            Ok(()) => false,
+            Err(crate::Error::Usage(said)) => said.contains(&format!("loop {} times", MAX_TURNS + 1)),
+            Err(e) => panic!("{e}"),
+        };
+        for ops in [&usual, &alone] {
+            let most = (MAX_TURNS - 1) * ops.broadcast.unwrap_or(1);
+            for (rows, fits) in [(most, true), (most + 1, false)] {
+                // Recorded alone, so without memory.
+                let mut p = Program::sharing();
+                let [m, dm, y] = [1, 1, 2].map(|columns| p.scratch(&gpu, "test", rows, columns));
+                let forward = ops.minibatch_discrimination(&mut p, "test", at, (0, rows), &m, &y);
+                let backward =
+                    ops.minibatch_discrimination_grad(&mut p, "test", at, (0, rows), (&m, &y), &dm);
+                assert_eq!([forward, backward].map(too_long), [!fits; 2], "{rows} rows, {:?}", ops.broadcast);
+            }
+        }
     }
 }

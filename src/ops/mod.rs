@@ -19,6 +19,8 @@ mod state;
 mod weights;
 
 pub use batch::ImageBlock;
+#[cfg(test)]
+pub(crate) use gemm::RECORDED;
 pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
 };

@@ -213,7 +213,8 @@ impl Evaluator {
     /// Evaluates `split`; `None` if `stop` asked to leave before that was done. `state` gives the averages' correction.
     ///
     /// # Errors
-    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed.
+    /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed;
+    /// [`crate::error::Error::DeviceLost`] too if it has not looked at all images though it said it had.
     pub async fn run(
         &self,
         ops: &Ops,
@@ -238,6 +239,11 @@ impl Evaluator {
             gpu.wait(submission).await?;
         }
         let counts: Vec<u32> = gpu.read(&split.confusion).await?;
+        // Every image is counted once.
+        let counted: u64 = counts.iter().map(|&n| u64::from(n)).sum();
+        if counted != u64::from(split.count) {
+            return Err(gpu.undone(&format!("an evaluation counted {counted} of {} images", split.count)));
+        }
         let losses: Vec<f32> = gpu.read(&split.losses).await?;
         let k = self.classes as usize;
         let right: u32 = (0..k).map(|i| counts[i * k + i]).sum();
@@ -246,5 +252,38 @@ impl Evaluator {
             loss: (losses.iter().map(|&l| f64::from(l)).sum::<f64>() / f64::from(split.count)) as f32,
             confusion: counts.chunks(k).map(<[u32]>::to_vec).collect(),
         }))
+    }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::steps::models::{DNN, data_set_with, model};
+    use crate::checks::steps::{IMAGES, ssl};
+    use crate::error::Error;
+    use crate::gpu::fault;
+    use crate::native::{self, BlockOn};
+    use crate::train::Trainer;
+
+    /// No image counts for wrong because the device has not looked at it.
+    #[test]
+    fn an_evaluation_that_was_not_done_is_an_error() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 4, 1);
+        // Three parts.
+        let data = data_set_with(&model, IMAGES, 1010);
+        let trainer = Trainer::new(&gpu, &model, &ssl(), &data).block_on().unwrap();
+        trainer.initialise().block_on().unwrap();
+        let evaluate = || trainer.evaluate(Weights::Raw).block_on();
+        let whole = evaluate().unwrap().unwrap();
+        // The parameters are first.
+        for (part, counted) in [(1, 510), (2, 510), (3, 1000)] {
+            fault::ignore(part, 1);
+            let e = evaluate().unwrap_err();
+            let said = format!("{counted} of 1010 images");
+            assert!(matches!(&e, Error::DeviceLost(m) if m.contains(&said)), "part {part}: {e}");
+        }
+        assert_eq!(evaluate().unwrap(), Some(whole));
     }
 }

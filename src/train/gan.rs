@@ -359,4 +359,37 @@ mod tests {
             assert!((average * scale - 1.0).abs() < 1e-6, "{rate}, {updates}: {}", average * scale);
         }
     }
+
+    /// 16-bit floats keep small numbers where it is said that an operand holds gradients: in every product that has any.
+    #[cfg(feature = "native")]
+    #[test]
+    fn gradients_are_said_to_be() {
+        use crate::checks::steps::models::{CNN_SEPARATE, data_set, model};
+        use crate::checks::steps::{IMAGES, ssl};
+        use crate::native::BlockOn;
+        use crate::ops::{GradientIn, RECORDED};
+        use crate::train::settings::GeneratorLoss;
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let model = model(CNN_SEPARATE, 6, 1);
+        let settings = Settings { generator_loss: GeneratorLoss::MomentMatching, ..ssl() };
+        RECORDED.take();
+        crate::train::Trainer::new(&gpu, &model, &settings, &data_set(&model, IMAGES)).block_on().unwrap();
+        let all = RECORDED.take();
+        let of = |what: &str| all.iter().filter(|(label, _)| label.contains(what)).collect::<Vec<_>>();
+        for (label, gradient_in) in of("weight gradient") {
+            let wanted = if label.contains("conv_transpose2d") { GradientIn::B } else { GradientIn::A };
+            assert_eq!(*gradient_in, wanted, "{label}");
+        }
+        assert!(of("data gradient").iter().all(|(_, gradient_in)| *gradient_in == GradientIn::A));
+        let matching: Vec<_> = of("feature matching").iter().map(|(_, gradient_in)| *gradient_in).collect();
+        assert_eq!(matching, [GradientIn::B, GradientIn::A], "of {all:#?}");
+        let others = all
+            .iter()
+            .filter(|(label, _)| !label.contains("gradient") && !label.contains("feature matching"));
+        assert!(
+            others.clone().count() > 5 && others.clone().all(|(_, g)| *g == GradientIn::Neither),
+            "of {all:#?}"
+        );
+        assert!(of("weight gradient").len() > 5 && of("data gradient").len() > 5);
+    }
 }

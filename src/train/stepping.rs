@@ -5,7 +5,7 @@ use super::gan::SLOTS;
 use super::settings::Method;
 use super::trainer::Trainer;
 use crate::error::Result;
-use crate::gpu::{Readback, Submission, Timer, Timing};
+use crate::gpu::{Program, Readback, Submission, Timer, Timing};
 use crate::ops::METRICS;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -57,7 +57,8 @@ impl Trainer {
     /// Submits the next step. Returns the numbers of steps that are finished by now, in order, a few at a time.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
+    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed; [`crate::Error::DeviceLost`] too if it has
+    /// not done a step that it said it had.
     pub async fn step(&mut self) -> Result<Vec<StepMetrics>> {
         let gpu = self.ops.gpu.clone();
         let t = self.progress.submitted;
@@ -67,15 +68,16 @@ impl Trainer {
             gpu.wait(submission).await?;
             self.read_back(done + 1).await?;
         }
+        if self.progress.read == t {
+            // All rows are read or on their way. What a step that was not done leaves is zeros, and no earlier one's numbers.
+            gpu.clear(&self.gan.metrics);
+        }
         self.hand_over(t, false);
         let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);
         let submission = if flush {
-            let ring = self.gan.metrics.len();
-            let mut staging = self.progress.spare.pop().unwrap_or_else(|| Readback::new(&gpu, ring));
+            let staging = self.staging();
             let submission = gpu.submit(&self.gan.step, &[(&self.gan.metrics, &staging)]).await?;
-            staging.request();
-            self.progress.readbacks.push_back((self.progress.read, t + 1, staging));
-            self.progress.read = t + 1;
+            self.request(staging, t + 1);
             submission
         } else {
             gpu.submit(&self.gan.step, &[]).await?
@@ -83,6 +85,19 @@ impl Trainer {
         self.progress.flight.push_back((t, submission));
         self.progress.submitted = t + 1;
         Ok(self.take_finished())
+    }
+
+    /// A staging buffer of the metrics ring.
+    fn staging(&mut self) -> Readback {
+        let (gpu, ring) = (&self.ops.gpu, self.gan.metrics.len());
+        self.progress.spare.pop().unwrap_or_else(|| Readback::new(gpu, ring))
+    }
+
+    /// Asks for the numbers of the steps up to `to`, whose copy to `staging` was submitted.
+    fn request(&mut self, mut staging: Readback, to: u32) {
+        staging.request();
+        self.progress.readbacks.push_back((self.progress.read, to, staging));
+        self.progress.read = to;
     }
 
     /// Hands to the device what step `t` is to know, or the initialisation.
@@ -107,7 +122,7 @@ impl Trainer {
     /// Waits for the steps that were submitted, and returns the numbers that [`Trainer::step`] has not.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.
+    /// As [`Trainer::step`].
     pub async fn finish_steps(&mut self) -> Result<Vec<StepMetrics>> {
         let gpu = self.ops.gpu.clone();
         while let Some((_, submission)) = self.progress.flight.pop_front() {
@@ -116,10 +131,12 @@ impl Trainer {
         let end = self.progress.submitted;
         self.read_back(end).await?;
         if self.progress.read < end {
-            let values: Vec<f32> = gpu.read(&self.gan.metrics).await?;
-            let rest = self.metrics(self.progress.read..end, &values);
-            self.progress.finished.extend(rest);
-            self.progress.read = end;
+            // Not by `Gpu::read`, whose buffer may hold anything, if the copy is not done.
+            let staging = self.staging();
+            let submission = gpu.submit(&Program::new(), &[(&self.gan.metrics, &staging)]).await?;
+            self.request(staging, end);
+            gpu.wait(submission).await?;
+            self.read_back(end).await?;
         }
         if let Some((begun, first)) = self.progress.begun.take() {
             self.progress.time.0 += gpu.now() - begun;
@@ -136,18 +153,23 @@ impl Trainer {
             // It stays in the queue until its numbers are here, or are lost: this future may be dropped while it waits.
             let values: Result<Vec<f32>> = staging.take(ring).await;
             let (from, to, staging) = self.progress.readbacks.pop_front().expect("not empty");
-            let numbers = self.metrics(from..to, &values?);
+            let numbers = self.metrics(from..to, &values?)?;
             self.progress.finished.extend(numbers);
             self.progress.spare.push(staging);
         }
         Ok(())
     }
 
-    /// The numbers of these steps in the ring.
-    fn metrics(&self, steps: std::ops::Range<u32>, ring: &[f32]) -> Vec<StepMetrics> {
+    /// The numbers of these steps in the ring; [`crate::Error::DeviceLost`] if one of them was not done. Nor is there a row of
+    /// theirs where the ring was not copied: what the buffer has then is an earlier ring, with the rows of other steps.
+    fn metrics(&self, steps: std::ops::Range<u32>, ring: &[f32]) -> Result<Vec<StepMetrics>> {
         let of = |t: u32| {
-            let row = &ring[(t % SLOTS * METRICS) as usize..];
-            self.metrics_of(t + 1, |i| row[i])
+            let row = &ring[(t % SLOTS * METRICS) as usize..][..METRICS as usize];
+            // A step has something else: where no label was predicted, there is a loss.
+            match row.iter().any(|&value| value != 0.0) {
+                true => Ok(self.metrics_of(t + 1, |i| row[i])),
+                false => Err(self.ops.gpu.undone(&format!("step {}", t + 1))),
+            }
         };
         steps.map(of).collect()
     }
@@ -203,5 +225,51 @@ impl Trainer {
             "loss_consistency" => ssl && self.settings.consistency_weight > 0.0,
             _ => ssl,
         }
+    }
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::steps::models::{DNN, data_set, model};
+    use crate::checks::steps::{IMAGES, ssl};
+    use crate::error::Error;
+    use crate::gpu::fault;
+    use crate::native::{self, BlockOn};
+    use crate::train::settings::Settings;
+
+    /// What earlier steps left in the ring, or an earlier ring in a staging buffer, is not taken for the numbers of steps that
+    /// the device says it has done.
+    #[test]
+    fn a_step_that_was_not_done_is_an_error() {
+        const STEPS: u32 = 70;
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 4, 1);
+        let data = data_set(&model, IMAGES);
+        // Read every 16 steps and in the end; the ring has 64 rows.
+        let settings = Settings { epochs: 20, evaluate_every: 20, ..ssl() };
+        let train = |after, count| -> Result<Vec<StepMetrics>> {
+            fault::ignore(0, 0);
+            let mut trainer = Trainer::new(&gpu, &model, &settings, &data).block_on()?;
+            trainer.initialise().block_on()?;
+            fault::ignore(after, count);
+            let mut numbers = vec![];
+            for _ in 0..STEPS {
+                numbers.extend(trainer.step().block_on()?);
+            }
+            numbers.extend(trainer.finish_steps().block_on()?);
+            Ok(numbers)
+        };
+        let numbers = train(0, 0).unwrap();
+        assert!(numbers.iter().map(|m| m.step).eq(1..=STEPS));
+        // A step of the ring's second round, one with its copy of the ring, the copy in the end, and all after some step; and the
+        // first step that has no row then.
+        for (after, count, first) in [(66, 1, 67), (63, 1, 49), (STEPS, 1, 65), (20, u32::MAX, 17)] {
+            let e = train(after, count).unwrap_err();
+            let named = format!("step {first}: the device did not do");
+            assert!(matches!(&e, Error::DeviceLost(m) if m.starts_with(&named)), "{after}, {count}: {e}");
+        }
+        fault::ignore(0, 0);
     }
 }

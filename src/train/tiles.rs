@@ -82,7 +82,7 @@ impl std::fmt::Display for Tiles {
 impl Tune {
     /// What is done where nothing is said: software adapters have a measured table.
     pub fn default_on(gpu: &Gpu) -> Tune {
-        if gpu.summary().is_software() { Tune::Off } else { Tune::Fast }
+        if gpu.is_software() { Tune::Off } else { Tune::Fast }
     }
 }
 
@@ -121,7 +121,7 @@ impl Tiles {
             }
             return Ok((Tiles { tune, tiles }, measured));
         }
-        let few = gpu.summary().is_software() && tune == Tune::Fast;
+        let few = gpu.is_software() && tune == Tune::Fast;
         let rows = if few { settings.batch_size.min(FEW_ROWS) } else { settings.batch_size };
         for product in sized_products(gpu, model, settings, rows) {
             let kind = product.kind();
@@ -265,7 +265,7 @@ fn step_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) 
 fn candidates(gpu: &Gpu, default: Tile, tune: Tune) -> Vec<Tile> {
     let likely = |t: &Tile| match t {
         // Barriers are switches of coroutines in software.
-        Tile::Workgroup { .. } | Tile::Cooperative { .. } => !gpu.summary().is_software(),
+        Tile::Workgroup { .. } | Tile::Cooperative { .. } => !gpu.is_software(),
         Tile::Subgroup { long, .. } => *long == gpu.has_64_bit_integers(),
     };
     let mut tiles = Tile::of(gpu);

@@ -1,12 +1,13 @@
 //! What other programs make of the files that are written for them: ONNX Runtime of an exported classifier, TensorBoard of
-//! a run's event files. They are Python packages: `make test-python` has them installed and runs the tests that are
-//! ignored here.
+//! a run's event files, PyTorch of a traced step. They are Python packages: `make test-python` has the first two installed and
+//! runs their tests, which are ignored here, `make test-torch` does the same with the last.
 
 mod models;
 mod onnx;
 #[path = "../common/small_data.rs"]
 mod small_data;
 mod tensorboard;
+mod torch;
 
 use std::fs;
 use std::path::Path;

@@ -4,6 +4,7 @@
 //! What they compare is in `ssgan::checks`, which `ssgan gpu-report` performs too. Each `#[test]` opens a device of its own
 //! and keeps it for all its cases, since compiling the variants takes longest.
 
+mod as_gpu;
 #[path = "../common/mod.rs"]
 mod common;
 mod conv;

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod evaluation;
 mod examiner;
 mod photo;
 mod pytorch;
@@ -57,14 +58,17 @@ impl Observer for Recorder {
 
 impl Recorder {
     fn run(model: &ModelShape, settings: &Settings, data: &Dataset, tiles: Choice) -> Recorder {
-        let gpu = gpu();
+        Recorder::run_on(&gpu(), model, settings, data, tiles)
+    }
+
+    fn run_on(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset, tiles: Choice) -> Recorder {
         let mut recorder = Recorder::default();
         let tiles = match tiles {
-            Some(choose) => Tiles::by(&gpu, model, settings, |p| choose(&gpu, p)),
+            Some(choose) => Tiles::by(gpu, model, settings, |p| choose(gpu, p)),
             None => Tiles::tables(),
         };
         let mut trainer =
-            Trainer::with_tiles(&gpu, model, settings, data, Scratch::Shared, &tiles).block_on().unwrap();
+            Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, &tiles).block_on().unwrap();
         run(&mut trainer, &mut recorder, &Stop::new(), None, None).block_on().unwrap();
         recorder
     }
@@ -96,8 +100,12 @@ fn whole_run(title: &str, model: &ModelShape, settings: &Settings) {
 }
 
 fn whole_run_with(title: &str, model: &ModelShape, settings: &Settings, tiles: Choice) {
+    whole_run_on(&gpu(), title, model, settings, tiles);
+}
+
+fn whole_run_on(gpu: &Gpu, title: &str, model: &ModelShape, settings: &Settings, tiles: Choice) {
     let data = data_set(model, IMAGES);
-    let got = Recorder::run(model, settings, &data, tiles);
+    let got = Recorder::run_on(gpu, model, settings, &data, tiles);
     assert_eq!(got.steps.len(), STEPS as usize);
     let mut twin = Twin::new(model, settings, &data);
     let mut checkpoints = got.checkpoints.iter().peekable();
@@ -117,6 +125,18 @@ fn whole_run_with(title: &str, model: &ModelShape, settings: &Settings, tiles: C
     assert!(got.checkpoints.len() >= 2 && checkpoints.next().is_none(), "checkpoints left out");
     println!("{title}: nearest to a kink {margin:.1e}");
     done(c);
+}
+
+/// With the workgroups and tiles that GPUs get.
+#[test]
+fn runs_as_on_a_gpu() {
+    let gpu = native::open(&AdapterChoice { as_gpu: true, ..AdapterChoice::default() }).unwrap();
+    assert!(!gpu.is_software() && gpu.elementwise_group() == 64);
+    whole_run_on(&gpu, "dnn, as on a GPU", &model(DNN, 6, 1), &ssl(), None);
+    let moments = Settings { generator_loss: GeneratorLoss::MomentMatching, ..ssl() };
+    for (title, text) in [("cnn", CNN_SEPARATE), ("cnn, batch norm of all rows", CNN_JOINED)] {
+        whole_run_on(&gpu, &format!("{title}, as on a GPU"), &model(text, 6, 1), &moments, None);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ssgan::checks::steps::{Comparison, ssl, supervised, values};
 use ssgan::model::shape::DataShape;
 use ssgan::native::BlockOn;
 use ssgan::train::checkpoint::{Checkpoint, TensorData};
-use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, Settings};
+use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Settings};
 use ssgan::train::trace_step;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,6 +63,49 @@ fn write_traces() {
         save_with(&trace(toml, shape, &settings), &text, &file).unwrap();
         println!("{}", file.display());
     }
+}
+
+/// Weights that have risen to three tenths, and learning rates that have fallen by three fortieths.
+#[test]
+fn a_trace_says_what_its_step_was_made_with() {
+    let settings = Settings {
+        batch_size: 4,
+        labels: 3.into(),
+        epsilon: 1e-3,
+        epsilon_inside_root: true,
+        unsupervised_weight: 0.7,
+        discriminator_updates: DiscriminatorUpdates::Separate,
+        label_smoothing: 0.1,
+        entropy_weight: 0.5,
+        consistency_weight: 2.0,
+        ramp_epochs: 1,
+        generator_loss: GeneratorLoss::MomentMatching,
+        feature_matching: FeatureMatching::Sum,
+        learning_rate_decay: 1.0,
+        ..ssl()
+    };
+    let said = [
+        ("format", "ssgan-trace-1"),
+        ("model", "small-dnn"),
+        ("method", "ssl"),
+        ("step", "3"),
+        ("learning_rate", "0.002775"),
+        ("generator_learning_rate", "0.004625"),
+        ("beta1", "0.5"),
+        ("beta2", "0.95"),
+        ("epsilon", "0.001"),
+        ("epsilon_inside_root", "true"),
+        ("ema_rate", "0.1"),
+        ("unsupervised_weight", "0.7"),
+        ("discriminator_updates", "3"),
+        ("label_smoothing", "0.1"),
+        ("entropy_weight", "0.15"),
+        ("consistency_weight", "0.6"),
+        ("generator_loss", "MomentMatching"),
+        ("feature_matching", "sum"),
+    ];
+    let got = trace(DNN, shape(6, 6, 1, CLASSES), &settings).metadata;
+    assert_eq!(got, BTreeMap::from(said.map(|(key, value)| (key.to_string(), value.to_string()))));
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub struct Whole {
     pub submit: Spread,
     /// Dispatches per step.
     pub dispatches: u32,
-    /// Submits per step.
+    /// Submits per step, at most: in how many pieces a step goes depends on how fast the device was before it.
     pub submits: u32,
     /// Bytes that the host uploads for a step.
     pub bytes_uploaded: u64,

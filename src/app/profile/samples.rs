@@ -84,7 +84,7 @@ impl Samples {
                 record: of(&|t| t.record),
                 submit: of(&|t| t.submit),
                 dispatches: dispatches.len() as u32,
-                submits: timings[0].submits,
+                submits: timings.iter().map(|t| t.submits).max().expect("there are samples"),
                 bytes_uploaded: traffic.0,
                 bytes_read_back: traffic.1,
                 flops: trainer.program().flops(),

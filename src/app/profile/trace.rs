@@ -53,7 +53,7 @@ fn slices(samples: &Samples, dispatches: &[Dispatch]) -> Vec<Slice> {
             |track, name: &str, begin, end, args| Slice { track, name: name.into(), begin, end, args };
         let submits = json!({ "submits": timing.submits, "dispatches": dispatches.len() });
         out.push(slice(HOST, &name, begin, end, submits));
-        // Several submits are recorded and waited for in turns: only their sums are known.
+        // Several submits are recorded in turns: only their sums are known.
         let mut given = begin;
         if timing.submits == 1 {
             let recorded = (begin + ns(timing.record)).min(end);

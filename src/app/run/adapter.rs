@@ -11,15 +11,16 @@ fn below(choice: AdapterChoice, variable: impl Fn(&str) -> Option<String>) -> Ad
     // Who names an adapter may mean one of any backend.
     let named = choice.adapter.is_some();
     AdapterChoice {
-        adapter: choice.adapter.or_else(|| variable("WGPU_ADAPTER_NAME")),
+        adapter: choice.adapter.clone().or_else(|| variable("WGPU_ADAPTER_NAME")),
         backend: choice
             .backend
+            .clone()
             .or_else(|| variable("WGPU_BACKEND").filter(|_| !named).and_then(|b| ours(&b))),
         power: match variable("WGPU_POWER_PREF").as_deref() {
             Some("low") => Power::Low,
             _ => choice.power,
         },
-        precision: choice.precision,
+        ..choice
     }
 }
 

@@ -5,7 +5,7 @@ use crate::data::Split;
 use crate::gpu::fault;
 use crate::model::shape::{DataShape, Dims};
 use crate::native::{self, BlockOn};
-use crate::train::settings::Method;
+use crate::train::settings::{Method, Settings};
 use crate::train::{Urgency, batch_that_fits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -216,6 +216,68 @@ fn a_data_set_may_be_larger_than_a_binding() {
         let names: Vec<_> = all.iter().zip(&part).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect();
         assert!(names.is_empty(), "{method:?}: other bytes: {names:?}");
     }
+}
+
+/// Products that are made window by window, of three channels and of four: of G's images and their gradient, and of the gradient
+/// that goes on through an activation.
+const COLOUR: &str = r#"
+name = "colour"
+[discriminator]
+layers = [
+    { op = "conv2d", channels = 4, kernel = 3 },
+    { op = "leaky_relu" },
+    { op = "conv2d", channels = 5, kernel = 3, stride = 2 },
+    { op = "leaky_relu" },
+    { op = "global_avg_pool", feature = true },
+    { op = "dense", units = "classes" },
+]
+[generator]
+latent = 4
+layers = [
+    { op = "dense", units = 54 },
+    { op = "unflatten", height = 3, width = 3 },
+    { op = "softplus" },
+    { op = "conv_transpose2d", channels = 3, kernel = 5, stride = 2 },
+    { op = "sigmoid" },
+]
+"#;
+
+/// Column matrices that the adapter cannot bind for all images at once are made of some at a time, and give the same bytes.
+#[test]
+fn column_matrices_come_in_parts() {
+    let shape = DataShape { image: Dims { height: 6, width: 6, channels: 3 }, classes: 3 };
+    let split = |n: usize| Split {
+        images: Arc::new((0..n * 108).map(|i| (i * 37 % 251) as u8).collect()),
+        labels: (0..n).map(|i| Some((i % 3) as u16)).collect(),
+    };
+    let set = Dataset::new("colour", shape, split(260), split(9)).unwrap();
+    let spec = crate::model::parse::parse(COLOUR, "m.toml").unwrap();
+    let model = crate::model::parse::check(&spec, COLOUR, "m.toml", shape).unwrap();
+    let settings =
+        Settings { labels: 9.into(), batch_size: 130, epochs: 1, ..Settings::defaults(Method::Ssl, true) };
+    let train = |bytes: u64| {
+        let gpu = native::open(&Default::default()).unwrap();
+        fault::bind(bytes);
+        let mut trainer = Trainer::new(&gpu, &model, &settings, &set).block_on().unwrap();
+        fault::bind(u64::MAX);
+        trainer.initialise().block_on().unwrap();
+        for _ in 0..trainer.steps() {
+            trainer.step().block_on().unwrap();
+        }
+        trainer.finish_steps().block_on().unwrap();
+        let sums = trainer.program().dispatches.iter().filter(|d| d.kernel.name == "col2im").count();
+        let images = trainer.samples().block_on().unwrap().unwrap();
+        (sums, images, trainer.snapshot(1).block_on().unwrap().tensors)
+    };
+    let (sums, images, tensors) = train(u64::MAX);
+    // 64 images have 172,800 bytes of G's windows, and 248,832 of those of D's first convolution; the largest activation
+    // of 269 images has 154,944.
+    let (more_sums, same_images, same_tensors) = train(250_000);
+    assert!(sums >= 5 && more_sums >= sums + 6, "{sums}, in parts {more_sums}");
+    assert!(same_images == images, "other images");
+    let names: Vec<_> =
+        tensors.iter().zip(&same_tensors).filter(|(a, b)| a != b).map(|(a, _)| &a.name).collect();
+    assert!(names.is_empty() && tensors.len() == same_tensors.len(), "other values: {names:?}");
 }
 
 /// The largest minibatch that an adapter can bind is one that it trains with, and the next larger one is refused.

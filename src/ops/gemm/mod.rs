@@ -178,6 +178,12 @@ impl<'a> Epilogue<'a> {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// The products that this thread has recorded: layer and pass, and which operand was said to hold gradients.
+    pub(crate) static RECORDED: std::cell::RefCell<Vec<(String, GradientIn)>> = const { std::cell::RefCell::new(vec![]) };
+}
+
 /// Which operand holds gradients. They are small: 16-bit floats have fewer than 11 bits below 6.1e-5 and nothing below 6e-8.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GradientIn {
@@ -245,6 +251,8 @@ impl Ops {
     /// the parts of a split product cannot be bound; [`Error::Usage`] if a row of a window is longer than an invocation may
     /// loop.
     pub fn gemm(&self, program: &mut Program, layer: &str, g: Gemm<'_>) -> Result<()> {
+        #[cfg(test)]
+        RECORDED.with_borrow_mut(|all| all.push((layer.into(), g.gradient_in)));
         self.check_gemm(layer, &g)?;
         let tile = self.tiling.tile(g.kind());
         let split = Split::of(&g, tile);

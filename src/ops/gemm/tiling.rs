@@ -89,7 +89,7 @@ impl Tiling {
             return Tiling::Cooperative { side, lanes: gpu.likely_lanes()[0] };
         }
         match gpu.subgroup_size() {
-            Some(lanes @ 4..=16) if gpu.summary().is_software() => {
+            Some(lanes @ 4..=16) if gpu.is_software() => {
                 Tiling::Software { lanes, long: gpu.has_64_bit_integers(), deep: has_avx512() }
             }
             _ => Tiling::Portable,

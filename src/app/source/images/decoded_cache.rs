@@ -119,13 +119,17 @@ fn read_whole(file: &File, images: usize) -> Option<Decoded> {
     Some(Decoded { policy: head.policy, pixels, failed, notes: head.notes })
 }
 
-/// Keeps a set. One that cannot be written, or is too large, is passed over, and so is one with files that the system did
-/// not let read: they may be there again at the next start.
-pub fn write(folder: &Path, key: &str, decoded: &Decoded) {
-    let fleeting = decoded.failed.values().any(|reason| matches!(reason, Unread::System(_)));
+/// Keeps a set; why it is not kept where it is not. Files that the system did not let read may be there again at the next start.
+pub fn write(folder: &Path, key: &str, decoded: &Decoded) -> Option<String> {
     let bytes = decoded.pixels.len() as u64;
-    if fleeting || bytes > MAX_SET || std::fs::create_dir_all(folder).is_err() {
-        return;
+    if decoded.failed.values().any(|reason| matches!(reason, Unread::System(_))) {
+        return Some("the system did not let some of them be read".into());
+    }
+    if bytes > MAX_SET {
+        return Some(format!("at this size they take more than {} GiB", MAX_SET >> 30));
+    }
+    if let Err(e) = std::fs::create_dir_all(folder) {
+        return Some(format!("{}: {e}", folder.display()));
     }
     atomic::sweep(folder, atomic::LEFT);
     make_room(folder, bytes, MAX_ALL);
@@ -137,16 +141,20 @@ pub fn write(folder: &Path, key: &str, decoded: &Decoded) {
         notes: decoded.notes.clone(),
         pixels: bytes,
     };
-    let Ok(head) = serde_json::to_vec(&head) else { return };
+    let head = match serde_json::to_vec(&head) {
+        Ok(head) => head,
+        Err(e) => return Some(e.to_string()),
+    };
     let length = (head.len() as u64).to_le_bytes();
     let parts = [MAGIC.as_bytes(), &length, &head, &decoded.pixels];
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
     let hash = hash.finalize();
-    let _ = atomic::write_with(&path(folder, key), |w| {
+    let written = atomic::write_with(&path(folder, key), |w| {
         parts.iter().try_for_each(|part| w.write_all(part))?;
         w.write_all(&hash)
     });
+    written.err().map(|e| e.to_string())
 }
 
 /// Removes the sets that nobody has read for longest, until `bytes` more are at most `most`.

@@ -35,6 +35,9 @@ const OWN: [&str; 7] = [
 /// Names of the column of labels.
 pub const LABELS: [&str; 2] = ["label", "class"];
 
+/// Largest file, in bytes: a labelling of ten million images, or of one million with the probabilities of a hundred classes.
+const MAX_TABLE: u64 = 4 << 30;
+
 const SPLITS: [&str; 1] = ["split"];
 const STATUSES: [&str; 1] = ["status"];
 
@@ -85,9 +88,9 @@ pub fn is_label_file(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`Error::Text`] with the line of what is wrong: no column of paths or labels, an unknown split or status, an empty
-/// path, one that is there twice, text that is not UTF-8; as [`text::read_record`].
+/// path, one that is there twice, text that is not UTF-8; as [`text::read_up_to`].
 pub fn read(path: &Path, reading: Reading) -> Result<LabelFile> {
-    let text = text::read_record(path)?;
+    let text = text::read_up_to(path, MAX_TABLE)?;
     let name = path.display().to_string();
     let text = text.trim_start_matches('\u{feff}');
     let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));

@@ -72,17 +72,18 @@ pub fn load(found: &Found, loading: &Loading, progress: &mut dyn FnMut(usize, us
     let key = decoded_cache::key(found, &loading.choice);
     let cache = loading.cache.zip(key.as_deref());
     let kept = cache.and_then(|(folder, key)| decoded_cache::read(folder, key, found.images.len()));
+    let mut gone = None;
     let decoded = match kept {
         Some(decoded) => decoded,
         None => {
             let decoded = decode_all(found, &loading.choice, progress)?;
-            if let Some((folder, key)) = cache {
-                decoded_cache::write(folder, key, &decoded);
-            }
+            gone = cache.and_then(|(folder, key)| decoded_cache::write(folder, key, &decoded));
             decoded
         }
     };
-    ImageSet::assemble(found, decoded, loading.broken)
+    let mut set = ImageSet::assemble(found, decoded, loading.broken)?;
+    set.notes.extend(gone.map(|why| format!("the next start reads every picture again: {why}")));
+    Ok(set)
 }
 
 /// The size of the images where nobody chose one: their own where all have the same, of at most [`LARGEST_DEFAULT`] a

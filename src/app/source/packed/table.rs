@@ -3,9 +3,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{MAX_BYTES, Opened, PackedSet, Table, unpacked};
+use super::{Opened, PackedSet, Table, unpacked};
 use crate::app::source::images::label_file::{self, LabelFile, Reading, Row};
 use crate::app::source::images::later::Later;
 use crate::app::source::images::places::{Lookup, folder_of, resolve};
@@ -78,6 +80,9 @@ pub(super) fn beside(packed: PackedSet) -> Result<Opened> {
     Ok(Opened { at, set, table: None })
 }
 
+/// Bytes of a file that tell whether it is a table.
+const ENOUGH: u64 = 1 << 20;
+
 /// The rows of a table; `None` where it is something else, which may be called so. What cannot be read is an error where it is
 /// a table by its text.
 fn rows_of(table: &Path, is_table: impl Fn(&str) -> bool) -> Result<Option<LabelFile>> {
@@ -85,7 +90,11 @@ fn rows_of(table: &Path, is_table: impl Fn(&str) -> bool) -> Result<Option<Label
         return Ok(None);
     }
     label_file::read(table, Reading::default()).map(Some).or_else(|e| {
-        let Ok(mut bytes) = text::bytes(table, MAX_BYTES) else { return Err(e) };
+        let mut bytes = vec![];
+        let read = File::open(table).and_then(|file| file.take(ENOUGH).read_to_end(&mut bytes));
+        if read.is_err() {
+            return Err(e);
+        }
         // Of 16-bit text every other byte is 0.
         bytes.retain(|byte| *byte != 0);
         if is_table(&String::from_utf8_lossy(&bytes)) { Err(e) } else { Ok(None) }
