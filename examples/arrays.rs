@@ -36,7 +36,8 @@ fn main() -> ssgan::Result<()> {
         }
     }
     trainer.finish_steps().block_on()?;
-    let checkpoint = trainer.snapshot(0).block_on()?;
+    // Whole epochs so far.
+    let checkpoint = trainer.snapshot(60 / trainer.steps_per_epoch()).block_on()?;
 
     let logits = classify(&gpu, &model, &checkpoint, &new, false).block_on()?;
     for (row, label) in logits.chunks(10).zip(data.test.labels.iter().flatten()) {

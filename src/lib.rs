@@ -12,7 +12,7 @@
 //! use ssgan::train::settings::{LabelCount, Method, Settings};
 //! use ssgan::train::{Trainer, classify};
 //!
-//! // Grey images of 28 x 28 pixels, one after another, of ten classes; a class for each that has a label. None to test on.
+//! // Gray images of 28 x 28 pixels, one after another, of ten classes; a class for each that has a label. None to test on.
 //! let shape = DataShape { image: Dims { height: 28, width: 28, channels: 1 }, classes: 10 };
 //! let data = Dataset::new("mine", shape, Split { images: pixels.into(), labels }, Split::default())?;
 //! let (text, spec) = ssgan::model::parse::built_in("cnn").expect("comes with the crate");
@@ -45,6 +45,7 @@
 //! and their futures are not [`Send`]. And who awaits them may be held up: `native`'s host polls the device until the work is
 //! done, whatever executor runs the future. A program with other things to do opens the device on a thread of its own, and
 //! sends that thread what does go across: images, settings, models, checkpoints, and a shared [`train::Stop`].
+//! A program that has a device already gives it to [`native::on_device`], with the version of wgpu that is [`gpu::wgpu`].
 //!
 //! The engine works on arrays in memory; it opens no file and no connection:
 //!

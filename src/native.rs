@@ -55,6 +55,14 @@ pub fn open_with(choice: &AdapterChoice, checked: bool) -> Result<Gpu> {
     Gpu::open(choice, Native::new(), checked).block_on()
 }
 
+/// A device that the program has opened already for work of its own.
+///
+/// # Errors
+/// As [`Gpu::on_device`].
+pub fn on_device(adapter: &wgpu::Adapter, opened: (wgpu::Device, wgpu::Queue)) -> Result<Gpu> {
+    Gpu::on_device(adapter, opened, Native::new())
+}
+
 /// Opens an adapter that was open before, and no other.
 ///
 /// # Errors

@@ -105,7 +105,7 @@ fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     wgpu::Instance::new(d)
 }
 
-fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
+pub(super) fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
     let info = a.get_info();
     let kind = match info.device_type {
         wgpu::DeviceType::DiscreteGpu => "discrete GPU",
@@ -164,7 +164,7 @@ fn cooperative_side(a: &wgpu::Adapter) -> Option<u32> {
     square.map(|p| p.m_size).max()
 }
 
-fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String> {
+pub(super) fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String> {
     if !a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Some("has no compute shaders".into());
     }

@@ -37,6 +37,7 @@ pub use scratch::Pool;
 pub use submission::Submission;
 pub use tensor::{ALIGN, Tensor};
 pub use timing::{Timer, Timing, TimingMode};
+pub use wgpu;
 pub use wgsl::shader_hash;
 
 use self::pace::Pace;

@@ -1,6 +1,6 @@
 //! Opening a device.
 
-use super::adapter::COOPERATIVE;
+use super::adapter::{COOPERATIVE, lacking, summarise};
 use super::pace::Pace;
 use super::submission::Reports;
 use super::{AdapterChoice, AdapterSummary, Gpu, Host, Opened, Precision, choice};
@@ -34,6 +34,27 @@ impl Gpu {
         Gpu::with_adapter((summary, adapter), (precision, software), host, false).await
     }
 
+    /// A device that the program around has opened for work of its own. Both submit to one queue, in the order of their calls.
+    ///
+    /// The device's callbacks for errors and for its loss are this library's from now on: what the program's own work fails
+    /// with comes as the error of one of these calls, unless it stands in an error scope. Bounds checks in shaders are those
+    /// of [`Gpu::open`] without `checked`; matrix products are of 32-bit floats.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] if the adapter or the limits that the device was opened with lack something needed.
+    pub fn on_device(
+        adapter: &wgpu::Adapter,
+        (device, queue): (wgpu::Device, wgpu::Queue),
+        host: Rc<dyn Host>,
+    ) -> Result<Gpu> {
+        let summary = summarise(0, adapter);
+        if let Some(problem) = lacking(&device.limits(), adapter) {
+            return Err(Error::Adapter(format!("the device on {}: {problem}", summary.name)));
+        }
+        let software = summary.is_software();
+        Ok(Gpu::opened((device, queue), (summary, software), None, host, false))
+    }
+
     async fn with_adapter(
         (summary, adapter): (AdapterSummary, wgpu::Adapter),
         (precision, software): (Precision, bool),
@@ -53,10 +74,20 @@ impl Gpu {
         let opened = request_device(&adapter, cooperative.is_some()).await;
         let (device, queue) =
             opened.map_err(|e| Error::Adapter(format!("{}: cannot open a device: {e}", summary.name)))?;
+        Ok(Gpu::opened((device, queue), (summary, software), cooperative, host, checked))
+    }
+
+    fn opened(
+        (device, queue): (wgpu::Device, wgpu::Queue),
+        (summary, software): (AdapterSummary, bool),
+        cooperative: Option<u32>,
+        host: Rc<dyn Host>,
+        checked: bool,
+    ) -> Gpu {
         let reports = Reports::of(&device);
         // On llvmpipe each workgroup costs some time: noise took 16.8 ms a step in groups of 32, 14.7 in groups of 256.
         let elementwise_group = if software { 256 } else { 64 };
-        Ok(Gpu(Rc::new(Opened {
+        Gpu(Rc::new(Opened {
             device,
             queue,
             summary,
@@ -70,7 +101,7 @@ impl Gpu {
             memory: RefCell::default(),
             staging: RefCell::default(),
             pace: Pace::default(),
-        })))
+        }))
     }
 }
 
@@ -103,4 +134,29 @@ async fn request_device(
         ..Default::default()
     };
     adapter.request_device(&described).await
+}
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::{self, BlockOn};
+
+    fn foreign(limits: wgpu::Limits) -> Result<Gpu> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = instance.request_adapter(&Default::default()).block_on().unwrap();
+        let described = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+        let opened = adapter.request_device(&described).block_on().unwrap();
+        native::on_device(&adapter, opened)
+    }
+
+    /// On a device with WebGPU's defaults, which another program opened, kernels compute what they compute on one's own.
+    #[test]
+    fn a_device_of_the_program_around() {
+        let gpu = foreign(wgpu::Limits::default()).unwrap();
+        crate::ops::self_test(&gpu).block_on().unwrap();
+        let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
+        let e = foreign(few).unwrap_err();
+        assert!(e.exit_code() == 5 && e.to_string().contains("max_storage_buffers_per_shader_stage"), "{e}");
+    }
 }
