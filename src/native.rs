@@ -1,14 +1,15 @@
 //! The engine in a program of an operating system: its calls wait, its clock is the system's, and its pipelines are compiled
 //! by threads.
 //!
-//! wgpu panics where a driver says, while it is waited for, that the device is lost. That panic becomes an error, and is kept
-//! from the process's panic hook, around which the first [`open`] puts one of its own for that; all others go to it.
+//! wgpu panics where a driver says, while it is waited for, that the device is lost. That panic becomes an error ([`drive`]), and is
+//! kept from the process's panic hook, around which the first wait puts one of its own for that; all others go to it. In a program
+//! that is built with `panic = "abort"` a lost device ends the process, with wgpu's message.
 
 use crate::error::Result;
 use crate::gpu::{AdapterChoice, AdapterSummary, Compilation, Gpu, Host, Precision};
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, mpsc};
@@ -87,7 +88,6 @@ struct Native {
 
 impl Native {
     fn new() -> Rc<Native> {
-        HUSHED.call_once(hush);
         let (work, queue) = mpsc::channel::<Compilation>();
         let queue = Arc::new(Mutex::new(queue));
         let stop = Arc::new(AtomicBool::new(false));
@@ -115,20 +115,7 @@ impl Host for Native {
     }
 
     fn drive(&self, device: &wgpu::Device, until: wgpu::PollType) -> std::result::Result<(), String> {
-        let poll = || {
-            #[cfg(test)]
-            crate::gpu::fault::wait();
-            device.poll(until)
-        };
-        DRIVING.set(true);
-        // wgpu has let go of its locks when it panics here.
-        let polled = catch_unwind(AssertUnwindSafe(poll));
-        DRIVING.set(false);
-        match polled {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => Err(e.to_string()),
-            Err(panic) => Err(said(panic.as_ref())),
-        }
+        drive(device, until)
     }
 
     fn compile(&self, work: Compilation) {
@@ -150,21 +137,49 @@ impl Drop for Native {
     }
 }
 
+/// [`wgpu::Device::poll`] for hosts of a system: what it panics with where a driver says that the device is lost becomes an error,
+/// unless the program was built to abort. Other panics, such as those of callbacks, go on.
+///
+/// # Errors
+/// What wgpu says, as text.
+pub fn drive(device: &wgpu::Device, until: wgpu::PollType) -> std::result::Result<(), String> {
+    HUSHED.call_once(hush);
+    let poll = || {
+        #[cfg(test)]
+        crate::gpu::fault::wait();
+        device.poll(until)
+    };
+    DRIVING.set(true);
+    // wgpu has let go of its locks when it panics here.
+    let polled = catch_unwind(AssertUnwindSafe(poll));
+    DRIVING.set(false);
+    match polled {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(e)) => Err(e.to_string()),
+        Err(panic) => match said(panic.as_ref()) {
+            Some(text) => Err(text.split_whitespace().collect::<Vec<_>>().join(" ")),
+            None => resume_unwind(panic),
+        },
+    }
+}
+
 /// Keeps the panics that become errors from the panic hook: to a user they would look like a crash.
 fn hush() {
     let before = take_hook();
     set_hook(Box::new(move |info| {
-        if !DRIVING.get() {
+        let becomes_an_error = !cfg!(panic = "abort") && DRIVING.get() && said(info.payload()).is_some();
+        if !becomes_an_error {
             before(info);
         }
     }));
 }
 
-/// What a panic says, in one line.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let literal = || panic.downcast_ref::<&str>().copied();
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(literal);
-    text.unwrap_or("wgpu panicked").split_whitespace().collect::<Vec<_>>().join(" ")
+/// What wgpu's own panic says, where it is that of a device that was waited for.
+fn said(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .filter(|text| text.starts_with("Error in Device::poll"))
 }
 
 #[cfg(test)]
@@ -187,10 +202,13 @@ mod tests {
             before(info);
         }));
         hush();
-        fault::panics("a broken\n  driver");
+        fault::panics("Error in Device::poll: a broken\n  driver");
         let e = gpu.wait(submission).block_on().unwrap_err().to_string();
         assert!(e.contains("a broken driver") && TOLD.get() == 0, "{e}");
+        // Not wgpu's: that of a callback which the device calls while it is waited for.
+        let submission = gpu.submit(&Program::new(), &[]).block_on().unwrap();
         fault::panics("of something else");
-        assert!(catch_unwind(fault::wait).is_err() && TOLD.get() == 1);
+        let waited = catch_unwind(AssertUnwindSafe(|| gpu.wait(submission).block_on()));
+        assert!(waited.is_err() && TOLD.get() == 1);
     }
 }

@@ -53,7 +53,7 @@ def make_set(run, data, folder):
 
 def fill_in(table, labels):
     """Gives every image of next.csv its label; returns which they are."""
-    with open(table, newline="", encoding="utf-8") as file:
+    with open(table, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     asked = [int(row["path"].rsplit("#", 1)[1]) for row in rows]
     for row, image in zip(rows, asked):

@@ -87,6 +87,10 @@ pub fn write_new(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Resu
         sync(temporary.as_file())?;
         match keep_new(temporary, path) {
             Ok(()) => sync_parent(path).map(|()| true),
+            // A name that a process which was killed had taken.
+            Err((file, e)) if e.kind() == ErrorKind::AlreadyExists && is_reserved(path) => {
+                keep(file, path).map(|()| true)
+            }
             Err((file, e)) if e.kind() == ErrorKind::AlreadyExists => same_content(file.path(), path),
             Err((_, e)) => Err(e),
         }
@@ -260,10 +264,26 @@ pub fn sweep(folder: &Path, left: Duration) {
 /// # Errors
 /// [`Error::Io`] naming it.
 pub fn remove(path: &Path) -> Result<()> {
-    match patiently((), |()| fault::attempt(|| std::fs::remove_file(path)).map_err(|e| ((), e))) {
-        Err(((), e)) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+    match remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
         _ => Ok(()),
     }
+}
+
+/// Removes a file, which another program may have open for a moment.
+///
+/// # Errors
+/// That of the system.
+pub fn remove_file(path: &Path) -> std::io::Result<()> {
+    waiting(|| std::fs::remove_file(path))
+}
+
+/// What Windows refuses while another program has a file open.
+///
+/// # Errors
+/// That of the operation.
+pub(crate) fn waiting(operation: impl Fn() -> std::io::Result<()>) -> std::io::Result<()> {
+    patiently((), |()| fault::attempt(&operation).map_err(|e| ((), e))).map_err(|((), e)| e)
 }
 
 /// [`write_with`] for bytes that are there already.
@@ -343,13 +363,17 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Flushes a file to the disk. Not every file system can (macOS's exFAT, SMB and FUSE cannot): there the system has the data, and
-/// a crash of the machine may lose them.
+/// Flushes a file to the disk. On macOS that asks the drive to empty its cache too, which exFAT, SMB and FUSE cannot: there the
+/// drive has the data, and a power cut may lose them. Where there is no flush at all, the system has them.
 ///
 /// # Errors
 /// That of the system, such as a full disk.
 pub fn sync(file: &File) -> std::io::Result<()> {
-    flushed(fault::attempt(|| file.sync_all()), lacking::SYNC)
+    let whole = fault::attempt(|| file.sync_all());
+    flushed(
+        whole.or_else(|e| if lacks(&e, lacking::SYNC) { to_the_drive(file) } else { Err(e) }),
+        lacking::SYNC,
+    )
 }
 
 /// Makes the entry of a file or folder in the one around it durable, likewise. Only Unix can open a folder; elsewhere the file
@@ -359,6 +383,16 @@ pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
         if cfg!(unix) { File::open(folder_of(path))?.sync_all() } else { Ok(()) }
     };
     flushed(fault::attempt(flush), lacking::FOLDER_SYNC)
+}
+
+#[cfg(unix)]
+fn to_the_drive(file: &File) -> std::io::Result<()> {
+    Ok(rustix::fs::fsync(file)?)
+}
+
+#[cfg(not(unix))]
+fn to_the_drive(_: &File) -> std::io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
 }
 
 /// A flush that the file system does not have is no failure.

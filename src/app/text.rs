@@ -116,11 +116,7 @@ pub fn count(n: u32, noun: &str) -> String {
 
 /// A path as one word of a command: in quotes where a shell would take it apart.
 pub fn shell_word(path: &Path) -> String {
-    let mut text = path.display().to_string();
-    if cfg!(windows) && text.contains(' ') {
-        // Before a quote it would be one of the path's.
-        text.truncate(text.trim_end_matches('\\').len());
-    }
+    let text = path.display().to_string();
     // PowerShell takes words apart at commas, and puts values in at the others.
     let special = if cfg!(windows) { "" } else { "@,%" };
     let plain = |c: char| {
@@ -128,7 +124,8 @@ pub fn shell_word(path: &Path) -> String {
     };
     match !text.is_empty() && text.chars().all(plain) {
         true => text,
-        false if cfg!(windows) => format!("\"{text}\""),
+        // Before the quote a backslash would make it one of the path's.
+        false if cfg!(windows) => format!("\"{}\"", text.trim_end_matches('\\')),
         false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }

@@ -99,9 +99,6 @@ fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     d.flags = wgpu::InstanceFlags::empty().with_env();
     // DXC where there is a dxcompiler.dll, else FXC, unless WGPU_DX12_COMPILER says otherwise (docs/dependencies.md).
     d.backend_options.dx12.shader_compiler = wgpu::Dx12Compiler::Auto.with_env();
-    // Where a driver gives more memory than there is, as Windows' do, every step would wait for the bus. An error in time keeps
-    // images in main memory, or says how large a minibatch fits.
-    d.memory_budget_thresholds.for_resource_creation = Some(95);
     wgpu::Instance::new(d)
 }
 

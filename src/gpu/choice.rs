@@ -26,7 +26,8 @@ pub struct AdapterChoice {
     pub power: Power,
     /// Cooperative matrices or none.
     pub precision: Precision,
-    /// Sizes of workgroups, tiles and all else as on a GPU, on whatever adapter: for tests of what GPUs run.
+    /// Sizes of workgroups, tiles and all else as on a GPU, on whatever adapter: for tests of what GPUs run. A device that is
+    /// opened [again](crate::gpu::Gpu::reopen) has those of its adapter.
     pub as_gpu: bool,
 }
 

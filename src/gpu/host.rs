@@ -13,7 +13,8 @@ pub trait Host: Debug {
     /// callbacks have been called; where the system drives the device itself, as a browser does, at once.
     ///
     /// # Errors
-    /// What wgpu says, as text: the loss of a device is no [`wgpu::PollError`], [`wgpu::Device::poll`] panics with it.
+    /// What wgpu says, as text: the loss of a device is no [`wgpu::PollError`], [`wgpu::Device::poll`] panics with it
+    /// (`ssgan::native::drive` does not).
     fn drive(&self, device: &wgpu::Device, until: wgpu::PollType) -> Result<(), String>;
 
     /// Runs `work` to its end, now or later, on this thread or another one.

@@ -34,11 +34,13 @@ impl Gpu {
         Gpu::with_adapter((summary, adapter), (precision, software), host, false).await
     }
 
-    /// A device that the program around has opened for work of its own. Both submit to one queue, in the order of their calls.
+    /// A device that the program around has opened for work of its own. Both submit to one queue, in the order of their calls,
+    /// from one thread: as everywhere, submitting and polling from two at once races inside wgpu-core.
     ///
-    /// The device's callbacks for errors and for its loss are this library's from now on: what the program's own work fails
-    /// with comes as the error of one of these calls, unless it stands in an error scope. Bounds checks in shaders are those
-    /// of [`Gpu::open`] without `checked`; matrix products are of 32-bit floats.
+    /// The device's callbacks for errors and for its loss are this library's from now on, and stay so: what the program's own
+    /// work fails with comes as the error of one of these calls, unless it stands in an error scope. So one [`Gpu`] for a
+    /// device, and clones of that. Bounds checks in shaders are those of [`Gpu::open`] without `checked`; matrix products are
+    /// of 32-bit floats. The device's limits are to be WebGPU's defaults at least.
     ///
     /// # Errors
     /// [`Error::Adapter`] if the adapter or the limits that the device was opened with lack something needed.

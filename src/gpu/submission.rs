@@ -232,7 +232,7 @@ impl Gpu {
     }
 
     /// The error of work that is not done though the driver says that it is, as those of Metal and Direct3D 12 may of work that
-    /// failed (gfx-rs/wgpu#9545). The device counts as lost: nothing that it did since can be relied on, and a new one may do it.
+    /// failed (gfx-rs/wgpu#9545). Nothing that the device did since can be relied on: go on from a checkpoint, with a new one.
     pub(crate) fn undone(&self, what: &str) -> Error {
         let name = &self.summary.name;
         Error::DeviceLost(format!("{what}: the device did not do what it was given (adapter {name})"))
@@ -269,7 +269,7 @@ mod tests {
         }
         let gpu = open();
         let submission = gpu.submit(&Program::new(), &[]).block_on().unwrap();
-        fault::panics("something else");
+        fault::panics("Error in Device::poll: something else");
         let e = gpu.wait(submission).block_on().unwrap_err();
         assert!(matches!(&e, Error::Gpu(m) if m.contains("something else")), "{e}");
         let x = gpu.upload("x", 1, 2, &[1.0f32, 2.0]);
@@ -291,7 +291,7 @@ mod tests {
     fn a_lost_device_is_not_asked() {
         let gpu = open();
         gpu.reports.hear(LOST);
-        fault::panics("asked");
+        fault::panics("Error in Device::poll: asked");
         let e = gpu.check().unwrap_err();
         let asked = fault::panicked();
         // Not for the next test of this thread.

@@ -73,7 +73,10 @@ impl Ops {
         x: &Tensor,
         (start, rows): (u32, u32),
     ) -> Result<()> {
-        assert!(start + rows <= x.rows && indices.is_none_or(|indices| indices.len() >= rows as usize));
+        assert!(
+            u64::from(start) + u64::from(rows) <= x.rows.into()
+                && indices.is_none_or(|indices| indices.len() >= rows as usize)
+        );
         let (v, ty) = lanes(x.cols);
         let values = u64::from(rows) * u64::from(x.cols);
         for block in blocks {

@@ -34,7 +34,7 @@ impl Ops {
         y: &Tensor,
     ) -> Result<()> {
         assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
-        assert!(start + count <= m.rows.min(y.rows));
+        assert!(u64::from(start) + u64::from(count) <= m.rows.min(y.rows).into());
         let call = Call::new("minibatch_discrimination", layer)
             .bind("m", m)
             .bind("y", y)
@@ -57,7 +57,10 @@ impl Ops {
         dm: &Tensor,
     ) -> Result<()> {
         assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
-        assert!(m.cols == dm.cols && start + count <= m.rows.min(dy.rows).min(dm.rows));
+        assert!(
+            m.cols == dm.cols
+                && u64::from(start) + u64::from(count) <= m.rows.min(dy.rows).min(dm.rows).into()
+        );
         let call = Call::new("minibatch_discrimination_grad", layer)
             .bind("m", m)
             .bind("dy", dy)

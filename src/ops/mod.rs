@@ -19,7 +19,7 @@ mod state;
 mod weights;
 
 pub use batch::ImageBlock;
-#[cfg(test)]
+#[cfg(all(test, feature = "native"))]
 pub(crate) use gemm::RECORDED;
 pub use gemm::{
     Conv, Epilogue, Gemm, GradientIn, Operand, Product, ProductKind, Right, RightOperand, Tile, Tiling, tune,
@@ -162,6 +162,24 @@ mod tests {
             records(|p| ops.adam(p, &adam, Update::Generator, updated))
         };
         assert!(adam(9) && !adam(8));
+
+        let bias = |n| {
+            let (x, w, bias, y) = (of(4, 5), of(3, 5), of(1, n), of(4, 3));
+            let epilogue = Epilogue::Forward { bias: Some(&bias), activation: Activation::None };
+            let product = Gemm {
+                m: 4,
+                n: 3,
+                k: 5,
+                a: (&x, Operand::Rows),
+                b: Right::Rows(&w),
+                out: &y,
+                epilogue,
+                conv: Conv::default(),
+                gradient_in: GradientIn::Neither,
+            };
+            records(|p| ops.gemm(p, "test", product))
+        };
+        assert!(bias(3) && !bias(2));
 
         let pool = |rows, cols| records(|p| ops.global_avg_pool(p, "test", &of(6, 3), &of(rows, cols)));
         assert!(pool(2, 3) && !pool(4, 3) && !pool(2, 2));

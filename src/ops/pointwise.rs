@@ -94,8 +94,8 @@ impl Ops {
         dy: &Tensor,
         dx: &Tensor,
     ) -> Result<()> {
-        assert!(y.len() >= dy.len() && dy.len() == dx.len());
-        let y = y.head(dy.rows.min(y.rows));
+        assert!(y.rows >= dy.rows && y.cols == dy.cols && dy.len() == dx.len());
+        let y = y.head(dy.rows);
         let call = Call::new("activation_grad", layer)
             .define("ACT", act.number())
             .bind("dy", dy)

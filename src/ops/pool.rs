@@ -167,6 +167,12 @@ impl Ops {
                 (true, None, activation)
             }
         };
+        if let Some(bias) = bias.filter(|bias| bias.len() < at.c as usize) {
+            let (have, want) = (bias.len(), at.c);
+            return Err(Error::Gpu(format!(
+                "col2im for {layer}: bias holds {have} values, {want} are needed"
+            )));
+        }
         let taps = at.kernel * at.kernel;
         let call = windows("col2im", layer, at, (1, "f32"), (&[("columns", columns)], taps), &tensors)?
             .define("ACT", activation.number())

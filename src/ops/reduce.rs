@@ -63,7 +63,7 @@ impl Ops {
         rows: Rows,
         grad: Option<(&Tensor, &Tensor)>,
     ) -> Result<Tensor> {
-        assert!(rows.start + rows.count <= x.rows && rows.count > 0);
+        assert!(u64::from(rows.start) + u64::from(rows.count) <= x.rows.into() && rows.count > 0);
         let (numbers, operations) = [(1, 1), (2, 5), (4, 5)][mode as usize];
         let partial = p.scratch(&self.gpu, "column partials", rows.chunks(), numbers * x.cols);
         let read = if grad.is_some() { 2 } else { 1 };

@@ -165,9 +165,11 @@ impl Trainer {
     fn metrics(&self, steps: std::ops::Range<u32>, ring: &[f32]) -> Result<Vec<StepMetrics>> {
         let of = |t: u32| {
             let row = &ring[(t % SLOTS * METRICS) as usize..][..METRICS as usize];
-            // A step has something else: where no label was predicted, there is a loss.
-            match row.iter().any(|&value| value != 0.0) {
-                true => Ok(self.metrics_of(t + 1, |i| row[i])),
+            let step = self.metrics_of(t + 1, |i| row[i]);
+            // A step has something else: where no label was predicted, there is a loss. Of one that went in pieces, G's is last.
+            let of_g = self.settings.method != Method::Ssl || step.loss_generator != 0.0;
+            match of_g && row.iter().any(|&value| value != 0.0) {
+                true => Ok(step),
                 false => Err(self.ops.gpu.undone(&format!("step {}", t + 1))),
             }
         };

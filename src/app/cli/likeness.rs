@@ -8,6 +8,7 @@ use crate::app::report::grid::byte;
 use crate::app::report::interval::trust;
 use crate::app::report::table::Table;
 use crate::app::run::checkpoint::in_file;
+use crate::app::source::images::class_name;
 use crate::app::text::count;
 use crate::data::{Dataset, Tested};
 use crate::error::{Error, Result};
@@ -54,7 +55,9 @@ fn check_same(trained: &LoadedModel, by: &LoadedModel) -> Result<()> {
             other.image, other.classes, own.image, own.classes
         )));
     }
-    match trained.class_names == by.class_names {
+    let names =
+        |model: &LoadedModel| model.class_names.iter().map(|name| class_name(name)).collect::<Vec<_>>();
+    match names(trained) == names(by) {
         true => Ok(()),
         false => Err(Error::Usage(format!("{path} knows other classes than the run: {advice}"))),
     }

@@ -247,7 +247,7 @@ fn estimate(s: &Summary) -> String {
     }
     let trust = trust(right, images, s.held_out);
     format!(
-        "test accuracy {:.4}, with averaged parameters {:.4}\n{trust}, for the first",
+        "test accuracy {:.4}, with averaged parameters {:.4}\nof the first: {trust}",
         s.test_accuracy, s.test_accuracy_ema
     )
 }

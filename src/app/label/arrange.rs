@@ -180,13 +180,13 @@ fn shift(source: &Path, out: &Path, target: &Path) -> IoResult<()> {
             copy(source, out, target, true)?;
         }
     }
-    fault::attempt(|| fs::remove_file(source))
+    atomic::remove_file(source)
 }
 
 /// Renames a file to a name that nothing has; `false` where the system refuses, as from one file system to another.
 fn rename(source: &Path, target: &Path) -> IoResult<bool> {
     atomic::reserve(target)?;
-    match fault::attempt(|| fs::rename(source, target)) {
+    match atomic::waiting(|| fs::rename(source, target)) {
         Ok(()) => Ok(true),
         // Network file systems may say so of a rename that was done: an image is not taken for the name that was taken.
         Err(e) if !source.exists() || !atomic::is_reserved(target) => Err(e),

@@ -11,7 +11,7 @@ use super::calibrate::Calibration;
 use super::next::Pool;
 use super::sheet::Sheet;
 use super::summary::{Summary, Tally};
-use super::{Options, table};
+use super::{Abstain, Options, table};
 use crate::app::atomic::{self, fault};
 use crate::app::lock::{self, Lock};
 use crate::app::text;
@@ -96,7 +96,9 @@ fn fingerprint(options: &Options) -> String {
         trains,
     } = options;
     let all = (probabilities, by_class, abstain, next, image, class_names, identity, review, trains);
-    hex(&Sha256::digest(format!("{all:?}")))
+    // What a wanted precision asks of a threshold has changed once.
+    let rule = if matches!(abstain, Abstain::Precision(_)) { " by counts and mean confidence" } else { "" };
+    hex(&Sha256::digest(format!("{all:?}{rule}")))
 }
 
 /// A folder that this process alone labels into.

@@ -256,7 +256,7 @@ fn notes(options: &Options, judge: Judge, precision: Option<&Precision>) -> Vec<
     if let Abstain::Precision(wanted) = options.abstain {
         notes.push(match (precision, judge.threshold) {
             (Some(Precision { of, right, interval: (low, high), .. }), Some(threshold)) => format!(
-                "from confidence {} on, which was chosen for it, {right} of {of} held-out labels are predicted right; the true share \
+                "from confidence {} on (the threshold that these labels chose), {right} of {of} held-out labels are predicted right; the true share \
                  is between {low:.3} and {high:.3} (95 % interval)",
                 short(threshold)
             ),

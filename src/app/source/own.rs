@@ -215,27 +215,24 @@ fn dataset(set: ImageSet, own: &Own, progress: &mut dyn Listener) -> Result<Data
                 0 => "the others are learnt from".to_string(),
                 n => format!("the others are learnt from, but for {n} of the same pictures"),
             };
-            let unknown = untested(&data);
-            format!(
-                "{held_out} of the {given} labels are held out to estimate the accuracy; {others}{unknown}"
-            )
+            format!("{held_out} of the {given} labels are held out to estimate the accuracy; {others}")
         }
         Tested::Apart => {
             "no class has enough labels to hold one out: the test accuracy will not be known".into()
         }
     });
+    untested(&data).iter().for_each(|note| progress.note(note));
     Ok(data)
 }
 
-/// What the estimate says nothing of.
-fn untested(data: &Dataset) -> String {
+/// What the estimate says nothing of, where some labels are held out.
+fn untested(data: &Dataset) -> Option<String> {
     let mut held_out = vec![false; data.class_names.len()];
     data.test.labels.iter().flatten().for_each(|label| held_out[usize::from(*label)] = true);
     let without = data.class_names.iter().zip(&held_out).filter(|(_, held_out)| !**held_out);
-    match some(without.map(|(name, _)| name.clone()), 5) {
-        none if none.is_empty() => none,
-        names => format!("; too few labels to hold one out, so that the estimate says nothing of: {names}"),
-    }
+    let names = some(without.map(|(name, _)| name.clone()), 5);
+    let some = data.tested == Tested::HeldOut && !names.is_empty();
+    some.then(|| format!("too few labels to hold one out, so that the estimate says nothing of: {names}"))
 }
 
 /// The images that have a label, and how many have none.

@@ -295,12 +295,17 @@ impl Ops {
             }
             Right::Rows(_) => n * k,
         };
-        let saved = if let Epilogue::Backward { saved, .. } = g.epilogue { saved.len() } else { m * n };
+        let (saved, bias) = match g.epilogue {
+            Epilogue::Backward { saved, .. } => (saved.len(), n),
+            Epilogue::Forward { bias: Some(bias), .. } => (m * n, bias.len()),
+            _ => (m * n, n),
+        };
         for (what, have, want) in [
             ("a", g.a.0.len(), a),
             ("b", g.b.tensor().len(), b),
             ("out", g.out.len(), m * n),
             ("saved", saved, m * n),
+            ("bias", bias, n),
         ] {
             if have < want {
                 return Err(Error::Gpu(format!(

@@ -273,12 +273,26 @@ pub(super) fn listed(labels: &Path, reading: Reading) -> Result<Found> {
     of_table(labels, label_file::read(labels, reading)?)
 }
 
+/// The path of the file that is there under this one with its letters stored otherwise, relative to `root`.
+fn stored(root: &Path, path: &str) -> Option<String> {
+    let path = Path::new(path);
+    let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
+    let mut entries = std::fs::read_dir(root.join(folder)).ok()?.flatten();
+    let there = entries
+        .find_map(|e| e.file_name().into_string().ok().filter(|there| class_name(there) == class_name(name)));
+    folder.join(there?).to_str().map(String::from)
+}
+
 fn of_table(labels: &Path, LabelFile { rows, notes }: LabelFile) -> Result<Found> {
     let root = labels.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut files = Vec::with_capacity(rows.len());
     for Row { line, path, .. } in &rows {
         let read = |path: String| walk::file(&root.join(&path), PathBuf::from(&path)).ok();
-        let file = written(path).into_iter().find_map(read).ok_or_else(|| Error::Text {
+        let file = written(path).into_iter().find_map(read).or_else(|| {
+            // As another system stores its letters.
+            written(path).iter().find_map(|path| read(stored(&root, path)?))
+        });
+        let file = file.ok_or_else(|| Error::Text {
             file: labels.display().to_string(),
             line: *line,
             reason: format!("no image {path:?}: paths are relative to the file's folder, with their endings"),

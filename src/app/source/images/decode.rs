@@ -197,7 +197,9 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
 fn other_kind(head: &[u8]) -> Option<&'static str> {
     if head.get(4..8) == Some(b"ftyp") {
         return Some(match head.get(8..12)? {
-            b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc" => "HEIC",
+            b"heic" | b"heix" | b"heim" | b"heis" | b"mif1" | b"msf1" | b"hevc" | b"hevx" | b"hevm"
+            | b"hevs" => "HEIC",
+            b"crx " => "a raw photo (CR3)",
             b"avif" | b"avis" => "AVIF",
             _ => FILM,
         });

@@ -195,7 +195,15 @@ fn plain(name: &str) -> String {
 /// Refuses a line of names with another delimiter in it. Where a list's separator is a semicolon, Excel opens a table with commas
 /// as one column; what is typed beside that comes after the semicolons, in no column of this.
 fn check_apart(header: &csv::StringRecord) -> std::result::Result<(), String> {
-    let in_two_ways = |name: &&str| name.contains([';', '\t']) || header.len() == 1 && name.contains(',');
+    let known = |word: &str| {
+        let word = plain(word);
+        [&PATHS[..], &LABELS, &SPLITS, &STATUSES, &OWN].into_iter().flatten().any(|name| *name == word)
+    };
+    // A name of somebody's own may have one in it, and so may a class in the name of its column.
+    let in_two_ways = |name: &&str| {
+        let parts = name.split([';', '\t', ',']).filter(|part| !part.trim().is_empty());
+        parts.clone().any(known) && (parts.count() > 1 || name.trim_end().ends_with(';'))
+    };
     match header.iter().find(in_two_ways) {
         Some(name) => Err(format!(
             "the columns are parted in two ways, as in {:?}: open the table by Data > From Text/CSV, and type the labels into \

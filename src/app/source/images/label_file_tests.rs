@@ -53,7 +53,15 @@ fn labels_beside_the_table_are_not_lost() {
     refused(typed, 1, "parted in two ways, as in \"alike;\"");
     refused("\"path,label,share\";\n\"a.png,,0.9\";cat\n", 1, "parted in two ways");
     refused("\"path,label\"\n\"a.png,\"\n", 1, "parted in two ways");
-    assert!(csv("path,label,\"width, height\"\na.png,cat,3\n").is_ok());
+    for good in [
+        "path,label,\"width, height\"\na.png,cat,3\n",
+        "path\tlabel\tsize; mm\na.png\tcat\t3\n",
+        "path,label,confidence,p_dog; small\na.png,cat,1,0\n",
+        "path,label,p_dog;\na.png,cat,1\n",
+        "path,label\t\na.png,cat\n",
+    ] {
+        assert_eq!(pairs(&csv(good).unwrap()), [("a.png", Some("cat"))], "{good}");
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Labelled {
 pub fn scan(request: &Request) -> Result<Found> {
     let path = &request.path;
     let at = std::fs::metadata(path).map_err(|e| match e.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename => {
             Error::Data(format!("{}: no such folder or file: name a folder of images", path.display()))
         }
         _ => Error::io("read", path)(e),
@@ -234,7 +234,8 @@ fn alike(class_names: &[String]) -> Vec<String> {
         let cased = name.to_lowercase();
         let spaced = cased.chars().filter(|c| !c.is_whitespace()).collect();
         // Tables lose them.
-        let number = name.parse::<u64>().map_or_else(|_| name.clone(), |n| n.to_string());
+        let digits = name.bytes().all(|b| b.is_ascii_digit());
+        let number = if digits { name.trim_start_matches('0') } else { name }.to_string();
         let keys = [("leading zeros", number), ("case", cased), ("case or spaces", spaced)];
         let other = keys.iter().find_map(|key| Some((*first.get(key)?, key.0)));
         notes.extend(

@@ -40,8 +40,8 @@ pub(super) struct File {
 pub struct Stamp {
     /// Nanoseconds since 1970.
     pub modified: u128,
-    /// On Unix when the file was changed, in seconds and nanoseconds, and its number; on Windows when it was made.
-    pub changed: [i64; 3],
+    /// On Unix when the file was changed, on Windows when it was made, in seconds and nanoseconds.
+    pub changed: [i64; 2],
 }
 
 impl Stamp {
@@ -52,16 +52,16 @@ impl Stamp {
 }
 
 #[cfg(unix)]
-fn changed(metadata: &Metadata) -> [i64; 3] {
+fn changed(metadata: &Metadata) -> [i64; 2] {
     use std::os::unix::fs::MetadataExt;
-    [metadata.ctime(), metadata.ctime_nsec(), metadata.ino().cast_signed()]
+    [metadata.ctime(), metadata.ctime_nsec()]
 }
 
 #[cfg(not(unix))]
-fn changed(metadata: &Metadata) -> [i64; 3] {
+fn changed(metadata: &Metadata) -> [i64; 2] {
     let made =
         metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    [made.as_secs().cast_signed(), i64::from(made.subsec_nanos()), 0]
+    [made.as_secs().cast_signed(), i64::from(made.subsec_nanos())]
 }
 
 /// What is under a folder, in no order.
