@@ -1,7 +1,7 @@
 //! Models by name or in files.
 
 use crate::app;
-use crate::app::augment::Augment;
+use crate::app::augment::{self, Augment};
 use crate::error::{Error, Result};
 use crate::model::parse::{BUILT_IN, GENERATORS, built_in, parse, parse_generator};
 use crate::model::spec::ModelSpec;
@@ -47,6 +47,8 @@ pub struct Changes<'a> {
     pub generator: Option<&'a str>,
     /// The random maps that the discriminator sees its images under.
     pub augment: Option<&'a Augment>,
+    /// The shorter side of the images, in pixels, where this program's maps are to suit it, see [`augment::suited`].
+    pub side: Option<u32>,
 }
 
 /// [`load`], with these changes, and the text of the whole.
@@ -60,6 +62,11 @@ pub fn load_with(name_or_path: &str, changes: Changes<'_>) -> Result<(ModelSpec,
     }
     if let Some(augment) = changes.augment {
         (spec, text) = written(augment.applied(&spec))?;
+    }
+    // What somebody's own file says is meant so.
+    let ours = changes.augment.is_some() || built_in(name_or_path).is_some();
+    if let Some(suited) = changes.side.filter(|_| ours).and_then(|side| augment::suited(&spec, side)) {
+        (spec, text) = written(suited)?;
     }
     Ok((spec, text))
 }

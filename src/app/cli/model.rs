@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<()> {
     let data = DataShape { image: image(&args.image)?, classes: args.classes };
     let (spec, source) = model_file::load_with(
         &args.model,
-        Changes { generator: args.generator.as_deref(), augment: args.augment.as_ref() },
+        Changes { generator: args.generator.as_deref(), augment: args.augment.as_ref(), side: None },
     )?;
     let name = match &args.generator {
         Some(generator) => format!("{} with the generator of {generator}", args.model),

@@ -138,7 +138,8 @@ fn check_size(resolved: &Resolved) -> Result<()> {
 
 /// The settings with the defaults for these images, on this adapter.
 fn fitted(args: &Args, gpu: &Gpu, set: &Dataset, progress: &mut Progress) -> Result<Resolved> {
-    let known = OwnImages { count: set.train.len() as u32, most: None };
+    let Dims { height, width, .. } = set.shape.image;
+    let known = OwnImages { count: set.train.len() as u32, side: height.min(width), most: None };
     let resolved = args.settings.resolve_for(Some(known))?;
     let labelled = set.train.labels_given() as u32;
     let train = &resolved.settings.train;

@@ -134,7 +134,8 @@ pub fn resolve(
     };
     // Method and model decide the defaults of other settings, so they are resolved first.
     let first = layered(defaults(Default::default(), false))?;
-    let (spec, model_toml) = model_file::load_with(&first.model, first.model_changes())?;
+    let changes = Changes { side: own.map(|own| own.side), ..first.model_changes() };
+    let (spec, model_toml) = model_file::load_with(&first.model, changes)?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
     let settings = layered(defaults(first.train.method, convolutional))?;
     validate(&settings)?;

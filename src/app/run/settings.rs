@@ -120,6 +120,8 @@ pub fn image_choice(image_size: Option<u32>, fit: Option<Fit>, channels: Option<
 pub struct OwnImages {
     /// Images to learn from.
     pub count: u32,
+    /// The shorter of their sides, in pixels.
+    pub side: u32,
     /// Images of a minibatch of which the adapter can bind the activations, where that is known.
     pub most: Option<u32>,
 }
@@ -265,7 +267,7 @@ impl RunSettings {
 
     /// What is to be other than in the model's file.
     pub fn model_changes(&self) -> Changes<'_> {
-        Changes { generator: self.generator.as_deref(), augment: self.augment.as_ref() }
+        Changes { generator: self.generator.as_deref(), augment: self.augment.as_ref(), side: None }
     }
 
     /// What the user decides of own images.
