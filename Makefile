@@ -8,7 +8,7 @@
 DEMO = --model dnn --epochs 1
 
 .PHONY: demo test test-newer-driver test-swiftshader test-wine test-python test-torch test-bare test-bare-root tools adapter \
-	check deny check-tint check-workflows check-trace soak fuzz
+	check deny check-tint check-pages check-workflows check-trace soak fuzz
 
 # After it, in far less time, the same network on the same labels without the GAN: what the unlabelled images are worth.
 demo: adapter
@@ -125,6 +125,11 @@ playwright = target/tint/playwright-$(PLAYWRIGHT)/node_modules/playwright-core
 check-tint: $(playwright)/package.json
 	cargo test --locked --test shaders -- --ignored texts_for_tint
 	node tests/tint/check.mjs "$$(sh assets/setup/chromium.sh)" $(playwright) target/tint/shaders.json
+
+# The pages to label and to review on, used in Chromium as people use them.
+check-pages: $(playwright)/package.json
+	cargo test --locked --lib -- --ignored pages_for_a_browser
+	node tests/pages/check.mjs "$$(sh assets/setup/chromium.sh)" $(playwright) target/pages
 
 $(playwright)/package.json:
 	sh assets/setup/chromium.sh

@@ -8,8 +8,12 @@ const written = new Map();
 // What was given no label, and stays so.
 const none = new Set([...document.querySelectorAll("#none li")].map((li) => li.dataset.path));
 const store = "ssgan-first-" + document.body.dataset.sheet;
+const here = new Set(items.map((item) => item.dataset.path));
+const LOST = "This browser keeps no labels: save before you close the page.";
 let shown = "";
 let unsaved = false;
+// The image whose field had the focus last.
+let at = 0;
 
 const all = () => [...new Map([...written, ...known])];
 const classes = () => [...new Set(all().map(([, name]) => name))].sort();
@@ -18,9 +22,27 @@ function load() {
   try {
     for (const [path, name] of JSON.parse(localStorage.getItem(store) || "[]")) if (!known.has(path) && !none.has(path)) written.set(path, name);
   } catch {
-    by("lost").hidden = false;
+    warn(LOST);
   }
   items.forEach((item, i) => (fields[i].value = written.get(item.dataset.path) || ""));
+  // From an earlier page of the folder.
+  const others = [...written.keys()].filter((path) => !here.has(path)).length;
+  by("earlier").hidden = others === 0;
+  by("others").textContent = others;
+}
+
+// The page may be open a second time: only these labels are written.
+function keep(paths) {
+  try {
+    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
+    for (const path of paths) {
+      if (written.has(path)) all.set(path, written.get(path));
+      else all.delete(path);
+    }
+    localStorage.setItem(store, JSON.stringify([...all]));
+  } catch {
+    warn(LOST);
+  }
 }
 
 // What a field says, on the page and in the browser.
@@ -28,11 +50,7 @@ function take(i) {
   const name = fields[i].value.trim().normalize("NFC");
   if (name === "") written.delete(items[i].dataset.path);
   else written.set(items[i].dataset.path, name);
-  try {
-    localStorage.setItem(store, JSON.stringify([...written]));
-  } catch {
-    by("lost").hidden = false;
-  }
+  keep([items[i].dataset.path]);
   count();
 }
 
@@ -47,10 +65,10 @@ function offer() {
   if (shown === JSON.stringify(names)) return;
   shown = JSON.stringify(names);
   by("classes").replaceChildren(...names.map((name) => new Option(name, name)));
-  const button = (name) => Object.assign(document.createElement("button"), { type: "button", textContent: name });
+  const button = (name) => Object.assign(document.createElement("button"), { type: "button", textContent: name, dir: "auto" });
   by("names").replaceChildren(...names.map(button));
   const twice = names.find((name) => names.some((other) => other !== name && other.toLowerCase() === name.toLowerCase()));
-  if (twice) by("said").textContent = `${twice} is there in two spellings: these are two classes`;
+  warn(twice ? `${twice} is there in two spellings: these are two classes` : "");
 }
 
 // The next image, or the one before.
@@ -71,7 +89,7 @@ function save() {
   saveTable(name, [["path", "label", "status"], ...table]);
   unsaved = false;
   const counts = classes().map((name) => `${name} ${rows.filter(([, other]) => other === name).length}`);
-  by("said").textContent = `Saved as ${name}: ${counts.join(", ")}`;
+  by("said").textContent = `Handed to the browser as ${name}: ${counts.join(", ")}`;
 }
 
 fields.forEach((field, i) => {
@@ -81,12 +99,16 @@ fields.forEach((field, i) => {
   });
   field.addEventListener("change", offer);
   field.addEventListener("focus", () => {
+    items[at].classList.remove("current");
+    at = i;
     items[i].classList.add("current");
+    items[i].scrollIntoView({ block: "nearest" });
     by("said").textContent = items[i].dataset.path;
   });
-  field.addEventListener("blur", () => items[i].classList.remove("current"));
+  items[i].addEventListener("click", () => field.focus());
   field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
+    // The Enter that ends a word of Chinese or Japanese is that word's.
+    if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     go(i, event.shiftKey ? -1 : 1);
   });
@@ -95,16 +117,28 @@ fields.forEach((field, i) => {
 by("bar").addEventListener("mousedown", (event) => event.preventDefault());
 by("names").addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  const i = fields.indexOf(document.activeElement);
-  if (!button) return;
-  if (i < 0) {
-    by("said").textContent = "Choose an image first.";
-    return;
-  }
+  if (!button || fields.length === 0) return;
+  const i = at;
   fields[i].value = button.textContent;
   unsaved = true;
   take(i);
   go(i, 1);
+});
+by("forget").addEventListener("click", () => {
+  const gone = [...written.keys()].filter((path) => !here.has(path));
+  gone.forEach((path) => written.delete(path));
+  keep(gone);
+  by("earlier").hidden = true;
+  count();
+  offer();
+});
+// In another tab.
+window.addEventListener("storage", (event) => {
+  if (event.key !== store) return;
+  written.clear();
+  load();
+  count();
+  offer();
 });
 by("save").addEventListener("click", save);
 window.addEventListener("beforeunload", (event) => {

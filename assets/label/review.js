@@ -1,10 +1,13 @@
 // Marks images with keys or the buttons at the bottom, keeps the marks in the browser, and saves them as a file of labels.
 const items = [...document.querySelectorAll(".item")];
 const by = (id) => document.getElementById(id);
-const classes = [...by("class").options].slice(1).map((o) => o.text);
+const classes = [...by("class").options].slice(1).map((o) => o.value);
 const store = "ssgan-review-" + document.body.dataset.sheet;
 // From paths to labels; an empty label is none.
 const marks = new Map();
+// What was marked, the last one at the end: the image, and the mark that it had.
+const past = [];
+const LOST = "This browser keeps no marks: save before you close the page.";
 let current = 0;
 let unsaved = false;
 
@@ -12,15 +15,21 @@ function load() {
   try {
     for (const [path, label] of JSON.parse(localStorage.getItem(store) || "[]")) marks.set(path, label);
   } catch {
-    by("said").textContent = "This browser keeps no marks: save before you close the page.";
+    warn(LOST);
   }
+  by("marks").textContent = marks.size;
+  items.forEach(show);
 }
 
-function keep() {
+// The page may be open a second time: only this image's mark is written.
+function keep(path) {
   try {
-    localStorage.setItem(store, JSON.stringify([...marks]));
+    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
+    if (marks.has(path)) all.set(path, marks.get(path));
+    else all.delete(path);
+    localStorage.setItem(store, JSON.stringify([...all]));
   } catch {
-    // Said when the page was loaded.
+    warn(LOST);
   }
 }
 
@@ -46,17 +55,44 @@ function select(index, focus = true) {
   }
 }
 
-function mark(label) {
-  const item = items[current];
-  if (!item) return;
-  const path = item.dataset.path;
+// Gives the images of a path this mark; null: none.
+function put(path, label) {
   if (label === null) marks.delete(path);
   else marks.set(path, label);
   unsaved = true;
   by("marks").textContent = marks.size;
   items.filter((i) => i.dataset.path === path).forEach(show);
-  keep();
-  select(label === null ? current : current + 1);
+  keep(path);
+}
+
+function inSight(item) {
+  const place = item.getBoundingClientRect();
+  return place.bottom > 0 && place.top < by("bar").getBoundingClientRect().top;
+}
+
+function mark(label) {
+  const item = items[current];
+  if (!item) return;
+  // What nobody sees is not marked: the page was scrolled.
+  if (!inSight(item)) return select(current);
+  const path = item.dataset.path;
+  past.push([current, marks.get(path) ?? null]);
+  put(path, label);
+  select(current + 1);
+}
+
+// Takes the last mark back; without one that of the chosen image.
+function undo() {
+  if (items.length === 0) return;
+  const [at, label] = past.pop() ?? [current, null];
+  put(items[at].dataset.path, label);
+  select(at);
+}
+
+// The class that a digit stands for: of that name, where classes are called by digits, else the first, the second, ...
+function ofDigit(key) {
+  if (!/^[0-9]$/.test(key)) return undefined;
+  return classes.some((name) => /^[0-9]$/.test(name)) ? classes.find((name) => name === key) : classes[key - 1];
 }
 
 // The nearest image in the next row above or below.
@@ -95,19 +131,27 @@ const keys = {
   End: () => select(items.length - 1),
   y: () => mark(items[current].dataset.label),
   x: () => mark(""),
-  u: () => mark(null),
+  u: undo,
   l: () => by("class").focus(),
   s: save,
 };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // A key that is held goes from image to image, and marks one alone.
+  if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (event.target === by("class")) {
+    keyed = true;
     if (event.key === "Escape") select(current);
+    if (event.key === "Enter") {
+      event.preventDefault();
+      choose();
+    }
     return;
   }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const action = key >= "1" && key <= "9" && key <= classes.length ? () => mark(classes[key - 1]) : keys[key];
+  const label = ofDigit(key);
+  const action = label !== undefined ? () => mark(label) : keys[key];
   if (!action || items.length === 0) return;
   event.preventDefault();
   action();
@@ -121,12 +165,33 @@ by("right").addEventListener("click", keys.y);
 by("none").addEventListener("click", keys.x);
 by("undo").addEventListener("click", keys.u);
 by("save").addEventListener("click", save);
-by("class").addEventListener("change", () => mark(classes[by("class").selectedIndex - 1]));
+// Browsers tell of a change at each letter that is typed to find a class: by keys it is chosen with Enter.
+let keyed = false;
+function choose() {
+  const label = classes[by("class").selectedIndex - 1];
+  if (label !== undefined) mark(label);
+}
+by("class").addEventListener("focus", () => (keyed = false));
+by("class").addEventListener("pointerdown", () => (keyed = false));
+by("class").addEventListener("change", () => {
+  if (!keyed) choose();
+});
+// A link to a section chooses its first image.
+document.querySelector(".contents").addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  const first = link && document.querySelector(`${link.hash} .item`);
+  if (first) setTimeout(() => select(items.indexOf(first)));
+});
 window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
 });
 
+// In another tab.
+window.addEventListener("storage", (event) => {
+  if (event.key !== store) return;
+  marks.clear();
+  load();
+});
+
 load();
-by("marks").textContent = marks.size;
-items.forEach(show);
 select(0, false);

@@ -4,12 +4,31 @@ function csv(value) {
   return /[",\n\r]/.test(value) ? '"' + value.replaceAll('"', '""') + '"' : value;
 }
 
-// Rows of values as a file that the browser saves under this name.
+let handed = null;
+
+// Rows of values as a file that the browser saves under this name. With other letters than ASCII it begins with a mark of UTF-8,
+// without which Excel takes them for those of Windows.
 function saveTable(name, rows) {
+  const text = rows.map((row) => row.map(csv).join(",") + "\n").join("");
+  const mark = /[^\x00-\x7f]/.test(text) ? "\ufeff" : "";
+  // Somebody may take a while to say where it is to go.
+  if (handed) URL.revokeObjectURL(handed);
+  handed = URL.createObjectURL(new Blob([mark, text], { type: "text/csv" }));
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(rows.map((row) => row.map(csv).join(",") + "\n"), { type: "text/csv" }));
+  link.href = handed;
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
+
+// What is to stay in sight, until it is "".
+function warn(text) {
+  document.getElementById("warning").textContent = text;
+}
+
+// Nothing that is scrolled to lies under the bar, however many rows of buttons it has.
+new ResizeObserver(([{ target }]) => {
+  const room = `${target.offsetHeight + 12}px`;
+  document.documentElement.style.scrollPaddingBottom = room;
+  document.body.style.paddingBottom = room;
+}).observe(document.getElementById("bar"));
 

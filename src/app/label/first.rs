@@ -177,13 +177,14 @@ impl First {
              writes <code>{name}</code>: make it <code>{table}</code>, in place of a file of labels that is there, and train with \
              <code>ssgan train {whole}</code>.{there}</p>\n\
              <p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
-             written once has a button at the bottom.</p>\n<p class=\"note\" id=\"lost\" hidden>This browser keeps no labels: save before you \
-             close the page.</p>\n<noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
+             written once has a button at the bottom.</p>\n<p class=\"note\" id=\"earlier\" hidden><span id=\"others\"></span> labels \
+             that were written on an earlier page of this folder are saved too. <button type=\"button\" id=\"forget\">Leave them \
+             out</button></p>\n<noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
              <datalist id=\"classes\"></datalist>\n<ul id=\"known\" data-table=\"{name}\" hidden>\n{labelled}</ul>\n<ul id=\"none\" hidden>\n{none}</ul>\n\
              <main>\n<ul class=\"sheet\">\n{items}</ul>\n\
              </main>\n<div id=\"bar\" role=\"toolbar\" aria-label=\"Labels\">\n\
              <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<span id=\"names\"></span>\n\
-             <output id=\"said\"></output>\n</div>\n",
+             <p id=\"warning\" role=\"alert\"></p>\n<output id=\"said\"></output>\n</div>\n",
             count(self.images.len() as u32, "image")
         );
         Ok(document("What to label first", &body, SCRIPT, kept_by))
@@ -197,7 +198,8 @@ fn item(image: &Unlabelled) -> Result<String> {
     Ok(format!(
         "<li class=\"item\" data-path=\"{path}\" title=\"{path}\">\
          <img alt=\"\" width=\"{width}\" height=\"{height}\" src=\"data:image/png;base64,{picture}\">\
-         <input list=\"classes\" aria-label=\"Label of {path}\" autocomplete=\"off\" spellcheck=\"false\">\
+         <input list=\"classes\" aria-label=\"Label of {path}\" autocomplete=\"off\" autocapitalize=\"none\" \
+         autocorrect=\"off\" spellcheck=\"false\" enterkeyhint=\"next\" dir=\"auto\">\
          <span class=\"second\">like {:.1}\u{a0}%</span></li>\n",
         100.0 * image.share
     ))

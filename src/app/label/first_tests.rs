@@ -94,6 +94,17 @@ fn the_page_names_every_image_and_runs_its_script_alone() {
     assert_eq!(page.matches("<script>").count(), 1);
 }
 
+/// For tests/pages/check.mjs, which uses it as people do.
+#[test]
+#[ignore = "writes a page for `make check-pages`"]
+fn pages_for_a_browser() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    let first = First::choose(&set(60, &[1]), 59, 1).unwrap();
+    let table = Path::new("photos/labels.csv");
+    first.write_page(Path::new("photos"), (table, Path::new("photos")), &folder.join("pick.html")).unwrap();
+}
+
 /// What no table can name is told, and no label is lost by it.
 #[cfg(unix)]
 #[test]

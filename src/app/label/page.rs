@@ -37,7 +37,8 @@ pub(super) fn page(sheet: &Sheet, next: &Next<'_>, options: &Options, summary: &
     for (i, section) in sheet.sections.iter().enumerate() {
         sections += &section_of(i, &titles[i], section, options)?;
     }
-    let choices: String = names.iter().map(|n| format!("<option>{}</option>", escape(n))).collect();
+    let choices: String =
+        names.iter().map(|n| escape(n)).map(|n| format!("<option value=\"{n}\">{n}</option>")).collect();
     let (lead, contents, toolbar) =
         (lead(summary, &next.asked, options), contents(&titles, sheet, next.asked.len()), toolbar(&choices));
     let body = format!("{lead}{contents}<main>\n{sections}</main>\n{toolbar}");
@@ -48,7 +49,9 @@ pub(super) fn page(sheet: &Sheet, next: &Next<'_>, options: &Options, summary: &
 /// the hash of `kept_by`, in `data-sheet`.
 pub(super) fn document(title: &str, body: &str, script: &str, kept_by: &str) -> String {
     let own = hex(&Sha256::digest(kept_by));
-    let (style, script) = (format!("{STYLE}{SHEET}"), format!("{SAVE}{script}"));
+    // As browsers read them, from a checkout that has Windows' ends of lines too: the policy goes by their bytes.
+    let (style, script) =
+        (format!("{STYLE}{SHEET}").replace('\r', ""), format!("{SAVE}{script}").replace('\r', ""));
     let (style_hash, script_hash) = (policy_hash(&style), policy_hash(&script));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -83,6 +86,11 @@ fn lead(summary: &Summary, next: &[Asked<'_>], options: &Options) -> String {
         text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
     }
     let sections = if next.is_empty() { "Each section" } else { "Each section but the first" };
+    let digits =
+        match options.class_names.iter().any(|name| name.len() == 1 && name.as_bytes()[0].is_ascii_digit()) {
+            true => "<kbd>0</kbd> to <kbd>9</kbd> the class of that name",
+            false => "<kbd>1</kbd> to <kbd>9</kbd> the first nine classes",
+        };
     let then = match options.trains {
         true => {
             ": put it beside <code>labels.csv</code>, and <code>ssgan train</code> on that folder learns from it"
@@ -94,8 +102,10 @@ fn lead(summary: &Summary, next: &[Asked<'_>], options: &Options) -> String {
         + " begins with the images that the model is least sure of. Choose one, and say whether its label is right. \
             Save writes what you marked as <code>corrections.csv</code>"
         + then
-        + ".</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd> choose \
-            another, <kbd>1</kbd> to <kbd>9</kbd> the first nine classes, <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
+        + ".</p>\n<p class=\"keys\">Keys: arrows go from image to image; <kbd>Y</kbd> the label is right, <kbd>L</kbd>, a class, \
+            <kbd>Enter</kbd> another, "
+        + digits
+        + ", <kbd>X</kbd> no label, <kbd>U</kbd> undo, <kbd>S</kbd> \
             save.</p>\n<noscript><p class=\"note\">Marking needs JavaScript; looking does not.</p></noscript>\n"
 }
 
@@ -192,7 +202,7 @@ fn toolbar(choices: &str) -> String {
          <button type=\"button\" id=\"right\">Right</button>\n\
          <select id=\"class\" aria-label=\"Another class\"><option value=\"\" disabled selected>Change</option>{choices}</select>\n\
          <button type=\"button\" id=\"none\">No label</button>\n<button type=\"button\" id=\"undo\">Undo</button>\n\
-         <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<output id=\"said\"></output>\n</div>\n"
+         <button type=\"button\" id=\"save\">Save <span id=\"marks\">0</span></button>\n<p id=\"warning\" role=\"alert\"></p>\n<output id=\"said\"></output>\n</div>\n"
     )
 }
 

@@ -135,3 +135,16 @@ fn nearly_sure_is_not_sure() {
         ["50.0\u{a0}%", "99.9\u{a0}%", "100.0\u{a0}%", "0.0\u{a0}%"]
     );
 }
+
+/// For tests/pages/check.mjs, which uses them as people do.
+#[test]
+#[ignore = "writes pages for `make check-pages`"]
+fn pages_for_a_browser() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    let paths: Vec<String> = (0..60).map(|i| format!("photos/{i:02}.png")).collect();
+    let images: Vec<(&str, f32, Option<u16>)> = paths.iter().map(|path| (path.as_str(), 0.9, None)).collect();
+    for (name, classes) in [("review.html", ["fox", "K\u{e4}fer,  big"]), ("digits.html", ["0", "1"])] {
+        std::fs::write(folder.join(name), page_of(&options(&classes), &images)).unwrap();
+    }
+}
