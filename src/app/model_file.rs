@@ -47,7 +47,7 @@ pub struct Changes<'a> {
     pub generator: Option<&'a str>,
     /// The random maps that the discriminator sees its images under.
     pub augment: Option<&'a Augment>,
-    /// The shorter side of the images, in pixels, where this program's maps are to suit it, see [`augment::suited`].
+    /// The shorter side of the images, in pixels, where this program's maps are to suit it, see `augment::suited`.
     pub side: Option<u32>,
 }
 

@@ -30,7 +30,7 @@ pub struct Args {
     /// Run folder (its newest checkpoint) or checkpoint file
     #[arg(value_name = "RUN|CHECKPOINT", required_unless_present = "merge")]
     trained: Option<PathBuf>,
-    /// Folders of images, images, or `-` for a list of them on standard input, a path a line
+    /// Folders of images, images, tables of labels, packed sets, or `-` for a list of paths on standard input, one a line
     #[arg(value_name = "IMAGES", required_unless_present = "merge")]
     images: Vec<PathBuf>,
     /// Folder to write labels.csv, summary.json and the others into: must not exist, be empty, or be that of the same labelling,

@@ -4,9 +4,9 @@ use super::args::{SettingsArgs, SpeechArgs, seconds};
 use super::flags::whole;
 use super::load::{self, LoadedModel};
 use super::output;
-use crate::app::report::confusion;
 use crate::app::report::interval::trust;
 use crate::app::report::progress::Progress;
+use crate::app::report::{advice, confusion};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::Resolved;
 use crate::app::run::folder::sample_name;
@@ -117,6 +117,8 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
             count(train.epochs, "epoch"),
             train.batch_size
         ));
+        let steps_per_epoch = train.steps_per_epoch(0, set.train.len() as u32);
+        advice::short_ramp(train, steps_per_epoch).iter().for_each(|note| progress.note(note));
     }
     let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
