@@ -115,7 +115,10 @@ fn names_are_escaped() {
         html.contains("data-path=\"a&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&#10;&amp;&#13;.png\""),
         "{html}"
     );
-    assert!(html.contains("<option>d&quot;og</option>") && html.contains("<h2>&lt;b&gt;cat&lt;/b&gt;</h2>"));
+    assert!(
+        html.contains("<option value=\"d&quot;og\">d&quot;og</option>")
+            && html.contains("<h2>&lt;b&gt;cat&lt;/b&gt;</h2>")
+    );
     assert_eq!(html.matches("<script>").count(), 1, "the page's own");
 }
 
