@@ -31,26 +31,12 @@ function load() {
   by("others").textContent = others;
 }
 
-// The page may be open a second time: only these labels are written.
-function keep(paths) {
-  try {
-    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
-    for (const path of paths) {
-      if (written.has(path)) all.set(path, written.get(path));
-      else all.delete(path);
-    }
-    localStorage.setItem(store, JSON.stringify([...all]));
-  } catch {
-    warn(LOST);
-  }
-}
-
 // What a field says, on the page and in the browser.
 function take(i) {
   const name = fields[i].value.trim().normalize("NFC");
   if (name === "") written.delete(items[i].dataset.path);
   else written.set(items[i].dataset.path, name);
-  keep([items[i].dataset.path]);
+  keepIn(store, written, [items[i].dataset.path], LOST);
   count();
 }
 
@@ -127,7 +113,7 @@ by("names").addEventListener("click", (event) => {
 by("forget").addEventListener("click", () => {
   const gone = [...written.keys()].filter((path) => !here.has(path));
   gone.forEach((path) => written.delete(path));
-  keep(gone);
+  keepIn(store, written, gone, LOST);
   by("earlier").hidden = true;
   count();
   offer();

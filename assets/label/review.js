@@ -21,18 +21,6 @@ function load() {
   items.forEach(show);
 }
 
-// The page may be open a second time: only this image's mark is written.
-function keep(path) {
-  try {
-    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
-    if (marks.has(path)) all.set(path, marks.get(path));
-    else all.delete(path);
-    localStorage.setItem(store, JSON.stringify([...all]));
-  } catch {
-    warn(LOST);
-  }
-}
-
 function show(item) {
   const { path, label } = item.dataset;
   const marked = marks.has(path);
@@ -62,7 +50,7 @@ function put(path, label) {
   unsaved = true;
   by("marks").textContent = marks.size;
   items.filter((i) => i.dataset.path === path).forEach(show);
-  keep(path);
+  keepIn(store, marks, [path], LOST);
 }
 
 function inSight(item) {

@@ -20,6 +20,20 @@ function saveTable(name, rows) {
   link.click();
 }
 
+// Keeps in the browser what `labels` has of these paths, and of no others: the page may be open a second time.
+function keepIn(store, labels, paths, lost) {
+  try {
+    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
+    for (const path of paths) {
+      if (labels.has(path)) all.set(path, labels.get(path));
+      else all.delete(path);
+    }
+    localStorage.setItem(store, JSON.stringify([...all]));
+  } catch {
+    warn(lost);
+  }
+}
+
 // What is to stay in sight, until it is "".
 function warn(text) {
   document.getElementById("warning").textContent = text;

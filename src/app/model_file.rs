@@ -99,8 +99,7 @@ pub fn with_generator(spec: &ModelSpec, name_or_path: &str) -> Result<(ModelSpec
 
 /// A model that was put together, and its text.
 fn written(spec: ModelSpec) -> Result<(ModelSpec, String)> {
-    let text = toml::to_string(&spec)
-        .map_err(|e| Error::Usage(format!("the model cannot be written as TOML: {e}")))?;
+    let text = spec.to_toml()?;
     // Places of mistakes are those of this text.
     Ok((parse(&text, "model.toml")?, text))
 }

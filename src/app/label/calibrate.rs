@@ -136,10 +136,8 @@ fn sure_and_right(&(logits, label): &(&[f32], u16), temperature: f64) -> (f64, b
 
 /// Mean over images of -log p(label).
 fn cross_entropy(rows: &[(&[f32], u16)], temperature: f64) -> f64 {
-    let each = rows.iter().map(|(logits, label)| {
-        let largest = logits.iter().fold(f64::NEG_INFINITY, |m, &z| m.max(f64::from(z)));
-        let sum: f64 = logits.iter().map(|&z| ((f64::from(z) - largest) / temperature).exp()).sum();
-        sum.ln() - (f64::from(logits[usize::from(*label)]) - largest) / temperature
+    let each = rows.iter().map(|&(logits, label)| {
+        log_sum(logits, None, temperature) - f64::from(logits[usize::from(label)]) / temperature
     });
     each.sum::<f64>() / rows.len().max(1) as f64
 }
@@ -171,23 +169,21 @@ fn rest(rows: &[(&[f32], u16)]) -> f64 {
 fn loss(rows: &[(&[f32], u16)], temperature: f64) -> f64 {
     let rest = rest(rows);
     let each = rows.iter().map(|&(logits, label)| {
-        let (all, others) = log_sums(logits, label, temperature);
+        let all = log_sum(logits, None, temperature);
+        let others = log_sum(logits, Some(label), temperature);
         let of_label = f64::from(logits[usize::from(label)]) / temperature;
         all - (1.0 - rest) * of_label - rest * others
     });
     each.sum()
 }
 
-/// Log of the sums of exponentials at a temperature: of all classes, and of all but the label.
-fn log_sums(logits: &[f32], label: u16, temperature: f64) -> (f64, f64) {
-    let of = |without: Option<u16>| {
-        let kept =
-            logits.iter().enumerate().filter(|&(class, _)| without.is_none_or(|l| class != usize::from(l)));
-        let powers: Vec<f64> = kept.map(|(_, &z)| f64::from(z) / temperature).collect();
-        let largest = powers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        largest + powers.iter().map(|z| (z - largest).exp()).sum::<f64>().ln()
-    };
-    (of(None), of(Some(label)))
+/// Log of the sum of the exponentials at a temperature, `without` one of the classes.
+fn log_sum(logits: &[f32], without: Option<u16>, temperature: f64) -> f64 {
+    let kept =
+        logits.iter().enumerate().filter(|&(k, _)| without.is_none_or(|label| k != usize::from(label)));
+    let powers: Vec<f64> = kept.map(|(_, &z)| f64::from(z) / temperature).collect();
+    let largest = powers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    largest + powers.iter().map(|z| (z - largest).exp()).sum::<f64>().ln()
 }
 
 /// Slope of [`loss`] in 1 / T: what the label's probability is above its target, times the distance of its logit from the one

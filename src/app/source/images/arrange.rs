@@ -1,6 +1,6 @@
 //! Which class and part each file of a folder has: by its folders, or by a file of labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::later::{self, Later};
 use super::places::{Places, resolve, written};
 use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, TABLE, found};
 use super::walk::{self, File, Walk};
-use super::{Part, class_name, means_no_label, some};
+use super::{Part, class_name, composed, means_no_label, some};
 use crate::app::text::count;
 use crate::error::{Error, Result};
 
@@ -273,24 +273,36 @@ pub(super) fn listed(labels: &Path, reading: Reading) -> Result<Found> {
     of_table(labels, label_file::read(labels, reading)?)
 }
 
-/// The path of the file that is there under this one with its letters stored otherwise, relative to `root`.
-fn stored(root: &Path, path: &str) -> Option<String> {
-    let path = Path::new(path);
-    let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
-    let mut entries = std::fs::read_dir(root.join(folder)).ok()?.flatten();
-    let there = entries
-        .find_map(|e| e.file_name().into_string().ok().filter(|there| class_name(there) == class_name(name)));
-    folder.join(there?).to_str().map(String::from)
+/// The files of folders, by their composed names: each folder is looked into once.
+struct Stored<'a> {
+    root: &'a Path,
+    folders: HashMap<PathBuf, HashMap<String, String>>,
+}
+
+impl Stored<'_> {
+    /// The path of the file that is there under this one with its letters stored otherwise, relative to the root.
+    fn find(&mut self, path: &str) -> Option<String> {
+        let path = Path::new(path);
+        let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
+        let root = self.root;
+        let names = self.folders.entry(folder.into()).or_insert_with(|| {
+            let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+            let names = entries.filter_map(|e| e.file_name().into_string().ok());
+            names.map(|name| (composed(&name), name)).collect()
+        });
+        folder.join(names.get(&composed(name))?).to_str().map(String::from)
+    }
 }
 
 fn of_table(labels: &Path, LabelFile { rows, notes }: LabelFile) -> Result<Found> {
     let root = labels.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut files = Vec::with_capacity(rows.len());
+    let mut stored = Stored { root: &root, folders: HashMap::new() };
     for Row { line, path, .. } in &rows {
         let read = |path: String| walk::file(&root.join(&path), PathBuf::from(&path)).ok();
         let file = written(path).into_iter().find_map(read).or_else(|| {
             // As another system stores its letters.
-            written(path).iter().find_map(|path| read(stored(&root, path)?))
+            written(path).iter().find_map(|path| read(stored.find(path)?))
         });
         let file = file.ok_or_else(|| Error::Text {
             file: labels.display().to_string(),

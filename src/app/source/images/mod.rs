@@ -59,10 +59,14 @@ impl Part {
     }
 }
 
-/// A class's name as it is kept: composed, as macOS gives the names of folders taken apart (`a` and two dots for `ä`), and people
-/// type them whole.
+/// A text whose letters are whole: macOS gives the names of files and folders taken apart (`a` and two dots for `ä`).
+fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// A class's name as it is kept: composed, as people type it.
 pub fn class_name(written: &str) -> String {
-    written.nfc().collect()
+    composed(written)
 }
 
 /// The order of classes: by number where every name is one, else by the bytes of their names.

@@ -5,11 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::label_file::Row;
-use super::some;
 use super::walk::File;
+use super::{composed, some};
 use crate::error::{Error, Result};
 
 /// Images that the rows of tables name.
@@ -111,7 +109,7 @@ impl<'a> Places<'a> {
     }
 
     fn by_composed(&self, place: &Path) -> Option<usize> {
-        let composed = |path: &Path| path.to_str().map(|path| path.nfc().collect::<String>());
+        let composed = |path: &Path| path.to_str().map(composed);
         let all = || {
             let files = self.files.iter().enumerate().rev();
             files.filter_map(|(i, file)| Some((composed(&file.path)?, i))).collect()

@@ -492,6 +492,10 @@ fn one_name_is_one_class() {
         2,
         "paths are found however they are written"
     );
+    // A table that is named itself, too, where a file's name is stored otherwise.
+    let dir = folder(&["cat/a\u{308}.png", "cat/o\u{308}.png"]);
+    put(dir.path(), "labels.csv", "path,label\ncat/\u{e4}.png,x\ncat/\u{f6}.png,y\n".as_bytes());
+    assert_eq!(look(&dir.path().join("labels.csv")).unwrap().class_names, ["x", "y"]);
 }
 
 /// Films beside photos, icons and papers are other files; one that is called a picture is told.
