@@ -26,7 +26,13 @@ use crate::train::{Stop, batch_that_fits};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
+/// What the defaults above are not for.
+const OWN_IMAGES: &str = "Defaults for images of your own: --model cnn and --labels all; with ssl, minibatches of at most half of the \
+    images, and epochs for as many steps as MNIST would be trained for (1,170, recipes 2,340; at most 1,200 epochs), the terms of \
+    a recipe rising over as many as there, evaluated ten times";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = OWN_IMAGES)]
 pub struct Args {
     /// Run folder to make: must not exist, or be empty [default: runs/TIME-MODEL-DATASET]
     #[arg(long, value_name = "DIR")]

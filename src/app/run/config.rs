@@ -117,8 +117,14 @@ pub fn resolve(
                 (settings.generator, settings.train.generator_loss) = without;
             }
         }
+        own.iter().for_each(|own| settings.suit(*own));
         file.iter().try_for_each(|file| file.over(&mut settings))?;
         over(&mut settings, flags)?;
+        let given =
+            |key| flags.contains_key(key) || file.as_ref().is_some_and(|f| f.values.contains_key(key));
+        if own.is_some() && !given("evaluate_every") {
+            settings.evaluate_ten_times();
+        }
         // The run's folder keeps it, and may be gone on with from elsewhere.
         for path in settings.data_dir.iter_mut().chain(&mut settings.data) {
             *path = std::path::absolute(&*path).map_err(Error::io("read", path.as_path()))?;
@@ -129,7 +135,7 @@ pub fn resolve(
         Ok(settings)
     };
     let defaults = |method, convolutional| match own {
-        Some(own) => RunSettings::defaults_for(own, method, convolutional),
+        Some(_) => RunSettings::own_defaults(method, convolutional),
         None => RunSettings::defaults(method, convolutional),
     };
     // Method and model decide the defaults of other settings, so they are resolved first.
@@ -344,6 +350,39 @@ mod tests {
         };
         assert_eq!(with("model = \"cnn-deep\""), None);
         assert_eq!(with("epochs = 3").as_deref(), Some("conv-varied"));
+    }
+
+    /// A small folder is trained on for the steps that the defaults and the recipes have on MNIST, whose epochs have 117; the
+    /// weights of a recipe's terms rise over as many steps too. What is given holds.
+    #[test]
+    fn a_small_folder_has_as_many_steps() {
+        let of = |recipe: Option<&str>, count: u32, most: Option<u32>, flags: &str| {
+            let own = OwnImages { count, side: 32, most };
+            let settings = resolve(recipe, None, &flags.parse().unwrap(), Some(own)).unwrap().settings;
+            let Settings { batch_size, epochs, ramp_epochs, evaluate_every, .. } = settings.train;
+            [batch_size, epochs, ramp_epochs, evaluate_every]
+        };
+        // 60,000 images and more: as on MNIST.
+        assert_eq!(of(None, 60_000, None, ""), [512, 10, 2, 1]);
+        assert_eq!(of(Some("quick"), 60_000, None, ""), [512, 20, 2, 2]);
+        assert_eq!(of(Some("quick"), 200_000, None, ""), [512, 20, 2, 2]);
+        // 6,060 images: eleven steps an epoch, 1,177 and 2,343 of them, rising over 242.
+        assert_eq!(of(None, 6_060, None, ""), [512, 107, 22, 10]);
+        assert_eq!(of(Some("quick"), 6_060, None, ""), [512, 213, 22, 21]);
+        assert_eq!(of(Some("quick"), 6_060, None, "epochs = 40"), [512, 40, 22, 4]);
+        assert_eq!(of(Some("quick"), 6_060, None, "ramp_epochs = 3\nevaluate_every = 7"), [512, 213, 3, 7]);
+        // What the adapter binds, half of the images, and no end of epochs.
+        assert_eq!(of(None, 6_060, Some(100), ""), [100, 20, 4, 2]);
+        assert_eq!(of(Some("best"), 1_000, None, ""), [500, 1_170, 117, 117]);
+        assert_eq!(of(Some("best"), 30, None, ""), [15, 1_170, 117, 117]);
+        assert_eq!(of(None, 1, None, ""), [1, 1_170, 234, 117]);
+        // Ten hours of the paper's settings are not had of a few images.
+        assert_eq!(of(Some("paper"), 150, None, "")[..2], [75, 1_200]);
+        assert_eq!(of(Some("paper"), 60_000, None, "")[..2], [100, 300]);
+        // Trained without the unlabelled images, epochs are of the labelled ones.
+        let supervised = RunSettings::own_defaults(Method::Supervised, true).train;
+        let own = of(None, 1_000, None, "method = \"supervised\"");
+        assert_eq!(own[..2], [supervised.batch_size, supervised.epochs]);
     }
 
     /// Told of the model, with the line of its file, unless it is the generator that was put into it.

@@ -126,11 +126,11 @@ pub struct OwnImages {
     pub most: Option<u32>,
 }
 
-/// Steps that the user's own images are trained for where nothing is said: ten epochs of 60,000 images.
-const OWN_STEPS: u32 = 1170;
+/// Images of MNIST, on which the defaults and the recipes were measured.
+const MEASURED_ON: u32 = 60_000;
 
-/// Most epochs that come of that.
-const MOST_EPOCHS: u32 = 300;
+/// Most epochs that a small set is trained for, unless as many are chosen.
+const MOST_EPOCHS: u32 = 1200;
 
 /// A setting of the application.
 #[derive(Debug)]
@@ -203,21 +203,38 @@ impl RunSettings {
         }
     }
 
-    /// The defaults for the user's own images: every label counts, a minibatch is at most half of the images and no larger than
-    /// the adapter can bind, and a small set is trained on for as many steps as a large one.
-    pub fn defaults_for(own: OwnImages, method: Method, convolutional: bool) -> RunSettings {
+    /// The defaults for the user's own images, before they are [suited](RunSettings::suit) to them: every label counts.
+    pub fn own_defaults(method: Method, convolutional: bool) -> RunSettings {
         let mut settings = RunSettings::defaults(method, convolutional);
         settings.model = "cnn".into();
         settings.train.labels = LabelCount::All;
-        if method == Method::Ssl {
-            let batch = settings.train.batch_size.min(own.count / 2).min(own.most.unwrap_or(u32::MAX)).max(1);
-            let epochs =
-                OWN_STEPS.div_ceil((own.count / batch).max(1)).clamp(settings.train.epochs, MOST_EPOCHS);
-            settings.train.batch_size = batch;
-            settings.train.epochs = epochs;
-            settings.train.evaluate_every = (epochs / 10).max(1);
-        }
         settings
+    }
+
+    /// Suits defaults or a recipe to the user's own images. A minibatch is at most half of them, and no larger than the adapter
+    /// can bind. A small set is trained on for as many steps as MNIST would be, and the weights of consistency and entropy rise
+    /// over as many: a recipe's terms do harm where they are there before the network has learnt anything (docs/own-images.md).
+    pub fn suit(&mut self, own: OwnImages) {
+        let train = &mut self.train;
+        if train.method == Method::Supervised {
+            return;
+        }
+        let there = (MEASURED_ON / train.batch_size).max(1);
+        train.batch_size = train.batch_size.min(own.count / 2).min(own.most.unwrap_or(u32::MAX)).max(1);
+        let here = (own.count / train.batch_size).max(1);
+        let as_many_steps = |epochs: u32| {
+            let suited = epochs.saturating_mul(there).div_ceil(here);
+            suited.clamp(epochs, epochs.max(MOST_EPOCHS))
+        };
+        train.epochs = as_many_steps(train.epochs);
+        train.ramp_epochs = as_many_steps(train.ramp_epochs);
+    }
+
+    /// Evaluates every tenth of the epochs.
+    pub fn evaluate_ten_times(&mut self) {
+        if self.train.method == Method::Ssl {
+            self.train.evaluate_every = (self.train.epochs / 10).max(1);
+        }
     }
 
     /// Sets the setting `key`.
