@@ -118,7 +118,7 @@ deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
 
-# The text of every shader variant through Tint, the WGSL compiler of Chromium, which is stricter than naga; on Debian, as
+# The shaders' texts that the tests validate through Tint, the WGSL compiler of Chromium, which is stricter than naga; on Debian, as
 # root where Chromium or Node (18 or newer) is missing.
 PLAYWRIGHT = 1.60.0
 playwright = target/tint/playwright-$(PLAYWRIGHT)/node_modules/playwright-core

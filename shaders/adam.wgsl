@@ -8,9 +8,10 @@
 // reads, so that a weight that only this one made infinite is seen by the next. (Of several updates the last counts:
 // the losses are written before it, and what is not finite stays so.)
 
-struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32 }
+struct Params { n4: u32, beta1: f32, beta2: f32, epsilon: f32, ema_rate: f32, slots: u32 }
 
 #include "common/state.wgsl"
+#include "common/metrics.wgsl"
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<uniform> state: State;
@@ -60,9 +61,9 @@ fn main(
         | ((bitcast<vec4<u32>>(g) & exponents) == exponents);
     if (any(broken)) {
 #if ROLE == 3
-        atomicStore(&metrics[state.slot * METRICS + LOSS_GENERATOR], 0x7fc00000u);
+        atomicStore(&metrics[metrics_row() + LOSS_GENERATOR], 0x7fc00000u);
 #else
-        atomicStore(&metrics[state.slot * METRICS + LOSS_DISCRIMINATOR], 0x7fc00000u);
+        atomicStore(&metrics[metrics_row() + LOSS_DISCRIMINATOR], 0x7fc00000u);
 #endif
     }
 #if EMA

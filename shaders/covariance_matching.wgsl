@@ -4,7 +4,12 @@
 //   its columns' squares before; a column an invocation.
 // PASS 1: their sum to what metrics[slot] has as the loss of G; one workgroup.
 
-struct Params { n: u32, norm: f32 }
+struct Params {
+    n: u32, norm: f32,
+#if PASS == 1
+    slots: u32,
+#endif
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 
@@ -35,6 +40,7 @@ fn main(
 }
 #else
 #include "common/state.wgsl"
+#include "common/metrics.wgsl"
 
 @group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> squares: array<f32>;
@@ -50,7 +56,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = workgroup_sum(local, sum);
     if (local == 0u) {
-        metrics[state.slot * METRICS + LOSS_GENERATOR] += p.norm * total.x;
+        let at = metrics_row() + LOSS_GENERATOR;
+        metrics[at] += p.norm * total.x;
     }
 }
 #endif

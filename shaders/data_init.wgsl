@@ -1,6 +1,6 @@
-// Data-dependent initialisation (Salimans & Kingma 2016, section 3): with z = w x at g = 1, b = 0 over
-// the first minibatch, g = 1 / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs. An output that is
-// the same for every image keeps g = 1.
+// Data-dependent initialisation (Salimans & Kingma 2016, section 3): with z = w x at the present g and b = 0 over the first
+// minibatch, g / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs. From g = 1 it is theirs, and done
+// again it changes nothing. An output that is the same for every image keeps its g.
 //   mean, variance, g, bias [out]
 
 struct Params { n: u32 }
@@ -27,7 +27,7 @@ fn main(
     }
     let deviation = sqrt(variance[o]);
     let scale = select(1.0, 1.0 / deviation, deviation >= 1e-8);
-    g[o] = scale;
+    g[o] *= scale;
 #if BIAS
     bias[o] = -mean[o] * scale;
 #endif

@@ -1,9 +1,10 @@
 // L_G = norm * || mean f(G(z)) - mean f(x) ||^2 (Salimans et al. 2016, section 3.1), norm = 1/F or 1.
 //   generated, real [F] feature means; diff [F] = generated - real; the loss goes to metrics[slot][LOSS_GENERATOR]
 
-struct Params { n: u32, norm: f32 }
+struct Params { n: u32, norm: f32, slots: u32 }
 
 #include "common/state.wgsl"
+#include "common/metrics.wgsl"
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<uniform> state: State;
@@ -24,6 +25,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = workgroup_sum(local, sum);
     if (local == 0u) {
-        metrics[state.slot * METRICS + LOSS_GENERATOR] = p.norm * total.x;
+        metrics[metrics_row() + LOSS_GENERATOR] = p.norm * total.x;
     }
 }

@@ -3,7 +3,12 @@
 // PASS 0: dlogits [rows, k] from logits [rows, k], and the loss of each row in losses [rows]; a row an invocation.
 // PASS 1: their mean to the loss of G in metrics[slot]; one workgroup.
 
-struct Params { rows: u32, k: u32 }
+struct Params {
+    rows: u32, k: u32,
+#if PASS == 1
+    slots: u32,
+#endif
+}
 
 @group(0) @binding(0) var<uniform> p: Params;
 
@@ -35,6 +40,7 @@ fn main(
 }
 #else
 #include "common/state.wgsl"
+#include "common/metrics.wgsl"
 
 @group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> losses: array<f32>;
@@ -50,7 +56,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     let total = workgroup_sum(local, sum);
     if (local == 0u) {
-        metrics[state.slot * METRICS + LOSS_GENERATOR] = total.x / f32(p.rows);
+        metrics[metrics_row() + LOSS_GENERATOR] = total.x / f32(p.rows);
     }
 }
 #endif

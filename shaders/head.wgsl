@@ -10,6 +10,7 @@
 //                                               (Laine & Aila 2017, the pi-model)
 // logits, dlogits [rows, k], the rows in the order generated, labelled, unlabelled, second view (none, or as many as
 // unlabelled); labels [labelled]; row_stats [first + rows ..] = (loss, right, D, entropy), of the second view (squares, -, -, -).
+// A row whose label is no class has neither loss nor gradient, and is not right.
 
 struct Params {
     generated: u32, labelled: u32, unlabelled: u32, second: u32, k: u32,
@@ -58,9 +59,10 @@ fn main(
         stats.x = softplus(s);
         factor = sigmoid(s) * p.weight_generated;
     } else if (is_labelled) {
-        stats.x = s - logits[first + y];
+        let is_class = y < p.k;
+        stats.x = select(0.0, s - logits[first + min(y, p.k - 1u)], is_class);
         stats.y = f32(r.best == y);
-        factor = p.weight_labelled;
+        factor = select(0.0, p.weight_labelled, is_class);
     } else {
         pull = select(0.0, state.ramp * p.weight_consistency, p.second > 0u);
         if (!is_second) {

@@ -4,9 +4,11 @@
 struct Params {
     generated: u32, labelled: u32, unlabelled: u32, second: u32,
     weight: f32, entropy: f32, consistency: f32,
+    slots: u32,
 }
 
 #include "common/state.wgsl"
+#include "common/metrics.wgsl"
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<uniform> state: State;
@@ -31,7 +33,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     let unlabelled = mean_rows(local, real, p.unlabelled);
     let second = mean_rows(local, real + p.unlabelled, p.second);
     if (local == 0u) {
-        let at = state.slot * METRICS;
+        let at = metrics_row();
         metrics[at + LOSS_SUPERVISED] = labelled.x;
         metrics[at + ACCURACY_LABELLED] = labelled.y;
         metrics[at + LOSS_DISCRIMINATOR] = labelled.x + p.weight * 0.5 * (unlabelled.x + generated.x)

@@ -50,7 +50,7 @@
 //! The engine works on arrays in memory; it opens no file and no connection:
 //!
 //! ```text
-//! train -> { nn -> model -> layers -> ops -> gpu, data }
+//! train -> nn -> model -> { layers -> ops -> gpu, data }
 //! nn                walks over a network's layers, which record their passes
 //! model             model files: lists of layers, and their shapes on given data
 //! layers            a layer in each file: settings, shapes, recording
@@ -66,16 +66,21 @@
 //! The program, in `app` (with the feature of that name, which is on by default):
 //!
 //! ```text
-//! cli -> { experiment, gpu_report, profile } -> run -> { report, and the engine }, source
+//! cli -> { experiment -> run, gpu_report -> { profile -> run, doctor }, likeness -> label, export -> source }
+//! run -> { report -> source, model_file -> augment, and the engine }, label -> report
 //! run               a training run in its folder, gone on with, recorded
 //! source            data sets from files and the network, and the user's own images
 //! report            pictures, tables, progress
+//! model_file        models by name, or in files
+//! augment           random maps that a discriminator sees its images under
 //! export            trained classifiers as ONNX models
 //! label             folders of labels: tables, class folders, a page to review
+//! likeness          how like real images generated ones are, as a trained classifier sees them
 //! experiment        plans of many runs, and the page that shows them
 //! doctor            what an adapter has, and whether it computes
 //! gpu_report        checks and times of an adapter in one page
 //! profile           times the trainer's step, dispatch by dispatch
+//! atomic, cache, lock, text    files: whole or not there, kept between runs, locked, read up to a limit
 //! ```
 
 #[cfg(feature = "app")]

@@ -222,7 +222,11 @@ fn configuration_files_with_mistakes() {
     b.file("c.toml", "learning_rate = nan\n");
     b.fails("train --config c.toml", 3, &["c.toml:1", "learning_rate", "such as 0.001"]);
     b.file("c.toml", "dataset = \"../mnist\"\n");
-    b.fails("train --config c.toml", 2, &["unknown data set", "did you mean \"mnist\"?"]);
+    b.fails("train --config c.toml", 3, &["c.toml:1", "unknown data set", "did you mean \"mnist\"?"]);
+    b.file("c.toml", "seed = 1\nhold_out = 1.5\n");
+    b.fails("train --config c.toml", 3, &["c.toml:2", "hold_out = 1.5: use a number from 0 to below 1"]);
+    b.file("c.toml", "seed = 1\nmodel = \"dnm\"\n");
+    b.fails("train --config c.toml", 3, &["c.toml:2", "did you mean \"dnn\"?"]);
     b.fails("train --config none.toml", 6, &["none.toml"]);
     assert_eq!(b.content(), ["c.toml"]);
 }
@@ -355,7 +359,7 @@ fn checkpoints_that_are_broken() {
         b.file("c.safetensors", [&(1u64 << 60).to_le_bytes()[..], b"{}"].concat());
         b.fails(&format!("{command} c.safetensors"), 7, &["c.safetensors"]);
         b.file("c.safetensors", [&2u64.to_le_bytes()[..], b"{}"].concat());
-        b.fails(&format!("{command} c.safetensors"), 7, &["was not written by `ssgan train`"]);
+        b.fails(&format!("{command} c.safetensors"), 7, &["no checkpoint of a training"]);
         fs::create_dir_all(b.path("empty")).unwrap();
         b.fails(&format!("{command} empty"), 7, &["no checkpoints"]);
     }

@@ -210,6 +210,44 @@ fn arrows_lead_down() {
     }
 }
 
+/// The pictures of the modules, in docs/architecture.md and on the library's front page, have every room of the application.
+#[test]
+fn the_pictures_have_every_room() {
+    for (file, begin) in [("docs/architecture.md", "```text\n"), ("src/lib.rs", "//! ```text\n//! cli ->")] {
+        let page = fs::read_to_string(root().join(file)).unwrap();
+        let picture = page.split_once(begin).unwrap().1.split("```").next().unwrap();
+        let named: BTreeSet<&str> = picture.split(|c: char| !in_a_word(c)).collect();
+        // The front page's begins with the command line.
+        let missing: Vec<_> = ROOMS.iter().filter(|room| **room != "cli" && !named.contains(*room)).collect();
+        assert!(missing.is_empty(), "{file}: {missing:?}");
+    }
+}
+
+/// The files that the pages for contributors name are there, and what is said to be in one is in it.
+#[test]
+fn what_contributors_are_sent_to_is_there() {
+    for page in ["CONTRIBUTING.md", "docs/architecture.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        // What stands between two marks, and what between those.
+        let parts: Vec<&str> = text.split('`').collect();
+        for at in (1..parts.len()).step_by(2) {
+            let folders = ["src/", "tests/", "shaders/", "assets/", "docs/", "fuzz/", ".ci/"];
+            let path = parts[at];
+            if !folders.iter().any(|folder| path.starts_with(folder)) || path.contains("NAME") {
+                continue;
+            }
+            let file = root().join(path);
+            assert!(file.exists(), "{page}: {path}");
+            if at > 1 && file.is_file() && ["in", "of"].contains(&parts[at - 1].trim()) {
+                let name = parts[at - 2].trim_end_matches('!').rsplit("::").next().unwrap_or_default();
+                let text = fs::read_to_string(file).unwrap();
+                let found = text.split(|c: char| !in_a_word(c)).any(|word| word == name);
+                assert!(found, "{page}: {name}, which is not in {path}");
+            }
+        }
+    }
+}
+
 /// The engine is handed what it needs of the system: it opens no file, no connection, no process, starts no thread, has no
 /// clock and waits for nothing.
 #[test]
@@ -228,6 +266,197 @@ fn the_engine_touches_no_system() {
             }
         }
     }
+}
+
+/// Whether a function begins in this line.
+fn begins_function(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let before: Vec<&str> = words.by_ref().take_while(|word| *word != "fn").collect();
+    let qualifies = |word: &&str| {
+        word.starts_with("pub") || word.ends_with(')') || ["const", "async", "unsafe"].contains(word)
+    };
+    words.next().is_some() && before.iter().all(qualifies)
+}
+
+/// The functions of the code, each with its line, from 1, and its number of lines. As rustfmt has it, the last is indented like
+/// the first.
+fn functions(code: &str) -> Vec<(usize, usize)> {
+    let lines: Vec<&str> = code.lines().map(str::trim_end).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let begun = lines.iter().enumerate().filter(|(_, line)| begins_function(line));
+    let measured = begun.map(|(at, first)| {
+        let ends =
+            |line: &&str| indent(line) == indent(first) && (line.trim_start() == "}" || line.ends_with(';'));
+        match first.ends_with(['}', ';']) {
+            true => (at + 1, 1),
+            false => (at + 1, 2 + lines[at + 1..].iter().position(ends).unwrap_or(0)),
+        }
+    });
+    measured.collect()
+}
+
+#[test]
+fn functions_are_measured() {
+    let code = "impl A {
+    pub(in crate::app) const fn a(
+        x: u8,
+    ) -> u8 {
+        match x {
+            _ => 1,
+        }
+    }
+    fn b(&self);
+    fn c() {}
+}
+fn d<T>()
+where
+    T: Fn() -> u8,
+{
+    let f: fn(u8) = the fn;
+}";
+    assert_eq!(functions(code), [(2, 7), (9, 1), (10, 1), (12, 6)]);
+}
+
+/// No file of the source has more than 400 lines and no function more than 60, tests apart; nor has the README more than 150.
+#[test]
+fn files_and_functions_are_short() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 150, "README.md: {} lines, of 150", readme.lines().count());
+    let mut long = vec![];
+    for file in sources(&root().join("src")) {
+        if file.to_str().unwrap().ends_with("tests.rs") {
+            continue;
+        }
+        let code = code(&file);
+        let (name, lines) = (file.strip_prefix(root()).unwrap().display(), code.lines().count());
+        if lines > 400 {
+            long.push(format!("{name}: {lines} lines, of 400"));
+        }
+        let functions = functions(&code).into_iter().filter(|(_, lines)| *lines > 60);
+        long.extend(functions.map(|(at, lines)| format!("{name}:{at}: a function of {lines} lines, of 60")));
+    }
+    assert!(long.is_empty(), "to be split by meaning: {long:#?}");
+}
+
+/// The text literals of Rust code, as they are written, without those in comments.
+fn literals(code: &str) -> Vec<&str> {
+    let (mut found, mut rest) = (vec![], code);
+    while let Some(at) = rest.find(['"', '\'', '/']) {
+        let before = &rest[..at];
+        rest = &rest[at..];
+        if rest.starts_with("//") {
+            rest = rest.split_once('\n').map_or("", |(_, after)| after);
+        } else if let Some(after) = rest.strip_prefix('\'') {
+            // A character, or the name of a lifetime.
+            let mut characters = after.chars();
+            let closed = match characters.next() {
+                Some('\\') => {
+                    characters.next();
+                    characters.as_str().split_once('\'').map(|(_, after)| after)
+                }
+                _ => characters.as_str().strip_prefix('\''),
+            };
+            rest = closed.unwrap_or(after);
+        } else if let Some(after) = rest.strip_prefix('"') {
+            let name = before.trim_end_matches('#');
+            let hashes = "#".repeat(before.len() - name.len());
+            let raw =
+                name.strip_suffix('r').is_some_and(|n| !n.ends_with(|c: char| in_a_word(c) && c != 'b'));
+            let mut escaped = false;
+            let end = match raw {
+                true => after.find(&format!("\"{hashes}")),
+                false => after.find(|c: char| {
+                    let ends = c == '"' && !escaped;
+                    escaped = c == '\\' && !escaped;
+                    ends
+                }),
+            };
+            let (text, after) = after.split_at(end.unwrap_or(after.len()));
+            found.push(text);
+            rest = after.strip_prefix('"').unwrap_or_default();
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    found
+}
+
+/// What the next test sees of a file.
+#[test]
+fn literals_are_read() {
+    let code = r##"a("one // \"two\"", 'x', '"', '\'', b"three"); // "not this
+        fn f<'a>(s: &'a str) -> u8 { 1 / 2 } r#"four "five""# + r"\" + "six \\" /// "nor this"
+        "se\
+         ven""##;
+    let read = [r#"one // \"two\""#, "three", r#"four "five""#, r"\", r"six \\", "se\\\n         ven"];
+    assert_eq!(literals(code), read);
+}
+
+/// The engine knows nothing of the program around it: its messages name settings as they are declared, neither flags nor commands.
+#[test]
+fn the_engine_names_no_flags_and_no_commands() {
+    let src = root().join("src");
+    let is_engine = |file: &PathBuf| {
+        let path = file.strip_prefix(&src).unwrap();
+        let floor = path.iter().next().unwrap().to_str().unwrap();
+        !["app", "main.rs", "native.rs"].contains(&floor) && !path.to_str().unwrap().ends_with("tests.rs")
+    };
+    let mut read = 0;
+    for file in sources(&src).into_iter().filter(is_engine) {
+        let text = fs::read_to_string(&file).unwrap();
+        for literal in literals(text.split("#[cfg(test)]\nmod tests").next().unwrap()) {
+            let mut after = literal.split("--").skip(1);
+            let flag = after.any(|after| after.starts_with(|c: char| c.is_ascii_lowercase()));
+            assert!(!flag && !literal.contains("`ssgan "), "{}: {literal:?}", file.display());
+            read += 1;
+        }
+    }
+    assert!(read > 100, "{read} literals");
+}
+
+/// Without a target's standard library `.ci/run` goes on and says so, unless it is told to fail.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_ci_cannot_check_is_told() {
+    let script = fs::read_to_string(root().join(".ci/run")).unwrap();
+    let (_, rest) = script.split_once("\nunchecked=()\n").unwrap();
+    let (function, _) = rest.split_once("\n}\n").unwrap();
+    // In place of target.sh.
+    let ended = |status: u8, required: &str| {
+        let begin = format!("set -euo pipefail\nsh() {{ return {status}; }}\nunchecked=()\n");
+        let script = format!("{begin}{function}\n}}\nelsewhere wasm32 cargo\necho on");
+        let mut bash = Command::new("bash");
+        let out = bash.args(["-c", &script]).env("SSGAN_REQUIRE_TARGETS", required).output().unwrap();
+        (out.status.code(), String::from_utf8(out.stdout).unwrap())
+    };
+    let (status, said) = ended(3, "");
+    assert!(status == Some(0) && said.contains("NOT CHECKED: wasm32") && said.ends_with("\non\n"), "{said}");
+    for (status, required) in [(3, "1"), (1, ""), (1, "1")] {
+        assert_eq!(ended(status, required), (Some(status.into()), String::new()), "required: {required:?}");
+    }
+    assert_eq!(ended(0, "1"), (Some(0), "on\n".into()));
+}
+
+/// The package has what its source includes, tests too: others compile them without the repository.
+#[test]
+fn what_is_included_is_packaged() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let packaged = manifest["package"]["include"].as_array().unwrap();
+    let packaged: Vec<&str> = packaged.iter().map(|p| p.as_str().unwrap().trim_start_matches('/')).collect();
+    let (top, mut read) = (dunce::canonicalize(root()).unwrap(), 0);
+    for file in sources(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let included = ["include_str!(\"", "include_bytes!(\""].map(|name| text.split(name).skip(1));
+        for path in included.into_iter().flatten() {
+            let path = file.with_file_name(path.split('"').next().unwrap());
+            let path = dunce::canonicalize(&path).unwrap().strip_prefix(&top).unwrap().to_path_buf();
+            let there = packaged.iter().any(|p| path.starts_with(p));
+            assert!(there, "{} includes {}, which Cargo.toml leaves out", file.display(), path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 10, "{read} files");
 }
 
 /// Mean and sample standard deviation, as the README and the report's page write them.

@@ -6,6 +6,7 @@ mod small_data;
 use ssgan::app::report::png::Picture;
 use ssgan::app::run::checkpoint;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -48,9 +49,25 @@ impl Bench {
     }
 
     fn run_in(&self, folder: &Path, line: &str) -> Output {
+        self.command(folder, line).output().unwrap()
+    }
+
+    fn command(&self, folder: &Path, line: &str) -> Command {
         let mut c = Command::new(env!("CARGO_BIN_EXE_ssgan"));
         c.current_dir(folder).env("SSGAN_CACHE_DIR", self.path("cache")).stdin(Stdio::null());
-        c.args(line.split_whitespace()).output().unwrap()
+        c.args(line.split_whitespace());
+        c
+    }
+
+    /// With a list on standard input.
+    #[track_caller]
+    fn succeeds_with(&self, list: &str, line: &str) {
+        let mut c = self.command(self.0.path(), line);
+        let c = c.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = c.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert!(out.status.success(), "`{line}`: {}", String::from_utf8_lossy(&out.stderr));
     }
 
     #[track_caller]
@@ -262,9 +279,10 @@ fn a_folder_goes_in_and_comes_out_labelled() {
         2,
         &["--by-class move", "hardlink"],
     );
-    // A finished labelling is not written over.
-    let again = bench.run("label run photos --out labelled --quiet");
-    assert!(!again.status.success());
+    // A finished labelling is not written over, and what cannot be written into is refused before images are read.
+    bench.fails("label run nowhere --out labelled", 6, &["labelled: the labelling in it is finished"]);
+    bench.fails("label run nowhere --out m.toml", 6, &["m.toml is not empty", "--out"]);
+    bench.fails("label run nowhere --out m.toml/labelled", 6, &["cannot write m.toml"]);
     // Images that the run never saw, of another size and in another order of classes.
     bench.picture("other/cow/a.png", 2, 7, 1);
     bench.picture("other/ant/b.png", 0, 8, 1);
@@ -278,6 +296,42 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     // The predictions are no labels that a model may learn from.
     let (_, told) = bench.succeeds("train labelled/labels.csv --model m.toml --max-steps 1 --out again");
     assert!(has_row(&told, ["unlabelled", "60"]), "{told}");
+}
+
+/// Images of equal names in a list are labelled each, and come each to a place of its own; those that are moved are all there
+/// afterwards, also where two are equal.
+#[test]
+fn images_of_equal_names_stay_apart() {
+    let bench = Bench::new();
+    bench.photos(10, 20, 1);
+    bench.succeeds("train photos --model m.toml --max-steps 1 --out run --quiet");
+    let shots = ["DCIM/100/IMG_1.png", "DCIM/101/IMG_1.png", "DCIM/101/IMG_2.png"];
+    for (shot, number) in shots.iter().zip([1, 1, 2]) {
+        bench.picture(shot, 1, number, 1);
+    }
+    // The paths in a table without their class folders; each leads to an image.
+    let below = |out: &str| -> Vec<String> {
+        let table = fs::read_to_string(bench.path(out).join("labels.csv")).unwrap();
+        let paths = table.lines().skip(1).map(|row| row.split(',').next().unwrap());
+        let there = |path: &&str| bench.path(out).join(path).is_file();
+        paths.filter(there).map(|path| path.split_once('/').unwrap().1.to_string()).collect()
+    };
+    let apart = ["100/IMG_1.png", "101/IMG_1.png", "101/IMG_2.png"];
+    let (_, told) = bench.succeeds(&format!("label run {} --out copied --by-class copy", shots.join(" ")));
+    assert!(told.contains("some images have equal names"), "{told}");
+    assert_eq!(below("copied"), apart);
+    bench.succeeds(&format!("label run {} {} --out two --by-class copy --quiet", shots[0], shots[2]));
+    assert_eq!(below("two"), ["IMG_1.png", "IMG_2.png"], "no two are equal");
+    // A list that names one of them twice.
+    let list = format!("{}\n{}\n{}\nDCIM/100/../101/IMG_2.png\n", shots[0], shots[1], shots[2]);
+    bench.succeeds_with(&list, "label run - --out listed --quiet");
+    let listed = fs::read_to_string(bench.path("listed/labels.csv")).unwrap();
+    assert_eq!(listed.matches("../DCIM/").count(), 3, "{listed}");
+    bench.succeeds_with(&list, "label run - --out moved --by-class move --quiet");
+    assert_eq!(below("moved"), apart);
+    assert!(shots.iter().all(|shot| !bench.path(shot).exists()));
+    let table = |out: &str| fs::read_to_string(bench.path(out).join("labels.csv")).unwrap();
+    assert_eq!(table("moved"), table("copied"));
 }
 
 /// People train and label in the folder of their images: what is written there is no image the next time.
@@ -507,6 +561,13 @@ fn folders_that_cannot_be_trained_on() {
     fs::create_dir(bench.path("empty")).unwrap();
     bench.fails("train empty", 4, &["no images", "nothing is in it"]);
     bench.fails("train nowhere", 4, &["nowhere", "no such folder"]);
+    // What can be refused is, before images are read.
+    fs::write(bench.path("file"), "").unwrap();
+    fs::create_dir(bench.path("used")).unwrap();
+    fs::write(bench.path("used/x"), "").unwrap();
+    bench.fails("train nowhere --out used", 6, &["used is not empty", "--out"]);
+    bench.fails("train nowhere --out file", 6, &["file is not empty", "--out"]);
+    bench.fails("train nowhere --from typo", 6, &["typo"]);
     for number in 0..4 {
         bench.picture(&format!("flat/{number}.png"), 0, number, 1);
         bench.picture(&format!("one/ant/{number}.png"), 0, number, 1);
@@ -545,6 +606,17 @@ fn one_label_of_each_class_is_enough() {
     let out = bench.run("eval run photos");
     let told = String::from_utf8_lossy(&out.stderr).to_string();
     assert!(out.status.code() == Some(4) && told.contains("learnt the labels of all 3 images"), "{told}");
+    // What is tested on, and what is labelled, need not be what is trained on.
+    bench.picture("other/test/ant/900.png", 0, 900, 1);
+    bench.picture("other/test/cow/901.png", 2, 901, 1);
+    bench.fails("data info other", 4, &["test/ without train/"]);
+    let (tested, _) = bench.succeeds("eval run other --json");
+    let tested: serde_json::Value = serde_json::from_str(&tested).unwrap();
+    assert_eq!(tested["test_images"], 2, "{tested}");
+    bench.picture("other/monday/902.png", 1, 902, 1);
+    bench.succeeds("label run other --out other-labelled --quiet");
+    let labels = fs::read_to_string(bench.path("other-labelled/labels.csv")).unwrap();
+    assert_eq!(labels.lines().count(), 4, "{labels}");
 }
 
 /// What a run is tested and calibrated with lies in its folder: that of the images may grow, move, and be labelled further.

@@ -1,5 +1,5 @@
-//! Every kernel and every variant, without an adapter: it expands, validates, stays within WebGPU's default
-//! limits, binds what the host will bind, and can be written for each backend.
+//! Every kernel in its variants (of products in those that `walked` chooses), without an adapter: it expands, validates, stays
+//! within WebGPU's default limits, binds what the host will bind, and can be written for each backend.
 
 mod common;
 
@@ -25,7 +25,8 @@ mod limits {
 
 /// The variants of `entry` that are walked. Address modes and epilogues of the GEMMs do not meet in the text, and the
 /// tables of both are long: each is walked at one value of the other. Of the tiles one is walked like that, the others,
-/// whose texts are long, with their widest reads.
+/// whose texts are long, with their widest reads. The lanes of a subgroup are a number in the text: with 4 and 16 the one
+/// tile is walked with its address modes alone.
 fn walked(entry: &Entry) -> Vec<Defines> {
     if !entry.kernel.starts_with("gemm") {
         return entry.variants(|_| true);
@@ -33,23 +34,45 @@ fn walked(entry: &Entry) -> Vec<Defines> {
     entry.variants(|v| {
         let plain = v.get("BIAS") + v.get("ACT") + v.get("GRAD") == 0;
         let workgroup = entry.kernel != "gemm_subgroup";
+        let square = ["RG", "CV"].map(|n| v.get(n)) == [1, 1] && v.get("CL") == v.get("SG");
         let whole = match entry.kernel {
             "gemm_workgroup" => v.get("TM") == 64 && v.get("TN") == 64,
             "gemm_cooperative" => ["TM", "TN", "LANES"].map(|n| v.get(n)) == [64, 64, 32],
-            _ => ["SG", "RG", "CL", "CV"].map(|n| v.get(n)) == [8, 1, 8, 1],
+            _ => square && v.get("SG") == 8,
         };
         let ends = v.get("L") == 0 && v.get("A") != 1 && (!workgroup || v.get("VA") == v.get("VC"));
-        let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1 && v.get("SPLIT") == 0;
-        // Lanes are a number in the text, and no address mode needs another tile than the rest.
-        let told =
-            workgroup || (v.get("SG") == 8 && (v.get("A") < 2 || v.get("RG") == 8 || v.get("SLIDE") == 1));
+        let widest = v.get("VA") == 1 && v.get("VB") % 2 == 1 && v.get("VC") == 1;
+        // Windows read alike in all tiles.
+        let told = workgroup || v.get("A") < 2 || v.get("RG") == 8 || v.get("SLIDE") == 1;
+        let addressed = !workgroup && square && v.get("DEEP") == 1;
         v.get("WG") == 64
             && if whole {
                 plain || (ends && (workgroup || v.get("DEEP") == 1))
             } else {
-                plain && widest && told
+                plain && v.get("SPLIT") == 0 && ((widest && told) || addressed)
             }
     })
+}
+
+/// Every value of every definition of a product is walked, every tile among them, and the subgroup tile reads A in each way with
+/// each number of lanes.
+fn products_are_covered(entry: &Entry, walked: &[Defines]) {
+    let met = |names: &str, values: &str| {
+        walked.iter().any(|d| names.split(' ').zip(values.split(' ')).all(|(name, value)| d[name] == value))
+    };
+    for (names, values) in entry.axes.iter().filter(|(names, _)| *names != "WG") {
+        for value in *values {
+            assert!(met(names, value), "{}: {names} = {value} is not walked", entry.kernel);
+        }
+    }
+    if entry.kernel == "gemm_subgroup" {
+        for lanes in [4, 8, 16] {
+            for (a, long) in (0..4).flat_map(|a| [(a, 0), (a, 1)]) {
+                let values = format!("{lanes} {a} {long}");
+                assert!(met("SG A L", &values), "{}: SG A L = {values} is not walked", entry.kernel);
+            }
+        }
+    }
 }
 
 fn each_variant(mut f: impl FnMut(&Entry, &Defines, &str)) {
@@ -57,6 +80,9 @@ fn each_variant(mut f: impl FnMut(&Entry, &Defines, &str)) {
     for entry in TABLE {
         let variants = walked(entry);
         assert!(!variants.is_empty(), "{}: no variants", entry.kernel);
+        if entry.kernel.starts_with("gemm") {
+            products_are_covered(entry, &variants);
+        }
         for defines in variants {
             let text = wgsl::expand(entry.kernel, &defines).unwrap_or_else(|e| panic!("{e}; {defines:?}"));
             f(entry, &defines, &text);
@@ -237,8 +263,8 @@ fn every_variant_can_be_written_for_every_backend() {
     });
 }
 
-/// Writes the text of every variant that WebGPU could run to `target/tint/shaders.json`: all but those with 64-bit integers or
-/// cooperative matrices.
+/// Writes the texts that WebGPU could run to `target/tint/shaders.json`: all but those with 64-bit integers or cooperative
+/// matrices.
 #[test]
 #[ignore = "`make check-tint` runs it and hands the texts to a browser"]
 fn texts_for_tint() {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs a cargo command for another target: wasm32-unknown-unknown, x86_64-pc-windows-gnu. The target's standard library comes from
-# rustup, which fetches it, or from the system's packages; the exit status is 3 where there is none.
+# rustup, which fetches it, or from the system's packages, which fit the system's own compiler alone; the exit status is 3 where
+# there is none.
 #   assets/setup/target.sh TARGET cargo check ...
 set -eu
 
@@ -12,7 +13,7 @@ if ! have && command -v rustup >/dev/null; then
     timeout 300 rustup target add "$target" >&2 || true
 fi
 if ! have; then
-    echo "target.sh: no standard library for $target: rustup target add $target, or one of Debian's packages libstd-rust-dev-*" >&2
+    echo "target.sh: no standard library for $target: rustup target add $target, or, for Debian's rustc, its packages libstd-rust-dev-*" >&2
     exit 3
 fi
 # The TLS library is built by a C compiler, also to be checked.

@@ -40,7 +40,9 @@ class Bench:
         self.ssgan = self.pack / "ssgan"
         self.adapter = ["--adapter", args.adapter] if args.adapter else []
         self.env = dict(os.environ)
-        if shutil.which("ldconfig") and "libvulkan.so.1" not in self.text(["ldconfig", "-p"]):
+        # It is in /sbin, which is not on an ordinary user's PATH.
+        ldconfig = shutil.which("ldconfig", path=os.environ.get("PATH", os.defpath) + ":/sbin:/usr/sbin")
+        if ldconfig and "libvulkan.so.1" not in self.text([ldconfig, "-p"]):
             self.unpack_loader()
 
     def unpack_loader(self):

@@ -18,7 +18,7 @@ enum Map {
 
 /// What an [`Augment`] is written as.
 pub const AUGMENT_VALUES: &str =
-    "none, or some of flip, shift and affine with commas between, such as flip,shift";
+    "none, or some of flip, shift and affine, each once, with commas between, such as flip,shift";
 
 /// The maps by name.
 const MAPS: [(&str, Map); 3] = [("flip", Map::Flip), ("shift", Map::Shift), ("affine", Map::Affine)];
@@ -36,7 +36,7 @@ impl TryFrom<String> for Augment {
         let map = |name: &str| MAPS.iter().find(|(known, _)| *known == name).map(|(_, map)| *map);
         let maps: Option<Vec<Map>> = text.split(',').map(map).collect();
         let once = |maps: &Vec<Map>| maps.iter().enumerate().all(|(i, map)| !maps[..i].contains(map));
-        maps.filter(once).map(Augment).ok_or_else(|| format!("write {AUGMENT_VALUES}, each once"))
+        maps.filter(once).map(Augment).ok_or_else(|| format!("write {AUGMENT_VALUES}"))
     }
 }
 

@@ -28,6 +28,15 @@ impl Check {
     }
 }
 
+/// The command that installs a software adapter, behind [`gpu::install_hint`](crate::gpu::install_hint); empty where there is
+/// none.
+pub fn install_command() -> &'static str {
+    match cfg!(target_os = "linux") {
+        true => ": `sudo apt-get install libvulkan1 mesa-vulkan-drivers`",
+        false => "",
+    }
+}
+
 /// Adds what is found of an adapter: its driver, compiler, features, and the self-test.
 ///
 /// # Errors

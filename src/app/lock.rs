@@ -3,6 +3,7 @@
 use crate::app::atomic::{fault, lacking, lacks};
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The file in the folder that is locked; the system releases it when its process ends, however it ends.
@@ -34,6 +35,19 @@ pub fn hold(folder: &Path, does: &str) -> Result<Lock> {
 pub fn in_use(folder: &Path) -> Error {
     let folder = folder.display();
     Error::Output(format!("{folder} is not empty: name an --out that does not exist or is an empty folder"))
+}
+
+/// Refuses an output folder that is there and is not an empty folder; makes nothing.
+///
+/// # Errors
+/// [`Error::Output`], as [`in_use`]; [`Error::Io`] for a folder that cannot be read.
+pub fn check_unused(folder: &Path) -> Result<()> {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().map_or(Ok(()), |_| Err(in_use(folder))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(_) if !folder.is_dir() => Err(in_use(folder)),
+        Err(e) => Err(Error::io("read", folder)(e)),
+    }
 }
 
 fn lock(path: &Path) -> Result<Option<Lock>> {

@@ -65,10 +65,15 @@ pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
 }
 
 fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|e| Error::Text {
-        file: path.display().to_string(),
-        line: 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),
-        reason: "not UTF-8 text".into(),
+    String::from_utf8(bytes).map_err(|e| {
+        let (bytes, valid) = (e.as_bytes(), e.utf8_error().valid_up_to());
+        // The marks that Windows begins it with.
+        let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+        Error::Text {
+            file: path.display().to_string(),
+            line: 1 + bytes[..valid].iter().filter(|&&b| b == b'\n').count(),
+            reason: if utf16 { "UTF-16 text, not UTF-8" } else { "not UTF-8 text" }.into(),
+        }
     })
 }
 

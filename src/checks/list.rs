@@ -56,6 +56,8 @@ pub const ALL: &[Check] = &[
     short("losses", "discriminator", losses::head),
     short("losses", "extreme logits", losses::head_of_extreme_logits),
     long("losses", "discriminator, many rows", losses::head_of_many_rows),
+    short("losses", "labels that are no class", losses::labels_that_are_no_class),
+    short("losses", "slots beyond the ring", losses::slots_beyond_the_ring),
     short("losses", "generator", losses::generator_loss),
     short("losses", "feature matching", losses::feature_matching),
     short("losses", "moment matching", losses::moment_matching),

@@ -56,7 +56,7 @@ pub fn head(checks: &Checks<'_>) -> Result<()> {
                 0 => HeadWeights { consistency, ..PLAIN },
                 _ => HeadWeights { unsupervised: 0.3, real_target: 0.9, entropy: 0.7, consistency },
             };
-            check_head(checks, rows, k, &logits, weights)?;
+            check_head(checks, rows, &classes(labelled, k), &logits, weights)?;
         }
     }
     Ok(())
@@ -66,7 +66,7 @@ pub fn head(checks: &Checks<'_>) -> Result<()> {
 pub fn head_of_many_rows(checks: &Checks<'_>) -> Result<()> {
     let rows = HeadRows { generated: 300_000, labelled: 1, unlabelled: 150_000, second: 150_000 };
     let logits = numbers(101, rows.total() * 2);
-    check_head(checks, rows, 2, &logits, HeadWeights { consistency: 1.0, entropy: 0.5, ..PLAIN })
+    check_head(checks, rows, &classes(1, 2), &logits, HeadWeights { consistency: 1.0, entropy: 0.5, ..PLAIN })
 }
 
 /// Whole rows of +-200, equal logits, and one class far above the others: no overflow, the first of equals.
@@ -77,24 +77,73 @@ pub fn head_of_extreme_logits(checks: &Checks<'_>) -> Result<()> {
     let mut turned = kinds;
     turned.rotate_left(1);
     let logits = [kinds.concat(), kinds.concat(), kinds.concat(), turned.concat()].concat();
-    check_head(checks, rows, 3, &logits, HeadWeights { consistency: 1.0, ..PLAIN })?;
+    let labels = classes(5, 3);
+    check_head(checks, rows, &labels, &logits, HeadWeights { consistency: 1.0, ..PLAIN })?;
     let weights = HeadWeights { real_target: 0.75, entropy: 1.0, consistency: 1.0, ..PLAIN };
-    check_head(checks, rows, 3, &logits, weights)?;
+    check_head(checks, rows, &labels, &logits, weights)?;
     Ok(())
 }
 
+/// Labels of so many rows, below k.
+fn classes(rows: u32, k: u32) -> Vec<u32> {
+    (0..rows).map(|i| (i * 7 + 1) % k).collect()
+}
+
+/// Labels that are not below k: their rows have no loss, no gradient and no count, and nothing else is written.
+pub fn labels_that_are_no_class(checks: &Checks<'_>) -> Result<()> {
+    for (k, bad) in [(2, 2), (10, 10), (13, 1 << 20), (3, u32::MAX)] {
+        let rows = HeadRows { generated: 3, labelled: 7, unlabelled: 5, second: 5 };
+        let mut labels = classes(rows.labelled, k);
+        for i in [0, 3, 6] {
+            labels[i] = bad;
+        }
+        let logits = numbers(102, rows.total() * k);
+        let weights = HeadWeights { real_target: 0.9, entropy: 0.7, consistency: 2.0, ..PLAIN };
+        check_head(checks, rows, &labels, &logits, weights)?;
+        check_evaluation(checks, (&labels, k), (5, 1))?;
+    }
+    Ok(())
+}
+
+/// A step's row of the metrics is the same whether its number is below that of the rows or goes round them.
+pub fn slots_beyond_the_ring(checks: &Checks<'_>) -> Result<()> {
+    let rows = HeadRows { generated: 1, labelled: 1, unlabelled: 2, second: 0 };
+    let (stats, f) = (input(checks, 4, 4, &numbers(141, 16)), input(checks, 6, 5, &numbers(142, 30)));
+    let features = Features { f: &f, generated: 3, mean: true };
+    for kernel in ["head_metrics", "generator_loss", "feature_matching", "moment_matching"] {
+        let (df, dlogits) = (checks.tensor("df", 3, 5), checks.tensor("dlogits", 6, 5));
+        let row = |slot: u32| -> Result<Vec<u32>> {
+            let ring = metrics(checks);
+            // Bound without what is behind it: its rows are counted.
+            let to = &ring.tensor;
+            checks.run(State { slot, ..state() }, |ops, p| match kernel {
+                "head_metrics" => ops.head_metrics(p, rows, PLAIN, &stats, to),
+                "generator_loss" => ops.generator_loss(p, &f, &dlogits, to),
+                "feature_matching" => ops.feature_matching(p, features, &df, to),
+                _ => ops.moment_matching(p, features, &df, to),
+            })?;
+            Ok(slot_of(checks, &ring, kernel)?.into_iter().map(f32::to_bits).collect())
+        };
+        let want = row(SLOT)?;
+        checks.same(kernel, &want, &row(SLOT + 3)?);
+        checks.same(kernel, &want, &row(SLOT + 3_000_000_000)?);
+    }
+    Ok(())
+}
+
+/// Compares D's losses with the twin's; `labels` are those of the labelled rows.
 fn check_head(
     checks: &Checks<'_>,
     rows: HeadRows,
-    k: u32,
+    labels: &[u32],
     logits: &[f32],
     weights: HeadWeights,
 ) -> Result<()> {
-    let name = format!("head {rows:?} x {k}");
     let HeadRows { generated, labelled, unlabelled, .. } = rows;
     let count = rows.total();
-    let labels: Vec<u32> = (0..labelled).map(|i| (i * 7 + 1) % k).collect();
-    let bound = if labels.is_empty() { vec![0] } else { labels.clone() };
+    let k = logits.len() as u32 / count;
+    let name = format!("head {rows:?} x {k}");
+    let bound = if labels.is_empty() { vec![0] } else { labels.to_vec() };
     let (tl, ty) = (input(checks, count, k, logits), input(checks, 1, bound.len() as u32, &bound));
     let dlogits = Output::new(checks, count, k, Slack::None);
     let ring = metrics(checks);
@@ -115,7 +164,7 @@ fn check_head(
     let split = (generated * k) as usize;
     let turned = [&wide(logits)[split..], &wide(logits)[..split]].concat();
     let (u, g) = (unlabelled as usize, generated as usize);
-    let want = loss::discriminator_loss(&turned, k as usize, &labels, u, g, of_twin(weights, rows));
+    let want = loss::discriminator_loss(&turned, k as usize, labels, u, g, of_twin(weights, rows));
     let back = turned.len() - split;
     let d = [&want.d_logits[back..], &want.d_logits[..back]].concat();
     let got: Vec<f32> = dlogits.read(checks, &name)?;
@@ -263,29 +312,42 @@ pub fn evaluation(checks: &Checks<'_>) -> Result<()> {
     for (images, k, batch, first) in
         [(1, 2, 1, 0), (7, 3, 7, 0), (103, 10, 64, 64), (70, 11, 33, 32), (9, 2, 4, 12)]
     {
-        let name = format!("evaluate {batch} from {first} of {images}");
         let labels: Vec<u32> = (0..images).map(|i| (i * 5 + 2) % k).collect();
-        let logits: Vec<f32> = numbers(131, batch * k).iter().map(|v| (v * 3.0).round()).collect();
-        let (tl, ty) = (input(checks, batch, k, &logits), input(checks, 1, images, &labels));
-        let losses = Output::new(checks, 1, images, Slack::None);
-        let confusion = Output::with(checks, k, k, &vec![3u32; (k * k) as usize], Slack::None);
-        let state = State { position: [0, 0, 0, first], ..State::default() };
-        checks.run(state, |ops, p| ops.evaluate(p, &tl, &ty, images, &losses.open, &confusion.open))?;
-        let mut counts = vec![3u32; (k * k) as usize];
-        let got: Vec<f32> = losses.read(checks, &name)?;
-        for i in 0..images {
-            let row = i.checked_sub(first).filter(|r| *r < batch);
-            let Some(row) = row else {
-                checks.untouched(&name, "images of other batches", &got[i as usize..i as usize + 1]);
-                continue;
-            };
-            let l = wide(&logits[(row * k) as usize..((row + 1) * k) as usize]);
-            let y = labels[i as usize];
-            let want = loss::cross_entropy(&l, y).0;
-            checks.values(&name, &[want], &got[i as usize..i as usize + 1], 1e-6);
+        check_evaluation(checks, (&labels, k), (batch, first))?;
+    }
+    Ok(())
+}
+
+/// The evaluation of `batch` images from number `first` on.
+fn check_evaluation(
+    checks: &Checks<'_>,
+    (labels, k): (&[u32], u32),
+    (batch, first): (u32, u32),
+) -> Result<()> {
+    let images = labels.len() as u32;
+    let name = format!("evaluate {batch} from {first} of {images}");
+    let logits: Vec<f32> = numbers(131, batch * k).iter().map(|v| (v * 3.0).round()).collect();
+    let (tl, ty) = (input(checks, batch, k, &logits), input(checks, 1, images, labels));
+    let losses = Output::new(checks, 1, images, Slack::None);
+    let mut counts = vec![3u32; (k * k) as usize];
+    let confusion = Output::with(checks, k, k, &counts, Slack::None);
+    let state = State { position: [0, 0, 0, first], ..State::default() };
+    checks.run(state, |ops, p| ops.evaluate(p, &tl, &ty, images, &losses.open, &confusion.open))?;
+    let got: Vec<f32> = losses.read(checks, &name)?;
+    for i in 0..images {
+        let row = i.checked_sub(first).filter(|r| *r < batch);
+        let Some(row) = row else {
+            checks.untouched(&name, "images of other batches", &got[i as usize..i as usize + 1]);
+            continue;
+        };
+        let l = wide(&logits[(row * k) as usize..((row + 1) * k) as usize]);
+        let y = labels[i as usize];
+        let want = loss::cross_entropy(&l, y).0;
+        checks.values(&name, &[want], &got[i as usize..i as usize + 1], 1e-6);
+        if y < k {
             counts[(y * k) as usize + loss::argmax(&l)] += 1;
         }
-        checks.same(&name, &counts, &confusion.read::<u32>(checks, &name)?);
     }
+    checks.same(&name, &counts, &confusion.read::<u32>(checks, &name)?);
     Ok(())
 }

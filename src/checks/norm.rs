@@ -276,13 +276,17 @@ pub fn data_dependent_initialisation(checks: &Checks<'_>) -> Result<()> {
         let rows = Rows { start: 0, count: 1 };
         let statistics =
             RowStatistics { rows, mean: input(checks, 1, n, &mean), variance: input(checks, 1, n, &var) };
-        let [g, bias] = [0; 2].map(|_| Output::new(checks, 1, n, Slack::None));
+        // That of an earlier initialisation, over which the statistics are: not 1.
+        let before: Vec<f32> = (0..n).map(|o| [1.0, 0.5, 4.0][o as usize % 3]).collect();
+        let g = Output::with(checks, 1, n, &before, Slack::None);
+        let bias = Output::new(checks, 1, n, Slack::None);
         checks.run(State::default(), |ops, p| {
             ops.data_init(p, "check", &statistics, &g.open, with_bias.then_some(&bias.open))
         })?;
         let want: Vec<f64> = var.iter().map(|v| crate::reference::init::data_scale((*v).into())).collect();
         checks.holds(&name, "a dead channel is not scaled", want[0] == 1.0);
-        checks.values(&name, &want, &g.read(checks, &name)?, 0.0);
+        let scaled: Vec<f64> = want.iter().zip(&before).map(|(scale, g)| scale * f64::from(*g)).collect();
+        checks.values(&name, &scaled, &g.read(checks, &name)?, 0.0);
         let bias: Vec<f32> = bias.read(checks, &name)?;
         let want: Vec<f64> = want.iter().zip(&mean).map(|(g, m)| -g * f64::from(*m)).collect();
         if with_bias {

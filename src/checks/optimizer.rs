@@ -120,8 +120,9 @@ pub fn what_is_not_finite_is_marked(checks: &Checks<'_>) -> Result<()> {
                 let ring = Output::with(checks, 3, METRICS, &[0.5f32; 3 * METRICS as usize], Slack::None);
                 let grads = input(checks, 1, n, &numbers(162, n));
                 let adam = Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-8, inside: false, ema_rate: 0.0 };
+                // Of three rows the second, whose number may go round them.
                 let state = State {
-                    slot: 1,
+                    slot: if at == 0 { 4 } else { 1 },
                     learning_rate_d: 1e-3,
                     learning_rate_g: 1e-3,
                     correction1: [1.0; 4],

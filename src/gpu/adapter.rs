@@ -79,7 +79,7 @@ pub fn describe(name: &str, backend: &str, driver: &str) -> String {
 /// What to install where no adapter is found.
 pub fn install_hint() -> &'static str {
     if cfg!(target_os = "linux") {
-        "install your GPU's Vulkan driver, or the software one: `sudo apt-get install libvulkan1 mesa-vulkan-drivers`"
+        "install your GPU's Vulkan driver, or a software one such as Mesa's llvmpipe"
     } else if cfg!(target_os = "windows") {
         "install your GPU vendor's driver; Windows 10 and later bring the software adapter WARP"
     } else {
@@ -111,12 +111,6 @@ pub(super) fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         wgpu::DeviceType::Cpu => "software",
         wgpu::DeviceType::Other => "other",
     };
-    let features = [
-        (wgpu::Features::SUBGROUP, "subgroup"),
-        (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
-        (wgpu::Features::PIPELINE_CACHE, "pipeline-cache"),
-        (wgpu::Features::SHADER_F16, "shader-f16"),
-    ];
     let problem = lacking(&a.limits(), a);
     let cooperative_side = cooperative_side(a);
     AdapterSummary {
@@ -129,7 +123,7 @@ pub(super) fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         vendor: info.vendor,
         device: info.device,
         pci_bus: info.device_pci_bus_id,
-        features: features
+        features: NAMED
             .iter()
             .filter(|(f, _)| a.features().contains(*f))
             .map(|(_, n)| *n)
@@ -143,6 +137,20 @@ pub(super) fn summarise(index: usize, a: &wgpu::Adapter) -> AdapterSummary {
         problem,
     }
 }
+
+/// Features that kernels and timers make use of wherever they are.
+pub(super) const USED: wgpu::Features = wgpu::Features::SUBGROUP
+    .union(wgpu::Features::SHADER_INT64)
+    .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
+
+/// What is told of them, and of [`COOPERATIVE`].
+const NAMED: [(wgpu::Features, &str); 4] = [
+    (wgpu::Features::SUBGROUP, "subgroup"),
+    (wgpu::Features::SHADER_INT64, "shader-int64"),
+    (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
+    (wgpu::Features::SHADER_F16, "shader-f16"),
+];
 
 /// Features of shaders that multiply matrices as subgroups.
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
@@ -179,7 +187,7 @@ pub(super) async fn enumerate() -> Vec<(AdapterSummary, wgpu::Adapter)> {
     list.into_iter().enumerate().map(|(i, a)| (summarise(i, &a), a)).collect()
 }
 
-/// All adapters of all backends, in the order that `--adapter INDEX` counts.
+/// All adapters of all backends, in the order in which an index counts them.
 pub async fn list_adapters() -> Vec<AdapterSummary> {
     enumerate().await.into_iter().map(|(s, _)| s).collect()
 }
@@ -211,6 +219,16 @@ mod tests {
                 problem,
             }
         }
+    }
+
+    /// What is listed as made use of is asked for, and what is asked for is listed.
+    #[test]
+    fn features_are_those_that_a_device_is_opened_with() {
+        let listed = NAMED.iter().fold(wgpu::Features::empty(), |all, (feature, _)| all.union(*feature));
+        assert!(USED.union(COOPERATIVE).contains(listed), "{listed:?}");
+        // A finer kind of the same.
+        let finer = wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        assert!(listed.union(finer).contains(USED), "{listed:?}");
     }
 
     #[test]

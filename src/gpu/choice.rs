@@ -107,7 +107,7 @@ pub async fn choose(choice: &AdapterChoice) -> Result<(AdapterSummary, wgpu::Ada
     let at = pick(&summaries, choice)?;
     let (summary, adapter) = list.swap_remove(at);
     if let Some(p) = &summary.problem {
-        return Err(Error::Adapter(format!("{} {p}; choose another with --adapter", summary.name)));
+        return Err(Error::Adapter(format!("{} {p}; choose another `adapter`", summary.name)));
     }
     Ok((summary, adapter))
 }
@@ -153,10 +153,10 @@ fn pick(list: &[AdapterSummary], choice: &AdapterChoice) -> Result<usize> {
         let there: Vec<_> = list.iter().map(|s| format!("[{}] {} ({})", s.index, s.name, s.kind)).collect();
         // Where a software driver is installed, it is a GPU's that is missing, if anything.
         let advice = match list.iter().any(|s| s.usable) {
-            true => "choose one of these with --adapter".to_string(),
+            true => "choose one of these as `adapter`".to_string(),
             false => install_hint().to_string(),
         };
-        Error::Adapter(format!("no match for `{wish}`{why}; there is: {}; {advice}", there.join(", ")))
+        Error::Adapter(format!("no match for {wish:?}{why}; there is: {}; {advice}", there.join(", ")))
     })
 }
 

@@ -100,7 +100,8 @@ impl Compilation {
         } else {
             #[expect(unsafe_code, reason = "wgpu's mark for shaders without bounds checks")]
             // SAFETY: every index is below the length of its buffer and every loop ends, for all shapes the
-            // host passes; the test suite runs the kernels also with the checks on, and has guard values around outputs.
+            // host passes, whatever the buffers hold; the test suite runs the kernels also with the checks on, and has guard
+            // values around outputs.
             unsafe {
                 self.device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
             }

@@ -32,7 +32,7 @@ impl AdapterSummary {
         if self.shader_compiler() == Some(ShaderCompiler::Fxc) {
             return Some(
                 "with Microsoft's DXC shaders compile and run faster: put the dxcompiler.dll of \
-                 https://github.com/microsoft/DirectXShaderCompiler/releases (v1.8.2502 or newer) beside ssgan.exe",
+                 https://github.com/microsoft/DirectXShaderCompiler/releases (v1.8.2502 or newer) beside the program",
             );
         }
         // The llvmpipe of an older Mesa loads values one by one (docs/performance.md).

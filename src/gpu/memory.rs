@@ -105,10 +105,10 @@ impl Gpu {
         let fits = (f64::from(batch_size) * left / grown.max(1) as f64) as u32;
         let advice = match fits {
             0 => {
-                "not even one image at a time would fit: choose a smaller model, or another --adapter".into()
+                "not even one image at a time would fit: choose a smaller model, or another `adapter`".into()
             }
-            16.. => format!("try --batch-size {}", fits / 16 * 16),
-            _ => format!("try --batch-size {fits}"),
+            16.. => format!("try `batch_size = {}`", fits / 16 * 16),
+            _ => format!("try `batch_size = {fits}`"),
         };
         Err(Error::Gpu(format!("{what}; {advice} (adapter {})", self.summary.name)))
     }

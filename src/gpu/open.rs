@@ -1,6 +1,6 @@
 //! Opening a device.
 
-use super::adapter::{COOPERATIVE, lacking, summarise};
+use super::adapter::{COOPERATIVE, USED, lacking, summarise};
 use super::pace::Pace;
 use super::submission::Reports;
 use super::{AdapterChoice, AdapterSummary, Gpu, Host, Opened, Precision, choice};
@@ -67,8 +67,8 @@ impl Gpu {
             Precision::F32 => None,
             Precision::Mixed => Some(summary.cooperative_side.ok_or_else(|| {
                 Error::Adapter(format!(
-                    "{} has no cooperative matrices of 16-bit floats: choose one that `ssgan adapters` lists with \
-                     cooperative-matrix, or train with `--precision f32`",
+                    "{} has no 16-bit cooperative matrices: take `precision = f32`, or an `adapter` with the feature \
+                     cooperative-matrix",
                     summary.name
                 ))
             })?),
@@ -112,10 +112,7 @@ async fn request_device(
     adapter: &wgpu::Adapter,
     cooperative: bool,
 ) -> std::result::Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
-    let mut wanted = wgpu::Features::SUBGROUP
-        | wgpu::Features::SHADER_INT64
-        | wgpu::Features::TIMESTAMP_QUERY
-        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+    let mut wanted = USED;
     let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
     if cooperative {
         wanted |= COOPERATIVE;

@@ -127,17 +127,6 @@ impl Gpu {
         Submission { index, done, work }
     }
 
-    /// Fills a tensor with zeros, after what was submitted.
-    ///
-    /// # Panics
-    /// If it is scratch that shares memory.
-    pub(crate) fn clear(&self, t: &Tensor) {
-        assert!(!t.block.is_shared());
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.clear_buffer(t.block.buffer(), t.offset, Some(t.bytes()));
-        self.queue.submit([encoder.finish()]);
-    }
-
     pub(super) fn encode(
         &self,
         program: &Program,
@@ -297,14 +286,5 @@ mod tests {
         // Not for the next test of this thread.
         let _ = std::panic::catch_unwind(fault::wait);
         assert!(matches!(e, Error::DeviceLost(_)) && !asked, "{e}");
-    }
-
-    #[test]
-    fn a_cleared_tensor_has_zeros() {
-        let gpu = open();
-        let x = gpu.upload("x", 2, 64, &[1.0f32; 128]);
-        gpu.clear(&x.part(64, 1, 64));
-        let values: Vec<f32> = gpu.read(&x).block_on().unwrap();
-        assert!(values[..64].iter().all(|v| *v == 1.0) && values[64..].iter().all(|v| *v == 0.0));
     }
 }

@@ -18,9 +18,10 @@ pub struct HeadRows {
 }
 
 impl HeadRows {
-    /// All of them.
+    /// All of them, or `u32::MAX` where they are more.
     pub fn total(&self) -> u32 {
-        self.generated + self.labelled + self.unlabelled + self.second
+        let HeadRows { generated, labelled, unlabelled, second } = *self;
+        [labelled, unlabelled, second].into_iter().fold(generated, u32::saturating_add)
     }
 }
 
@@ -43,7 +44,7 @@ pub struct HeadWeights {
 pub struct Head<'a> {
     /// D's output `[rows, k]`.
     pub logits: &'a Tensor,
-    /// Classes of the labelled rows, `[labelled]`.
+    /// Classes of the labelled rows, `[labelled]`; a row whose label is not below k has no loss and no gradient.
     pub labels: &'a Tensor,
     /// What the rows are.
     pub rows: HeadRows,
@@ -69,7 +70,8 @@ impl Ops {
         assert!(labels.len() >= labelled as usize && dlogits.len() >= logits.len());
         let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
         let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
-        assert!(row_stats.cols == 4 && first + logits.rows <= row_stats.rows);
+        assert!(row_stats.cols == 4 && logits.cols > 0);
+        assert!(u64::from(first) + u64::from(logits.rows) <= row_stats.rows.into());
         let call = Call::new("head", "losses")
             .bind("logits", logits)
             .bind("labels", labels)
@@ -107,13 +109,12 @@ impl Ops {
     ) -> Result<()> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         let HeadWeights { unsupervised, entropy, consistency, .. } = weights;
-        assert!(row_stats.len() >= 4 * rows.total() as usize);
+        assert!(row_stats.len() as u64 >= 4 * u64::from(rows.total()));
         // Four parts, each of them at most all rows.
+        let call = self.reducing(Call::new("head_metrics", "losses"), rows.total(), 4);
         let call = self
-            .reducing(Call::new("head_metrics", "losses"), rows.total(), 4)
-            .bind("state", &self.state)
+            .to_metrics(call, metrics)
             .bind("row_stats", row_stats)
-            .bind("metrics", metrics)
             .param("generated", generated)
             .param("labelled", labelled)
             .param("unlabelled", unlabelled)
@@ -148,12 +149,12 @@ impl Ops {
             .turns(3 * u64::from(k + 1))
             .flops(6 * logits.len() as u64);
         p.each(&self.gpu, gradient, rows.into())?;
-        let mean = self.reducing(pass(1).bind("state", &self.state).bind("metrics", metrics), rows, 1);
+        let mean = self.reducing(self.to_metrics(pass(1), metrics), rows, 1);
         p.dispatch(&self.gpu, mean.flops(rows.into()), [1, 1, 1])
     }
 
     /// Losses `[images]` and confusion counts `[k, k]` of the logits `[rows, k]` of images `position.w` onwards; labels
-    /// `[images]`.
+    /// `[images]`. An image whose label is not below k has a loss of 0 and is not counted.
     ///
     /// # Errors
     /// As [`Ops`].
@@ -167,7 +168,7 @@ impl Ops {
         confusion: &Tensor,
     ) -> Result<()> {
         let (k, most) = (logits.cols as usize, images as usize);
-        assert!(labels.len() >= most && losses.len() >= most && confusion.len() >= k * k);
+        assert!(k > 0 && labels.len() >= most && losses.len() >= most && confusion.len() >= k * k);
         let call = Call::new("evaluate", "evaluation")
             .bind("state", &self.state)
             .bind("logits", logits)

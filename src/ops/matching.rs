@@ -73,7 +73,7 @@ impl Ops {
         let Features { f, generated, .. } = features;
         let n = f.cols;
         let what = format!("covariances of {n} features");
-        self.gpu.binds(&what, 4 * u64::from(n) * u64::from(n), "use --generator-loss feature-matching")?;
+        self.gpu.binds(&what, 4 * u64::from(n) * u64::from(n), "use `generator_loss = feature_matching`")?;
         let means = self.means(p, features, metrics)?;
         let apart = p.scratch(&self.gpu, "covariances apart", n, n);
         let kinds = Kinds {
@@ -111,12 +111,10 @@ impl Ops {
         self.column_sum(p, LAYER, rows(0, generated), 1.0 / generated as f32, &means.generated)?;
         self.column_sum(p, LAYER, rows(generated, real), 1.0 / real as f32, &means.real)?;
         let call = self
-            .reducing(Call::new("feature_matching", LAYER), f.cols, 1)
-            .bind("state", &self.state)
+            .to_metrics(self.reducing(Call::new("feature_matching", LAYER), f.cols, 1), metrics)
             .bind("generated", &means.generated)
             .bind("real", &means.real)
             .bind("diff", &means.diff)
-            .bind("metrics", metrics)
             .param("n", f.cols)
             .param("norm", features.norm())
             .flops(3 * u64::from(f.cols));
@@ -170,7 +168,7 @@ impl Ops {
         let bytes = 2 * apart.bytes() + squares.bytes();
         let sums = pass(0).bind("apart", apart).turns(n.into()).bytes(bytes).flops(3 * apart.len() as u64);
         p.each(&self.gpu, sums, n.into())?;
-        let total = self.reducing(pass(1).bind("state", &self.state).bind("metrics", metrics), n, 1);
+        let total = self.reducing(self.to_metrics(pass(1), metrics), n, 1);
         p.dispatch(&self.gpu, total.flops(n.into()), [1, 1, 1])
     }
 }

@@ -1,5 +1,7 @@
 //! The numbers of a training step, and their places in a row of the metrics ring `[slots, METRICS]`.
 
+use super::Ops;
+use crate::gpu::{Call, Tensor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// One row of the table for each number, in the order of the ring and of `metrics.csv`.
@@ -65,6 +67,15 @@ step_metrics! {
 
 /// Values per step in the metrics ring.
 pub const METRICS: u32 = StepMetrics::NAMES.len() as u32;
+
+impl Ops {
+    /// `call` of a kernel that writes into the step's row of `metrics` `[slots, METRICS]`.
+    pub(super) fn to_metrics<'a>(&'a self, call: Call<'a>, metrics: &'a Tensor) -> Call<'a> {
+        let slots = metrics.len() / METRICS as usize;
+        assert!(slots > 0);
+        call.bind("state", &self.state).bind("metrics", metrics).param("slots", slots as u32)
+    }
+}
 
 impl StepMetrics {
     /// Whether the losses that are trained on are numbers, and so the parameters after the step: where one of D or G is

@@ -44,8 +44,8 @@ use crate::gpu::{Gpu, Tensor};
 /// What every operation needs: the device, the tiling policy, the step's constants.
 ///
 /// Kernels run without bounds checks, unless the device was opened `checked` ([`Gpu::open`]). So an operation refuses tensors
-/// that are too small for it. At what tensors hold nobody looks: labels that are not below K, or a [`State::slot`] that the
-/// metrics have no row for, are accesses out of bounds on the device.
+/// that are too small for it, and where what a tensor holds is a place, the kernel looks at it: a label that is not below K is no
+/// class, and its row has no loss, no gradient and no count; a [`State::slot`] goes round the rows that the metrics have.
 ///
 /// # Errors
 /// Of every operation: [`Error::Gpu`](crate::Error::Gpu) for a kernel that is not valid WGSL, or that would take more workgroups
@@ -118,25 +118,37 @@ mod tests {
         };
         assert!(evaluate(4, 4, 3) && !evaluate(3, 4, 3) && !evaluate(4, 3, 3) && !evaluate(4, 4, 2));
 
-        let head = |labels, rows| {
+        let rows = HeadRows { generated: 1, labelled: 2, unlabelled: 1, second: 0 };
+        let weights = HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 };
+        let head = |labels, gradients, first| {
             let head = Head {
                 logits: &logits,
                 labels: &of(1, labels),
-                rows: HeadRows { generated: 1, labelled: 2, unlabelled: 1, second: 0 },
-                weights: HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 },
-                dlogits: &of(rows, 3),
+                rows,
+                weights,
+                dlogits: &of(gradients, 3),
                 row_stats: &of(4, 4),
-                first: 0,
+                first,
             };
             records(|p| ops.head(p, head))
         };
-        assert!(head(2, 4) && !head(1, 4) && !head(2, 3));
+        assert!(head(2, 4, 0) && !head(1, 4, 0) && !head(2, 3, 0) && !head(2, 4, 1));
+        // Where 32 bits wrap, to 0.
+        assert!(!head(2, 4, u32::MAX - 3));
+        let too_many = HeadRows { second: u32::MAX - 3, ..rows };
+        assert!(too_many.total() == u32::MAX && rows.total() == 4);
 
-        let generator_loss = |rows| {
-            let (dlogits, metrics) = (of(rows, 3), of(1, METRICS));
+        let head_metrics = |numbers| {
+            let (row_stats, metrics) = (of(4, 4), of(1, numbers));
+            records(|p| ops.head_metrics(p, rows, weights, &row_stats, &metrics))
+        };
+        assert!(head_metrics(METRICS) && !head_metrics(METRICS - 1));
+
+        let generator_loss = |rows, numbers| {
+            let (dlogits, metrics) = (of(rows, 3), of(1, numbers));
             records(|p| ops.generator_loss(p, &logits, &dlogits, &metrics))
         };
-        assert!(generator_loss(4) && !generator_loss(3));
+        assert!(generator_loss(4, METRICS) && !generator_loss(3, METRICS) && !generator_loss(4, METRICS - 1));
 
         // Two images of six bytes are three words.
         let gather = |words, rows, indices| {
@@ -149,19 +161,19 @@ mod tests {
         let sum = |n| records(|p| ops.column_sum(p, "test", (&logits, Rows::of(&logits)), 1.0, &of(1, n)));
         assert!(sum(3) && !sum(2));
 
-        let adam = |n| {
+        let adam = |n, numbers| {
             let updated = Updated {
                 weights: &of(1, 9),
                 grads: &of(1, n),
                 moment1: &of(1, 9),
                 moment2: &of(1, 9),
                 average: None,
-                metrics: &of(1, METRICS),
+                metrics: &of(1, numbers),
             };
             let adam = Adam { beta1: 0.5, beta2: 0.9, epsilon: 1e-8, inside: false, ema_rate: 0.1 };
             records(|p| ops.adam(p, &adam, Update::Generator, updated))
         };
-        assert!(adam(9) && !adam(8));
+        assert!(adam(9, METRICS) && !adam(8, METRICS) && !adam(9, METRICS - 1));
 
         let bias = |n| {
             let (x, w, bias, y) = (of(4, 5), of(3, 5), of(1, n), of(4, 3));

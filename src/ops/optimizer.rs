@@ -60,16 +60,15 @@ impl Ops {
         assert!([grads, moment1, moment2].into_iter().chain(average).all(|of| of.len() >= weights.len()));
         // Weights, moments and average are read and written.
         let passes = if average.is_some() { 9 } else { 7 };
-        let call = Call::new("adam", label)
+        let call = self
+            .to_metrics(Call::new("adam", label), metrics)
             .define("ROLE", role)
             .define("INSIDE", u32::from(adam.inside))
             .optional("EMA", "average", average)
-            .bind("state", &self.state)
             .bind("grads", grads)
             .bind("weights", weights)
             .bind("moment1", moment1)
             .bind("moment2", moment2)
-            .bind("metrics", metrics)
             .param("n4", weights.vec4s())
             .param("beta1", adam.beta1)
             .param("beta2", adam.beta2)

@@ -10,7 +10,7 @@ pub struct State {
     pub seed_hi: u32,
     /// Step from 0.
     pub step: u32,
-    /// Row of the metrics ring.
+    /// Row of the metrics ring; beyond its end, on from its beginning.
     pub slot: u32,
     /// Epoch of each order stream.
     pub epoch: [u32; 4],

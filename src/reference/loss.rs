@@ -18,14 +18,13 @@ pub fn softmax(logits: &[f64]) -> Vec<f64> {
     logits.iter().map(|l| (l - s).exp()).collect()
 }
 
-/// Cross entropy of one row and its gradient: `s - l_y`, `p_j - [j = y]`.
-///
-/// # Panics
-/// Where `label` is not below the number of logits.
+/// Cross entropy of one row and its gradient: `s - l_y`, `p_j - [j = y]`; zeros where the label is no class.
 pub fn cross_entropy(logits: &[f64], label: u32) -> (f64, Vec<f64>) {
+    let label = label as usize;
+    let Some(l_y) = logits.get(label) else { return (0.0, vec![0.0; logits.len()]) };
     let mut d = softmax(logits);
-    d[label as usize] -= 1.0;
-    (logsumexp(logits) - logits[label as usize], d)
+    d[label] -= 1.0;
+    (logsumexp(logits) - l_y, d)
 }
 
 /// Weights of the discriminator's loss.
@@ -78,7 +77,7 @@ pub struct DiscriminatorLoss {
 /// view only where the settings say so. The mean over no rows counts as 0.
 ///
 /// # Panics
-/// Where the logits are not that many rows, or a label is not below `classes`.
+/// Where the logits are not that many rows.
 pub fn discriminator_loss(
     logits: &[f64],
     classes: usize,
@@ -309,6 +308,20 @@ mod tests {
         let expected = [third, third - 1.0, third, real, real, real, fake, fake, fake];
         assert_close("d_logits", &expected, &loss.d_logits, 1e-14, 0.0);
         assert_eq!(loss.correct, 0, "the first of equal logits is class 0");
+    }
+
+    /// Of two labelled rows the one that has no class is none of the loss: half of what the other makes alone.
+    #[test]
+    fn labels_that_are_no_class_have_no_part() {
+        let logits = [0.3, -0.2, 0.7, 1.5, 0.1, -0.4];
+        for (label, bad) in [(0, 3), (2, u32::MAX)] {
+            let both = discriminator_loss(&logits, 3, &[label, bad], 0, 0, LossSettings::default());
+            let alone = discriminator_loss(&logits[..3], 3, &[label], 0, 0, LossSettings::default());
+            assert_close("loss", &[alone.total / 2.0], &[both.total], 1e-14, 0.0);
+            let half: Vec<f64> = alone.d_logits.iter().map(|d| d / 2.0).chain([0.0; 3]).collect();
+            assert_close("d_logits", &half, &both.d_logits, 1e-14, 0.0);
+            assert_eq!(both.correct, alone.correct);
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] naming the key; the path is the caller's to add.
     pub fn meta(&self, key: &str) -> Result<&str> {
-        let absent = || bad(format!("has no metadata {key:?}: it was not written by `ssgan train`"));
+        let absent = || bad(format!("has no metadata {key:?}: it is no checkpoint of a training"));
         self.metadata.get(key).map(String::as_str).ok_or_else(absent)
     }
 
@@ -127,8 +127,7 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] where the metadata do not say it, or nothing was averaged yet; the path is the caller's to add.
     pub fn average_scale(&self) -> Result<f32> {
         if self.meta("step").is_ok_and(|step| step == "0") {
-            let reason =
-                "was saved before the first step and has no averaged parameters: leave out --averaged";
+            let reason = "was saved before the first step and has no averaged parameters: take the others";
             return Err(bad(reason.into()));
         }
         let scale = self.meta("average_scale")?;

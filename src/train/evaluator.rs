@@ -214,7 +214,8 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`crate::error::Error::Gpu`] or [`crate::error::Error::DeviceLost`] if the device failed;
-    /// [`crate::error::Error::DeviceLost`] too if it has not looked at all images though it said it had.
+    /// [`crate::error::Error::DeviceLost`] too if it has not looked at all images though it said it had, which is also what an
+    /// image looks like whose label is no class.
     pub async fn run(
         &self,
         ops: &Ops,

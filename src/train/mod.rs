@@ -43,6 +43,6 @@ pub use settings::Tune;
 pub use step_builder::batch_that_fits;
 pub use stop::{Stop, Urgency};
 pub use storage::{Images, Scratch, Storage};
-pub use tiles::{Known, Measured, Memory, Tiles};
+pub use tiles::{Known, Measured, TileMemory, Tiles};
 pub use trace::trace_step;
 pub use trainer::{Evaluated, SAMPLES, Trainer};

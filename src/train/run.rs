@@ -274,7 +274,7 @@ impl Run<'_> {
 
 fn diverged(step: u32, what: &str) -> Error {
     Error::Diverged(format!(
-        "step {step}: {what}: training has diverged; use a smaller --learning-rate or another --seed"
+        "step {step}: {what}: training has diverged; use a smaller `learning_rate` or another `seed`"
     ))
 }
 

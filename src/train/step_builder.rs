@@ -67,7 +67,7 @@ pub fn batch_that_fits(gpu: &Gpu, model: &ModelShape, settings: &Settings, label
 
 /// The layer of D whose output the loss of G is made from.
 fn layer_of_g_loss(loss: GeneratorLoss, d: &NetShape) -> Result<usize> {
-    let why = "D's only product is given the images themselves; use --generator-loss feature-matching";
+    let why = "D's only product is given the images themselves; use `generator_loss = feature_matching`";
     match loss {
         GeneratorLoss::FeatureMatching => {
             Ok(d.feature().expect("a checked discriminator has a feature layer"))

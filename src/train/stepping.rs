@@ -43,6 +43,9 @@ impl Position {
     }
 }
 
+/// What a value of the metrics ring has until a step writes it: a NaN that arithmetic does not make.
+const UNWRITTEN: u32 = 0x7fc5_5aa5;
+
 impl Trainer {
     /// Initialises the parameters from the data; before the first step.
     ///
@@ -69,8 +72,8 @@ impl Trainer {
             self.read_back(done + 1).await?;
         }
         if self.progress.read == t {
-            // All rows are read or on their way. What a step that was not done leaves is zeros, and no earlier one's numbers.
-            gpu.clear(&self.gan.metrics);
+            // All rows are read or on their way. What a step that was not done leaves is this, and no earlier one's numbers.
+            gpu.write(&self.gan.metrics, &vec![UNWRITTEN; self.gan.metrics.len()]);
         }
         self.hand_over(t, false);
         let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);
@@ -165,11 +168,12 @@ impl Trainer {
     fn metrics(&self, steps: std::ops::Range<u32>, ring: &[f32]) -> Result<Vec<StepMetrics>> {
         let of = |t: u32| {
             let row = &ring[(t % SLOTS * METRICS) as usize..][..METRICS as usize];
-            let step = self.metrics_of(t + 1, |i| row[i]);
-            // A step has something else: where no label was predicted, there is a loss. Of one that went in pieces, G's is last.
-            let of_g = self.settings.method != Method::Ssl || step.loss_generator != 0.0;
-            match of_g && row.iter().any(|&value| value != 0.0) {
-                true => Ok(step),
+            let mut names = StepMetrics::NAMES.iter().zip(row).filter(|(name, _)| self.has_metric(name));
+            // Of a step that went in pieces, G's loss may be missing alone. A new staging buffer has zeros, and no step nothing else:
+            // where no label was predicted, there is a loss.
+            let written = names.all(|(_, value)| value.to_bits() != UNWRITTEN);
+            match written && row.iter().any(|&value| value != 0.0) {
+                true => Ok(self.metrics_of(t + 1, |i| row[i])),
                 false => Err(self.ops.gpu.undone(&format!("step {}", t + 1))),
             }
         };
@@ -273,5 +277,49 @@ mod tests {
             assert!(matches!(&e, Error::DeviceLost(m) if m.starts_with(&named)), "{after}, {count}: {e}");
         }
         fault::ignore(0, 0);
+    }
+
+    /// Features without a difference are a loss of exactly 0, and no lost device.
+    #[test]
+    fn a_loss_of_zero_is_a_step() {
+        const DEAD: &str = r#"
+            name = "dead"
+            [discriminator]
+            layers = [
+                { op = "flatten" },
+                { op = "dense", units = 4, init = { normal = 1e-30 } },
+                { op = "relu", feature = true },
+                { op = "dense", units = "classes" },
+            ]
+            [generator]
+            latent = 3
+            layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
+        "#;
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DEAD, 4, 1);
+        let settings = Settings { learning_rate: 1e-30, ..ssl() };
+        let data = data_set(&model, IMAGES);
+        let mut trainer = Trainer::new(&gpu, &model, &settings, &data).block_on().unwrap();
+        trainer.initialise().block_on().unwrap();
+        trainer.step().block_on().unwrap();
+        let numbers = trainer.finish_steps().block_on().unwrap();
+        assert_eq!(numbers.iter().map(|m| m.loss_generator).collect::<Vec<_>>(), [0.0]);
+        assert!(numbers[0].loss_discriminator > 0.0);
+    }
+
+    /// What was initialised is as it was when that is done again: an evaluation may have come between.
+    #[test]
+    fn initialised_twice() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 4, 1);
+        let trainer = Trainer::new(&gpu, &model, &ssl(), &data_set(&model, IMAGES)).block_on().unwrap();
+        let [once, twice] = [(); 2].map(|()| {
+            trainer.initialise().block_on().unwrap();
+            trainer.snapshot(0).block_on().unwrap().tensors
+        });
+        for (a, b) in once.iter().zip(&twice) {
+            let near = a.values.iter().zip(&b.values).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0));
+            assert!(near && a.name == b.name, "{}: {:?}, {:?}", a.name, a.values, b.values);
+        }
     }
 }

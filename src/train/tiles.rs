@@ -40,7 +40,7 @@ pub struct Known {
 }
 
 /// Where it is kept between runs.
-pub trait Memory {
+pub trait TileMemory {
     /// What is known so far.
     fn recall(&self) -> Known;
     /// Changes it, while nobody else does.
@@ -48,7 +48,7 @@ pub trait Memory {
 }
 
 /// Kept nowhere else.
-impl Memory for RefCell<Known> {
+impl TileMemory for RefCell<Known> {
     fn recall(&self) -> Known {
         self.borrow().clone()
     }
@@ -102,7 +102,7 @@ impl Tiles {
         gpu: &Gpu,
         model: &ModelShape,
         settings: &Settings,
-        (tune, memory): (Tune, &dyn Memory),
+        (tune, memory): (Tune, &dyn TileMemory),
         mut before: impl FnMut(u32) -> Result<()>,
     ) -> Result<(Tiles, Measured)> {
         // No tile is tried on a device that computes wrongly.
@@ -189,7 +189,7 @@ async fn fastest(
     gpu: &Gpu,
     product: &Product,
     default: Tile,
-    (tune, memory): (Tune, &dyn Memory),
+    (tune, memory): (Tune, &dyn TileMemory),
 ) -> Result<Tile> {
     let mut tiles = candidates(gpu, default, tune);
     let lost = memory.recall().lost;
@@ -204,7 +204,7 @@ async fn fastest(
             memory.change(&mut |known| {
                 known.lost.insert(tile.to_string());
             });
-            Err(Error::DeviceLost(format!("{why}, while the tile {tile} was tried; --tune off tries none")))
+            Err(Error::DeviceLost(format!("{why}, while the tile {tile} was tried; `tune = off` tries none")))
         }
         // Training will tell whether that is the end; what rounds must have been compared.
         Err(_) if matches!(default, Tile::Cooperative { .. }) => Ok(Tile::portable()[0]),
@@ -218,7 +218,7 @@ async fn compared(gpu: &Gpu, product: &Product, tile: Tile) -> Result<Tile> {
     match trials.iter().all(|t| t.agrees) && !trials.is_empty() {
         true => Ok(tile),
         false => Err(Error::Gpu(format!(
-            "{}: wrong with the tile {tile} on {}: train with `--precision f32`, or update the driver",
+            "{}: wrong with the tile {tile} on {}: train with `precision = f32`, or update the driver",
             product.kind(),
             gpu.summary().name
         ))),
@@ -310,7 +310,7 @@ layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
         let memory = RefCell::new(Known::default());
         let open = || crate::native::open(&Default::default()).unwrap();
         let measure = || {
-            let tune = (Tune::Fast, &memory as &dyn Memory);
+            let tune = (Tune::Fast, &memory as &dyn TileMemory);
             Tiles::measure(&open(), &model, &settings, tune, |_| Ok(())).block_on()
         };
         // Numbers, weights, the product.
@@ -320,7 +320,7 @@ layers = [{ op = "dense", units = "pixels" }, { op = "sigmoid" }]
         let kept = memory.recall();
         let lost: Vec<_> = kept.lost.iter().collect();
         assert!(lost.len() == 1 && kept.tiles.is_empty(), "{kept:?}");
-        assert!(said.contains(lost[0]) && said.contains("--tune off"), "{said}");
+        assert!(said.contains(lost[0]) && said.contains("`tune = off`"), "{said}");
         let (tiles, measured) = measure().unwrap();
         assert!(measured.products > 0 && tiles.tiles.values().all(|t| t != lost[0]), "{tiles}: {lost:?}");
         assert_eq!(memory.recall().lost, kept.lost);

@@ -7,6 +7,8 @@ tests! {
     head: both_ways(losses::head);
     head_of_many_rows: unchecked(losses::head_of_many_rows);
     head_of_extreme_logits: both_ways(losses::head_of_extreme_logits);
+    labels_that_are_no_class: both_ways(losses::labels_that_are_no_class);
+    slots_beyond_the_ring: both_ways(losses::slots_beyond_the_ring);
     generator_loss: both_ways(losses::generator_loss);
     feature_matching: both_ways(losses::feature_matching);
     moment_matching: both_ways(losses::moment_matching);

@@ -1,4 +1,4 @@
-// Has Tint, the WGSL compiler of Chromium, read the text of every shader variant, and fails for each error and each warning. naga,
+// Has Tint, the WGSL compiler of Chromium, read the shaders' texts that it is given, and fails for each error and each warning. naga,
 // which the program uses, takes some texts that are not valid WGSL, and does not check that barriers and subgroup operations
 // are met uniformly.
 //

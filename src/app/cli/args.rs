@@ -1,27 +1,24 @@
 //! Arguments that several commands share.
 
-use super::flags::{TrainingFlags, flag_name, whole};
+pub(super) use super::flags::word;
+use super::flags::{TrainingFlags, declared, flag_name};
 use crate::app::augment::Augment;
 use crate::app::model_file::{generators_help, models_help};
 use crate::app::report::progress::{Progress, Style};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::{self, RECIPES, Resolved};
 use crate::app::run::settings::{Channels, ImageMemory, OwnImages, RunSettings, image_choice, not_toml};
-use crate::app::source::Own;
 use crate::app::source::images::policy::Fit;
-use crate::app::source::{DIGITS, NAMES};
+use crate::app::source::{DIGITS, Own};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Precision};
 use crate::train::Tune;
 use crate::train::settings::{GeneratorLoss, Method, Settings};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use toml::Table;
-
-const BACKENDS: [&str; 3] = ["vulkan", "metal", "dx12"];
 
 /// A time in seconds.
 pub fn seconds(text: &str) -> std::result::Result<f64, String> {
@@ -29,13 +26,6 @@ pub fn seconds(text: &str) -> std::result::Result<f64, String> {
         Ok(s) if s > 0.0 => Ok(s),
         _ => Err("write a number of seconds above 0".into()),
     }
-}
-
-/// A value by its name in configuration files.
-pub(super) fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>(
-    words: impl IntoIterator<Item = &'static str>,
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(words).try_map(|word| toml::Value::String(word).try_into())
 }
 
 /// Which adapter.
@@ -46,12 +36,12 @@ pub struct AdapterArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
     /// Graphics interface [default: any]
-    #[arg(long, value_parser = PossibleValuesParser::new(BACKENDS), help_heading = "Adapter")]
+    #[arg(long, value_parser = declared::<String>("backend"), help_heading = "Adapter")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
     /// f32, or mixed: matrix products on cooperative matrices (tensor cores), f16 inputs, f32 accumulation; refused if the
     /// adapter has none (experimental) [default: f32]
-    #[arg(long, value_parser = word::<Precision>(["f32", "mixed"]), value_name = "WHICH", help_heading = "Adapter")]
+    #[arg(long, value_parser = declared::<Precision>("precision"), value_name = "WHICH", help_heading = "Adapter")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
 }
@@ -63,11 +53,6 @@ impl AdapterArgs {
         let precision = self.precision.unwrap_or_default();
         asked(AdapterChoice { adapter, backend, precision, ..AdapterChoice::default() })
     }
-}
-
-/// Random maps by name.
-pub fn augment(text: &str) -> std::result::Result<Augment, String> {
-    text.to_string().try_into()
 }
 
 /// How to speak.
@@ -93,7 +78,7 @@ impl SpeechArgs {
 pub struct TuneArgs {
     /// Choose the tiles of matrix products by tables, by trying likely ones once per adapter and driver, or by trying all
     /// [default: fast; off on software adapters, of which the tables are]
-    #[arg(long, value_parser = word::<Tune>(["off", "fast", "full"]), value_name = "HOW")]
+    #[arg(long, value_parser = declared::<Tune>("tune"), value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<Tune>,
 }
@@ -102,7 +87,7 @@ pub struct TuneArgs {
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct DataArgs {
     /// Data set [default: digits]
-    #[arg(long, value_parser = PossibleValuesParser::new(NAMES), help_heading = "Data")]
+    #[arg(long, value_parser = declared::<String>("dataset"), help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
     /// Folder of IDX files, plain or gzipped [default: the cache folder, then a download]
@@ -124,20 +109,22 @@ pub struct OwnArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     /// Height and width that your images are given [default: from the images, at most 64]
-    #[arg(long, value_name = "N", value_parser = whole(1, 4096), allow_negative_numbers = true, help_heading = "Data")]
+    #[arg(long, value_parser = declared::<u32>("image_size"), value_name = "N")]
+    #[arg(allow_negative_numbers = true, help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<u32>,
     /// How images of other proportions become so large: with black bars, cut, or stretched [default: letterbox]
-    #[arg(long, value_parser = word::<Fit>(["letterbox", "crop", "stretch"]), value_name = "HOW", help_heading = "Data")]
+    #[arg(long, value_parser = declared::<Fit>("fit"), value_name = "HOW", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
     /// Channels of your images [default: auto: 1 where all are gray, else 3]
-    #[arg(long, value_parser = word::<Channels>(["auto", "1", "3"]), value_name = "auto|1|3", help_heading = "Data")]
+    #[arg(long, value_parser = declared::<Channels>("channels"), value_name = "auto|1|3", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Channels>,
     /// Share of each class's labels that is held out to estimate the accuracy, where your images have no test or val folder
     /// [default: 0.2, of classes with five labels or more]
-    #[arg(long, value_parser = hold_out, value_name = "SHARE", help_heading = "Data")]
+    #[arg(long, value_parser = declared::<f32>("hold_out"), value_name = "SHARE")]
+    #[arg(allow_negative_numbers = true, help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f32>,
 }
@@ -148,13 +135,6 @@ impl OwnArgs {
         let path = self.data.clone()?;
         let choice = image_choice(self.image_size, self.fit, self.channels);
         Some(Own { path, choice, hold_out: 0.0, label_seed: 1 })
-    }
-}
-
-fn hold_out(text: &str) -> std::result::Result<f32, String> {
-    match text.parse() {
-        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
-        _ => Err("give a number from 0 to below 1, such as 0.2".into()),
     }
 }
 
@@ -183,7 +163,7 @@ pub struct SettingsArgs {
     pub generator: Option<String>,
     /// Random maps that the discriminator sees real and generated images under, in place of the model's own: none, or some of
     /// flip, shift, affine with commas between, in their order [default: the model's]
-    #[arg(long, value_parser = augment, value_name = "MAPS")]
+    #[arg(long, value_parser = declared::<Augment>("augment"), value_name = "MAPS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
     #[command(flatten)]
@@ -203,7 +183,7 @@ pub struct SettingsArgs {
     pub tune: TuneArgs,
     /// Where the training images are kept: in the adapter's memory, or in main memory, from where every step is handed its own
     /// [default: auto: the adapter's while it has room]
-    #[arg(long, value_parser = word::<ImageMemory>(["auto", "adapter", "host"]), value_name = "WHERE", help_heading = "Adapter")]
+    #[arg(long, value_parser = declared::<ImageMemory>("image_memory"), value_name = "WHERE", help_heading = "Adapter")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_memory: Option<ImageMemory>,
 }

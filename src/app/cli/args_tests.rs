@@ -1,4 +1,5 @@
 use super::*;
+use crate::app::run::settings::Allowed;
 use crate::train::settings::Values;
 use clap::{CommandFactory, Parser};
 use std::collections::BTreeSet;
@@ -122,6 +123,77 @@ fn every_setting_is_a_key_and_a_flag() {
     assert_eq!(changing, ["data", "image_memory", "data_dir", "offline", "adapter", "backend", "epochs"]);
 }
 
+/// The words that a flag of the application's lists; none where it takes others.
+fn words(allowed: Allowed) -> &'static [&'static str] {
+    match allowed {
+        Allowed::Values(Values::Names(words)) | Allowed::Words(words, _) => words,
+        _ => &[],
+    }
+}
+
+#[test]
+fn every_word_is_a_value() {
+    let mut settings = RunSettings::defaults(Method::Ssl, false);
+    for setting in RunSettings::APPLICATION {
+        for word in words(setting.values) {
+            let value = Value::String((*word).into());
+            settings.set(setting.key, &value).unwrap();
+            assert_eq!(settings.values().unwrap().get(setting.key), Some(&value), "{}", setting.key);
+        }
+    }
+}
+
+/// What no setting of the application may be: values in a file, and words behind its flag, of which none are listed where a flag
+/// takes every word, or none.
+#[test]
+fn wrong_values_are_refused_in_files_and_by_flags() {
+    let cases: [(&str, &[&str], &[&str]); 16] = [
+        ("model", &["3", "''", "'dnm'"], &["", "dnm"]),
+        ("generator", &["true", "''", "'conw'"], &["", "conw"]),
+        ("augment", &["3", "''", "'turn'", "'flip,flip'"], &["", "turn", "flip,flip"]),
+        ("dataset", &["3", "''", "'imagenet'"], &["", "imagenet"]),
+        ("data", &["3", "''"], &[]),
+        ("image_size", &["0", "4097", "-1", "28.0", "'28'"], &["0", "4097", "-1", "28.0", "small"]),
+        ("fit", &["1", "''", "'cropp'"], &["", "cropp"]),
+        ("channels", &["3", "'2'"], &["2"]),
+        ("hold_out", &["1.5", "1", "-0.1", "nan", "inf", "'0.2'"], &["1.5", "1", "-0.1", "nan", "much"]),
+        ("image_memory", &["1", "'disk'"], &["disk"]),
+        ("data_dir", &["3", "''"], &[]),
+        ("offline", &["1", "'true'"], &[]),
+        ("adapter", &["0", "true"], &[]),
+        ("backend", &["1", "''", "'opengl'", "'vulkan,'"], &["", "opengl"]),
+        ("precision", &["16", "'f16'"], &["f16"]),
+        ("tune", &["true", "'slow'"], &["slow"]),
+    ];
+    assert_eq!(cases.map(|case| case.0), RunSettings::APPLICATION.map(|setting| setting.key));
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.toml");
+    for (key, in_files, by_flag) in cases {
+        let allowed = RunSettings::named(key).unwrap().values;
+        // A name is looked up, and the nearest one told.
+        let told = |said: &str| said.contains(&allowed.to_string()) || said.contains("unknown ");
+        for value in in_files {
+            std::fs::write(&config, format!("seed = 1\n{key} = {value}\n")).unwrap();
+            let e = parsed(&format!("--config {}", config.display())).resolve().unwrap_err();
+            let Error::Text { line, reason, .. } = &e else { panic!("{key} = {value}: {e:?}") };
+            assert!(*line == 2 && e.exit_code() == 3 && told(reason), "{key} = {value}: {e}");
+        }
+        for word in by_flag {
+            let flag = format!("--{}", flag_name(key));
+            let (said, status) = match Line::try_parse_from(["ssgan", &flag, word]) {
+                Err(e) => (e.to_string(), e.exit_code()),
+                Ok(line) => {
+                    let e = line.settings.resolve().unwrap_err();
+                    (e.to_string(), i32::from(e.exit_code()))
+                }
+            };
+            let listed = words(allowed);
+            let all = !listed.is_empty() && listed.iter().all(|word| said.contains(word));
+            assert!(status == 2 && (all || told(&said)), "{flag} {word}: {said}");
+        }
+    }
+}
+
 /// The table of docs/settings.md.
 fn table() -> String {
     let command = Line::command();
@@ -134,7 +206,7 @@ fn table() -> String {
         let short = arg.get_visible_aliases().unwrap_or_default();
         let flags: Vec<String> =
             std::iter::once(flag_name(key)).chain(short.iter().map(|s| s.to_string())).collect();
-        let own = RunSettings::APPLICATION.iter().find(|s| s.key == key).map(|s| s.values.to_string());
+        let own = RunSettings::named(key).map(|s| s.values.to_string());
         let values = own.or_else(|| Settings::named(key).map(|s| s.values.to_string())).unwrap();
         rows.push(format!(
             "| `{key}` | {} | {} | {} | {} |",

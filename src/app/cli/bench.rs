@@ -332,7 +332,7 @@ fn show_growth(args: &GrowthArgs, gpu: &Gpu, models: &[(String, Vec<Point>)]) ->
                 }
                 None => {
                     cells.push("refused".into());
-                    let why = p.refused.as_deref().unwrap_or_default();
+                    let why = output::with_flags(p.refused.as_deref().unwrap_or_default());
                     refused += &format!("\n{model}, {} {}: {why}", p.axis.name(), p.value);
                 }
             }

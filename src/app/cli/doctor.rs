@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
             );
         }
         if adapter.is_err() {
-            text += &format!("\nWhat to install:\n{}\n", gpu::install_hint().trim_end());
+            text += &format!("\nWhat to install:\n{}{}\n", gpu::install_hint(), doctor::install_command());
         }
         output::print(&text)?;
     }
@@ -67,7 +67,8 @@ fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
     match native::open(&args.adapter.choice()) {
         Ok(gpu) => doctor::adapter(&gpu, checks),
         Err(e) => {
-            checks.push(Check { what: "adapter", ok: false, needed: true, detail: e.to_string() });
+            let detail = output::with_flags(&e.to_string());
+            checks.push(Check { what: "adapter", ok: false, needed: true, detail });
             Err(e)
         }
     }

@@ -29,8 +29,13 @@ pub fn run(args: &Args) -> Result<()> {
     output::check_file(&args.onnx, Kind::Onnx)?;
     let trained = LoadedModel::load(&args.trained)?;
     let (path, model) = (&trained.path, &trained.model);
-    let class_names = trained.class_names.clone();
-    let origin = Origin { averaged: args.averaged, class_names, checkpoint_sha256: text::sha256(path)? };
+    let origin = Origin {
+        averaged: args.averaged,
+        class_names: trained.class_names.clone(),
+        checkpoint_sha256: text::sha256(path)?,
+        // None for images that no picture file becomes, of two channels or four.
+        policy: trained.policy().ok(),
+    };
     let bytes = onnx::encode(&trained.checkpoint, model, &origin).map_err(in_file(path))?;
     atomic::write(&args.onnx, &bytes)?;
     let image = model.data.image;

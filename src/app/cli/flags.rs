@@ -1,9 +1,11 @@
-//! The flags of the settings of training, made of their declaration.
+//! The flags of settings, made of their declaration: of those of training all, of those of the application what a flag takes.
 
+use crate::app::run::settings::{Allowed, RunSettings};
 use crate::train::settings::{self, Method, Setting, Settings, Values};
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// The settings of training that flags name, by key.
@@ -112,6 +114,29 @@ pub fn whole(from: u32, to: u32) -> impl Fn(&str) -> Result<u32, String> + Clone
     }
 }
 
+/// A value by its name in configuration files.
+pub(super) fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    words: impl IntoIterator<Item = &'static str>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(|word| Value::String(word).try_into())
+}
+
+/// A value of the setting `key` of the application, which its declaration admits.
+pub(super) fn declared<T: DeserializeOwned + Clone + Send + Sync + 'static>(key: &str) -> ValueParser {
+    let allowed = RunSettings::named(key).map_or(Allowed::names(&[]), |setting| setting.values);
+    if let Allowed::Values(Values::Names(words)) | Allowed::Words(words, _) = allowed {
+        return word::<T>(words.iter().copied()).into();
+    }
+    ValueParser::new(move |text: &str| {
+        let value = match allowed {
+            Allowed::Values(values) => numeral(values, text),
+            _ => Some(Value::String(text.into())).filter(|value| allowed.admits(value)),
+        };
+        let value = value.and_then(|value| value.try_into::<T>().ok());
+        value.ok_or_else(|| format!("give {allowed}"))
+    })
+}
+
 /// A number that the setting may have; a seed may be `random`, which draws one from the operating system.
 fn number(setting: &Setting, text: &str) -> Result<Value, String> {
     let seed = setting.placeholder == Some("SEED");
@@ -120,13 +145,17 @@ fn number(setting: &Setting, text: &str) -> Result<Value, String> {
         let drawn = rand::TryRng::try_next_u64(&mut system).map_err(|e| format!("no random numbers: {e}"))?;
         return Ok(Value::Integer((drawn >> 1) as i64));
     }
-    let read = match setting.values {
+    let or_random = if seed { ", or `random`" } else { "" };
+    numeral(setting.values, text).ok_or_else(|| format!("give {}{or_random}", setting.values))
+}
+
+/// The number that is written, if it is one of these.
+fn numeral(values: Values, text: &str) -> Option<Value> {
+    let read = match values {
         Values::Whole(..) | Values::WholeOr(..) => text.parse().map(Value::Integer).ok(),
         _ => text.parse().map(|v: f32| Value::Float(v.into())).ok(),
     };
-    let or_random = if seed { ", or `random`" } else { "" };
-    read.filter(|value| setting.values.admits(value))
-        .ok_or_else(|| format!("give {}{or_random}", setting.values))
+    read.filter(|value| values.admits(value))
 }
 
 #[cfg(test)]

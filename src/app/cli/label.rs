@@ -15,10 +15,8 @@ use crate::app::source::images::policy::Policy;
 use crate::app::text::{self, count};
 use crate::error::Result;
 use crate::native::{self, BlockOn};
-use crate::text::hex;
 use crate::train::{Classified, Classifier};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 
@@ -103,6 +101,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let mut progress = args.speech.progress();
+    // Before images are read in vain.
+    Labelling::check_out(&args.out)?;
     // Before images are looked for that it has moved.
     Labelling::end_moves(&args.out)?;
     let policy = trained.policy()?;
@@ -175,7 +175,7 @@ fn begin(
         image: trained.model.data.image,
         class_names: trained.class_names.clone(),
         calibration,
-        identity: identity(args, &checkpoint, trained.policy()?, inputs),
+        identity: inputs.identity(&checkpoint, trained.policy()?, args.averaged, args.shard),
         checkpoint,
         part: args.shard,
         review: args.review,
@@ -221,19 +221,6 @@ fn calibration(
     // At once: somebody may want to begin otherwise.
     progress.note(&format!("confidences are not calibrated: {none}"));
     Ok(Err(none))
-}
-
-/// What a labelling that goes on must have in common with the one that was begun.
-fn identity(args: &Args, checkpoint: &str, policy: Policy, inputs: &Inputs) -> String {
-    let mut hash = Sha256::new();
-    hash.update(checkpoint);
-    hash.update(format!("{policy} {} {:?}", args.averaged, args.shard));
-    // What is to be labelled next depends on the labels of all parts.
-    for image in inputs.images.iter().chain(&inputs.labelled) {
-        hash.update(image.path.as_os_str().as_encoded_bytes());
-        hash.update(format!("\0{:?}{:?}", image.given, image.part));
-    }
-    hex(&hash.finalize())
 }
 
 /// An image, and what the device makes of it.

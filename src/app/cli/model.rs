@@ -1,6 +1,6 @@
 //! `ssgan model`.
 
-use super::args::augment;
+use super::flags::declared;
 use super::output;
 use crate::app::augment::Augment;
 use crate::app::model_file::{self, Changes};
@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|PATH", help = model_file::generators_help())]
     generator: Option<String>,
     /// Random maps that the discriminator sees images under, in place of the model's own: none, or some of flip, shift, affine
-    #[arg(long, value_parser = augment, value_name = "MAPS")]
+    #[arg(long, value_parser = declared::<Augment>("augment"), value_name = "MAPS")]
     augment: Option<Augment>,
     /// Shape of one image: channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]

@@ -1,8 +1,12 @@
 //! What leaves the program: results on standard output, files where they were asked for, the one error on standard error.
 
+use super::flags::flag_name;
+use crate::app::doctor;
 use crate::app::export::onnx;
+use crate::app::run::settings::RunSettings;
 use crate::app::source::images::would_be_read;
 use crate::error::{Error, Result};
+use crate::gpu;
 use serde::Serialize;
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
@@ -45,7 +49,7 @@ pub fn fail(e: &Error) -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    let mut text = format!("error: {e}");
+    let mut text = format!("error: {}", said(e));
     let mut cause = std::error::Error::source(e);
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
@@ -60,6 +64,45 @@ pub fn fail(e: &Error) -> ExitCode {
         Error::Interrupted(_) => crate::app::run::interrupt::exit_code(),
         e => e.exit_code(),
     })
+}
+
+/// An error as the command line says it. The engine, which knows neither flags nor commands, names settings by their keys.
+fn said(e: &Error) -> String {
+    let text = match e {
+        Error::Usage(_) | Error::Adapter(_) | Error::Gpu(_) | Error::DeviceLost(_) | Error::Diverged(_) => {
+            with_flags(&e.to_string())
+        }
+        // The others are of files, which have the keys.
+        _ => return e.to_string(),
+    };
+    // Some list the adapters themselves.
+    let to_choose = matches!(e, Error::Adapter(_)) && text.contains("`--adapter`");
+    if to_choose && !text.contains("there is: ") {
+        return text + " (`ssgan adapters --json`)";
+    }
+    match text.ends_with(gpu::install_hint()) {
+        true => text + doctor::install_command(),
+        false => text,
+    }
+}
+
+/// A text of the engine in which settings in backticks, as `seed` or `batch_size = 240`, have become their flags.
+pub fn with_flags(text: &str) -> String {
+    let flag = |setting: &str| {
+        let (key, value) = match setting.split_once(" = ") {
+            Some((key, value)) => (key, format!(" {}", flag_name(value))),
+            None => (setting, String::new()),
+        };
+        RunSettings::keys().any(|k| k == key).then(|| format!("--{}{value}", flag_name(key)))
+    };
+    let parts: Vec<&str> = text.split('`').collect();
+    // Every second part stands between two backticks, unless it is the last.
+    let inside = |i: usize| i % 2 == 1 && i + 1 < parts.len();
+    let spoken = parts.iter().enumerate().map(|(i, part)| {
+        let flag = if inside(i) { flag(part) } else { None };
+        flag.unwrap_or_else(|| (*part).to_string())
+    });
+    spoken.collect::<Vec<_>>().join("`")
 }
 
 /// What a command writes where it is told to.
@@ -180,6 +223,31 @@ pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The engine's words for settings become the command line's, and nothing else changes.
+    #[test]
+    fn errors_of_the_engine_name_flags() {
+        for (text, spoken) in [
+            ("try `batch_size = 240` (adapter A)", "try `--batch-size 240` (adapter A)"),
+            ("use `generator_loss = feature_matching`", "use `--generator-loss feature-matching`"),
+            ("smaller `learning_rate` or another `seed`", "smaller `--learning-rate` or another `--seed`"),
+            ("`precision = f32`", "`--precision f32`"),
+            ("`train` and `p` are none, nor is seed, `seed", "`train` and `p` are none, nor is seed, `seed"),
+        ] {
+            assert_eq!(with_flags(text), spoken);
+        }
+        let adapter = said(&Error::Adapter("choose another `adapter`".into()));
+        assert!(adapter.contains("another `--adapter` (`ssgan adapters --json`)"), "{adapter}");
+        let listed = said(&Error::Adapter("there is: A; choose one of these as `adapter`".into()));
+        assert!(listed.ends_with("these as `--adapter`"), "{listed}");
+        let none = said(&Error::Adapter(format!("none found; {}", gpu::install_hint())));
+        if cfg!(target_os = "linux") {
+            assert!(none.contains("apt-get install"), "{none}");
+        }
+        // A line of a file has the key.
+        let reason = "missing `seed`".to_string();
+        assert!(said(&Error::Text { file: "c.toml".into(), line: 1, reason }).ends_with("missing `seed`"));
+    }
 
     #[test]
     fn what_would_be_lost_is_refused() {

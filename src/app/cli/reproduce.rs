@@ -13,8 +13,9 @@ use crate::app::run::folder::RunDir;
 use crate::app::run::interrupt;
 use crate::app::run::settings::RunSettings;
 use crate::app::run::{Options, Run, begun, go_on};
-use crate::app::source;
+use crate::app::source::{self, Info};
 use crate::app::text::duration;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::parse;
 use crate::model::spec::ModelSpec;
@@ -96,18 +97,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let out = ReportDir::new(&args.out);
     let stop = interrupt::install()?;
-    let mine = args.part_of(&all)?;
-    // What cannot be resolved, and runs of another plan in the folder, are known before hours are spent.
-    let resolved = mine.iter().map(|p| args.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
-    args.check_runs(&all, &[&out])?;
-    let request = load::request(&scope.dataset, args.data.data_dir.as_deref(), args.data.offline)?;
-    if begun(&args.out)? {
-        let out = args.out.display();
-        return Err(Error::Output(format!("{out} is a training run; choose another folder with --out")));
-    }
-    std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
-    let set = source::load(&request, &mut progress)?;
-    let info = out.claim(&set)?;
+    let Work { mine, resolved, set, info } = args.prepare((&scope, &all), &out, &mut progress)?;
     go_on(stop)?;
     let mut gpu = native::open(&args.adapter.choice())?;
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
@@ -149,6 +139,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let diverged = diverged.join(", ");
     Err(Error::Diverged(format!("{diverged}: training has diverged; the others are done")))
+}
+
+/// The runs that a command trains, with their settings, and what on.
+struct Work {
+    mine: Vec<Planned>,
+    resolved: Vec<Resolved>,
+    set: Dataset,
+    info: Info,
 }
 
 /// The end of a command whose time is up; an error where somebody has interrupted it.
@@ -195,6 +193,28 @@ impl Args {
             Some(which) => shard(mine, which),
             None => mine,
         })
+    }
+
+    /// Claims the folder, once nothing is left that would end the command after hours: settings that do not resolve, runs of
+    /// another plan in the folder, missing data.
+    fn prepare(
+        &self,
+        (scope, all): (&Scope, &[Planned]),
+        out: &ReportDir,
+        progress: &mut Progress,
+    ) -> Result<Work> {
+        let mine = self.part_of(all)?;
+        let resolved = mine.iter().map(|p| self.resolve(p)).collect::<Result<Vec<Resolved>>>()?;
+        self.check_runs(all, &[out])?;
+        let request = load::request(&scope.dataset, self.data.data_dir.as_deref(), self.data.offline)?;
+        if begun(&self.out)? {
+            let out = self.out.display();
+            return Err(Error::Output(format!("{out} is a training run; choose another folder with --out")));
+        }
+        std::fs::create_dir_all(&self.out).map_err(Error::io("create", &self.out))?;
+        let set = source::load(&request, progress)?;
+        let info = out.claim(&set)?;
+        Ok(Work { mine, resolved, set, info })
     }
 
     fn begin_or_reopen(&self, folder: &Path, resolved: Resolved) -> Result<Run> {

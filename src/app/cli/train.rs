@@ -4,6 +4,7 @@ use super::args::{SettingsArgs, SpeechArgs, seconds};
 use super::flags::whole;
 use super::load::{self, LoadedModel};
 use super::output;
+use crate::app::lock;
 use crate::app::report::interval::trust;
 use crate::app::report::progress::Progress;
 use crate::app::report::{advice, confusion};
@@ -96,23 +97,27 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The run and its device, and the data where the run's settings depend on them. What can be refused without the data is, and
-/// of a new run before it has a folder. Until it has one a signal ends the program at once: there is nothing to save.
+/// of a new run before it has a folder. Until the user's own images are read a signal ends the program at once: there is nothing
+/// to save.
 fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Dataset>, &'static Stop)> {
     let open = |resolved: &Resolved| native::open(&asked(resolved.settings.adapter_choice()));
+    let own_images = |settings: &RunSettings, progress: &mut Progress| match settings.data.is_some() {
+        true => load::dataset(settings, progress).map(Some),
+        false => Ok(None),
+    };
     if let Some(from) = &args.resume {
-        let stop = interrupt::install()?;
         let run = Run::reopen(from, &args.settings.given_anew()?)?;
         let gpu = open(&run.resolved)?;
-        return Ok((run, gpu, None, stop));
+        let own = own_images(&run.resolved.settings, progress)?;
+        return Ok((run, gpu, own, interrupt::install()?));
     }
     let mut resolved = args.settings.resolve()?;
     resolved.check_before_data()?;
     check_size(&resolved)?;
+    args.out.as_deref().map_or(Ok(()), lock::check_unused)?;
+    let from = args.from.as_deref().map(LoadedModel::load).transpose()?;
     let gpu = open(&resolved)?;
-    let own = match resolved.settings.data.is_some() {
-        true => Some(load::dataset(&resolved.settings, progress)?),
-        false => None,
-    };
+    let own = own_images(&resolved.settings, progress)?;
     if let Some(set) = &own {
         resolved = fitted(args, &gpu, set, progress)?;
         let RunSettings { model, train, .. } = &resolved.settings;
@@ -126,7 +131,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         let steps_per_epoch = train.steps_per_epoch(0, set.train.len() as u32);
         advice::short_ramp(train, steps_per_epoch).iter().for_each(|note| progress.note(note));
     }
-    let from = args.from.as_deref().map(|from| weights(from, &resolved)).transpose()?;
+    from.iter().try_for_each(|from| check_weights(from, &resolved))?;
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
     let stop = interrupt::install()?;
     Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own, stop))
@@ -167,9 +172,8 @@ fn fitted(args: &Args, gpu: &Gpu, set: &Dataset, progress: &mut Progress) -> Res
     Ok(fitted)
 }
 
-/// The checkpoint to begin from, whose model must have the parameters that the run's has.
-fn weights(from: &Path, resolved: &Resolved) -> Result<LoadedModel> {
-    let theirs = LoadedModel::load(from)?;
+/// Refuses a checkpoint to begin from whose model has other parameters than the run's.
+fn check_weights(theirs: &LoadedModel, resolved: &Resolved) -> Result<()> {
     let name = &resolved.settings.model;
     let own = parse::check(&resolved.spec, &resolved.model_toml, name, theirs.model.data)?;
     let params = |model: &ModelShape| {
@@ -180,7 +184,7 @@ fn weights(from: &Path, resolved: &Resolved) -> Result<LoadedModel> {
     };
     let (ours, given) = (params(&own), params(&theirs.model));
     if ours == given {
-        return Ok(theirs);
+        return Ok(());
     }
     let reason = match ours[0] == given[0] {
         true => format!(
@@ -191,7 +195,7 @@ fn weights(from: &Path, resolved: &Resolved) -> Result<LoadedModel> {
             theirs.model.name, own.name
         ),
     };
-    Err(Error::Checkpoint { path: theirs.path, reason })
+    Err(Error::Checkpoint { path: theirs.path.clone(), reason })
 }
 
 /// Tells where the saved state is.

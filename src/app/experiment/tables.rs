@@ -166,7 +166,7 @@ impl Difference {
         let Some(p) = self.p(images).map(|p| (p * tried as f64).min(1.0)) else {
             return match seeds {
                 1 => "with one label seed, which says little".into(),
-                _ => format!("the same over {seeds} label seeds, which no test can judge"),
+                _ => format!("as much with each of {seeds} label seeds, which no test can judge"),
             };
         };
         let what = match self.mean {

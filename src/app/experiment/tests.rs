@@ -225,7 +225,7 @@ fn effects_are_paired_by_label_seed() {
     minibatch(&mut r, 0.030);
     // The same to the last image: a test would have it certain.
     second(&mut r, 0.008);
-    is(&r, "the same over 3 label seeds, which no test can judge.");
+    is(&r, "as much with each of 3 label seeds, which no test can judge.");
     // One label seed says nothing of its error, and another one than the base's nothing at all.
     r.runs.retain(|r| r.arm != "minibatch" || r.label_seed() == 2);
     assert_eq!(effects(&r)[1].raw.to_string(), "+0.0080");

@@ -109,6 +109,26 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// Refuses a folder that [`Folder::open`] would refuse whatever is to be labelled, or that nothing can be made in. What it
+    /// makes to see that is gone when it returns.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn check(path: &Path) -> Result<()> {
+        if path.is_dir() {
+            check_known(path)?;
+            if path.join(SUMMARY).exists() {
+                let folder = Folder { path: path.into(), _lock: lock::hold(path, LABELS)? };
+                folder.clear();
+                return Err(finished(path));
+            }
+        } else if path.exists() {
+            return Err(lock::in_use(path));
+        }
+        let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+        atomic::temporary_beside(&there.join(BOOKMARK)).map(drop).map_err(Error::io("write", path))
+    }
+
     /// Makes the folder of a labelling, or goes on in it.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ const HALVINGS: u32 = 55;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     temperature: f64,
+    /// Mean cross entropy of the held-out labels in nats, before the logits are divided and after.
     nll_before: f64,
     nll_after: f64,
     /// For each held-out image its calibrated confidence and whether the label was right, the surest first.
@@ -73,11 +74,6 @@ impl Calibration {
     /// What the logits are divided by.
     pub fn temperature(&self) -> f64 {
         self.temperature
-    }
-
-    /// Mean cross entropy of the held-out labels in nats, before the division and after it.
-    pub fn cross_entropies(&self) -> (f64, f64) {
-        (self.nll_before, self.nll_after)
     }
 
     /// How many held-out labels there are.

@@ -18,7 +18,7 @@ fn a_known_temperature() {
     let (logits, labels) = set();
     let c = Calibration::fit(&logits, 3, &labels).unwrap();
     assert!((c.temperature() - 2.413_810_54).abs() < 1e-6, "{}", c.temperature());
-    let (before, after) = c.cross_entropies();
+    let (before, after) = (c.nll_before, c.nll_after);
     assert!((before - 1.126_857_802_022_988_2).abs() < 1e-12, "{before}");
     assert!((after - 0.941_719_282_169_642).abs() < 1e-7, "{after}");
     assert!(c.reliable() && c.held_out() == 24);

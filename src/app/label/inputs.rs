@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::{DynamicImage, GrayImage, RgbImage};
+use sha2::{Digest, Sha256};
 
+use super::apart::keep_apart;
+pub use super::ways::way;
+use super::ways::{inside, named, real};
 use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
@@ -16,6 +20,7 @@ use crate::app::source::packed::{self, Opened};
 use crate::app::text::count;
 use crate::error::{Error, Result};
 use crate::shape::Dims;
+use crate::text::hex;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +44,7 @@ pub struct Wanted<'a> {
 pub struct Input {
     /// As it is written.
     pub path: PathBuf,
-    /// Where it lies.
+    /// Where it lies, from whatever folder.
     pub source: PathBuf,
     /// What somebody said that it is.
     pub given: Given,
@@ -109,15 +114,15 @@ impl Inputs {
     /// Those of this shard.
     ///
     /// # Errors
-    /// [`Error::Usage`] for packed images, or parts of all images, that cannot be put into class folders so; as
-    /// [`scan::scan`] and [`packed::read`].
+    /// [`Error::Usage`] for packed images, parts of all images, or images of equal names, that cannot be put into class folders
+    /// so; as [`scan::scan`] and [`packed::read`].
     pub fn of(wanted: Wanted<'_>) -> Result<Inputs> {
         let from = wanted.by_class.is_none().then(|| real(wanted.out)).transpose()?;
         let mut all = Inputs { from, ..Inputs::default() };
         let several = wanted.images.len() > 1;
         for path in wanted.images {
             if path.as_os_str() == "-" {
-                all.list(&wanted)?;
+                all.list(std::io::stdin().lock(), &wanted)?;
             } else if let Some(opened) = packed::read(path)? {
                 if wanted.by_class.is_some() {
                     let path = path.display();
@@ -131,6 +136,10 @@ impl Inputs {
             }
         }
         all.keep_one_of_each()?;
+        // All of them, that parts agree on their names.
+        if wanted.by_class.is_some() {
+            all.notes.extend(keep_apart(&mut all.images)?);
+        }
         if wanted.labelled {
             let learnt_from = |image: &&Input| image.part == Part::Train && image.given.class().is_some();
             all.labelled = all.images.iter().filter(learnt_from).cloned().collect();
@@ -147,6 +156,30 @@ impl Inputs {
             all.skipped.retain(|_| i == 1);
         }
         Ok(all)
+    }
+
+    /// Hash of what a labelling that goes on must have in common with the one that was begun.
+    pub fn identity(
+        &self,
+        checkpoint: &str,
+        policy: Policy,
+        averaged: bool,
+        shard: Option<(usize, usize)>,
+    ) -> String {
+        let mut hash = Sha256::new();
+        hash.update(checkpoint);
+        hash.update(format!("{policy} {averaged} {shard:?}"));
+        // What is to be labelled next depends on the labels of all parts.
+        for image in self.images.iter().chain(&self.labelled) {
+            hash.update(image.path.as_os_str().as_encoded_bytes());
+            hash.update(format!("\0{:?}{:?}", image.given, image.part));
+            // With class folders the path says nothing of the folder that was named.
+            if self.from.is_none() {
+                hash.update(image.source.as_os_str().as_encoded_bytes());
+                hash.update("\0");
+            }
+        }
+        hex(&hash.finalize())
     }
 
     /// Whether a table of them can be trained on: all are files, or all are of one packed set.
@@ -187,11 +220,11 @@ impl Inputs {
         let all = self.images.len();
         for image in std::mem::take(&mut self.images) {
             let real = match image.packed {
-                None => dunce::canonicalize(&image.source).ok(),
-                Some(_) => Some(image.source.clone()),
+                None => dunce::canonicalize(&image.source).unwrap_or_else(|_| image.source.clone()),
+                Some(_) => image.source.clone(),
             };
-            let Some(&first) = real.as_ref().and_then(|real| at.get(real)) else {
-                at.extend(real.map(|real| (real, kept.len())));
+            let Some(&first) = at.get(&real) else {
+                at.insert(real, kept.len());
                 kept.push(image);
                 continue;
             };
@@ -217,31 +250,32 @@ impl Inputs {
     /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
     fn add(&mut self, path: &Path, several: bool, wanted: &Wanted<'_>) -> Result<()> {
         let Wanted { out, class_names, .. } = *wanted;
-        let found = scan::scan(&scan::Request { path: path.into(), ..Default::default() })?;
+        let purpose = scan::Purpose::Labelling;
+        let found = scan::scan(&scan::Request { path: path.into(), purpose, ..Default::default() })?;
         let sure = found.labels != scan::Labels::Folders;
         let known = self.known(path, sure, &found.class_names, class_names);
         let prefix = if several && path.is_dir() { path } else { Path::new("") };
-        // Class folders keep what is below the folder that was named.
-        let from = self.from.clone();
-        let written = |below: &Path| match &from {
-            Some(out) => relative(out, &found.root.join(below)),
-            None => Ok(prefix.join(below)),
-        };
-        // What was written before, where it is written into the folder of the images.
+        let (from, root) = (self.from.clone(), real(&found.root)?);
         let out = dunce::canonicalize(out).ok();
-        let root = dunce::canonicalize(&found.root).unwrap_or_else(|_| found.root.clone());
-        let is_output = |below: &Path| out.as_ref().is_some_and(|out| root.join(below).starts_with(out));
-        for entry in found.images.iter().filter(|entry| !is_output(&entry.path)) {
+        // Where it lies, and how it is written; nothing for what was written before, into the folder of the images.
+        let place = |below: &Path| -> Result<Option<(PathBuf, PathBuf)>> {
+            let source = inside(&root, below)?;
+            // Class folders keep what is below the folder that was named.
+            let written = from.as_ref().map_or_else(|| prefix.join(below), |from| way(from, &source));
+            let is_output = out.as_ref().is_some_and(|out| source.starts_with(out));
+            Ok((!is_output).then_some((source, written)))
+        };
+        for entry in found.images {
+            let Some((source, path)) = place(&entry.path)? else { continue };
             let given = match entry.class {
                 Some(class) => known[usize::from(class)].clone(),
                 None if entry.no_label => Given::NoLabel,
                 None => Given::Nothing,
             };
-            let (path, source) = (written(&entry.path)?, found.root.join(&entry.path));
             self.images.push(Input { path, source, given, part: entry.part, packed: None });
         }
-        for skipped in found.skipped.iter().filter(|skipped| !is_output(&skipped.path)) {
-            self.skipped.push((written(&skipped.path)?, skipped.reason.clone()));
+        for skipped in found.skipped {
+            self.skipped.extend(place(&skipped.path)?.map(|(_, path)| (path, skipped.reason)));
         }
         self.notes.extend(found.notes);
         Ok(())
@@ -252,7 +286,8 @@ impl Inputs {
         let Opened { at, set, table } = opened;
         let known = self.known(&at, table.is_some(), &set.class_names, class_names);
         self.notes.extend(set.notes.iter().cloned());
-        let written = self.from.as_deref().map_or(Ok(at.clone()), |out| relative(out, &at))?;
+        let named = named(&at)?;
+        let written = self.from.as_deref().map_or(at.clone(), |out| way(out, &named));
         let (set, real) = (Arc::new(set), dunce::canonicalize(&at).map_err(Error::io("read", &at))?);
         for part in PARTS {
             let Images { paths, labels, .. } = set.part(part);
@@ -275,8 +310,8 @@ impl Inputs {
     }
 
     /// Those of the list on standard input.
-    fn list(&mut self, wanted: &Wanted<'_>) -> Result<()> {
-        for (i, line) in std::io::stdin().lock().split(b'\n').enumerate() {
+    fn list(&mut self, lines: impl BufRead, wanted: &Wanted<'_>) -> Result<()> {
+        for (i, line) in lines.split(b'\n').enumerate() {
             let line = line.map_err(Error::io("read", "standard input"))?;
             // Windows begins its lists with a mark of UTF-8, and ends their lines with two characters.
             let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| i == 0).unwrap_or(&line);
@@ -288,12 +323,13 @@ impl Inputs {
             if path.is_dir() {
                 self.add(&path, true, wanted)?;
             } else {
-                let written = match &self.from {
-                    Some(out) => relative(out, &path)?,
+                let source = named(&path)?;
+                let path = match &self.from {
+                    Some(out) => way(out, &source),
                     None => PathBuf::from(path.file_name().unwrap_or(path.as_os_str())),
                 };
                 let (given, part) = (Given::Nothing, Part::Train);
-                self.images.push(Input { path: written, source: path, given, part, packed: None });
+                self.images.push(Input { path, source, given, part, packed: None });
             }
         }
         Ok(())
@@ -312,29 +348,6 @@ fn listed(line: &[u8], number: usize) -> Result<PathBuf> {
     let reason = "not UTF-8: in a console, `chcp 65001` makes lists so".into();
     let text = std::str::from_utf8(line);
     text.map(PathBuf::from).map_err(|_| Error::Text { file: "standard input".into(), line: number, reason })
-}
-
-/// The way from a folder, whole and without links, to a file.
-fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
-    Ok(way(from, &real(to)?))
-}
-
-/// A whole path without links, also of what is yet to be made.
-fn real(path: &Path) -> Result<PathBuf> {
-    let whole = std::path::absolute(path).map_err(Error::io("read", path))?;
-    let known = whole.ancestors().find_map(|there| Some((there, dunce::canonicalize(there).ok()?)));
-    Ok(known.map_or(whole.clone(), |(there, real)| real.join(whole.strip_prefix(there).unwrap_or(&whole))))
-}
-
-/// The way from a folder to a file, both whole and without links.
-pub fn way(from: &Path, to: &Path) -> PathBuf {
-    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
-    // Another drive.
-    if shared == 0 {
-        return to.into();
-    }
-    let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
-    up.chain(to.components().skip(shared)).collect()
 }
 
 #[cfg(test)]

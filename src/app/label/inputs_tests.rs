@@ -1,17 +1,5 @@
 use super::*;
-
-#[test]
-fn paths_lead_from_the_output_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("photos/a/1.png");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(&file, b"x").unwrap();
-    for (out, way) in
-        [("labelled", "../photos/a/1.png"), ("photos", "a/1.png"), ("x/y", "../../photos/a/1.png")]
-    {
-        assert_eq!(relative(&real(&dir.path().join(out)).unwrap(), &file).unwrap(), Path::new(way));
-    }
-}
+use crate::app::source::images::policy::Fit;
 
 /// What is compared with is what a model learns from; an image to test on has a label, too, and its part.
 #[test]
@@ -35,10 +23,30 @@ fn images_to_test_on_are_not_compared_with() {
 
 /// What the inputs of these paths are; the model's only class is `a`.
 fn inputs(dir: &Path, images: &[&str]) -> Result<Inputs> {
+    inputs_by(None, dir, images)
+}
+
+/// Likewise, with class folders or without.
+fn inputs_by(by_class: Option<Arrange>, dir: &Path, images: &[&str]) -> Result<Inputs> {
     let images: Vec<PathBuf> = images.iter().map(|path| dir.join(path)).collect();
     let (out, class_names) = (dir.join("out"), ["a".to_string()]);
-    let (by_class, shard, labelled) = (None, None, true);
+    let (shard, labelled) = (None, true);
     Inputs::of(Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names })
+}
+
+/// Those of a list, before they are compared with each other.
+fn listed(by_class: Option<Arrange>, dir: &Path, lines: &str) -> Inputs {
+    let (out, shard, labelled) = (dir.join("out"), None, false);
+    let from = by_class.is_none().then(|| real(&out).unwrap());
+    let mut all = Inputs { from, ..Inputs::default() };
+    let wanted = Wanted { images: &[], out: &out, by_class, shard, labelled, class_names: &[] };
+    all.list(lines.as_bytes(), &wanted).unwrap();
+    all
+}
+
+/// As their paths are written, with `/` between their parts.
+fn written(all: &Inputs) -> Vec<String> {
+    all.images.iter().map(|image| image.path.to_str().unwrap().replace('\\', "/")).collect()
 }
 
 /// Pictures of these paths, each of another gray.
@@ -93,20 +101,96 @@ fn folders_that_are_no_classes() {
     assert_eq!(given, [Given::Class(0), Given::Other("owl".into())]);
 }
 
-/// A way up out of a linked folder begins where the folder really is.
+/// Images that are links into a store of objects are called as people call them, from round to round, by folder, list and name;
+/// two links to one object are one image that is named twice.
 #[cfg(unix)]
 #[test]
-fn paths_lead_from_where_the_output_folder_is() {
+fn links_are_not_called_what_they_lead_to() {
     let dir = tempfile::tempdir().unwrap();
-    let (link, file) = (dir.path().join("link"), dir.path().join("1.png"));
-    std::fs::create_dir_all(dir.path().join("far/away")).unwrap();
-    std::os::unix::fs::symlink(dir.path().join("far/away"), &link).unwrap();
-    std::fs::write(&file, b"x").unwrap();
-    for out in ["link", "link/out"] {
-        let way = relative(&real(&dir.path().join(out)).unwrap(), &file).unwrap();
-        std::fs::create_dir_all(dir.path().join(out)).unwrap();
-        assert!(dir.path().join(out).join(&way).is_file(), "{out}: {}", way.display());
+    let at = |path: &str| dir.path().join(path);
+    pictures(dir.path(), &["objects/1.png", "far/day/2.png"]);
+    std::fs::rename(at("objects/1.png"), at("objects/1f2e")).unwrap();
+    std::fs::create_dir(at("photos")).unwrap();
+    for (link, leads_to) in
+        [("cat.png", "../objects/1f2e"), ("day", "../far/day"), ("dog.png", "../objects/1f2e")]
+    {
+        std::os::unix::fs::symlink(leads_to, at("photos").join(link)).unwrap();
     }
+    let (day, cat) = ("../photos/day/2.png", "../photos/cat.png");
+    let all = inputs(dir.path(), &["photos"]).unwrap();
+    assert_eq!(written(&all), [day, cat]);
+    assert!(all.notes.join("\n").contains("1 image named twice"), "{:?}", all.notes);
+    assert_eq!(written(&inputs(dir.path(), &["photos/cat.png"]).unwrap()), [cat]);
+    std::fs::create_dir(at("first")).unwrap();
+    std::fs::write(at("first/labels.csv"), format!("path,label\n{day},a\n{cat},a\n")).unwrap();
+    assert_eq!(written(&inputs(dir.path(), &["first"]).unwrap()), [day, cat]);
+    let listed = listed(None, dir.path(), at("photos/cat.png").to_str().unwrap());
+    assert_eq!(written(&listed), [cat]);
+}
+
+/// In class folders images of equal names keep their folders, below the one that all lie in; where no two are equal, names are
+/// as they were given.
+#[test]
+fn images_of_equal_names_are_kept_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["a/1.png", "x/a/1.png", "x/a/b/2.png", "x/a/b/3.png"]);
+    std::fs::write(dir.path().join("x/labels.csv"), "path,label\na/1.png,\n../a/1.png,\n").unwrap();
+    for (images, expected) in [
+        (&["x/a/1.png", "x/a/b/2.png"][..], &["1.png", "2.png"][..]),
+        (&["x/a/1.png", "x/a/b/2.png", "a/1.png"][..], &["x/a/1.png", "x/a/b/2.png", "a/1.png"][..]),
+        (&["x/labels.csv"][..], &["a/1.png", "x/a/1.png"][..]),
+        // What leads up is no part of a path in a class folder.
+        (&["x/../a", "x/a"][..], &["a/1.png", "x/a/1.png", "x/a/b/2.png", "x/a/b/3.png"][..]),
+    ] {
+        let all = inputs_by(Some(Arrange::Move), dir.path(), images).unwrap();
+        assert_eq!(written(&all), expected, "{images:?}");
+        let told = all.notes.iter().any(|note| note.contains("some images have equal names"));
+        assert_eq!(told, expected[0].contains('/'), "{images:?}: {:?}", all.notes);
+    }
+    // Of a list likewise; one image in two spellings is one.
+    let lines = ["a/1.png", "x/../a/1.png", "x/a/1.png"].map(|line| dir.path().join(line));
+    let lines = lines.map(|line| line.to_str().unwrap().to_string()).join("\r\n");
+    let mut listed = listed(Some(Arrange::Move), dir.path(), &lines);
+    assert_eq!(written(&listed), ["1.png"; 3]);
+    listed.keep_one_of_each().unwrap();
+    keep_apart(&mut listed.images).unwrap();
+    assert_eq!(written(&listed), ["a/1.png", "x/a/1.png"]);
+}
+
+/// Where nothing keeps them apart, nothing is labelled.
+#[test]
+fn images_that_nothing_keeps_apart() {
+    let image = |source: &str| Input {
+        path: "1.png".into(),
+        source: source.into(),
+        given: Given::Nothing,
+        part: Part::Train,
+        packed: None,
+    };
+    let e = keep_apart(&mut [image("/p/q/1.png"), image("/p/../q/1.png")]).unwrap_err();
+    assert!(e.exit_code() == 2 && e.to_string().contains("would be one file in a class folder"), "{e}");
+}
+
+/// With class folders a path is that below the folder that was named: a labelling goes on with that folder alone, however and from
+/// wherever it is named. One that was begun before the folder counted is refused: nobody knows whose images it has.
+#[test]
+fn the_same_names_in_another_folder_are_other_images() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["video1/1.png", "video2/1.png"]);
+    let policy = Policy { height: 2, width: 2, channels: 1, fit: Fit::Letterbox };
+    let here = way(&real(Path::new("")).unwrap(), &real(dir.path()).unwrap());
+    let of = |by_class, dir: &Path, images: &str| {
+        let all = inputs_by(by_class, dir, &[images]).unwrap();
+        assert!(all.images[0].source.is_absolute(), "{:?}", all.images);
+        (written(&all), all.identity("checkpoint", policy, false, None))
+    };
+    for by_class in [None, Some(Arrange::Copy)] {
+        let one = of(by_class, dir.path(), "video1");
+        assert_ne!(one.1, of(by_class, dir.path(), "video2").1, "{by_class:?}");
+        assert_eq!(one, of(by_class, &here, "video1"), "{by_class:?}");
+        assert_eq!(one, of(by_class, dir.path(), "video2/../video1"), "{by_class:?}");
+    }
+    assert_eq!(of(Some(Arrange::Copy), dir.path(), "video2").0, ["1.png"]);
 }
 
 /// A second labelling into a folder among the images does not take what the first one left for images, and what is
@@ -163,6 +247,12 @@ fn packed_images_of_a_table() {
     assert!(all.make_a_set());
     assert!(inputs(dir.path(), &["set"]).unwrap().make_a_set());
     assert!(!inputs(dir.path(), &["set", "other"]).unwrap().make_a_set());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("set", dir.path().join("linked")).unwrap();
+        let linked = inputs(dir.path(), &["linked"]).unwrap();
+        assert_eq!(linked.images[0].path, Path::new("../linked/train-images-idx3-ubyte#0"));
+    }
     pictures(dir.path(), &["photos/1.png"]);
     assert!(!inputs(dir.path(), &["photos", "set"]).unwrap().make_a_set());
     assert!(inputs(dir.path(), &["photos"]).unwrap().make_a_set());

@@ -57,6 +57,15 @@ pub struct Labelling {
 }
 
 impl Labelling {
+    /// Refuses a folder that no labelling can be written into, before anything is read for one; makes nothing there.
+    /// [`Labelling::create`] looks again.
+    ///
+    /// # Errors
+    /// [`Error::Output`] if it has other files, or a labelling that is finished; [`Error::Io`] if it cannot be written.
+    pub fn check_out(out: &Path) -> Result<()> {
+        Folder::check(out)
+    }
+
     /// Finishes a labelling in this folder that was killed while it moved files, of which some are no longer where they were
     /// named; nothing is done where none was.
     ///
@@ -138,13 +147,16 @@ impl Labelling {
     /// written; [`Error::Output`] if another file is where an image should go.
     pub fn push(&mut self, p: Prediction) -> Result<()> {
         self.check_prediction(&p)?;
-        let (Some(path), Some(source)) = (arrange::text(&p.path), arrange::text(&p.source)) else {
+        let Some(path) = arrange::text(&p.path) else {
             return self.skip(&p.path, "its name is not Unicode: rename it");
         };
         let verdict = self.judge.verdict(&p.logits, &p.given);
         let path = match self.options.by_class {
-            Some(_) => self.place(&verdict, &p.path, &source)?,
             None => path,
+            Some(_) => match whole(&p.source)? {
+                Some(source) => self.place(&verdict, &p.path, &source)?,
+                None => return self.skip(&p.path, "a folder above it has no Unicode name: rename that"),
+            },
         };
         let Bookmark { tally, sheet, pool, .. } = &mut self.bookmark;
         tally.add(&verdict);
@@ -293,6 +305,12 @@ impl Labelling {
         self.bookmark.arranged = places;
         Ok(())
     }
+}
+
+/// Where an image lies, as text: who goes on with the labelling may be in another folder. `None` if it is not Unicode.
+fn whole(source: &Path) -> Result<Option<String>> {
+    let whole = std::path::absolute(source).map_err(Error::io("read", source))?;
+    Ok(arrange::text(&whole))
 }
 
 /// Moves all images into their folders.

@@ -183,6 +183,49 @@ fn folders_that_are_not_ours() {
     Labelling::create(Options { identity: "two".into(), ..options(empty) }).unwrap();
 }
 
+/// What cannot be labelled into is refused before images are read, and nothing is made to see it.
+#[test]
+fn folders_are_looked_at_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let refused = |out: &Path, part: &str| {
+        let e = Labelling::check_out(out).unwrap_err();
+        assert!(e.to_string().contains(part) && e.exit_code() == 6, "{e}");
+    };
+    fs::write(dir.path().join("photo.png"), "x").unwrap();
+    refused(dir.path(), "is not empty");
+    refused(&dir.path().join("photo.png"), "photo.png is not empty");
+    refused(&dir.path().join("photo.png/out"), "cannot write");
+    Labelling::check_out(&out.join("deep")).unwrap();
+    Labelling::check_out(Path::new("not/there")).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    let mut l = Labelling::create(options(out.clone())).unwrap();
+    l.push(prediction("a", Path::new("a"), [0.5, 0.3, 0.2], None)).unwrap();
+    l.end_step().unwrap();
+    drop(l);
+    Labelling::check_out(&out).unwrap();
+    Labelling::create(options(out.clone())).unwrap().finish().unwrap();
+    refused(&out, "is finished");
+    // Killed before all that a finished one does not need was gone: now it is.
+    fs::write(out.join(".bookmark.json"), "").unwrap();
+    refused(&out, "is finished");
+    assert!(!out.join(".bookmark.json").exists());
+}
+
+/// Who goes on with a labelling may be in another folder, and have another image of that name there.
+#[test]
+fn sources_are_written_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { by_class: Some(Arrange::Move), ..options(dir.path().into()) };
+    let mut l = Labelling::create(options).unwrap();
+    l.push(prediction("a.png", Path::new("photos/a.png"), [0.5, 0.3, 0.2], None)).unwrap();
+    let mut places = csv::ReaderBuilder::new();
+    let mut places = places.has_headers(false).from_path(dir.path().join(".places.csv")).unwrap();
+    let row = places.records().next().unwrap().unwrap();
+    assert_eq!(Path::new(&row[0]), std::path::absolute("photos/a.png").unwrap());
+    assert_eq!(&row[1], "cat/a.png");
+}
+
 /// Another adapter fits another temperature in the last digits: a labelling that goes on there keeps the one that it began
 /// with, and ends in the same table.
 #[test]
@@ -254,11 +297,20 @@ fn names_that_are_not_unicode() {
     let name = Path::new(std::ffi::OsStr::from_bytes(b"na\xefve.png"));
     l.push(prediction(name, name, [0.5, 0.3, 0.2], None)).unwrap();
     assert_eq!(l.done(), 1);
-    assert_eq!(l.finish().unwrap().skipped, 1);
+    // Of the folder around all no row says anything, but for where an image is put from.
+    let above = Path::new("/").join(name).join("a.png");
+    l.push(prediction("a.png", &above, [0.5, 0.3, 0.2], None)).unwrap();
+    let summary = l.finish().unwrap();
+    assert_eq!((summary.skipped, summary.images), (1, 1));
     assert_eq!(
         text(dir.path(), "skipped.csv"),
         "path,reason\nna\u{fffd}ve.png,its name is not Unicode: rename it\n"
     );
+    let out = dir.path().join("sorted");
+    let mut l = Labelling::create(Options { by_class: Some(Arrange::Copy), ..options(out.clone()) }).unwrap();
+    l.push(prediction("a.png", &above, [0.5, 0.3, 0.2], None)).unwrap();
+    assert_eq!(l.finish().unwrap().skipped, 1);
+    assert!(text(&out, "skipped.csv").contains("a.png,a folder above it has no Unicode name: rename that"));
 }
 
 const IMAGES: usize = 9;

@@ -12,6 +12,7 @@
 //!
 //! And what `ssgan pick` writes, before there is a classifier: what to label first ([`First`]).
 
+mod apart;
 mod arrange;
 mod bookmark;
 mod calibrate;
@@ -26,6 +27,7 @@ mod sheet;
 mod summary;
 mod table;
 mod verdict;
+mod ways;
 
 use std::path::PathBuf;
 

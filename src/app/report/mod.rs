@@ -1,5 +1,5 @@
-//! What people look at: pictures, tables, progress, and the files of a run folder. Reads only what the
-//! trainer tells ([`crate::train::event`]) and what [`crate::app::profile`] measured; nothing here knows the GPU.
+//! What people look at: pictures, tables, progress. Reads only what it is handed, such as what the trainer tells
+//! ([`crate::train::event`]); nothing here knows the GPU.
 
 pub mod advice;
 pub mod confusion;

@@ -141,10 +141,16 @@ pub fn resolve(
     // Method and model decide the defaults of other settings, so they are resolved first.
     let first = layered(defaults(Default::default(), false))?;
     let changes = Changes { side: own.map(|own| own.side), ..first.model_changes() };
-    let (spec, model_toml) = model_file::load_with(&first.model, changes)?;
+    let (spec, model_toml) = model_file::load_with(&first.model, changes).map_err(|e| match e {
+        Error::Usage(_) => {
+            let key = if model_file::load(&first.model).is_ok() { "generator" } else { "model" };
+            placed(e, key, file.as_ref(), flags)
+        }
+        other => other,
+    })?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
     let settings = layered(defaults(first.train.method, convolutional))?;
-    validate(&settings)?;
+    validate(&settings, file.as_ref(), flags)?;
     Ok(Resolved { settings, spec, model_toml })
 }
 
@@ -161,11 +167,20 @@ fn over(settings: &mut RunSettings, values: &Table) -> Result<()> {
     values.iter().try_for_each(|(key, value)| settings.set(key, value))
 }
 
-fn validate(settings: &RunSettings) -> Result<()> {
+/// Checks what no setting shows alone. Own images may have any name.
+fn validate(settings: &RunSettings, file: Option<&ConfigFile>, flags: &Table) -> Result<()> {
     if settings.data.is_none() {
-        source::check_name(&settings.dataset)?;
+        source::check_name(&settings.dataset).map_err(|e| placed(e, "dataset", file, flags))?;
     }
     settings.train.validate()
+}
+
+/// A mistake in the setting `key`, with the line of the file that it comes from, unless it comes from a flag.
+fn placed(e: Error, key: &str, file: Option<&ConfigFile>, flags: &Table) -> Error {
+    match file.filter(|_| !flags.contains_key(key)) {
+        Some(file) => file.placed(e, key),
+        None => e,
+    }
 }
 
 /// Reads a configuration file's text; `name` is for messages.
@@ -173,16 +188,15 @@ fn validate(settings: &RunSettings) -> Result<()> {
 /// # Errors
 /// [`Error::Text`] with the line of a mistake, [`Error::Usage`] for values that do not fit together.
 pub fn check(text: &str, name: &str) -> Result<RunSettings> {
-    let settings = read(text, name)?;
-    validate(&settings)?;
+    let file = ConfigFile::parse(name, text.into())?;
+    let settings = file.over_defaults()?;
+    validate(&settings, Some(&file), &Table::new())?;
     Ok(settings)
 }
 
 /// The defaults with the values of a configuration file's text, each of which is checked alone.
 pub(in crate::app) fn read(text: &str, name: &str) -> Result<RunSettings> {
-    let mut settings = RunSettings::defaults(Default::default(), false);
-    ConfigFile::parse(name, text.into())?.over(&mut settings)?;
-    Ok(settings)
+    ConfigFile::parse(name, text.into())?.over_defaults()
 }
 
 /// The settings and the model of a run folder, whose `config.toml` and `model.toml` these are; `flags` say anew what may
@@ -192,9 +206,10 @@ pub(in crate::app) fn read(text: &str, name: &str) -> Result<RunSettings> {
 /// As [`resolve`].
 pub fn of_run(config_toml: &str, model_toml: String, folder: &Path, flags: &Table) -> Result<Resolved> {
     let name = |file: &str| folder.join(file).display().to_string();
-    let mut settings = read(config_toml, &name("config.toml"))?;
+    let file = ConfigFile::parse(&name("config.toml"), config_toml.into())?;
+    let mut settings = file.over_defaults()?;
     over(&mut settings, flags)?;
-    validate(&settings)?;
+    validate(&settings, Some(&file), flags)?;
     let spec = parse::parse(&model_toml, &name("model.toml"))?;
     Ok(Resolved { settings, spec, model_toml })
 }
@@ -228,14 +243,26 @@ impl ConfigFile {
 
     /// `settings` with this file's values.
     fn over(&self, settings: &mut RunSettings) -> Result<()> {
-        for (key, at) in &self.places {
+        for (key, _) in &self.places {
             let Some(value) = self.values.get(key) else { continue };
-            settings.set(key, value).map_err(|e| match e {
-                Error::Usage(reason) => text::error_at(&self.text, &self.name, *at, reason),
-                other => other,
-            })?;
+            settings.set(key, value).map_err(|e| self.placed(e, key))?;
         }
         Ok(())
+    }
+
+    /// The defaults with this file's values.
+    fn over_defaults(&self) -> Result<RunSettings> {
+        let mut settings = RunSettings::defaults(Default::default(), false);
+        self.over(&mut settings)?;
+        Ok(settings)
+    }
+
+    /// A mistake in the setting `key` with its line, if it is in this file.
+    fn placed(&self, e: Error, key: &str) -> Error {
+        match (e, self.places.iter().find(|(known, _)| known == key)) {
+            (Error::Usage(reason), Some((_, at))) => text::error_at(&self.text, &self.name, *at, reason),
+            (e, _) => e,
+        }
     }
 }
 
@@ -322,9 +349,40 @@ mod tests {
         fails("learning_rate = 0.0\n", 1, "such as 0.001");
         fails("offline = 1\n", 1, "offline = 1: use true or false");
         fails("precision = \"f16\"\n", 1, "use f32 or mixed");
+        fails("seed = 1\nhold_out = 1.5\n", 2, "hold_out = 1.5: use a number from 0 to below 1, such as 0.2");
+        fails("backend = \"opengl\"\n", 1, "use vulkan, metal or dx12");
+        fails("channels = 3\n", 1, "use auto, 1 or 3, as a text");
         fails("[train]\nseed = 1\n", 1, "unknown setting \"train\"");
         fails("seed = \n", 1, "");
         fails("seed = 1\nseed = 2\n", 2, "duplicate");
+    }
+
+    /// A data set's name counts where no images of one's own are named, by a file or a flag, and a backend has several names.
+    #[test]
+    fn what_a_file_may_say_beside_the_words_of_flags() {
+        let text = "seed = 1\ndataset = \"photos\"\n";
+        let line = |result: Result<RunSettings>| match result {
+            Err(Error::Text { line, .. }) => line,
+            other => panic!("expected an error, got {other:?}"),
+        };
+        assert_eq!(line(check(text, "c.toml")), 2);
+        assert_eq!(check(&format!("{text}data = \"/photos\"\n"), "c.toml").unwrap().dataset, "photos");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        std::fs::write(&file, text).unwrap();
+        let with = |flags: &str| {
+            let flags = flags.parse().unwrap();
+            resolve(None, Some(&file), &flags, None).map(|resolved| resolved.settings)
+        };
+        assert_eq!(line(with("")), 2);
+        assert_eq!(with("dataset = \"mnist\"").unwrap().dataset, "mnist");
+        assert_eq!(with("data = \"/others\"").unwrap().dataset, "others");
+        assert!(matches!(with("dataset = \"other\""), Err(Error::Usage(_))), "the flag's mistake");
+        for backend in ["dx12", "VK", "vulkan, d3d12"] {
+            let said = read(&format!("backend = {backend:?}\n")).unwrap();
+            assert_eq!(said.backend.as_deref(), Some(backend));
+        }
+        assert_eq!(read("hold_out = 0\n").unwrap().hold_out, Some(0.0));
     }
 
     /// The recipe's generator and its loss stay where its own model is named, and go where another one is.

@@ -227,15 +227,7 @@ fn make_given(path: &Path) -> Result<bool> {
     }
     match make(path) {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            if !path.is_dir() {
-                return Err(lock::in_use(path));
-            }
-            match fs::read_dir(path).map_err(Error::io("read", path))?.next() {
-                None => Ok(false),
-                Some(_) => Err(lock::in_use(path)),
-            }
-        }
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => lock::check_unused(path).map(|()| false),
         Err(e) => Err(Error::io("create", path)(e)),
     }
 }

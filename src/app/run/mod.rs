@@ -9,9 +9,11 @@ pub mod folder;
 pub mod history;
 pub mod images;
 pub mod interrupt;
+mod observer;
 pub mod recorder;
 mod records;
 mod restore;
+mod setting;
 pub mod settings;
 pub mod tensorboard;
 pub mod tiles;
@@ -21,6 +23,7 @@ mod writer;
 use self::config::Resolved;
 use self::extend::Extension;
 use self::folder::{RunDir, run_folder};
+use self::observer::Both;
 use self::recorder::{Recorder, Texts};
 use self::records::{Environment, LABELLED, Labelled};
 use self::restore::{known_tiles, restore};
@@ -35,7 +38,7 @@ use crate::gpu::{AdapterSummary, Gpu, Precision};
 use crate::model::shape::ModelShape;
 use crate::native::{self, BlockOn};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::event::{Event, History, Observer, Summary};
+use crate::train::event::{History, Summary};
 use crate::train::{Images, Roles, Scratch, Stop, Storage, Tiles, Trainer, run};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -191,6 +194,50 @@ impl Run {
         })
     }
 
+    /// A trainer for this device, with the tiles of the run.
+    fn trainer(
+        &mut self,
+        (gpu, set, model): (&Gpu, &Dataset, &ModelShape),
+        progress: &Progress,
+        stop: &Stop,
+    ) -> Result<Trainer> {
+        let settings = &self.resolved.settings;
+        // Before tiles are tried.
+        Roles::new(model, &settings.train, set)?;
+        let tiles = tiles(&mut self.dir, gpu, (model, settings), progress, stop)?;
+        let storage = Storage { scratch: Scratch::Shared, images: settings.images() };
+        let trainer = Trainer::with_tiles(gpu, model, &settings.train, set, storage, &tiles).block_on()?;
+        go_on(stop)?;
+        if trainer.images_on_host() && storage.images == Images::Auto {
+            progress.note("the adapter has no room for all training images: they stay in main memory");
+        }
+        Ok(trainer)
+    }
+
+    /// What the run has behind it, to where the trainer is brought; `None` before the first step.
+    fn history(
+        &mut self,
+        (gpu, set): (&Gpu, &Dataset),
+        trainer: &mut Trainer,
+        progress: &Progress,
+    ) -> Result<Option<History>> {
+        let restored = match &self.from {
+            Some(from) => {
+                let texts = [self.config_toml.as_str(), &self.resolved.model_toml];
+                restore(trainer, (from, self.dir.path()), texts, progress)?
+            }
+            None => None,
+        };
+        // It goes on: from now on it is a run of so many epochs.
+        if let Some(extension) = self.extension.take() {
+            self.dir.write("config.toml", extension.config_toml.as_bytes())?;
+        }
+        match restored {
+            None => begin(&mut self.dir, &self.resolved, (gpu, set), trainer, progress),
+            history => Ok(history),
+        }
+    }
+
     /// From the newest checkpoint, or from the first step, with one device.
     fn attempt(
         &mut self,
@@ -199,33 +246,13 @@ impl Run {
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<Summary> {
-        let Resolved { settings, model_toml, .. } = &self.resolved;
         let model = self.resolved.shaped(set.shape)?;
-        // Before tiles are tried.
-        Roles::new(&model, &settings.train, set)?;
-        let tiles = tiles(&mut self.dir, gpu, (&model, settings), progress, stop)?;
-        let storage = Storage { scratch: Scratch::Shared, images: settings.images() };
-        let mut trainer =
-            Trainer::with_tiles(gpu, &model, &settings.train, set, storage, &tiles).block_on()?;
-        go_on(stop)?;
-        if trainer.images_on_host() && storage.images == Images::Auto {
-            progress.note("the adapter has no room for all training images: they stay in main memory");
-        }
+        let mut trainer = self.trainer((gpu, set, &model), progress, stop)?;
         let folder = self.dir.path().to_path_buf();
         progress.note(&format!("run folder {}", folder.display()));
-        let mut history = match &self.from {
-            Some(from) => restore(&mut trainer, (from, &folder), [&self.config_toml, model_toml], progress)?,
-            None => None,
-        };
-        // It goes on: from now on it is a run of so many epochs.
-        if let Some(extension) = self.extension.take() {
-            self.dir.write("config.toml", extension.config_toml.as_bytes())?;
-        }
-        if history.is_none() {
-            history = begin(&mut self.dir, &self.resolved, (gpu, set), &trainer, progress)?;
-        }
+        let history = self.history((gpu, set), &mut trainer, progress)?;
         let texts = Texts::from([
-            ("model_toml".to_string(), model_toml.clone()),
+            ("model_toml".to_string(), self.resolved.model_toml.clone()),
             ("config_toml".to_string(), self.config_toml.clone()),
         ]);
         let known = history.clone().unwrap_or_default();
@@ -346,45 +373,6 @@ fn tiles(
     let tiles = tiles::choose(gpu, model, &settings.train, settings.tune, progress, || go_on(stop))?;
     dir.write_json("tiles.json", &tiles)?;
     Ok(tiles)
-}
-
-/// Hands events to the thread that writes the run folder, and shows them; what is on the screen may not yet be on the disk.
-struct Both<'a, 'scope> {
-    writer: Writer<'scope>,
-    progress: &'a mut Progress,
-    /// Checkpoints that were handed over.
-    saved: &'a mut u64,
-    /// Most bytes that the process had when the run was over.
-    peak: Option<u64>,
-}
-
-impl Observer for Both<'_, '_> {
-    fn on(&mut self, event: Event<'_>) -> Result<()> {
-        let whole;
-        let event = match event {
-            Event::Finished(summary) => {
-                self.peak = peak_memory();
-                whole = Summary { host_peak_bytes: self.peak, ..summary.clone() };
-                Event::Finished(&whole)
-            }
-            other => other,
-        };
-        self.writer.record(&event)?;
-        *self.saved += u64::from(matches!(event, Event::Checkpoint { .. }));
-        self.progress.show(&event);
-        Ok(())
-    }
-}
-
-/// The most memory that this process has had, in bytes, where the system tells (Linux).
-fn peak_memory() -> Option<u64> {
-    // Elsewhere a folder of that name tells of something else, if anything: under Wine of the host's process.
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! The settings of a run: those of training, and around them those of the application: model and data by name, and what
 //! computes. `config.toml` of a run folder holds them.
 
+pub use super::setting::{Allowed, AppSetting};
 use crate::app::augment::{AUGMENT_VALUES, Augment};
 use crate::app::model_file::Changes;
+use crate::app::source;
 use crate::app::source::images::load::Choice;
-use crate::app::source::images::policy::Fit;
+use crate::app::source::images::policy::{Fit, MAX_SIDE};
 use crate::data::LabelCount;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterChoice, Precision};
-use crate::train::settings::{Method, Settings};
+use crate::gpu::{AdapterChoice, Precision, backend_name};
+use crate::train::settings::{Method, Settings, Values};
 use crate::train::{Images, Tune};
 use serde::{Deserialize, Serialize};
+use std::ops::Bound::{Excluded, Included};
 use std::path::PathBuf;
 use toml::{Table, Value};
 
@@ -132,41 +135,66 @@ const MEASURED_ON: u32 = 60_000;
 /// Most epochs that a small set is trained for, unless as many are chosen.
 const MOST_EPOCHS: u32 = 1200;
 
-/// A setting of the application.
-#[derive(Debug)]
-pub struct AppSetting {
-    /// Name of the field, and its key in a configuration file.
-    pub key: &'static str,
-    /// What it may be set to.
-    pub values: &'static str,
-    /// Whether a run that goes on may get another value than it began with.
-    pub changes: bool,
-}
-
-const fn setting(key: &'static str, values: &'static str, changes: bool) -> AppSetting {
+const fn setting(key: &'static str, values: Allowed, changes: bool) -> AppSetting {
     AppSetting { key, values, changes }
 }
+
+fn any(_: &str) -> bool {
+    true
+}
+
+fn not_empty(text: &str) -> bool {
+    !text.is_empty()
+}
+
+/// One, or several with commas between.
+fn names_backends(text: &str) -> bool {
+    text.split(',').all(|name| backend_name(name).is_some())
+}
+
+fn names_maps(text: &str) -> bool {
+    Augment::try_from(text.to_string()).is_ok()
+}
+
+const MODEL: Allowed = Allowed::Text("a model's name, such as cnn, or the path of a model file", not_empty);
+const GENERATOR: Allowed =
+    Allowed::Text("conv, conv-varied, a model's name, or the path of a model file", not_empty);
+const AUGMENT: Allowed = Allowed::Text(AUGMENT_VALUES, names_maps);
+/// In a file any text, as own images are called after their folder; without such images the name is checked last.
+const DATASET: Allowed = Allowed::Words(&source::NAMES, any);
+const DATA: Allowed =
+    Allowed::Text("the path of a folder of images, of a file of labels or of packed images", not_empty);
+const SIDE: Allowed = Allowed::Values(Values::Whole(1, MAX_SIDE as u64));
+const SHARE: Allowed = Allowed::Values(Values::Number(Included(0.0), Excluded(1.0), "0.2"));
+const FOLDER: Allowed = Allowed::Text("the path of a folder", not_empty);
+const ADAPTER: Allowed = Allowed::Text("a text: part of a name, an index, software or gpu", any);
+const BACKEND: Allowed = Allowed::Words(&["vulkan", "metal", "dx12"], names_backends);
 
 impl RunSettings {
     /// The settings that are not of training.
     pub const APPLICATION: [AppSetting; 16] = [
-        setting("model", "a model's name, such as cnn, or the path of a model file", false),
-        setting("generator", "conv, conv-varied, a model's name, or the path of a model file", false),
-        setting("augment", AUGMENT_VALUES, false),
-        setting("dataset", "digits, mnist or fashion-mnist", false),
-        setting("data", "the path of a folder of images, of a file of labels or of packed images", true),
-        setting("image_size", "a whole number from 1 to 4096", false),
-        setting("fit", "letterbox, crop or stretch", false),
-        setting("channels", "auto, 1 or 3, as a text", false),
-        setting("hold_out", "a number from 0 to below 1, such as 0.2", false),
-        setting("image_memory", "auto, adapter or host", true),
-        setting("data_dir", "the path of a folder", true),
-        setting("offline", "true or false", true),
-        setting("adapter", "a text: part of a name, an index, software or gpu", true),
-        setting("backend", "vulkan, metal or dx12", true),
-        setting("precision", "f32 or mixed", false),
-        setting("tune", "off, fast or full", false),
+        setting("model", MODEL, false),
+        setting("generator", GENERATOR, false),
+        setting("augment", AUGMENT, false),
+        setting("dataset", DATASET, false),
+        setting("data", DATA, true),
+        setting("image_size", SIDE, false),
+        setting("fit", Allowed::names(&["letterbox", "crop", "stretch"]), false),
+        setting("channels", Allowed::names(&["auto", "1", "3"]), false),
+        setting("hold_out", SHARE, false),
+        setting("image_memory", Allowed::names(&["auto", "adapter", "host"]), true),
+        setting("data_dir", FOLDER, true),
+        setting("offline", Allowed::Values(Values::Switch), true),
+        setting("adapter", ADAPTER, true),
+        setting("backend", BACKEND, true),
+        setting("precision", Allowed::names(&["f32", "mixed"]), false),
+        setting("tune", Allowed::names(&["off", "fast", "full"]), false),
     ];
+
+    /// What is known of the setting `key` of the application.
+    pub fn named(key: &str) -> Option<AppSetting> {
+        RunSettings::APPLICATION.into_iter().find(|s| s.key == key)
+    }
 
     /// The keys of all settings.
     pub fn keys() -> impl Iterator<Item = &'static str> {
@@ -176,7 +204,7 @@ impl RunSettings {
 
     /// Whether a run that goes on may get another value of this setting than it began with.
     pub fn changes(key: &str) -> bool {
-        let own = RunSettings::APPLICATION.iter().any(|s| s.key == key && s.changes);
+        let own = RunSettings::named(key).is_some_and(|s| s.changes);
         own || Settings::named(key).is_some_and(|s| s.changes)
     }
 
@@ -242,13 +270,16 @@ impl RunSettings {
     /// # Errors
     /// [`Error::Usage`] for a value that it must not have, saying which it may; as [`Settings::set`].
     pub fn set(&mut self, key: &str, value: &Value) -> Result<()> {
-        let Some(own) = RunSettings::APPLICATION.iter().find(|s| s.key == key) else {
+        let Some(own) = RunSettings::named(key) else {
             return self.train.set(key, value.clone());
         };
+        let refusal = || Error::Usage(own.refusal(value));
+        if !own.values.admits(value) {
+            return Err(refusal());
+        }
         let mut values = self.values()?;
         values.insert(key.into(), value.clone());
-        *self = RunSettings::deserialize(values)
-            .map_err(|_| Error::Usage(format!("{key} = {value}: use {}", own.values)))?;
+        *self = RunSettings::deserialize(values).map_err(|_| refusal())?;
         Ok(())
     }
 

@@ -429,8 +429,8 @@ fn too_little_memory(set: &Dataset, rows: u32) {
         if share < 0.85 && said.contains("smaller model") {
             continue;
         }
-        let advice = said.split("--batch-size ").nth(1).unwrap_or_else(|| panic!("{said}"));
-        let fits: u32 = advice.split(' ').next().unwrap().parse().unwrap();
+        let advice = said.split("`batch_size = ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        let fits: u32 = advice.split('`').next().unwrap().parse().unwrap();
         assert!((1..rows).contains(&fits), "{said}");
         with(fits, bytes).unwrap_or_else(|e| panic!("{share}: {said}, but: {e}"));
     }

@@ -9,7 +9,7 @@ use crate::model::shape::ModelShape;
 use crate::native::BlockOn;
 use crate::ops::Tile;
 use crate::train::settings::Settings;
-use crate::train::{Known, Measured, Memory, Tiles, Tune};
+use crate::train::{Known, Measured, TileMemory, Tiles, Tune};
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ fn file_of(gpu: &Gpu, tune: Tune) -> Option<PathBuf> {
 /// A file of the cache. One that cannot be read or written is passed over.
 struct Kept(PathBuf);
 
-impl Memory for Kept {
+impl TileMemory for Kept {
     fn recall(&self) -> Known {
         cache::read(&self.0).unwrap_or_default()
     }

@@ -4,6 +4,7 @@
 use super::Listener;
 use super::images::load::{self, Choice, Loading};
 use super::images::policy::Policy;
+use super::images::scan::Purpose;
 use super::images::set::{Broken, ImageSet, Images};
 use super::images::{class_name, scan, some};
 use super::packed::{self, Opened};
@@ -46,7 +47,7 @@ pub fn name(path: &Path) -> String {
 /// [`Error::Data`] for images and labels that cannot be trained on, saying what to do; [`Error::Text`] for a mistake in a file
 /// of labels; [`Error::Usage`]; [`Error::Io`].
 pub fn load(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
-    let set = read(own, true, progress)?;
+    let set = read(own, true, Purpose::Training, progress)?;
     let notes = set.notes.clone();
     let set = dataset(set, own, progress)?;
     notes.iter().for_each(|note| progress.note(note));
@@ -58,7 +59,7 @@ pub fn load(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
 /// # Errors
 /// As [`load()`].
 pub fn look(own: &Own, progress: &mut dyn Listener) -> Result<ImageSet> {
-    read(own, false, progress)
+    read(own, false, Purpose::Training, progress)
 }
 
 /// Reads the images to be looked at: with or without labels, and none held out. Equal pictures are told as training does.
@@ -86,7 +87,7 @@ pub fn load_test(
     progress: &mut dyn Listener,
 ) -> Result<(Dataset, bool)> {
     let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
-    let set = read(&own, false, progress)?;
+    let set = read(&own, false, Purpose::Testing, progress)?;
     let (apart, mut images) = match (set.test.is_empty(), set.validation.is_empty()) {
         (false, _) => (true, set.test),
         (true, false) => (true, set.validation),
@@ -119,7 +120,7 @@ pub fn of_model(names: &[String], classes: &[String]) -> Vec<Option<u16>> {
 }
 
 /// Unpacks the images, or looks through the folder and decodes what is in it.
-fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet> {
+fn read(own: &Own, trains: bool, purpose: Purpose, progress: &mut dyn Listener) -> Result<ImageSet> {
     if let Some(mut opened) = packed::read(&own.path)? {
         if trains {
             check_packed(own, &opened)?;
@@ -127,7 +128,7 @@ fn read(own: &Own, trains: bool, progress: &mut dyn Listener) -> Result<ImageSet
         }
         return as_chosen(opened.set, own);
     }
-    let found = scan::scan(&scan::Request { path: own.path.clone(), ..Default::default() })?;
+    let found = scan::scan(&scan::Request { path: own.path.clone(), purpose, ..Default::default() })?;
     if trains {
         found.check_for_training()?;
     }

@@ -8,6 +8,7 @@ pub mod proto;
 use self::graph::{Graph, batch, integer, node, size, value};
 use self::parameters::Parameters;
 use self::proto::{FLOAT, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, UINT8};
+use crate::app::source::images::policy::Policy;
 use crate::error::{Error, Result};
 use crate::model::shape::ModelShape;
 use crate::shape::DataShape;
@@ -50,6 +51,8 @@ pub struct Origin {
     pub class_names: Vec<String>,
     /// SHA-256 of the checkpoint's file.
     pub checkpoint_sha256: String,
+    /// What is done to a picture before the network sees it, where that is known.
+    pub policy: Option<Policy>,
 }
 
 /// The bytes of an ONNX file with the discriminator of a checkpoint in evaluation mode.
@@ -134,14 +137,16 @@ fn metadata(checkpoint: &Checkpoint, model: &ModelShape, origin: &Origin) -> Vec
         ("image_height", image.height.to_string()),
         ("image_width", image.width.to_string()),
         ("image_channels", image.channels.to_string()),
+        ("value_range", "0 to 255".into()),
         ("parameters", if origin.averaged { "averaged" } else { "raw" }.into()),
         ("checkpoint_sha256", origin.checkpoint_sha256.clone()),
     ];
+    let prepared = origin.policy.map(|policy| policy.metadata()).unwrap_or_default();
     // As far as the checkpoint tells them.
     let told = ["dataset", "data_sha256", "method", "seed", "step"];
     let told = told.iter().filter_map(|key| Some((*key, checkpoint.metadata.get(*key)?.clone())));
     let entry = |(key, value): (&str, String)| StringStringEntryProto { key: key.into(), value };
-    own.into_iter().chain(told).map(entry).collect()
+    own.into_iter().chain(prepared).chain(told).map(entry).collect()
 }
 
 #[cfg(test)]

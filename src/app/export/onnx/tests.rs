@@ -1,5 +1,6 @@
 use super::proto::NodeProto;
 use super::*;
+use crate::app::source::images::policy::Fit;
 use crate::model::parse;
 use crate::shape::Dims;
 use crate::train::checkpoint::TensorData;
@@ -166,6 +167,35 @@ fn metadata_tell_where_a_model_comes_from() {
     }
     assert!(!told.contains_key("seed"), "the checkpoint does not say");
     assert!(model.doc_string.contains("depends on those beside it"), "{}", model.doc_string);
+}
+
+/// Whoever prepares images elsewhere is told how the run's were.
+#[test]
+fn metadata_tell_how_images_are_prepared() {
+    let model = model();
+    let told = |policy: Option<Policy>| -> BTreeMap<String, String> {
+        let origin = Origin { policy, ..Default::default() };
+        let bytes = encode(&checkpoint(&model), &model, &origin).unwrap();
+        let file = ModelProto::decode(&bytes[..]).unwrap();
+        file.metadata_props.into_iter().map(|e| (e.key, e.value)).collect()
+    };
+    let none = told(None);
+    assert_eq!(none["value_range"], "0 to 255");
+    assert!(["fit", "resample", "alpha", "fill", "gray"].iter().all(|key| !none.contains_key(*key)));
+    let policy = |channels, fit| told(Some(Policy { height: 5, width: 7, channels, fit }));
+    let gray = policy(1, Fit::Letterbox);
+    for (key, value) in [
+        ("fit", "letterbox"),
+        ("resample", "bilinear, antialiased"),
+        ("alpha", "on 255"),
+        ("fill", "0"),
+        ("gray", "0.2126 R + 0.7152 G + 0.0722 B"),
+    ] {
+        assert_eq!(gray[key], value, "{key}");
+    }
+    let colour = policy(3, Fit::Crop);
+    assert_eq!(colour["fit"], "crop");
+    assert!(["fill", "gray"].iter().all(|key| !colour.contains_key(*key)), "{colour:?}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::later::{self, Later};
 use super::places::{Places, resolve, written};
-use super::scan::{Found, LABEL_FILES, Labelled, Labels, Request, Skipped, TABLE, found};
-use super::walk::{self, File, Walk};
+use super::scan::{Found, LABEL_FILES, Labelled, Labels, Purpose, Request, Skipped, TABLE, found};
+use super::walk::{self, CIRCLE, File, Walk};
 use super::{Part, class_name, composed, means_no_label, some};
 use crate::app::text::count;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ fn part_of(name: &OsStr) -> Option<Part> {
 /// What the walk through a folder found, with labels.
 pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found> {
     let mut arranging =
-        Arranging { written: walk.written, in_written: walk.in_written, ..Arranging::new(root) };
+        Arranging { written: walk.written, in_written: walk.in_written, ..Arranging::new(root, request) };
     let tops: Vec<&OsStr> =
         walk.folders.iter().filter(|f| f.iter().count() == 1).filter_map(|f| first(f)).collect();
     let parts: BTreeMap<&OsStr, Part> = tops.iter().filter_map(|&t| Some((t, part_of(t)?))).collect();
@@ -52,30 +52,8 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
     } else if parts.is_empty() {
         arranging.by_folders(Path::new(""), Part::Train, walk.files, &walk.folders)?;
     } else {
-        check_parts(root, &tops, &parts)?;
-        let mut of_part: BTreeMap<&OsStr, Vec<File>> = BTreeMap::new();
-        for file in walk.files {
-            match first(&file.path).and_then(|top| parts.get_key_value(top)) {
-                Some((top, _)) => of_part.entry(*top).or_default().push(file),
-                // Beside the parts lie loose files and folders of unlabelled ones.
-                None => arranging.images.push(Labelled::new(file, None, Part::Train)),
-            }
-        }
-        for (top, &part) in &parts {
-            let (prefix, files) = (Path::new(top), of_part.remove(top).unwrap_or_default());
-            match label_file_in(root, prefix, &walk.others)? {
-                Some(file) => {
-                    arranging.by_file(
-                        &file,
-                        label_file::read(&file, request.reading)?,
-                        prefix,
-                        files,
-                        part,
-                    )?;
-                }
-                None => arranging.by_folders(prefix, part, files, &walk.folders)?,
-            }
-        }
+        let beside = check_parts(root, &tops, &parts, request.purpose)?;
+        arranging.by_parts(&parts, beside, walk.files, &walk.folders, &walk.others)?;
     }
     arranging.note_passed_over();
     if walk.away > 0 {
@@ -83,6 +61,10 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         arranging.notes.push(format!(
             "{away} in iCloud alone: not read; download what is to be learnt from or labelled"
         ));
+    }
+    if walk.raw > 0 {
+        let raw = count(walk.raw as u32, "raw photo");
+        arranging.notes.push(format!("{raw}: not read; save those that have no JPEG as JPEG or PNG"));
     }
     Ok(arranging.finish(walk.unreadable, walk.others.len()))
 }
@@ -113,32 +95,42 @@ fn listed_folders<'a>(names: impl Iterator<Item = &'a OsStr>) -> String {
     some(names, 3)
 }
 
-/// Refuses folders of parts beside folders of classes, and parts that cannot be alone.
-fn check_parts(root: &Path, tops: &[&OsStr], parts: &BTreeMap<&OsStr, Part>) -> Result<()> {
+/// Refuses folders of parts beside folders of classes, and parts that cannot be alone; where images are only to be labelled, a
+/// note of such folders.
+fn check_parts(
+    root: &Path,
+    tops: &[&OsStr],
+    parts: &BTreeMap<&OsStr, Part>,
+    purpose: Purpose,
+) -> Result<Option<String>> {
     let words = listed_folders(parts.keys().copied());
     let classes: Vec<&OsStr> =
         tops.iter().copied().filter(|t| !parts.contains_key(t) && !is_unlabelled(t)).collect();
     let root = root.display();
     if !classes.is_empty() {
+        let part = format!("{root}: {words} is read as a part of the data (train, val or test)");
+        if purpose == Purpose::Labelling {
+            return Ok(Some(format!("{part}: if it is none, rename it")));
+        }
         let classes = listed_folders(classes.into_iter());
         return Err(Error::Data(format!(
-            "{root}: {words} is read as a part of the data (train, val or test), but beside it are folders of classes: \
-             {classes}. If it is a class, rename it, such as to class_test/, or name the classes in labels.csv; if it is a \
-             part, move the folders of classes into train/"
+            "{part}, but beside it are folders of classes: {classes}. If it is a class, rename it, such as to class_test/, or \
+             name the classes in labels.csv; if it is a part, move the folders of classes into train/"
         )));
     }
-    if !parts.values().any(|p| *p == Part::Train) {
+    if purpose == Purpose::Training && !parts.values().any(|p| *p == Part::Train) {
         return Err(Error::Data(format!(
             "{root}: {words} without train/: put the images to learn from into train/; if it is a class, rename it, \
              such as to class_test/"
         )));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Collects images and their labels.
 struct Arranging<'a> {
     root: &'a Path,
+    request: &'a Request,
     images: Vec<Labelled>,
     /// Folders of classes.
     classes: Vec<String>,
@@ -152,10 +144,52 @@ struct Arranging<'a> {
 }
 
 impl<'a> Arranging<'a> {
-    fn new(root: &'a Path) -> Arranging<'a> {
+    fn new(root: &'a Path, request: &'a Request) -> Arranging<'a> {
         let (images, classes, files) = Default::default();
         let (notes, class_folders, written, in_written) = Default::default();
-        Arranging { root, images, classes, files, notes, class_folders, written, in_written }
+        Arranging { root, request, images, classes, files, notes, class_folders, written, in_written }
+    }
+
+    /// Folders of parts hold class folders, or a file of labels each. `beside`: a note, where folders beside them may be those of
+    /// classes; else loose files and folders of unlabelled ones lie there.
+    fn by_parts(
+        &mut self,
+        parts: &BTreeMap<&OsStr, Part>,
+        beside: Option<String>,
+        files: Vec<File>,
+        folders: &[PathBuf],
+        others: &[PathBuf],
+    ) -> Result<()> {
+        let mut of_part: BTreeMap<&OsStr, Vec<File>> = BTreeMap::new();
+        let mut of_none = Vec::new();
+        for file in files {
+            match first(&file.path).and_then(|top| parts.get_key_value(top)) {
+                Some((top, _)) => of_part.entry(*top).or_default().push(file),
+                None => of_none.push(file),
+            }
+        }
+        match beside {
+            Some(note) => {
+                self.notes.push(note);
+                let in_part = |path: &&PathBuf| first(path).is_some_and(|top| parts.contains_key(top));
+                let folders: Vec<PathBuf> = folders.iter().filter(|f| !in_part(f)).cloned().collect();
+                self.by_folders(Path::new(""), Part::Train, of_none, &folders)?;
+            }
+            None => {
+                self.images.extend(of_none.into_iter().map(|file| Labelled::new(file, None, Part::Train)));
+            }
+        }
+        for (top, &part) in parts {
+            let (prefix, files) = (Path::new(top), of_part.remove(top).unwrap_or_default());
+            match label_file_in(self.root, prefix, others)? {
+                Some(file) => {
+                    let table = label_file::read(&file, self.request.reading)?;
+                    self.by_file(&file, table, prefix, files, part)?;
+                }
+                None => self.by_folders(prefix, part, files, folders)?,
+            }
+        }
+        Ok(())
     }
 
     /// The folders in `prefix` are classes.
@@ -164,22 +198,27 @@ impl<'a> Arranging<'a> {
         for folder in folders.iter().filter_map(|f| inside(f)).filter(|f| f.iter().count() == 1) {
             let name = first(&folder).unwrap_or_default();
             if !is_unlabelled(name) {
-                self.classes.push(self.class_name(prefix, name)?);
+                let class = self.class_name(prefix, name)?;
+                self.classes.extend(class);
             }
         }
         for file in files {
             let path = inside(&file.path).unwrap_or_default();
             let top = first(&path).filter(|_| path.iter().count() > 1).filter(|top| !is_unlabelled(top));
-            let class = top.map(|top| self.class_name(prefix, top)).transpose()?;
+            let class = top.map(|top| self.class_name(prefix, top)).transpose()?.flatten();
             self.images.push(Labelled::new(file, class, part));
         }
         self.class_folders.push(prefix.to_path_buf());
         Ok(())
     }
 
-    fn class_name(&self, prefix: &Path, name: &OsStr) -> Result<String> {
+    /// `None` for a folder that cannot be one of a class, where images are only to be labelled: they have no label then.
+    fn class_name(&self, prefix: &Path, name: &OsStr) -> Result<Option<String>> {
         let path = self.root.join(prefix).join(name);
-        let fail = |reason: String| Err(Error::Data(format!("{}: {reason}", path.display())));
+        let fail = |reason: String| match self.request.purpose {
+            Purpose::Labelling => Ok(None),
+            _ => Err(Error::Data(format!("{}: {reason}", path.display()))),
+        };
         let Some(name) = name.to_str() else {
             return fail("the name of a class must be Unicode text: rename the folder".into());
         };
@@ -189,7 +228,7 @@ impl<'a> Arranging<'a> {
                  labels.csv"
             ));
         }
-        Ok(class_name(name))
+        Ok(Some(class_name(name)))
     }
 
     /// A file has the labels of the images in `prefix`, which are of the part where it does not say another.
@@ -253,9 +292,8 @@ impl<'a> Arranging<'a> {
                     .is_some_and(|p| first(p).is_some_and(|top| p.iter().count() > 1 && !is_unlabelled(top)))
             })
         };
-        // A link in a circle leads to images that are there already.
         let skipped = unreadable.into_iter().map(|(path, reason)| Skipped {
-            labelled: !reason.contains("circle") && labelled(&path),
+            labelled: reason != CIRCLE && labelled(&path),
             path,
             reason,
         });

@@ -235,7 +235,9 @@ fn reason(format: ImageFormat, e: &ImageError) -> Unread {
             format!("a broken {name}: it ends too early")
         }
         ImageError::IoError(io) => return system(io),
-        ImageError::Unsupported(what) => format!("a {name} of a kind that is not read: {}", line(what)),
+        ImageError::Unsupported(what) => {
+            format!("a {name} of a kind that is not read: save it as PNG ({})", line(what))
+        }
         other => format!("a broken {name}: {}", line(other)),
     })
 }

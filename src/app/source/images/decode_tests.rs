@@ -1,5 +1,8 @@
 use super::*;
-use image::{Frame, GrayImage, Luma, Rgb, RgbImage, RgbaImage};
+use crate::app::source::images::policy::{Fit, Policy};
+use image::codecs::png::PngEncoder;
+use image::codecs::webp::WebPEncoder;
+use image::{ExtendedColorType, Frame, GrayImage, ImageEncoder, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
 pub fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -147,11 +150,79 @@ fn bombs() {
 fn the_first_picture_of_an_animation() {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
-    let frame = |v: u8| Frame::new(RgbaImage::from_pixel(6, 5, image::Rgba([v, v, v, 255])));
+    let frame = |v: u8| Frame::new(RgbaImage::from_pixel(6, 5, Rgba([v, v, v, 255])));
     encoder.encode_frames([frame(255), frame(0)]).unwrap();
     drop(encoder);
     let read = decode(&bytes).unwrap().into_rgb8();
     assert!(read.dimensions() == (6, 5) && read.iter().all(|&v| v == 255));
+}
+
+/// A PNG of 3 x 2 pixels of one gray each, the second in the chunks of an animation.
+#[test]
+fn the_first_picture_of_an_animated_png() {
+    let control = |number: u32| {
+        let numbers = [number, 3, 2, 0, 0].map(u32::to_be_bytes).concat();
+        chunk(b"fcTL", &[&numbers[..], &[0, 1, 0, 1, 0, 0]].concat())
+    };
+    let pixels = |v: u8| deflated(&[[0, v, v, v]; 2].concat());
+    let bytes = [
+        png_head(3, 2),
+        chunk(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]),
+        control(0),
+        chunk(b"IDAT", &pixels(255)),
+        control(1),
+        chunk(b"fdAT", &[&[0, 0, 0, 2][..], &pixels(7)].concat()),
+        chunk(b"IEND", b""),
+    ];
+    let read = decode(&bytes.concat()).unwrap().into_luma8();
+    assert!(read.dimensions() == (3, 2) && read.iter().all(|&v| v == 255), "{read:?}");
+}
+
+/// A chunk of a WebP.
+fn webp_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let padding = vec![0u8; data.len() % 2];
+    [&kind[..], &(data.len() as u32).to_le_bytes(), data, &padding].concat()
+}
+
+#[test]
+fn the_first_picture_of_an_animated_webp() {
+    let picture = |red: u8| RgbImage::from_fn(9, 7, |x, y| Rgb([red, x as u8 * 20, y as u8 * 30]));
+    let frame = |red: u8| {
+        let still = encoded(&picture(red).into(), ImageFormat::WebP);
+        // Place, size, duration; put there without blending. Then the still's own chunk.
+        let head = [0, 0, 0, 0, 0, 0, 8, 0, 0, 6, 0, 0, 100, 0, 0, 2];
+        webp_chunk(b"ANMF", &[&head[..], &still[12..]].concat())
+    };
+    let body = [
+        b"WEBP".to_vec(),
+        webp_chunk(b"VP8X", &[2, 0, 0, 0, 8, 0, 0, 6, 0, 0]),
+        webp_chunk(b"ANIM", &[0; 6]),
+        frame(200),
+        frame(0),
+    ];
+    let read = decode(&webp_chunk(b"RIFF", &body.concat())).unwrap().into_rgb8();
+    assert_eq!(read, picture(200));
+}
+
+/// What a palette calls transparent lies on white, as other transparent parts do.
+#[test]
+fn palettes_with_transparency() {
+    let mut gif = Vec::new();
+    let two = RgbaImage::from_fn(2, 1, |x, _| if x == 0 { Rgba([0; 4]) } else { Rgba([200, 0, 0, 255]) });
+    image::codecs::gif::GifEncoder::new(&mut gif).encode_frame(Frame::new(two)).unwrap();
+    let png = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &[0, 0, 0, 2, 0, 0, 0, 1, 8, 3, 0, 0, 0]),
+        chunk(b"PLTE", &[9, 9, 9, 200, 0, 0]),
+        // Of the first colour alone.
+        chunk(b"tRNS", &[0]),
+        chunk(b"IDAT", &deflated(&[0, 0, 1])),
+        chunk(b"IEND", b""),
+    ];
+    let policy = Policy { height: 1, width: 2, channels: 3, fit: Fit::Letterbox };
+    for bytes in [gif, png.concat()] {
+        assert_eq!(policy.apply(decode(&bytes).unwrap()), [255, 255, 255, 200, 0, 0]);
+    }
 }
 
 /// A segment after the start of a JPEG.
@@ -193,6 +264,88 @@ fn orientation_of_photos() {
     // An orientation that does not exist is none.
     let strange = decode(&with_segment(&jpeg, 0xe1, &exif(77))).unwrap();
     assert_eq!((strange.width(), strange.height()), (32, 16));
+}
+
+/// A TIFF of 16-bit fields in the order of their tags, whose pixels begin at byte 8.
+fn tiff(fields: &[(u16, Vec<u16>)], pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = [&b"II*\0"[..], &[0; 4], pixels].concat();
+    let mut entries = Vec::new();
+    for (tag, values) in fields {
+        let mut value: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        if value.len() > 4 {
+            let at = bytes.len() as u32;
+            bytes.extend(value);
+            value = at.to_le_bytes().to_vec();
+        }
+        value.resize(4, 0);
+        let head = [tag.to_le_bytes(), 3u16.to_le_bytes()].concat();
+        entries.extend([head, (values.len() as u32).to_le_bytes().to_vec(), value].concat());
+    }
+    let at = bytes.len() as u32;
+    bytes[4..8].copy_from_slice(&at.to_le_bytes());
+    [&bytes[..], &(fields.len() as u16).to_le_bytes(), &entries, &[0; 4]].concat()
+}
+
+/// One of 8 bits without compression, with so many samples of a pixel; `kind`: what they are.
+fn plain_tiff(side: [u16; 2], kind: u16, samples: u16, others: &[(u16, Vec<u16>)], pixels: &[u8]) -> Vec<u8> {
+    let [width, height] = side;
+    let own = [
+        (256, vec![width]),
+        (257, vec![height]),
+        (258, vec![8; usize::from(samples)]),
+        (259, vec![1]),
+        (262, vec![kind]),
+        (273, vec![8]),
+        (277, vec![samples]),
+        (278, vec![height]),
+        (279, vec![pixels.len() as u16]),
+    ];
+    let mut fields = [&own[..], others].concat();
+    fields.sort();
+    tiff(&fields, pixels)
+}
+
+/// Each decoder is asked in its own way how its picture is to be turned.
+#[test]
+fn orientation_in_other_formats() {
+    let corner = RgbImage::from_fn(32, 16, |x, y| Rgb([if x < 8 && y < 8 { 255 } else { 0 }; 3]));
+    let gray: Vec<u8> = corner.pixels().map(|p| p.0[0]).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    for (orientation, size_seen, bright) in
+        [(3, (32, 16), (29, 13)), (6, (16, 32), (13, 2)), (8, (16, 32), (2, 29))]
+    {
+        // Without the words that begin a JPEG's segment.
+        let told = exif(orientation)[6..].to_vec();
+        let (mut png, mut webp) = (Vec::new(), Vec::new());
+        let mut encoder = PngEncoder::new(&mut png);
+        encoder.set_exif_metadata(told.clone()).unwrap();
+        encoder.write_image(&corner, 32, 16, ExtendedColorType::Rgb8).unwrap();
+        let mut encoder = WebPEncoder::new_lossless(&mut webp);
+        encoder.set_exif_metadata(told).unwrap();
+        encoder.write_image(&corner, 32, 16, ExtendedColorType::Rgb8).unwrap();
+        let tiff = plain_tiff([32, 16], 1, 1, &[(274, vec![u16::from(orientation)])], &gray);
+        for (format, bytes) in [("PNG", png), ("WebP", webp), ("TIFF", tiff)] {
+            std::fs::write(&path, bytes).unwrap();
+            let read = read_with(&path, |i| i.into_luma8()).unwrap();
+            assert_eq!(read.dimensions(), size_seen, "{format}, orientation {orientation}");
+            assert_eq!(size(&path).unwrap(), Size { width: size_seen.0, height: size_seen.1 }, "{format}");
+            assert_eq!(read.get_pixel(bright.0, bright.1).0[0], 255, "{format}, orientation {orientation}");
+        }
+    }
+}
+
+/// Pictures with a palette, and those in YCbCr: their owner is told what to do.
+#[test]
+fn kinds_of_tiff_that_are_not_read() {
+    let palette = (320, vec![0; 3 * 256]);
+    let indexed = plain_tiff([4, 2], 3, 1, &[palette], &[0; 8]);
+    refused(&indexed, "a TIFF of a kind that is not read: save it as PNG (");
+    let ycbcr = plain_tiff([4, 2], 6, 3, &[(530, vec![1, 1])], &[128; 24]);
+    refused(&ycbcr, "a TIFF of a kind that is not read: save it as PNG (");
+    // The same with another number is a picture.
+    let gray = plain_tiff([4, 2], 1, 1, &[], &[5; 8]);
+    assert_eq!(decode(&gray).unwrap().as_bytes(), [5; 8]);
 }
 
 /// A JPEG of 8 x 8 pixels of one colour, its four inks as Adobe stores them: 255 is none.

@@ -90,13 +90,24 @@ pub fn is_label_file(path: &Path) -> bool {
 /// [`Error::Text`] with the line of what is wrong: no column of paths or labels, an unknown split or status, an empty
 /// path, one that is there twice, text that is not UTF-8; as [`text::read_up_to`].
 pub fn read(path: &Path, reading: Reading) -> Result<LabelFile> {
-    let text = text::read_up_to(path, MAX_TABLE)?;
+    let text = text::read_up_to(path, MAX_TABLE).map_err(how_to_save)?;
     let name = path.display().to_string();
     let text = text.trim_start_matches('\u{feff}');
     let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     let file = if json { from_json(&name, text) } else { from_csv(&name, text, reading) }?;
     check_twice(&name, &file.rows)?;
     Ok(file)
+}
+
+/// Excel's plain CSV is in the encoding of the system, on Windows mostly Windows-1252.
+fn how_to_save(e: Error) -> Error {
+    match e {
+        Error::Text { file, line, reason } => {
+            let reason = format!("{reason}: save it as UTF-8, which Excel calls \"CSV UTF-8\"");
+            Error::Text { file, line, reason }
+        }
+        e => e,
+    }
 }
 
 fn error(file: &str, line: usize, reason: impl Into<String>) -> Error {

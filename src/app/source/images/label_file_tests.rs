@@ -140,8 +140,17 @@ fn json() {
 
 #[test]
 fn not_text() {
-    let e = written("l.csv", b"path,label\n\xff\xfe,x\n").unwrap_err();
-    assert!(matches!(e, Error::Text { line: 2, .. }), "{e}");
+    let refused = |bytes: &[u8], line: usize, expected: &str| match written("l.csv", bytes) {
+        Err(Error::Text { line: at, reason, .. }) => {
+            assert!(at == line && reason.starts_with(expected), "line {at}: {reason}");
+            assert!(reason.ends_with(": save it as UTF-8, which Excel calls \"CSV UTF-8\""), "{reason}");
+        }
+        other => panic!("{other:?}, expected {expected:?}"),
+    };
+    // Windows-1252, as Excel's plain CSV.
+    refused(b"path,label\na.png,K\xe4fer\n", 2, "not UTF-8 text");
+    refused(b"\xff\xfep\0a\0t\0h\0", 1, "UTF-16 text");
+    refused(b"\xfe\xff\0p\0a\0t\0h", 1, "UTF-16 text");
 }
 
 /// As for folders: a script that makes a table of class folders writes such names.

@@ -136,6 +136,21 @@ fn broken_files() {
     assert!(e.contains("1 with a label cannot be read: cat") && e.contains("10.jpg"), "{e}");
 }
 
+/// A link in a circle leads to images that are there already: it spoils no small folder.
+#[cfg(unix)]
+#[test]
+fn a_link_in_a_circle_is_no_broken_image() {
+    let dir = folder(&["1.pgm", "2.pgm", "3.pgm"]);
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("round")).unwrap();
+    let set = loaded(&look(dir.path()), Choice::default()).unwrap();
+    assert_eq!((set.train.len(), set.skipped.len()), (3, 1));
+    assert!(set.notes[0].ends_with("round: a link in a circle"), "{:?}", set.notes);
+    // A broken one beside it is told with how many images there are.
+    std::fs::write(dir.path().join("4.jpg"), "Dear reader").unwrap();
+    let e = loaded(&look(dir.path()), Choice::default()).unwrap_err().to_string();
+    assert!(e.contains("1 of 4 images cannot be read, more than one in twenty: 4.jpg"), "{e}");
+}
+
 #[test]
 fn files_that_vanish() {
     let names: Vec<String> = (0..30).map(|i| format!("{i:02}.pgm")).collect();

@@ -1,5 +1,6 @@
-//! From a picture of any size and kind to the bytes that the network sees. Training, labelling and every export call
-//! [`Policy::apply`], and a checkpoint keeps its policy, so that an image means the same to all of them.
+//! From a picture of any size and kind to the bytes that the network sees. Training, evaluation and labelling call
+//! [`Policy::apply`], and a run keeps its policy, so that an image means the same to all of them; an exported model tells others
+//! what it is ([`Policy::metadata`]).
 
 use fast_image_resize::images::{Image, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
@@ -109,6 +110,22 @@ impl Policy {
     pub fn apply(&self, image: DynamicImage) -> Vec<u8> {
         let image = if self.channels == 1 { on_white(image).into_luma8().into() } else { image };
         spread(self.fitted(image), self.channels)
+    }
+
+    /// What [`Policy::apply`] does, for those who prepare images elsewhere: names and values of an exported model's metadata.
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        let mut told = vec![
+            ("fit", self.fit.to_string()),
+            ("resample", "bilinear, antialiased".into()),
+            ("alpha", "on 255".into()),
+        ];
+        if self.fit == Fit::Letterbox {
+            told.push(("fill", "0".into()));
+        }
+        if self.channels == 1 {
+            told.push(("gray", "0.2126 R + 0.7152 G + 0.0722 B".into()));
+        }
+        told
     }
 
     /// As [`Policy::apply`], with one channel for pictures without colour and three for others, whatever

@@ -68,6 +68,13 @@ fn transparency_lies_on_white() {
     assert_eq!(one.apply(deep), [255, 255, 255]);
 }
 
+/// By the weights that [`Policy::metadata`] tells others.
+#[test]
+fn gray_of_colours() {
+    let colours = RgbImage::from_fn(3, 1, |x, _| Rgb([0, 1, 2].map(|c| if c == x { 255 } else { 0 })));
+    assert_eq!(policy(1, 3, 1, Fit::Letterbox).apply(colours.into()), [54, 182, 18]);
+}
+
 /// 16 bits are divided by 65,535.
 #[test]
 fn sixteen_bits() {

@@ -38,6 +38,18 @@ pub const LABEL_FILES: [&str; 3] = [TABLE, "metadata.csv", "labels.json"];
 /// Most classes of a data set.
 pub const MAX_CLASSES: usize = 1000;
 
+/// What images are looked through for, which decides what their folders must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To train a classifier on them, or to see what it would be trained on.
+    #[default]
+    Training,
+    /// To test one: `test/` and `val/` need no `train/` beside them.
+    Testing,
+    /// To label them: folders that cannot be classes have no label, nor are parts refused beside classes.
+    Labelling,
+}
+
 /// What to look through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
@@ -47,6 +59,8 @@ pub struct Request {
     pub labels: Option<PathBuf>,
     /// How label files are read.
     pub reading: Reading,
+    /// What for.
+    pub purpose: Purpose,
 }
 
 /// One image file.

@@ -194,6 +194,38 @@ fn class_folders_named_like_parts() {
     assert_eq!(listed(&look(dir.path()).unwrap()), ["test/1.png a Train", "val/2.png b Train"]);
 }
 
+/// What is tested on needs no `train/`; what is labelled needs no classes either, and keeps the labels that there are.
+#[test]
+fn folders_that_are_not_trained_on() {
+    let of = |dir: &tempfile::TempDir, purpose: Purpose| {
+        scan(&Request { path: dir.path().into(), purpose, ..Request::default() })
+    };
+    let dir = folder(&["test/cat/1.png", "val/dog/2.png"]);
+    refused(dir.path(), "without train/");
+    for purpose in [Purpose::Testing, Purpose::Labelling] {
+        let found = of(&dir, purpose).unwrap();
+        assert_eq!(listed(&found), ["val/dog/2.png dog Validation", "test/cat/1.png cat Test"]);
+    }
+    // A class that is called test/, or a part: for an accuracy that must not be guessed.
+    let dir = folder(&["cat/1.png", "test/2.png", "3.png", "test/dog/4.png", "_unsure/5.png"]);
+    let e = of(&dir, Purpose::Testing).unwrap_err().to_string();
+    assert!(e.contains("test/ is read as a part of the data") && e.contains("cat/"), "{e}");
+    let found = of(&dir, Purpose::Labelling).unwrap();
+    let wanted = [
+        "cat/1.png cat Train",
+        "3.png - Train",
+        "_unsure/5.png - Train",
+        "test/2.png - Test",
+        "test/dog/4.png dog Test",
+    ];
+    assert_eq!(listed(&found), wanted);
+    assert!(found.notes[0].contains("test/ is read as a part of the data"), "{:?}", found.notes);
+    let dir = folder(&["train/cat/1.png", "train/test/2.png"]);
+    of(&dir, Purpose::Testing).unwrap_err();
+    let wanted = ["train/cat/1.png cat Train", "train/test/2.png - Train"];
+    assert_eq!(listed(&of(&dir, Purpose::Labelling).unwrap()), wanted);
+}
+
 #[test]
 fn a_label_file_in_the_folder() {
     // Windows has no names with quotation marks.
@@ -516,6 +548,25 @@ fn films_are_no_pictures() {
     assert_eq!(look(dir.path()).unwrap().images.len(), 3);
 }
 
+/// A raw photo beside the JPEG that the camera made of it is not the same photo once more, and spoils no class.
+#[test]
+fn raw_photos_are_other_files() {
+    let dir = folder(&["cat/1.jpg", "dog/2.jpg"]);
+    let tiff = b"II*\0\x08\0\0\0\0\0\0\0\0\0\0\0";
+    put(dir.path(), "cat/1.NEF", tiff);
+    put(dir.path(), "dog/2.dng", tiff);
+    put(dir.path(), "dog/3.CR3", b"\0\0\0\x18ftypcrx \0\0\0\x01");
+    let found = look(dir.path()).unwrap();
+    assert_eq!(listed(&found), ["cat/1.jpg cat Train", "dog/2.jpg dog Train"]);
+    assert_eq!((found.other_files, found.skipped.len()), (3, 0));
+    assert!(found.notes[0].starts_with("3 raw photos: not read"), "{:?}", found.notes);
+    put(dir.path(), "cat/scan", tiff);
+    assert_eq!(look(dir.path()).unwrap().images.len(), 3, "a TIFF of another name is a picture");
+    let dir = folder(&[]);
+    put(dir.path(), "cat/1.nef", tiff);
+    refused(dir.path(), "1 raw photo: not read");
+}
+
 #[cfg(unix)]
 mod unix {
     use super::*;
@@ -574,5 +625,8 @@ mod unix {
         let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
         fs::create_dir(&odd).unwrap();
         refused(dir.path(), "the name of a class must be Unicode text: rename the folder");
+        let purpose = Purpose::Labelling;
+        let found = scan(&Request { path: dir.path().into(), purpose, ..Request::default() }).unwrap();
+        assert_eq!(found.class_names, ["cat", "dog"]);
     }
 }

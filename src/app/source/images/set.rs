@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::load::Decoded;
 use super::policy::Policy;
 use super::scan::{Found, Skipped};
+use super::walk::CIRCLE;
 use super::{PARTS, Part, some};
 use crate::error::{Error, Result};
 
@@ -235,10 +236,11 @@ fn check_broken(found: &Found, skipped: &[Skipped]) -> Result<()> {
             "{root}: {n} with a label cannot be read: {list}: mend or remove them (and their rows, if a file has the labels)"
         )));
     }
-    let all = found.images.len() + found.skipped.len();
-    if skipped.len() * 20 > all {
-        let list = some(skipped.iter().map(shown), 5);
-        let n = skipped.len();
+    let is_broken = |skipped: &&Skipped| skipped.reason != CIRCLE;
+    let broken: Vec<&Skipped> = skipped.iter().filter(is_broken).collect();
+    let all = found.images.len() + found.skipped.iter().filter(is_broken).count();
+    if broken.len() * 20 > all {
+        let (n, list) = (broken.len(), some(broken.into_iter().map(shown), 5));
         return Err(Error::Data(format!(
             "{root}: {n} of {all} images cannot be read, more than one in twenty: {list}: mend or remove them"
         )));

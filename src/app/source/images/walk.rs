@@ -17,6 +17,16 @@ const ENDINGS: [&str; 16] = [
     "gif", "apng",
 ];
 
+/// Endings of what cameras write, often beside a JPEG of the same photo. Many begin as a TIFF does, and the picture that is read
+/// of them is a thumbnail: it would be one more image of its class.
+const RAW: [&str; 25] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef",
+    "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srw", "x3f",
+];
+
+/// Why a link is skipped that leads to a folder above it, whose images are there already: nothing is lost with it.
+pub(super) const CIRCLE: &str = "a link in a circle";
+
 /// What cameras, network drives and operating systems leave in folders, besides all that begins with a dot; in lower case.
 const LITTER: [&str; 7] =
     ["__macosx", "@eadir", "$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found"];
@@ -79,6 +89,8 @@ pub(super) struct Walk {
     pub in_written: Vec<File>,
     /// Pictures that are in iCloud alone: `.photo.jpg.icloud` stands for each.
     pub away: usize,
+    /// How many of the others are raw photos.
+    pub raw: usize,
 }
 
 /// What images are sorted by: the bytes of the file's name, then those of the names of its folders.
@@ -189,6 +201,10 @@ impl Walk {
         match entry.metadata() {
             // A pipe would be waited for without end.
             Ok(m) if !m.is_file() && named => self.unreadable.push((path, "a pipe or a device".into())),
+            Ok(m) if m.is_file() && is_raw(&path) => {
+                self.raw += 1;
+                self.others.push(path);
+            }
             Ok(m) if m.is_file() && (named || begins_as_picture(entry.path())) => {
                 self.files.push(file_of(&m, path));
             }
@@ -213,7 +229,7 @@ impl Walk {
             return;
         }
         let reason = match (e.loop_ancestor(), e.io_error().map(std::io::Error::kind)) {
-            (Some(_), _) => "a link in a circle".into(),
+            (Some(_), _) => CIRCLE.into(),
             (_, Some(std::io::ErrorKind::PermissionDenied)) => "no permission to read it".into(),
             _ if e.path().is_some_and(Path::is_symlink) => {
                 if !has_ending(&path) {
@@ -227,9 +243,16 @@ impl Walk {
     }
 }
 
+fn ending(path: &Path) -> String {
+    path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase()
+}
+
 fn has_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
-    ENDINGS.contains(&ending.as_str())
+    ENDINGS.contains(&ending(path).as_str())
+}
+
+fn is_raw(path: &Path) -> bool {
+    RAW.contains(&ending(path).as_str())
 }
 
 fn begins_as_picture(path: &Path) -> bool {

@@ -1,0 +1,64 @@
+//! Class folders in which no two images come to lie at one place: there one of them would be refused, or taken for the other, and
+//! removed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::arrange;
+use super::inputs::Input;
+use crate::error::{Error, Result};
+
+/// Whether names that differ in case alone are one, as on the file systems that Windows and macOS have by default.
+const FOLDS_CASE: bool = cfg!(any(windows, target_os = "macos"));
+
+/// Where two images would come to lie at one place in a class folder, all keep their folders there, below the one that all of
+/// them lie in: those that differ may be of one class, and people find all of them in the same way. What is to be told of it.
+///
+/// # Errors
+/// [`Error::Usage`] where that does not keep them apart, as on two drives of Windows.
+pub(super) fn keep_apart(images: &mut [Input]) -> Result<Option<String>> {
+    if clash(images).is_none() {
+        return Ok(None);
+    }
+    let folder = common_folder(images);
+    for image in images.iter_mut() {
+        image.path = image.source.strip_prefix(&folder).unwrap_or(&image.source).to_path_buf();
+    }
+    match clash(images) {
+        None => {
+            let folder = folder.display();
+            Ok(Some(format!(
+                "some images have equal names: in the class folders all keep their folders below {folder}"
+            )))
+        }
+        Some((a, b)) => Err(Error::Usage(format!(
+            "{} and {} would be one file in a class folder: rename one, or label them apart",
+            a.source.display(),
+            b.source.display()
+        ))),
+    }
+}
+
+/// Two images that would be one file if they were of one class.
+fn clash(images: &[Input]) -> Option<(&Input, &Input)> {
+    let mut there: HashMap<PathBuf, &Input> = HashMap::with_capacity(images.len());
+    images.iter().find_map(|image| there.insert(file(&image.path), image).map(|other| (other, image)))
+}
+
+/// A file below its class folder; equal for what the file system takes for equal.
+fn file(path: &Path) -> PathBuf {
+    let place = arrange::place("", path);
+    let folded = place.to_str().filter(|_| FOLDS_CASE).map(|text| PathBuf::from(text.to_lowercase()));
+    folded.unwrap_or(place)
+}
+
+/// The innermost folder that all of them lie in.
+fn common_folder(images: &[Input]) -> PathBuf {
+    let mut folders = images.iter().filter_map(|image| image.source.parent());
+    let first = folders.next().unwrap_or(Path::new(""));
+    let shared = |most: usize, folder: &Path| {
+        first.components().zip(folder.components()).take(most).take_while(|(a, b)| a == b).count()
+    };
+    let shared = folders.fold(first.components().count(), shared);
+    first.components().take(shared).collect()
+}
