@@ -38,6 +38,8 @@ pub mod streams {
     pub const Z_G_STEP: u32 = 0x0801;
     /// z of the sample grid.
     pub const Z_SAMPLES: u32 = 0x0802;
+    /// z of G's data-dependent initialisation.
+    pub const Z_INIT: u32 = 0x0803;
     /// Order of the labelled images (step = epoch of that stream).
     pub const ORDER_LABELLED: u32 = 0x0900;
     /// Order of the D step's unlabelled images.

@@ -62,7 +62,7 @@ pub fn initialise(model: &ModelShape, state: &mut GanState, seed: u64, pool: &[f
     let images = gather(pool, &minibatch(seed, streams::ORDER_INIT, 0, rows, n), values);
     data_init(d, &mut state.d, &images, rows as usize, seed, streams::NOISE_INIT);
     if with_generator {
-        let z = latent(model.prior, seed, streams::Z_SAMPLES, 0, rows, g.input.len());
+        let z = latent(model.prior, seed, streams::Z_INIT, 0, rows, g.input.len());
         data_init(g, &mut state.g, &z, rows as usize, seed, streams::NOISE_INIT_G);
     }
 }

@@ -330,7 +330,7 @@ fn initialisation_takes_its_own_walk() {
     assert_ne!(state.d, fresh.d);
     assert_eq!(state, by_hand);
     initialise(&model, &mut state, SETTINGS.seed, &pool, true);
-    let z = latent(model.prior, SETTINGS.seed, streams::Z_SAMPLES, 0, INIT_ROWS, model.generator.input.len());
+    let z = latent(model.prior, SETTINGS.seed, streams::Z_INIT, 0, INIT_ROWS, model.generator.input.len());
     data_init(&model.generator, &mut by_hand.g, &z, rows, SETTINGS.seed, streams::NOISE_INIT_G);
     assert_eq!(state.g, by_hand.g);
 }

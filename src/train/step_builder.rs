@@ -234,7 +234,7 @@ impl StepBuilder<'_> {
         let mode = Mode::Train { noise_base: streams::NOISE_INIT, groups: groups.clone() };
         d.data_init(ops, p, &x, &mode)?;
         if let Some(g) = g {
-            let z = self.latent(p, streams::Z_SAMPLES, rows)?;
+            let z = self.latent(p, streams::Z_INIT, rows)?;
             let mode = Mode::Train { noise_base: streams::NOISE_INIT_G, groups };
             g.data_init(ops, p, &z, &mode)?;
         }

@@ -17,7 +17,7 @@ fn a_step_is_done_again() {
             "separate",
             CNN_SEPARATE,
             "--discriminator-updates separate --consistency-weight 2 --ramp-epochs 1 --label-smoothing 0.1 \
-             --epsilon-inside-root true",
+             --epsilon-inside-root",
         ),
         ("joined", CNN_JOINED, "--generator-loss moment-matching --lr-decay 1"),
     ] {
