@@ -216,7 +216,10 @@ fn the_pictures_have_every_room() {
     for (file, begin) in [("docs/architecture.md", "```text\n"), ("src/lib.rs", "//! ```text\n//! cli ->")] {
         let page = fs::read_to_string(root().join(file)).unwrap();
         let picture = page.split_once(begin).unwrap().1.split("```").next().unwrap();
-        let named: BTreeSet<&str> = picture.split(|c: char| !in_a_word(c)).collect();
+        // What a line says behind its boxes names rooms by chance.
+        let end = |line: &str| line.char_indices().nth(52).map_or(line.len(), |(at, _)| at);
+        let boxes = picture.lines().map(|line| &line[..end(line)]);
+        let named: BTreeSet<&str> = boxes.flat_map(|line| line.split(|c: char| !in_a_word(c))).collect();
         // The front page's begins with the command line.
         let missing: Vec<_> = ROOMS.iter().filter(|room| **room != "cli" && !named.contains(*room)).collect();
         assert!(missing.is_empty(), "{file}: {missing:?}");

@@ -3,7 +3,6 @@
 use crate::app::atomic::{fault, lacking, lacks};
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// The file in the folder that is locked; the system releases it when its process ends, however it ends.
@@ -44,7 +43,8 @@ pub fn in_use(folder: &Path) -> Error {
 pub fn check_unused(folder: &Path) -> Result<()> {
     match std::fs::read_dir(folder) {
         Ok(mut entries) => entries.next().map_or(Ok(()), |_| Err(in_use(folder))),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        // Making it says why it cannot be made.
+        Err(_) if !folder.exists() => Ok(()),
         Err(_) if !folder.is_dir() => Err(in_use(folder)),
         Err(e) => Err(Error::io("read", folder)(e)),
     }

@@ -277,7 +277,7 @@ pub fn data_dependent_initialisation(checks: &Checks<'_>) -> Result<()> {
         let statistics =
             RowStatistics { rows, mean: input(checks, 1, n, &mean), variance: input(checks, 1, n, &var) };
         // That of an earlier initialisation, over which the statistics are: not 1.
-        let before: Vec<f32> = (0..n).map(|o| [1.0, 0.5, 4.0][o as usize % 3]).collect();
+        let before: Vec<f32> = (0..n).map(|o| [0.5, 1.0, 4.0][o as usize % 3]).collect();
         let g = Output::with(checks, 1, n, &before, Slack::None);
         let bias = Output::new(checks, 1, n, Slack::None);
         checks.run(State::default(), |ops, p| {

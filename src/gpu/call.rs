@@ -133,12 +133,12 @@ impl<'a> Call<'a> {
             match (&b.kind, self.tensors.iter().find(|(n, _)| *n == b.name)) {
                 (_, Some((_, tensor))) => tensors.push((b.index, (*tensor).clone())),
                 (BindingKind::Storage { .. }, None) => {
-                    return Err(self.error(format!("`{}` is not bound", b.name)));
+                    return Err(self.error(format!("{:?} is not bound", b.name)));
                 }
                 (BindingKind::Uniform { size, members }, None) => {
                     let bytes = self.param_bytes(*size, members)?;
                     if b.name != "p" {
-                        return Err(self.error("parameters must be named `p`".into()));
+                        return Err(self.error("parameters must be named \"p\"".into()));
                     }
                     uniform = Some((b.index, gpu.uniform(self.kernel, &bytes)));
                 }
@@ -156,16 +156,16 @@ impl<'a> Call<'a> {
         let mut bytes = vec![0u8; size as usize];
         for m in members {
             let found = self.params.iter().find(|(n, _)| *n == m.name);
-            let (_, v) = found.ok_or_else(|| self.error(format!("parameter `{}` is not set", m.name)))?;
+            let (_, v) = found.ok_or_else(|| self.error(format!("parameter {:?} is not set", m.name)))?;
             let word = match (v, m.ty) {
                 (Param::U(v), MemberType::U32) => *v,
                 (Param::F(v), MemberType::F32) => v.to_bits(),
-                _ => return Err(self.error(format!("parameter `{}` is a {:?}", m.name, m.ty))),
+                _ => return Err(self.error(format!("parameter {:?} is a {:?}", m.name, m.ty))),
             };
             bytes[m.offset as usize..][..4].copy_from_slice(bytemuck::bytes_of(&word));
         }
         match self.params.iter().find(|(n, _)| !members.iter().any(|m| m.name == *n)) {
-            Some((n, _)) => Err(self.error(format!("has no parameter `{n}`"))),
+            Some((n, _)) => Err(self.error(format!("has no parameter {n:?}"))),
             None => Ok(bytes),
         }
     }

@@ -127,6 +127,18 @@ impl Gpu {
         Submission { index, done, work }
     }
 
+    /// Copies a tensor to one as large, after what was submitted.
+    ///
+    /// # Panics
+    /// If one of them is scratch that shares memory, or their sizes differ.
+    pub(crate) fn copy(&self, from: &Tensor, to: &Tensor) {
+        assert!(!from.block.is_shared() && !to.block.is_shared() && from.bytes() == to.bytes());
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let [source, target] = [from, to].map(|t| t.block.buffer());
+        encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, from.bytes());
+        self.queue.submit([encoder.finish()]);
+    }
+
     pub(super) fn encode(
         &self,
         program: &Program,
@@ -286,5 +298,14 @@ mod tests {
         // Not for the next test of this thread.
         let _ = std::panic::catch_unwind(fault::wait);
         assert!(matches!(e, Error::DeviceLost(_)) && !asked, "{e}");
+    }
+
+    #[test]
+    fn a_tensor_is_copied() {
+        let gpu = open();
+        let [from, to] = [1.0f32, 2.0].map(|value| gpu.upload("x", 2, 64, &[value; 128]));
+        gpu.copy(&from.part(0, 1, 64), &to.part(64, 1, 64));
+        let values: Vec<f32> = gpu.read(&to).block_on().unwrap();
+        assert!(values[..64].iter().all(|v| *v == 2.0) && values[64..].iter().all(|v| *v == 1.0));
     }
 }

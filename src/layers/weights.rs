@@ -118,7 +118,7 @@ impl Context<'_> {
     }
 
     /// Records what initialisation on a first minibatch does to the layer with the input `x`: g and b from the statistics of
-    /// its product at g = 1, b = 0, where its weight norm wants that; then the packing.
+    /// its product at the present g and b = 0, where its weight norm wants that; then the packing.
     ///
     /// # Errors
     /// As [`Ops`].

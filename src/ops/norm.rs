@@ -183,7 +183,7 @@ impl Ops {
         p.each(&self.gpu, second, values / u64::from(v))
     }
 
-    /// g = 1 / std, bias = -mean / std from the statistics of z at g = 1, bias = 0.
+    /// g / std, and bias = -mean / std, from the statistics of z at this g and bias = 0.
     ///
     /// # Errors
     /// As [`Ops`].

@@ -15,6 +15,8 @@ use crate::rng::streams;
 
 /// Rows of the metrics ring: steps between two readbacks must be fewer.
 pub const SLOTS: u32 = 64;
+/// What a value of the ring has until a step writes it: a NaN that arithmetic does not make.
+pub const UNWRITTEN: u32 = 0x7fc5_5aa5;
 
 /// A network in training: Adam's moments beside its parameters.
 #[derive(Debug)]
@@ -155,6 +157,8 @@ pub struct Gan {
     pub average: Tensor,
     /// Ring of `[SLOTS, METRICS]`.
     pub metrics: Tensor,
+    /// The ring before steps write it.
+    pub unwritten: Tensor,
     /// Data-dependent initialisation and the first packing.
     pub init: Program,
     /// Packing alone, after loading a checkpoint.
@@ -248,6 +252,8 @@ impl Gan {
         let g_net = g.as_ref().map(|g| &g.net);
         let average = gpu.vector("average", d.net.params.layout.trained as u32);
         let metrics = gpu.tensor("metrics", SLOTS, METRICS);
+        let unwritten =
+            gpu.upload("unwritten metrics", SLOTS, METRICS, &[UNWRITTEN; (SLOTS * METRICS) as usize]);
         let pool = |label, numbers: &[u32]| gpu.upload(label, 1, numbers.len() as u32, numbers);
         let labelled_pool = pool("labelled pool", pools.labelled);
         let unlabelled_pool = pools.unlabelled.map(|u| pool("unlabelled pool", u));
@@ -273,7 +279,7 @@ impl Gan {
             }
             None => gpu.memory().asked - before - fixed,
         };
-        Ok(Gan { d, g, average, metrics, init, repack, step, d_step, g_step, grown })
+        Ok(Gan { d, g, average, metrics, unwritten, init, repack, step, d_step, g_step, grown })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Steps of a trainer: handed to the device one after another, their numbers read back a few at a time.
 
 use super::event::StepMetrics;
-use super::gan::SLOTS;
+use super::gan::{SLOTS, UNWRITTEN};
 use super::settings::Method;
 use super::trainer::Trainer;
 use crate::error::Result;
@@ -43,9 +43,6 @@ impl Position {
     }
 }
 
-/// What a value of the metrics ring has until a step writes it: a NaN that arithmetic does not make.
-const UNWRITTEN: u32 = 0x7fc5_5aa5;
-
 impl Trainer {
     /// Initialises the parameters from the data; before the first step.
     ///
@@ -73,7 +70,7 @@ impl Trainer {
         }
         if self.progress.read == t {
             // All rows are read or on their way. What a step that was not done leaves is this, and no earlier one's numbers.
-            gpu.write(&self.gan.metrics, &vec![UNWRITTEN; self.gan.metrics.len()]);
+            gpu.copy(&self.gan.unwritten, &self.gan.metrics);
         }
         self.hand_over(t, false);
         let flush = t + 1 - self.progress.read == FLUSH || self.evaluates_after(t + 1);

@@ -11,6 +11,7 @@ use crate::app::profile::{Roofs, Spread};
 use crate::app::report::plot;
 use crate::app::report::progress::Progress;
 use crate::app::report::table::Table;
+use crate::app::run::settings::with_flags;
 use crate::app::run::{config, tiles};
 use crate::app::source::{self, Request};
 use crate::app::text::{or_unknown, percent};
@@ -332,7 +333,7 @@ fn show_growth(args: &GrowthArgs, gpu: &Gpu, models: &[(String, Vec<Point>)]) ->
                 }
                 None => {
                     cells.push("refused".into());
-                    let why = output::with_flags(p.refused.as_deref().unwrap_or_default());
+                    let why = with_flags(p.refused.as_deref().unwrap_or_default());
                     refused += &format!("\n{model}, {} {}: {why}", p.axis.name(), p.value);
                 }
             }

@@ -4,6 +4,7 @@ use super::args::AdapterArgs;
 use super::{load, output};
 use crate::app::cache;
 use crate::app::doctor::{self, Check};
+use crate::app::run::settings::with_flags;
 use crate::app::source::{self, DIGITS, NAMES};
 use crate::error::{Error, Result};
 use crate::gpu;
@@ -67,7 +68,7 @@ fn check_adapter(args: &Args, checks: &mut Vec<Check>) -> Result<()> {
     match native::open(&args.adapter.choice()) {
         Ok(gpu) => doctor::adapter(&gpu, checks),
         Err(e) => {
-            let detail = output::with_flags(&e.to_string());
+            let detail = with_flags(&e.to_string());
             checks.push(Check { what: "adapter", ok: false, needed: true, detail });
             Err(e)
         }

@@ -1,9 +1,8 @@
 //! What leaves the program: results on standard output, files where they were asked for, the one error on standard error.
 
-use super::flags::flag_name;
 use crate::app::doctor;
 use crate::app::export::onnx;
-use crate::app::run::settings::RunSettings;
+use crate::app::run::settings::with_flags;
 use crate::app::source::images::would_be_read;
 use crate::error::{Error, Result};
 use crate::gpu;
@@ -84,25 +83,6 @@ fn said(e: &Error) -> String {
         true => text + doctor::install_command(),
         false => text,
     }
-}
-
-/// A text of the engine in which settings in backticks, as `seed` or `batch_size = 240`, have become their flags.
-pub fn with_flags(text: &str) -> String {
-    let flag = |setting: &str| {
-        let (key, value) = match setting.split_once(" = ") {
-            Some((key, value)) => (key, format!(" {}", flag_name(value))),
-            None => (setting, String::new()),
-        };
-        RunSettings::keys().any(|k| k == key).then(|| format!("--{}{value}", flag_name(key)))
-    };
-    let parts: Vec<&str> = text.split('`').collect();
-    // Every second part stands between two backticks, unless it is the last.
-    let inside = |i: usize| i % 2 == 1 && i + 1 < parts.len();
-    let spoken = parts.iter().enumerate().map(|(i, part)| {
-        let flag = if inside(i) { flag(part) } else { None };
-        flag.unwrap_or_else(|| (*part).to_string())
-    });
-    spoken.collect::<Vec<_>>().join("`")
 }
 
 /// What a command writes where it is told to.

@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 
 /// What the defaults above are not for.
 const OWN_IMAGES: &str = "Defaults for images of your own: --model cnn and --labels all; with ssl, minibatches of at most half of the \
-    images, and epochs for as many steps as MNIST would be trained for (1,170, recipes 2,340; at most 1,200 epochs), the terms of \
-    a recipe rising over as many as there, evaluated ten times";
+    images, and epochs for as many steps as MNIST would be trained for (1,170, quick and best 2,340; at most 1,200 epochs), the \
+    terms of a recipe rising over as many as there, evaluated ten times";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = OWN_IMAGES)]
@@ -128,7 +128,8 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
             count(train.epochs, "epoch"),
             train.batch_size
         ));
-        let steps_per_epoch = train.steps_per_epoch(0, set.train.len() as u32);
+        let unlabelled = train.unlabelled.unwrap_or(u32::MAX).min(set.train.len() as u32);
+        let steps_per_epoch = train.steps_per_epoch(0, unlabelled);
         advice::short_ramp(train, steps_per_epoch).iter().for_each(|note| progress.note(note));
     }
     from.iter().try_for_each(|from| check_weights(from, &resolved))?;

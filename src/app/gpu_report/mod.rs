@@ -12,6 +12,7 @@ mod training;
 pub use report::{Content, FORMAT, Report, Section, Status};
 
 use crate::app::report::progress::Progress;
+use crate::app::run::settings::with_flags;
 use crate::app::{atomic, doctor, text};
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterChoice, Gpu, Precision};
@@ -159,7 +160,7 @@ fn adapter(bench: &Bench<'_>) -> Result<Content> {
     let a = gpu.summary();
     content.summary = match result {
         Ok(()) => format!("{} on {}; the self-test passed", a.backend, a.name),
-        Err(e) => e.to_string(),
+        Err(e) => with_flags(&e.to_string()),
     };
     let line = |c: &doctor::Check| vec![c.what.to_string(), c.detail.replace('\n', "; ")];
     let mut rows: Vec<Vec<String>> = checks.iter().map(line).collect();

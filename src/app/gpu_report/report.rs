@@ -2,6 +2,7 @@
 
 use super::Form;
 use crate::app::report::sheet::Sheet;
+use crate::app::run::settings::with_flags;
 use crate::error::{Error, Result};
 use crate::gpu::{AdapterSummary, shader_hash};
 use serde::Serialize;
@@ -75,7 +76,7 @@ impl Content {
     pub fn unfinished(e: Error) -> Content {
         match e {
             Error::Interrupted(why) => Content::of(Status::Unfinished, why),
-            e => Content::failed(e.to_string()),
+            e => Content::failed(with_flags(&e.to_string())),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{Bench, Content, Form, Status};
 use crate::app::profile::bench::{self, Timed};
 use crate::app::profile::{Roofs, Spread};
 use crate::app::run::config;
+use crate::app::run::settings::with_flags;
 use crate::app::text::{grouped, or_unknown, percent};
 use crate::checks::steps::models::data_set_with;
 use crate::data::Dataset;
@@ -251,7 +252,7 @@ fn time_product(
             Err(e @ Error::DeviceLost(_)) => return Err(e),
             Err(e) => {
                 content.at_least(Status::Wrong);
-                content.notes.push(format!("{tile} on {size:?}: {e}."));
+                content.notes.push(format!("{tile} on {size:?}: {}.", with_flags(&e.to_string())));
             }
         }
     }

@@ -17,18 +17,22 @@ const FOLDS_CASE: bool = cfg!(any(windows, target_os = "macos"));
 /// # Errors
 /// [`Error::Usage`] where that does not keep them apart, as on two drives of Windows.
 pub(super) fn keep_apart(images: &mut [Input]) -> Result<Option<String>> {
-    if clash(images).is_none() {
+    if clash(images, FOLDS_CASE).is_none() {
         return Ok(None);
     }
     let folder = common_folder(images);
     for image in images.iter_mut() {
         image.path = image.source.strip_prefix(&folder).unwrap_or(&image.source).to_path_buf();
     }
-    match clash(images) {
+    // Those of one folder that differ in case alone do not lie on such a file system.
+    match clash(images, false) {
         None => {
-            let folder = folder.display();
+            let below = match folder.as_os_str().is_empty() {
+                true => String::new(),
+                false => format!(" below {}", folder.display()),
+            };
             Ok(Some(format!(
-                "some images have equal names: in the class folders all keep their folders below {folder}"
+                "some images have equal names: in the class folders all keep their folders{below}"
             )))
         }
         Some((a, b)) => Err(Error::Usage(format!(
@@ -40,15 +44,17 @@ pub(super) fn keep_apart(images: &mut [Input]) -> Result<Option<String>> {
 }
 
 /// Two images that would be one file if they were of one class.
-fn clash(images: &[Input]) -> Option<(&Input, &Input)> {
+fn clash(images: &[Input], folds_case: bool) -> Option<(&Input, &Input)> {
     let mut there: HashMap<PathBuf, &Input> = HashMap::with_capacity(images.len());
-    images.iter().find_map(|image| there.insert(file(&image.path), image).map(|other| (other, image)))
+    images
+        .iter()
+        .find_map(|image| there.insert(file(&image.path, folds_case), image).map(|other| (other, image)))
 }
 
-/// A file below its class folder; equal for what the file system takes for equal.
-fn file(path: &Path) -> PathBuf {
+/// A file below its class folder; equal for what a file system that folds case takes for equal.
+fn file(path: &Path, folds_case: bool) -> PathBuf {
     let place = arrange::place("", path);
-    let folded = place.to_str().filter(|_| FOLDS_CASE).map(|text| PathBuf::from(text.to_lowercase()));
+    let folded = place.to_str().filter(|_| folds_case).map(|text| PathBuf::from(text.to_lowercase()));
     folded.unwrap_or(place)
 }
 

@@ -139,6 +139,14 @@ impl Inputs {
         // All of them, that parts agree on their names.
         if wanted.by_class.is_some() {
             all.notes.extend(keep_apart(&mut all.images)?);
+            // What is moved is written down with its whole path.
+            let above = |image: &&Input| image.path.to_str().is_some() && image.source.to_str().is_none();
+            if let Some(Input { source, .. }) = all.images.iter().find(above) {
+                let source = source.display();
+                return Err(Error::Usage(format!(
+                    "{source}: a folder above it has no Unicode name: rename that, or leave out --by-class"
+                )));
+            }
         }
         if wanted.labelled {
             let learnt_from = |image: &&Input| image.part == Part::Train && image.given.class().is_some();

@@ -117,14 +117,12 @@ pub fn resolve(
                 (settings.generator, settings.train.generator_loss) = without;
             }
         }
-        own.iter().for_each(|own| settings.suit(*own));
+        let measured = settings.train.clone();
         file.iter().try_for_each(|file| file.over(&mut settings))?;
         over(&mut settings, flags)?;
         let given =
-            |key| flags.contains_key(key) || file.as_ref().is_some_and(|f| f.values.contains_key(key));
-        if own.is_some() && !given("evaluate_every") {
-            settings.evaluate_ten_times();
-        }
+            |key: &str| flags.contains_key(key) || file.as_ref().is_some_and(|f| f.values.contains_key(key));
+        own.iter().for_each(|own| settings.suit(*own, &measured, given));
         // The run's folder keeps it, and may be gone on with from elsewhere.
         for path in settings.data_dir.iter_mut().chain(&mut settings.data) {
             *path = std::path::absolute(&*path).map_err(Error::io("read", path.as_path()))?;
@@ -427,7 +425,13 @@ mod tests {
         // 6,060 images: eleven steps an epoch, 1,177 and 2,343 of them, rising over 242.
         assert_eq!(of(None, 6_060, None, ""), [512, 107, 22, 10]);
         assert_eq!(of(Some("quick"), 6_060, None, ""), [512, 213, 22, 21]);
-        assert_eq!(of(Some("quick"), 6_060, None, "epochs = 40"), [512, 40, 22, 4]);
+        assert_eq!(of(Some("quick"), 6_060, None, "epochs = 60"), [512, 60, 22, 6]);
+        assert_eq!(of(Some("quick"), 6_060, None, "epochs = 5"), [512, 5, 3, 1]);
+        // Smaller minibatches are more steps an epoch, and fewer images are fewer.
+        assert_eq!(of(None, 6_060, None, "batch_size = 64"), [64, 13, 3, 1]);
+        assert_eq!(of(Some("quick"), 6_060, None, "batch_size = 64"), [64, 25, 3, 2]);
+        assert_eq!(of(Some("quick"), 60_000, None, "unlabelled = 6060"), [512, 213, 22, 21]);
+        assert_eq!(of(None, 6_060, None, "unlabelled = 200"), [100, 585, 117, 58]);
         assert_eq!(of(Some("quick"), 6_060, None, "ramp_epochs = 3\nevaluate_every = 7"), [512, 213, 3, 7]);
         // What the adapter binds, half of the images, and no end of epochs.
         assert_eq!(of(None, 6_060, Some(100), ""), [100, 20, 4, 2]);

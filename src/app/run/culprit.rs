@@ -1,9 +1,11 @@
 //! What broke first in a run that diverged.
 
 use super::folder::checkpoints;
+use super::settings::with_flags;
 use super::{Run, checkpoint, history, known_tiles, weights};
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
+use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
 use crate::train::settings::Method;
@@ -26,7 +28,9 @@ impl Run {
         let tiles = known_tiles(folder).ok()??;
         let storage = Storage { scratch: Scratch::Kept, images: self.resolved.settings.images() };
         let made = Trainer::with_tiles(gpu, model, &self.resolved.settings.train, set, storage, &tiles).await;
-        let mut trainer = made.map_err(|e| progress.note(&format!("no search for what broke: {e}"))).ok()?;
+        let told =
+            |e: Error| progress.note(&format!("no search for what broke: {}", with_flags(&e.to_string())));
+        let mut trainer = made.map_err(told).ok()?;
         let saved = checkpoints(folder).unwrap_or_default();
         let mut done = None;
         for saved in saved.iter().filter_map(|path| checkpoint::load(path).ok()) {

@@ -28,6 +28,7 @@ use self::recorder::{Recorder, Texts};
 use self::records::{Environment, LABELLED, Labelled};
 use self::restore::{known_tiles, restore};
 use self::settings::RunSettings;
+use self::settings::with_flags;
 use self::tensorboard::EventFile;
 use self::weights::Origin;
 use self::writer::{Folder, Writer, Written};
@@ -168,8 +169,9 @@ impl Run {
             if losses > MOST_LOSSES {
                 return Err(Error::DeviceLost(why));
             }
+            let said = with_flags(&why);
             progress
-                .note(&format!("the device was lost ({why}); opening it again, {losses} of {MOST_LOSSES}"));
+                .note(&format!("the device was lost ({said}); opening it again, {losses} of {MOST_LOSSES}"));
             let again = open_again(gpu.summary(), self.resolved.settings.precision, stop);
             *gpu = again.map_err(|e| match e {
                 Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),

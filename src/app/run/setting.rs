@@ -1,6 +1,7 @@
 //! What is known of a setting of the application beside its value: from it [`super::settings`] checks values, and the command
 //! line makes flags and documentation.
 
+use super::settings::RunSettings;
 use crate::train::settings::{Values, shown};
 use std::fmt;
 use toml::Value;
@@ -64,6 +65,28 @@ impl fmt::Display for Allowed {
             Allowed::Text(what, _) => f.write_str(what),
         }
     }
+}
+
+/// A text of the engine in which settings in backticks, as `seed` or `batch_size = 240`, have become their flags.
+pub fn with_flags(text: &str) -> String {
+    let hyphens = |word: &str| word.replace('_', "-");
+    let flag = |setting: &str| {
+        let (key, value) = match setting.split_once(" = ") {
+            Some((key, value)) => (key, format!(" {}", hyphens(value))),
+            None => (setting, String::new()),
+        };
+        // That of the images is no flag.
+        let is_flag = key != "data" && RunSettings::keys().any(|k| k == key);
+        is_flag.then(|| format!("--{}{value}", hyphens(key)))
+    };
+    let parts: Vec<&str> = text.split('`').collect();
+    // Every second part stands between two backticks, unless it is the last.
+    let inside = |i: usize| i % 2 == 1 && i + 1 < parts.len();
+    let spoken = parts.iter().enumerate().map(|(i, part)| {
+        let flag = if inside(i) { flag(part) } else { None };
+        flag.unwrap_or_else(|| (*part).to_string())
+    });
+    spoken.collect::<Vec<_>>().join("`")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The settings of a run: those of training, and around them those of the application: model and data by name, and what
 //! computes. `config.toml` of a run folder holds them.
 
-pub use super::setting::{Allowed, AppSetting};
+pub use super::setting::{Allowed, AppSetting, with_flags};
 use crate::app::augment::{AUGMENT_VALUES, Augment};
 use crate::app::model_file::Changes;
 use crate::app::source;
@@ -239,29 +239,34 @@ impl RunSettings {
         settings
     }
 
-    /// Suits defaults or a recipe to the user's own images. A minibatch is at most half of them, and no larger than the adapter
-    /// can bind. A small set is trained on for as many steps as MNIST would be, and the weights of consistency and entropy rise
-    /// over as many: a recipe's terms do harm where they are there before the network has learnt anything (docs/own-images.md).
-    pub fn suit(&mut self, own: OwnImages) {
+    /// Suits what is not `given` to the user's own images; `measured` are the defaults or the recipe before that. A minibatch is at
+    /// most half of the images, and no larger than the adapter can bind. A small set is trained on for as many steps as MNIST would
+    /// be, and the weights of consistency and entropy rise over as many, though no longer than half of the training: a recipe's
+    /// terms do harm where they are there before the network has learnt anything (docs/own-images.md). Evaluations are a tenth of the
+    /// epochs apart.
+    pub fn suit(&mut self, own: OwnImages, measured: &Settings, given: impl Fn(&str) -> bool) {
         let train = &mut self.train;
         if train.method == Method::Supervised {
             return;
         }
-        let there = (MEASURED_ON / train.batch_size).max(1);
-        train.batch_size = train.batch_size.min(own.count / 2).min(own.most.unwrap_or(u32::MAX)).max(1);
-        let here = (own.count / train.batch_size).max(1);
+        let count = own.count.min(train.unlabelled.unwrap_or(u32::MAX));
+        if !given("batch_size") {
+            train.batch_size = measured.batch_size.min(count / 2).min(own.most.unwrap_or(u32::MAX)).max(1);
+        }
+        let there = (MEASURED_ON / measured.batch_size).max(1);
+        let here = (count / train.batch_size).max(1);
         let as_many_steps = |epochs: u32| {
             let suited = epochs.saturating_mul(there).div_ceil(here);
             suited.clamp(epochs, epochs.max(MOST_EPOCHS))
         };
-        train.epochs = as_many_steps(train.epochs);
-        train.ramp_epochs = as_many_steps(train.ramp_epochs);
-    }
-
-    /// Evaluates every tenth of the epochs.
-    pub fn evaluate_ten_times(&mut self) {
-        if self.train.method == Method::Ssl {
-            self.train.evaluate_every = (self.train.epochs / 10).max(1);
+        if !given("epochs") {
+            train.epochs = as_many_steps(measured.epochs);
+        }
+        if !given("ramp_epochs") {
+            train.ramp_epochs = as_many_steps(measured.ramp_epochs).min(train.epochs.div_ceil(2));
+        }
+        if !given("evaluate_every") {
+            train.evaluate_every = (train.epochs / 10).max(1);
         }
     }
 

@@ -65,6 +65,9 @@ pub struct Size {
 /// # Errors
 /// The reason: the file cannot be read, is no picture, is broken or too large.
 pub fn read_with<T>(path: &Path, then: impl FnOnce(DynamicImage) -> T) -> Result<T, Unread> {
+    if is_raw(path) {
+        return content(RAW_PHOTO);
+    }
     let bytes = text::bytes(path, MAX_FILE).map_err(unreadable)?;
     guarded(|| {
         let decoder = open(Cursor::new(&bytes))?;
@@ -92,6 +95,9 @@ pub fn size(path: &Path) -> Result<Size, Unread> {
     if !found.is_file() {
         return content("not a file");
     }
+    if is_raw(path) {
+        return content(RAW_PHOTO);
+    }
     let file = std::fs::File::open(path).map_err(|e| system(&e))?;
     guarded(|| {
         let mut decoder = open(BufReader::new(file))?;
@@ -101,6 +107,19 @@ pub fn size(path: &Path) -> Result<Size, Unread> {
             _ => Size { width, height },
         })
     })
+}
+
+/// Endings of what cameras write, often beside a JPEG of the same photo. Many begin as a TIFF does, and the picture that is read
+/// of them is a thumbnail: it would be one more image of its class.
+const RAW: [&str; 25] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef",
+    "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srw", "x3f",
+];
+
+/// Whether a file is one of those by its name.
+pub(super) fn is_raw(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| RAW.contains(&ending.as_str()))
 }
 
 /// Whether the first sixteen bytes of a file are those of a picture, read or not. A text may begin with the two letters of BMP and
@@ -116,6 +135,7 @@ pub fn is_picture(head: &[u8]) -> bool {
     }
 }
 
+const RAW_PHOTO: &str = "a raw photo: export it as JPEG or PNG";
 const FILM: &str = "a film";
 const ICON: &str = "an icon (ICO)";
 const PDF: &str = "a PDF";

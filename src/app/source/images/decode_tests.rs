@@ -412,3 +412,17 @@ fn files_that_are_not_there_or_none() {
     assert_eq!(size(&gone).unwrap_err(), Unread::System("no longer there".into()));
     assert!(read_with(dir.path(), |_| ()).is_err() && size(dir.path()).is_err());
 }
+
+/// The thumbnail in a raw photo is not the photo, also where the file is named.
+#[test]
+fn a_raw_photo_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let [raw, png] = ["1.NEF", "1.png"].map(|name| dir.path().join(name));
+    for path in [&raw, &png] {
+        image::GrayImage::new(2, 2).save_with_format(path, ImageFormat::Png).unwrap();
+    }
+    assert!(size(&png).is_ok() && read_with(&png, drop).is_ok());
+    for e in [size(&raw).unwrap_err(), read_with(&raw, drop).unwrap_err()] {
+        assert!(e.to_string().contains("raw photo: export it"), "{e}");
+    }
+}

@@ -17,13 +17,6 @@ const ENDINGS: [&str; 16] = [
     "gif", "apng",
 ];
 
-/// Endings of what cameras write, often beside a JPEG of the same photo. Many begin as a TIFF does, and the picture that is read
-/// of them is a thumbnail: it would be one more image of its class.
-const RAW: [&str; 25] = [
-    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef",
-    "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srw", "x3f",
-];
-
 /// Why a link is skipped that leads to a folder above it, whose images are there already: nothing is lost with it.
 pub(super) const CIRCLE: &str = "a link in a circle";
 
@@ -201,7 +194,7 @@ impl Walk {
         match entry.metadata() {
             // A pipe would be waited for without end.
             Ok(m) if !m.is_file() && named => self.unreadable.push((path, "a pipe or a device".into())),
-            Ok(m) if m.is_file() && is_raw(&path) => {
+            Ok(m) if m.is_file() && decode::is_raw(&path) => {
                 self.raw += 1;
                 self.others.push(path);
             }
@@ -249,10 +242,6 @@ fn ending(path: &Path) -> String {
 
 fn has_ending(path: &Path) -> bool {
     ENDINGS.contains(&ending(path).as_str())
-}
-
-fn is_raw(path: &Path) -> bool {
-    RAW.contains(&ending(path).as_str())
 }
 
 fn begins_as_picture(path: &Path) -> bool {
