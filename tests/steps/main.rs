@@ -132,7 +132,8 @@ fn whole_run_on(gpu: &Gpu, title: &str, model: &ModelShape, settings: &Settings,
 fn runs_as_on_a_gpu() {
     let gpu = native::open(&AdapterChoice { as_gpu: true, ..AdapterChoice::default() }).unwrap();
     assert!(!gpu.is_software() && gpu.elementwise_group() == 64);
-    whole_run_on(&gpu, "dnn, as on a GPU", &model(DNN, 6, 1), &ssl(), None);
+    let away = Settings { seed: SEED + 3, ..ssl() };
+    whole_run_on(&gpu, "dnn, as on a GPU", &model(DNN, 6, 1), &away, None);
     let moments = Settings { generator_loss: GeneratorLoss::MomentMatching, ..ssl() };
     for (title, text) in [("cnn", CNN_SEPARATE), ("cnn, batch norm of all rows", CNN_JOINED)] {
         whole_run_on(&gpu, &format!("{title}, as on a GPU"), &model(text, 6, 1), &moments, None);
@@ -142,7 +143,8 @@ fn runs_as_on_a_gpu() {
 #[test]
 fn dnn_runs_like_the_twin() {
     let dnn = model(DNN, 6, 1);
-    whole_run("dnn, mean", &dnn, &ssl());
+    // With SEED a value comes within 9e-7 of a kink, and Mesa 26.1 puts it on the other side; with this one none within 1e-5.
+    whole_run("dnn, mean", &dnn, &Settings { seed: SEED + 3, ..ssl() });
     let sum = Settings {
         // Fewer labels than rows of a batch; epsilon large enough to tell its places apart.
         labels: 12.into(),
@@ -242,7 +244,7 @@ fn one_step(title: &str, model: &ModelShape, settings: &Settings, step: u32) {
 #[test]
 fn one_step_leaves_what_the_twin_leaves() {
     let sum = Settings { feature_matching: FeatureMatching::Sum, epsilon_inside_root: true, ..ssl() };
-    one_step("dnn, step 6", &model(DNN, 6, 1), &ssl(), 6);
+    one_step("dnn, step 6", &model(DNN, 6, 1), &Settings { seed: SEED + 3, ..ssl() }, 6);
     let separate = Settings { discriminator_updates: DiscriminatorUpdates::Separate, ..sum.clone() };
     one_step("dnn, separate updates, step 6", &model(DNN, 6, 1), &separate, 6);
     // With SEED a value comes within 2e-7 of a kink, and drivers put it on either side.

@@ -160,12 +160,13 @@ pub fn one_step(
 /// # Errors
 /// As [`both`].
 pub fn small_models(gpu: &Gpu) -> Result<Vec<Comparison>> {
-    // With SEED a value comes within 2e-7 of a kink, and drivers put it on either side.
+    // With SEED values come within 9e-7 and 2e-7 of a kink, and drivers put them on either side.
+    let dnn = Settings { seed: SEED + 3, ..ssl() };
     let cnn = Settings { seed: SEED + 1, epsilon_inside_root: true, ..ssl() };
     let [dense, convolutions] = [(models::DNN, 6, 1), (models::CNN_SEPARATE, 8, 3)]
         .map(|(toml, side, c)| models::model(toml, side, c));
     Ok(vec![
-        one_step(gpu, "dnn", &dense, &ssl(), 6)?,
+        one_step(gpu, "dnn", &dense, &dnn, 6)?,
         one_step(gpu, "cnn", &convolutions, &cnn, 6)?,
         one_step(gpu, "cnn, supervised", &convolutions, &supervised(), 6)?,
     ])
