@@ -33,13 +33,15 @@ const KEEP: usize = 2;
 const MERGED: [&str; 9] =
     ["shard", "only", "max_seconds", "data_dir", "offline", "adapter", "backend", "precision", "tune"];
 
+const MOST_LABEL_SEEDS: u64 = 1000;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the report and its runs; made, or gone on with
     #[arg(long, value_name = "DIR", default_value = "report")]
     out: PathBuf,
-    /// Label seeds 1 to N for each model [default: 5; --quick: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    /// Label seeds 1 to N for each model [default: 5; --quick: 2; --merge: as many as the folders have, if these are more]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_LABEL_SEEDS))]
     label_seeds: Option<u64>,
     /// A short version in minutes, on the embedded digits unless --dataset says otherwise
     #[arg(long)]
@@ -173,11 +175,17 @@ impl Args {
         let named = self.data.dataset.clone();
         Scope {
             dataset: named.unwrap_or_else(|| if self.quick { "digits" } else { "mnist" }.into()),
-            label_seeds: self.label_seeds.unwrap_or(if self.quick { 2 } else { 5 }),
+            label_seeds: self.label_seeds.unwrap_or_else(|| self.usual_label_seeds()),
             quick: self.quick,
             paper: self.paper,
             ablate: self.ablate,
         }
+    }
+
+    /// Where their number is not given; runs that were found are not left out for that.
+    fn usual_label_seeds(&self) -> u64 {
+        let found = self.merge.iter().map(|path| ReportDir::new(path).last_label_seed());
+        found.max().unwrap_or(0).min(MOST_LABEL_SEEDS).max(if self.quick { 2 } else { 5 })
     }
 
     /// The runs of the plan that this command trains.

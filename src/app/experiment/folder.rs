@@ -56,6 +56,14 @@ impl ReportDir {
         self.path.join("summaries").join(format!("{id}.json"))
     }
 
+    /// The highest label seed of the runs that it has or keeps something of, by their names; 0 where there are none.
+    pub fn last_label_seed(&self) -> u64 {
+        let names =
+            ["runs", "summaries"].iter().filter_map(|folder| std::fs::read_dir(self.path.join(folder)).ok());
+        let seed = |name: &str| name.trim_end_matches(".json").rsplit_once("-seed")?.1.parse().ok();
+        names.flatten().flatten().filter_map(|entry| seed(entry.file_name().to_str()?)).max().unwrap_or(0)
+    }
+
     /// The file that keeps a run's generated images.
     fn strip(&self, id: &str) -> PathBuf {
         self.record(id).with_extension("png")
