@@ -86,10 +86,15 @@ const ROOMS: [&str; 17] = [
     "cli",
 ];
 
+/// The text of a file up to its tests, which are at its end.
+fn without_tests(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    text.split("#[cfg(test)]\nmod tests").next().unwrap().to_string()
+}
+
 /// Code without comments and tests.
 fn code(file: &Path) -> String {
-    let text = fs::read_to_string(file).unwrap();
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code = without_tests(file);
     code.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
@@ -406,8 +411,7 @@ fn the_engine_names_no_flags_and_no_commands() {
     };
     let mut read = 0;
     for file in sources(&src).into_iter().filter(is_engine) {
-        let text = fs::read_to_string(&file).unwrap();
-        for literal in literals(text.split("#[cfg(test)]\nmod tests").next().unwrap()) {
+        for literal in literals(&without_tests(&file)) {
             let mut after = literal.split("--").skip(1);
             let flag = after.any(|after| after.starts_with(|c: char| c.is_ascii_lowercase()));
             assert!(!flag && !literal.contains("`ssgan "), "{}: {literal:?}", file.display());

@@ -1,6 +1,5 @@
 //! Arguments that several commands share.
 
-pub(super) use super::flags::word;
 use super::flags::{TrainingFlags, declared, flag_name};
 use crate::app::augment::Augment;
 use crate::app::model_file::{generators_help, models_help};

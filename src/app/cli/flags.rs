@@ -1,5 +1,6 @@
 //! The flags of settings, made of their declaration: of those of training all, of those of the application what a flag takes.
 
+pub use crate::app::run::settings::flag_name;
 use crate::app::run::settings::{Allowed, RunSettings};
 use crate::train::settings::{self, Method, Setting, Settings, Values};
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
@@ -38,11 +39,6 @@ impl FromArgMatches for TrainingFlags {
         }
         Ok(())
     }
-}
-
-/// Its name on the command line, without the hyphens before it.
-pub fn flag_name(key: &str) -> String {
-    key.replace('_', "-")
 }
 
 fn flag(setting: &'static Setting) -> Arg {

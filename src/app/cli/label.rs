@@ -1,6 +1,7 @@
 //! `ssgan label`.
 
-use super::args::{AdapterArgs, SpeechArgs, word};
+use super::args::{AdapterArgs, SpeechArgs};
+use super::flags::word;
 use super::load::{self, LoadedModel, adapter_line};
 use super::output;
 use super::reproduce::part;

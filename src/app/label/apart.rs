@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::arrange;
 use super::inputs::Input;
+use super::ways::shared;
 use crate::error::{Error, Result};
 
 /// Whether names that differ in case alone are one, as on the file systems that Windows and macOS have by default.
@@ -62,9 +63,6 @@ fn file(path: &Path, folds_case: bool) -> PathBuf {
 fn common_folder(images: &[Input]) -> PathBuf {
     let mut folders = images.iter().filter_map(|image| image.source.parent());
     let first = folders.next().unwrap_or(Path::new(""));
-    let shared = |most: usize, folder: &Path| {
-        first.components().zip(folder.components()).take(most).take_while(|(a, b)| a == b).count()
-    };
-    let shared = folders.fold(first.components().count(), shared);
+    let shared = folders.fold(first.components().count(), |most, folder| most.min(shared(first, folder)));
     first.components().take(shared).collect()
 }

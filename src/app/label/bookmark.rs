@@ -118,9 +118,7 @@ impl Folder {
         if path.is_dir() {
             check_known(path)?;
             if path.join(SUMMARY).exists() {
-                let folder = Folder { path: path.into(), _lock: lock::hold(path, LABELS)? };
-                folder.clear();
-                return Err(finished(path));
+                Folder::hold(path)?.refuse_finished()?;
             }
         } else if path.exists() {
             return Err(lock::in_use(path));
@@ -138,12 +136,9 @@ impl Folder {
         let path = &options.out;
         fault::attempt(|| fs::create_dir_all(path)).map_err(Error::io("create", path))?;
         check_known(path)?;
-        let folder = Folder { path: path.clone(), _lock: lock::hold(path, LABELS)? };
+        let folder = Folder::hold(path)?;
         atomic::sweep(path, Duration::ZERO);
-        if folder.file(SUMMARY).exists() {
-            folder.clear();
-            return Err(finished(path));
-        }
+        folder.refuse_finished()?;
         let new = Bookmark::new(options);
         if folder.file(BOOKMARK).exists() {
             let known = folder.load()?;
@@ -171,9 +166,22 @@ impl Folder {
         if !path.join(BOOKMARK).is_file() || path.join(SUMMARY).exists() {
             return Ok(None);
         }
-        let folder = Folder { path: path.into(), _lock: lock::hold(path, LABELS)? };
+        let folder = Folder::hold(path)?;
         let mut bookmark = folder.load()?;
         Ok(bookmark.summary.take().map(|summary| (folder, bookmark, summary)))
+    }
+
+    fn hold(path: &Path) -> Result<Folder> {
+        Ok(Folder { path: path.into(), _lock: lock::hold(path, LABELS)? })
+    }
+
+    /// Refuses a labelling that is finished, and removes what it does not need any more.
+    fn refuse_finished(&self) -> Result<()> {
+        if !self.file(SUMMARY).exists() {
+            return Ok(());
+        }
+        self.clear();
+        Err(finished(&self.path))
     }
 
     fn load(&self) -> Result<Bookmark> {

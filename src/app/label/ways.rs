@@ -41,9 +41,14 @@ pub(super) fn inside(root: &Path, below: &Path) -> Result<PathBuf> {
     Ok(up.join(down.iter().collect::<PathBuf>()))
 }
 
+/// How many components two paths have in common at their beginning.
+pub(super) fn shared(a: &Path, b: &Path) -> usize {
+    a.components().zip(b.components()).take_while(|(a, b)| a == b).count()
+}
+
 /// The way from a folder, whole and without links, to a whole path.
 pub fn way(from: &Path, to: &Path) -> PathBuf {
-    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let shared = shared(from, to);
     // Another drive.
     if shared == 0 {
         return to.into();

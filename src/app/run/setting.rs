@@ -67,17 +67,21 @@ impl fmt::Display for Allowed {
     }
 }
 
+/// The name of the setting `key` on the command line, without the hyphens before it.
+pub fn flag_name(key: &str) -> String {
+    key.replace('_', "-")
+}
+
 /// A text of the engine in which settings in backticks, as `seed` or `batch_size = 240`, have become their flags.
 pub fn with_flags(text: &str) -> String {
-    let hyphens = |word: &str| word.replace('_', "-");
     let flag = |setting: &str| {
         let (key, value) = match setting.split_once(" = ") {
-            Some((key, value)) => (key, format!(" {}", hyphens(value))),
+            Some((key, value)) => (key, format!(" {}", flag_name(value))),
             None => (setting, String::new()),
         };
         // That of the images is no flag.
         let is_flag = key != "data" && RunSettings::keys().any(|k| k == key);
-        is_flag.then(|| format!("--{}{value}", hyphens(key)))
+        is_flag.then(|| format!("--{}{value}", flag_name(key)))
     };
     let parts: Vec<&str> = text.split('`').collect();
     // Every second part stands between two backticks, unless it is the last.

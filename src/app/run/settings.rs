@@ -1,7 +1,7 @@
 //! The settings of a run: those of training, and around them those of the application: model and data by name, and what
 //! computes. `config.toml` of a run folder holds them.
 
-pub use super::setting::{Allowed, AppSetting, with_flags};
+pub use super::setting::{Allowed, AppSetting, flag_name, with_flags};
 use crate::app::augment::{AUGMENT_VALUES, Augment};
 use crate::app::model_file::Changes;
 use crate::app::source;

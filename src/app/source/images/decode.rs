@@ -1,6 +1,7 @@
 //! Picture files to pixels. A file's content says what it is, never its name; nothing that it says of itself is believed
 //! before memory is taken.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -118,8 +119,12 @@ const RAW: [&str; 25] = [
 
 /// Whether a file is one of those by its name.
 pub(super) fn is_raw(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    ending.is_some_and(|ending| RAW.contains(&ending.as_str()))
+    RAW.contains(&ending(path).as_str())
+}
+
+/// That of a file's name, in lower case; empty where there is none.
+pub(super) fn ending(path: &Path) -> String {
+    path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase()
 }
 
 /// Whether the first sixteen bytes of a file are those of a picture, read or not. A text may begin with the two letters of BMP and

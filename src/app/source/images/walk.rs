@@ -236,12 +236,8 @@ impl Walk {
     }
 }
 
-fn ending(path: &Path) -> String {
-    path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase()
-}
-
 fn has_ending(path: &Path) -> bool {
-    ENDINGS.contains(&ending(path).as_str())
+    ENDINGS.contains(&decode::ending(path).as_str())
 }
 
 fn begins_as_picture(path: &Path) -> bool {
