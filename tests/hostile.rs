@@ -6,7 +6,7 @@ use ssgan::app::report::png::Picture;
 use ssgan::app::run::checkpoint;
 use ssgan::app::run::history;
 use ssgan::app::source::images::label_file::{self, Reading};
-use ssgan::app::source::images::{decode, scan};
+use ssgan::app::source::images::{decode, found, scan};
 use ssgan::app::source::{idx, packed};
 use ssgan::model::parse;
 use ssgan::model::shape::{DataShape, Dims};
@@ -154,7 +154,7 @@ fn label_files() {
         });
         // The same of a whole folder, where most paths lead nowhere.
         torment(name, text.as_bytes(), true, |path| {
-            let _ = scan::scan(&scan::Request { path: path.into(), ..Default::default() });
+            let _ = scan::scan(&found::Request { path: path.into(), ..Default::default() });
             true
         });
     }

@@ -76,7 +76,7 @@ impl SpeechArgs {
 #[derive(Debug, Clone, Copy, Default, Args, Serialize)]
 pub struct TuneArgs {
     /// Choose the tiles of matrix products by tables, by trying likely ones once per adapter and driver, or by trying all
-    /// [default: fast; off on software adapters, of which the tables are]
+    /// [default: fast; off on software adapters, for which there are measured tables]
     #[arg(long, value_parser = declared::<Tune>("tune"), value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tune: Option<Tune>,

@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
     let scope = args.scope();
     let all = plan(&scope);
     if !args.merge.is_empty() {
-        return merge(args, &all, &progress);
+        return merge(args, &args.asked_for(all), &progress);
     }
     let out = ReportDir::new(&args.out);
     let stop = interrupt::install()?;
@@ -185,7 +185,18 @@ impl Args {
     /// Where their number is not given; runs that were found are not left out for that.
     fn usual_label_seeds(&self) -> u64 {
         let found = self.merge.iter().map(|path| ReportDir::new(path).last_label_seed());
-        found.max().unwrap_or(0).min(MOST_LABEL_SEEDS).max(if self.quick { 2 } else { 5 })
+        found.max().unwrap_or(0).min(MOST_LABEL_SEEDS).max(self.fewest_label_seeds())
+    }
+
+    fn fewest_label_seeds(&self) -> u64 {
+        if self.quick { 2 } else { 5 }
+    }
+
+    /// The runs of the plan without those of label seeds that nobody asked for and no folder has: they are not missing.
+    fn asked_for(&self, plan: Vec<Planned>) -> Vec<Planned> {
+        let asked = self.label_seeds.unwrap_or_else(|| self.fewest_label_seeds());
+        let there = |p: &Planned| self.merge.iter().any(|path| ReportDir::new(path).has(p));
+        plan.into_iter().filter(|p| p.seed <= asked || there(p)).collect()
     }
 
     /// The runs of the plan that this command trains.

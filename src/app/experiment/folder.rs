@@ -46,6 +46,11 @@ impl ReportDir {
         self.path.join("runs").join(&planned.id)
     }
 
+    /// Whether it has or keeps something of a planned run.
+    pub fn has(&self, planned: &Planned) -> bool {
+        self.run(planned).is_dir() || self.record(&planned.id).is_file()
+    }
+
     /// Whether a run's folder says how it ended: what is kept of it is made from that.
     pub fn has_whole(&self, planned: &Planned) -> bool {
         self.run(planned).join("summary.json").is_file()

@@ -163,20 +163,21 @@ impl Difference {
     /// alone (Bonferroni).
     fn verdict(self, tried: usize, images: usize) -> String {
         let seeds = self.seeds;
-        let Some(p) = self.p(images).map(|p| (p * tried as f64).min(1.0)) else {
+        let Some(alone) = self.p(images) else {
             return match seeds {
                 1 => "with one label seed, which says little".into(),
                 _ => format!("as much with each of {seeds} label seeds, which no test can judge"),
             };
         };
+        let p = (alone * tried as f64).min(1.0);
         let what = match self.mean {
             _ if p > 0.05 => "not significantly different",
             m if m > 0.0 => "significantly better",
             _ => "significantly worse",
         };
-        let of = if tried > 1 { format!(" for the best of {tried}") } else { String::new() };
-        let equals = if p < 0.001 { "" } else { "= " };
-        format!("{what} over {seeds} label seeds (paired t-test, p {equals}{}{of})", probability(p))
+        let is = |p: f64| format!("p {}{}", if p < 0.001 { "" } else { "= " }, probability(p));
+        let of = if tried > 1 { format!("; {} as the best of {tried}", is(p)) } else { String::new() };
+        format!("{what} over {seeds} label seeds (paired t-test, {}{of})", is(alone))
     }
 }
 

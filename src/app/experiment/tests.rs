@@ -204,15 +204,18 @@ fn effects_are_paired_by_label_seed() {
             r.runs.extend(others.iter().cloned());
         }
     }
-    is(&r, "significantly better over 3 label seeds (paired t-test, p = 0.05 for the best of 4).");
+    is(&r, "significantly better over 3 label seeds (paired t-test, p = 0.01; p = 0.05 as the best of 4).");
     second(&mut r, 0.002);
-    is(&r, "not significantly different over 3 label seeds (paired t-test, p = 0.11 for the best of 4).");
+    is(
+        &r,
+        "not significantly different over 3 label seeds (paired t-test, p = 0.03; p = 0.11 as the best of 4).",
+    );
     r.runs.retain(|r| !["label-smoothing", "batch-norm", "noise"].contains(&r.arm));
     is(&r, "significantly better over 3 label seeds (paired t-test, p = 0.03).");
     // Changes to the generator and to both are asked about in the same question.
     let alone = r.runs.clone();
     r.runs.extend(elsewhere.iter().cloned());
-    assert!(best(&r).contains("for the best of 5"), "{}", best(&r));
+    assert!(best(&r).contains("as the best of 5"), "{}", best(&r));
     r.runs = alone;
     second(&mut r, -0.013);
     is(&r, "not significantly different over 3 label seeds (paired t-test, p = 0.18).");

@@ -14,7 +14,7 @@ use super::ways::{inside, named, real};
 use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
-use crate::app::source::images::{PARTS, Part, decode, scan, some};
+use crate::app::source::images::{PARTS, Part, decode, found, scan, some};
 use crate::app::source::own::of_model;
 use crate::app::source::packed::{self, Opened};
 use crate::app::text::count;
@@ -258,9 +258,9 @@ impl Inputs {
     /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
     fn add(&mut self, path: &Path, several: bool, wanted: &Wanted<'_>) -> Result<()> {
         let Wanted { out, class_names, .. } = *wanted;
-        let purpose = scan::Purpose::Labelling;
-        let found = scan::scan(&scan::Request { path: path.into(), purpose, ..Default::default() })?;
-        let sure = found.labels != scan::Labels::Folders;
+        let purpose = found::Purpose::Labelling;
+        let found = scan::scan(&found::Request { path: path.into(), purpose, ..Default::default() })?;
+        let sure = found.labels != found::Labels::Folders;
         let known = self.known(path, sure, &found.class_names, class_names);
         let prefix = if several && path.is_dir() { path } else { Path::new("") };
         let (from, root) = (self.from.clone(), real(&found.root)?);

@@ -8,46 +8,11 @@ use super::Split;
 use super::idx_header::{axes, parse_header};
 use crate::error::{Error, Result};
 
-pub use super::idx_header::Array;
-
-/// Largest uncompressed file that is accepted, in bytes.
-pub const MAX_BYTES: u64 = 1 << 30;
+pub use super::idx_header::{Array, Kind, MAX_BYTES};
 
 /// Deflate cannot expand by more than this factor (zlib's technical notes), so a header that asks for more
 /// is known to lie before anything is read.
 const MAX_DEFLATE_RATIO: u64 = 1032;
-
-/// What an IDX file of unsigned bytes holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Magic 0x803: count, rows, columns, then `count * rows * columns` pixels.
-    Images,
-    /// Magic 0x801: count, then `count` labels.
-    Labels,
-}
-
-impl Kind {
-    /// First four bytes, as a big-endian number.
-    pub fn magic(self) -> u32 {
-        match self {
-            Kind::Images => 0x803,
-            Kind::Labels => 0x801,
-        }
-    }
-    /// Bytes before the data.
-    pub fn header_len(self) -> usize {
-        match self {
-            Kind::Images => 16,
-            Kind::Labels => 8,
-        }
-    }
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Kind::Images => "images",
-            Kind::Labels => "labels",
-        }
-    }
-}
 
 /// A file whose header and length agree.
 #[derive(Debug, Clone, PartialEq, Eq)]

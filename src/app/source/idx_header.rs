@@ -1,6 +1,39 @@
 //! The header of an IDX file: a magic number that has the type of the numbers and the number of axes, and their sizes.
 
-use super::idx::{Kind, MAX_BYTES};
+/// Largest uncompressed file that is accepted, in bytes.
+pub const MAX_BYTES: u64 = 1 << 30;
+
+/// What an IDX file of unsigned bytes holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Magic 0x803: count, rows, columns, then `count * rows * columns` pixels.
+    Images,
+    /// Magic 0x801: count, then `count` labels.
+    Labels,
+}
+
+impl Kind {
+    /// First four bytes, as a big-endian number.
+    pub fn magic(self) -> u32 {
+        match self {
+            Kind::Images => 0x803,
+            Kind::Labels => 0x801,
+        }
+    }
+    /// Bytes before the data.
+    pub fn header_len(self) -> usize {
+        match self {
+            Kind::Images => 16,
+            Kind::Labels => 8,
+        }
+    }
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Images => "images",
+            Kind::Labels => "labels",
+        }
+    }
+}
 
 /// A file of any kind of whole numbers, along one to four axes.
 #[derive(Debug, Clone, PartialEq, Eq)]

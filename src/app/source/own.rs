@@ -2,11 +2,12 @@
 //! out.
 
 use super::Listener;
-use super::images::load::{self, Choice, Loading};
-use super::images::policy::Policy;
-use super::images::scan::Purpose;
+use super::images::found::Purpose;
+use super::images::load::{self, Loading};
+use super::images::policy::{Choice, Policy};
 use super::images::set::{Broken, ImageSet, Images};
-use super::images::{class_name, scan, some};
+use super::images::summary::Summary;
+use super::images::{class_name, found, scan, some};
 use super::packed::{self, Opened};
 use crate::app::cache;
 use crate::app::text::shell_word;
@@ -128,11 +129,11 @@ fn read(own: &Own, trains: bool, purpose: Purpose, progress: &mut dyn Listener) 
         }
         return as_chosen(opened.set, own);
     }
-    let found = scan::scan(&scan::Request { path: own.path.clone(), purpose, ..Default::default() })?;
+    let found = scan::scan(&found::Request { path: own.path.clone(), purpose, ..Default::default() })?;
     if trains {
         found.check_for_training()?;
     }
-    progress.note(&found.summary().to_string());
+    progress.note(&Summary::of(&found).to_string());
     let folder = cache::dir().ok().map(|dir| dir.join("images"));
     let loading = Loading { choice: own.choice, broken: Broken::Refuse, cache: folder.as_deref() };
     let mut set =
@@ -160,7 +161,7 @@ fn check_packed(own: &Own, opened: &Opened) -> Result<()> {
     };
     let labels = set.train.labels.iter().copied();
     let others = "label some; if images to test on have these labels under other names than yours, name them in the table too";
-    scan::check_classes(&own.path.display().to_string(), &set.class_names, labels, none, others)
+    found::check_classes(&own.path.display().to_string(), &set.class_names, labels, none, others)
 }
 
 /// Packed images are taken as they are: another size, or other channels, are refused.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::found::{Found, LABEL_FILES, Labelled, Labels, Purpose, Request, Skipped, TABLE, found};
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::later::{self, Later};
 use super::places::{Places, resolve, written};
-use super::scan::{Found, LABEL_FILES, Labelled, Labels, Purpose, Request, Skipped, TABLE, found};
 use super::walk::{self, CIRCLE, File, Walk};
 use super::{Part, class_name, composed, means_no_label, some};
 use crate::app::text::count;

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::decode::Unread;
-use super::load::{Choice, Decoded};
-use super::policy::Policy;
-use super::scan::{Found, Stamp};
+use super::found::{Found, Stamp};
+use super::policy::{Choice, Policy};
+use super::set::Decoded;
 use crate::app::atomic;
 use crate::text::hex;
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::found::{CORRECTIONS, LATER, TABLE};
 use super::label_file::{self, LabelFile, Reading, Row};
 use super::places::{Lookup, folder_of, resolve};
-use super::scan::{CORRECTIONS, LATER, TABLE};
 use crate::error::{Error, Result};
 
 /// What files beside a `labels.csv` say of its images.

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use super::decode::{self, Size, Unread};
 use super::decoded_cache;
-use super::policy::{Fit, Fitted, Policy, spread};
-use super::scan::{Entry, Found};
-use super::set::{Broken, ImageSet};
+use super::found::{Entry, Found};
+use super::policy::{Choice, Fitted, Policy, spread};
+use super::set::{Broken, Decoded, ImageSet};
 use crate::error::{Error, Result};
 
 /// The side that is not exceeded where the data choose the size.
@@ -19,38 +19,6 @@ pub const LARGEST_DEFAULT: u32 = 64;
 
 /// Pictures whose heads are looked at to choose a size.
 const SAMPLE: usize = 1024;
-
-/// What the user decides; the data decide the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Choice {
-    /// Height and width; `None`: [`default_size`].
-    pub size: Option<(u32, u32)>,
-    /// What happens to other proportions.
-    pub fit: Fit,
-    /// 1 or 3; `None`: 1 where every picture is gray, else 3.
-    pub channels: Option<u32>,
-}
-
-impl Choice {
-    /// What a policy prescribes, such as that of a checkpoint.
-    pub fn prescribed(policy: Policy) -> Choice {
-        let Policy { height, width, channels, fit } = policy;
-        Choice { size: Some((height, width)), fit, channels: Some(channels) }
-    }
-}
-
-/// What decoding gave, before labels are looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decoded {
-    /// What was done to every image.
-    pub policy: Policy,
-    /// `N x H x W x C`, of the images that could be read, in the order of [`Found::images`].
-    pub pixels: Vec<u8>,
-    /// Why others could not, by their places in [`Found::images`].
-    pub failed: BTreeMap<usize, Unread>,
-    /// What is worth knowing.
-    pub notes: Vec<String>,
-}
 
 /// How images are loaded.
 #[derive(Debug, Clone, Copy, Default)]

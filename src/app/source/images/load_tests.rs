@@ -1,6 +1,8 @@
+use super::super::policy::Fit;
 use super::*;
+use crate::app::source::images::found::Request;
+use crate::app::source::images::scan::scan;
 use crate::app::source::images::scan::tests::{folder, picture};
-use crate::app::source::images::scan::{Request, scan};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use std::path::PathBuf;
 

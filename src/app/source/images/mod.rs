@@ -6,6 +6,7 @@
 mod arrange;
 pub mod decode;
 pub mod decoded_cache;
+pub mod found;
 pub mod label_file;
 pub(in crate::app::source) mod later;
 pub mod load;

@@ -39,6 +39,25 @@ pub struct Policy {
     pub fit: Fit,
 }
 
+/// What the user decides; the data decide the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Choice {
+    /// Height and width; `None`: [`default_size`](super::load::default_size).
+    pub size: Option<(u32, u32)>,
+    /// What happens to other proportions.
+    pub fit: Fit,
+    /// 1 or 3; `None`: 1 where every picture is gray, else 3.
+    pub channels: Option<u32>,
+}
+
+impl Choice {
+    /// What a policy prescribes, such as that of a checkpoint.
+    pub fn prescribed(policy: Policy) -> Choice {
+        let Policy { height, width, channels, fit } = policy;
+        Choice { size: Some((height, width)), fit, channels: Some(channels) }
+    }
+}
+
 /// Largest side of an image that a network is given.
 pub const MAX_SIDE: u32 = 4096;
 

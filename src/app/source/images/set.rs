@@ -1,16 +1,29 @@
 //! Decoded images with their labels, from whatever source: what every reader of images yields.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::load::Decoded;
+use super::decode::Unread;
+use super::found::{Found, Skipped};
 use super::policy::Policy;
-use super::scan::{Found, Skipped};
 use super::walk::CIRCLE;
 use super::{PARTS, Part, some};
 use crate::error::{Error, Result};
+
+/// What decoding gave, before labels are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// What was done to every image.
+    pub policy: Policy,
+    /// `N x H x W x C`, of the images that could be read, in the order of [`Found::images`].
+    pub pixels: Vec<u8>,
+    /// Why others could not, by their places in [`Found::images`].
+    pub failed: BTreeMap<usize, Unread>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
 
 /// Images of one part.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::scan::{Found, Labels};
+use super::found::{Found, Labels};
 use super::{PARTS, Part};
 
 /// Classes that the table shows.
@@ -55,7 +55,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(found: &Found) -> Summary {
+    /// What is to be told of `found`.
+    pub fn of(found: &Found) -> Summary {
         let row = |name: &str| ClassCount { class: name.into(), train: 0, validation: 0, test: 0 };
         let mut classes: Vec<ClassCount> = found.class_names.iter().map(|name| row(name)).collect();
         let mut unlabelled = row("unlabelled");

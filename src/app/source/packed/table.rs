@@ -8,10 +8,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Opened, PackedSet, Table, unpacked};
+use crate::app::source::images::found::{LABEL_FILES, TABLE};
 use crate::app::source::images::label_file::{self, LabelFile, Reading, Row};
 use crate::app::source::images::later::Later;
 use crate::app::source::images::places::{Lookup, folder_of, resolve};
-use crate::app::source::images::scan::{LABEL_FILES, TABLE};
 use crate::app::source::images::set::ImageSet;
 use crate::app::source::images::{PARTS, some, sorted_classes};
 use crate::app::text;
