@@ -7,6 +7,9 @@
 # with Debian 12's driver.
 DEMO = --model dnn --epochs 1
 
+# Wherever cargo is told to build: what it has built is looked for here.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
 .PHONY: demo test test-newer-driver test-swiftshader test-wine test-python test-torch test-bare test-bare-root tools adapter \
 	check deny check-tint check-pages check-workflows check-trace soak fuzz
 
@@ -42,15 +45,15 @@ test-newer-driver:
 test-python: adapter
 	python3 -m venv target/python
 	target/python/bin/pip install -q -r tests/ecosystem/requirements.txt
-	SSGAN_PYTHON=$(CURDIR)/target/python/bin/python cargo test --locked --test ecosystem -- --ignored --skip torch::
+	SSGAN_PYTHON="$(CURDIR)/target/python/bin/python" cargo test --locked --test ecosystem -- --ignored --skip torch::
 
 # What PyTorch makes of a traced step. The usual build for Linux brings CUDA, gigabytes of it: PIP_INDEX_URL names an index of
 # others, TORCH_PYTHON a Python that has the packages.
 TORCH_PYTHON = $(CURDIR)/target/python-torch/bin/python
 test-torch: adapter
-	$(TORCH_PYTHON) -c 'import torch, safetensors' 2>/dev/null || { python3 -m venv target/python-torch && \
+	"$(TORCH_PYTHON)" -c 'import torch, safetensors' 2>/dev/null || { python3 -m venv target/python-torch && \
 		target/python-torch/bin/pip install -q -r tests/ecosystem/requirements-torch.txt; }
-	SSGAN_PYTHON=$(TORCH_PYTHON) cargo test --locked --test ecosystem -- --ignored torch::
+	SSGAN_PYTHON="$(TORCH_PYTHON)" cargo test --locked --test ecosystem -- --ignored torch::
 
 # A second implementation of Vulkan, SwiftShader, with subgroups of four: the report of an adapter in short, every kernel, of
 # products and whole steps a part (docs/drivers.md), and a training of each kind; on Debian, as root where Chromium, which
@@ -116,7 +119,7 @@ deny: target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 	$< --locked --manifest-path fuzz/Cargo.toml check sources
 
 target/cargo-deny-$(CARGO_DENY)/bin/cargo-deny:
-	CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --debug --root target/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY)
 
 # The shaders' texts that the tests validate through Tint, the WGSL compiler of Chromium, which is stricter than naga; on Debian, as
 # root where Chromium or Node (18 or newer) is missing.

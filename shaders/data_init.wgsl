@@ -25,7 +25,8 @@ fn main(
     if (o >= p.n) {
         return;
     }
-    let deviation = sqrt(variance[o]);
+    // Rounding may leave less than nothing, of which some compilers take no root that could be compared.
+    let deviation = sqrt(max(variance[o], 0.0));
     let scale = select(1.0, 1.0 / deviation, deviation >= 1e-8);
     g[o] *= scale;
 #if BIAS

@@ -44,9 +44,9 @@ fn main(
     @builtin(subgroup_size) lanes: u32,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let m0 = (group.y + group.z / p.z * groups.y) * ${TM}u;
+    let m0 = (p.first_row + group.y + group.z / p.z * groups.y) * ${TM}u;
     let n0 = group.x * ${TN}u;
-    let z = group.z % p.z;
+    let z = p.first_z + group.z % p.z;
     let ends = ends_of(z);
     // The same number from all. Written by one alone, some of Metal's compilers read it before the barrier: there a shared
     // variable is an argument that aliases nothing (gfx-rs/wgpu 4500).

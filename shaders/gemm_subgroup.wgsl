@@ -22,7 +22,9 @@
 struct Params {
     m: u32, n: u32, k: u32,
     k_chunk: u32,    // steps of K, or rows of the kernel where A is a scatter
-    z: u32,          // chunks of K times classes of pixels; the grid folds rows of tiles over z beyond them
+    // Of this dispatch: the first row of tiles; the first of chunks of K times classes of pixels, and how many. The grid folds rows
+    // of tiles over z beyond them.
+    first_row: u32, first_z: u32, z: u32,
     panel: u32,      // rows of a panel of B
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
@@ -124,9 +126,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let m0 = (group.y + group.z / p.z * groups.y) * ${ROWS}u;
+    let m0 = (p.first_row + group.y + group.z / p.z * groups.y) * ${ROWS}u;
     let n0 = group.x * ${COLS}u;
-    let z = group.z % p.z;
+    let z = p.first_z + group.z % p.z;
 #if A == 3
     let cls = class_of(z);
     let chunk = z / (p.stride * p.stride);

@@ -25,9 +25,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let m0 = (group.y + group.z / p.z * groups.y) * ${TM}u;
+    let m0 = (p.first_row + group.y + group.z / p.z * groups.y) * ${TM}u;
     let n0 = group.x * ${TN}u;
-    let z = group.z % p.z;
+    let z = p.first_z + group.z % p.z;
     let ends = ends_of(z);
     let tx = local % ${TX}u;
     let ty = local / ${TX}u;

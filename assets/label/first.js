@@ -19,11 +19,8 @@ const all = () => [...new Map([...written, ...known])];
 const classes = () => [...new Set(all().map(([, name]) => name))].sort();
 
 function load() {
-  try {
-    for (const [path, name] of JSON.parse(localStorage.getItem(store) || "[]")) if (!known.has(path) && !none.has(path)) written.set(path, name);
-  } catch {
-    warn(LOST);
-  }
+  readFrom(store, written);
+  for (const path of [...written.keys()]) if (known.has(path) || none.has(path)) written.delete(path);
   items.forEach((item, i) => (fields[i].value = written.get(item.dataset.path) || ""));
   // From an earlier page of the folder.
   const others = [...written.keys()].filter((path) => !here.has(path)).length;
@@ -36,7 +33,7 @@ function take(i) {
   const name = fields[i].value.trim().normalize("NFC");
   if (name === "") written.delete(items[i].dataset.path);
   else written.set(items[i].dataset.path, name);
-  keepIn(store, written, [items[i].dataset.path], LOST);
+  keepIn(store, written, [items[i].dataset.path]);
   count();
 }
 
@@ -73,7 +70,8 @@ function save() {
   const table = [...rows.map((row) => [...row, "given"]), ...[...none].map((path) => [path, "", "given"])];
   const name = by("known").dataset.table;
   saveTable(name, [["path", "label", "status"], ...table]);
-  unsaved = false;
+  // Whoever is asked where it is to go may say nowhere.
+  unsaved = lost();
   const counts = classes().map((name) => `${name} ${rows.filter(([, other]) => other === name).length}`);
   by("said").textContent = `Handed to the browser as ${name}: ${counts.join(", ")}`;
 }
@@ -113,7 +111,7 @@ by("names").addEventListener("click", (event) => {
 by("forget").addEventListener("click", () => {
   const gone = [...written.keys()].filter((path) => !here.has(path));
   gone.forEach((path) => written.delete(path));
-  keepIn(store, written, gone, LOST);
+  keepIn(store, written, gone);
   by("earlier").hidden = true;
   count();
   offer();
@@ -121,7 +119,6 @@ by("forget").addEventListener("click", () => {
 // In another tab.
 window.addEventListener("storage", (event) => {
   if (event.key !== store) return;
-  written.clear();
   load();
   count();
   offer();

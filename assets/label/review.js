@@ -12,11 +12,7 @@ let current = 0;
 let unsaved = false;
 
 function load() {
-  try {
-    for (const [path, label] of JSON.parse(localStorage.getItem(store) || "[]")) marks.set(path, label);
-  } catch {
-    warn(LOST);
-  }
+  readFrom(store, marks);
   by("marks").textContent = marks.size;
   items.forEach(show);
 }
@@ -50,7 +46,7 @@ function put(path, label) {
   unsaved = true;
   by("marks").textContent = marks.size;
   items.filter((i) => i.dataset.path === path).forEach(show);
-  keepIn(store, marks, [path], LOST);
+  keepIn(store, marks, [path]);
 }
 
 function inSight(item) {
@@ -106,8 +102,9 @@ function save() {
   }
   const rows = [...marks].map(([path, label]) => [path, label, "given"]);
   saveTable("corrections.csv", [["path", "label", "status"], ...rows]);
-  unsaved = false;
-  by("said").textContent = `${marks.size} labels saved as corrections.csv`;
+  // Whoever is asked where it is to go may say nowhere.
+  unsaved = lost();
+  by("said").textContent = `Handed to the browser as corrections.csv: ${marks.size} labels`;
 }
 
 const keys = {
@@ -177,7 +174,6 @@ window.addEventListener("beforeunload", (event) => {
 // In another tab.
 window.addEventListener("storage", (event) => {
   if (event.key !== store) return;
-  marks.clear();
   load();
 });
 

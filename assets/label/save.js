@@ -20,23 +20,51 @@ function saveTable(name, rows) {
   link.click();
 }
 
+// Paths whose labels the browser was to keep and has not: it is full, or keeps nothing for files.
+const behind = new Set();
+let unread = false;
+let advice = "";
+
+// Whether the labels go with the page.
+function lost() {
+  return unread || behind.size > 0;
+}
+
 // Keeps in the browser what `labels` has of these paths, and of no others: the page may be open a second time.
-function keepIn(store, labels, paths, lost) {
+function keepIn(store, labels, paths) {
+  paths.forEach((path) => behind.add(path));
   try {
     const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
-    for (const path of paths) {
+    for (const path of behind) {
       if (labels.has(path)) all.set(path, labels.get(path));
       else all.delete(path);
     }
     localStorage.setItem(store, JSON.stringify([...all]));
-  } catch {
-    warn(lost);
-  }
+    behind.clear();
+  } catch {}
+  warn(advice);
 }
 
-// What is to stay in sight, until it is "".
+// Makes `labels` what the browser has kept, but for what it could not keep.
+function readFrom(store, labels) {
+  try {
+    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
+    for (const path of behind) {
+      if (labels.has(path)) all.set(path, labels.get(path));
+      else all.delete(path);
+    }
+    labels.clear();
+    for (const [path, label] of all) labels.set(path, label);
+  } catch {
+    unread = true;
+  }
+  warn(advice);
+}
+
+// What is to stay in sight, until it is "". That labels are lost matters more.
 function warn(text) {
-  document.getElementById("warning").textContent = text;
+  advice = text;
+  document.getElementById("warning").textContent = lost() ? LOST : advice;
 }
 
 // Nothing that is scrolled to lies under the bar, however many rows of buttons it has.

@@ -8,6 +8,7 @@ folder=$(mkdir -p "$1" && realpath "$1")
 mnist=${2:-}
 [ -z "$mnist" ] || mnist=$(realpath "$mnist")
 cd "$(dirname "$0")/../.."
+export CARGO_TARGET_DIR="$PWD/target"
 cargo build --release --locked
 cp target/release/ssgan "$folder/ssgan"
 strip "$folder/ssgan"

@@ -15,12 +15,14 @@ best     `--recipe best` on MNIST, label seeds 1 to 10
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
 import pathlib
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -69,24 +71,21 @@ class Bench:
             command = [str(word) for word in command]
             err.write((" ".join(command) + "\n").encode())
             err.flush()
-            process = subprocess.Popen(command, stdout=out, stderr=err, env=self.env)
+            process = subprocess.Popen(command, stdout=out, stderr=err, env=self.env, start_new_session=True)
             try:
                 return process.wait(max(1.0, self.left())) == 0
             except subprocess.TimeoutExpired:
-                process.terminate()  # a training saves
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
                 return False
+            finally:
+                end(process)
 
     def report(self):
         folder = self.out / "report"
-        if (folder / "report.json").exists():
-            shutil.rmtree(folder)
-        form = [] if self.seconds >= 570 else ["--quick"]
-        self.run("report-command", [self.ssgan, "gpu-report", folder, *form, *self.adapter])
         file = folder / "report.json"
+        if not (file.exists() and json.loads(file.read_text())["complete"]):
+            shutil.rmtree(folder, ignore_errors=True)
+            form = [] if self.seconds >= 570 else ["--quick"]
+            self.run("report-command", [self.ssgan, "gpu-report", folder, *form, *self.adapter])
         if not file.exists():
             return {"failed": "no report"}
         report = json.loads(file.read_text())
@@ -99,8 +98,9 @@ class Bench:
             if self.left() < 30:
                 break
             file = self.out / "peers" / f"{model}-times.json"
+            file.unlink(missing_ok=True)
             done = self.run(f"peers/{model}", [sys.executable, HERE.parent / "peers" / "run.py", "--ssgan", self.ssgan,
-                                               "--model", model, "--peer", *PEERS, "--json", file])
+                                               "--model", model, "--peer", *PEERS, "--json", file, *self.adapter])
             found[model] = {"all": done}
             if file.exists():
                 result = json.loads(file.read_text())[0]
@@ -155,6 +155,17 @@ class Bench:
 
     def best(self):
         return self.trainings("best", range(1, 11))
+
+
+def end(process):
+    """Ends a program and what it has begun. In a session of its own Ctrl-C does not reach it; a training saves first."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def so_far(metrics):

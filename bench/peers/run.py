@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The same training step in ssgan and in other frameworks, one after the other in turns, in one run.
 
-    run.py [--model dnn cnn quick best] [--rounds 15] [--ssgan PATH] [--burn PATH] [--peer NAME ...] [--json FILE]
+    run.py [--model dnn cnn quick best] [--rounds 15] [--ssgan PATH] [--adapter NAME]
+           [--burn PATH] [--peer NAME ...] [--json FILE]
 
 First every peer computes the losses of one recorded step from its parameters and random draws: they must be those of
 ssgan, or it would not be the same work. Then the peers take turns, each a step that is not timed and one that is. The
@@ -19,6 +20,7 @@ Needs torch, numpy, safetensors and Python 3.11 for the PyTorch peers, nothing e
 import argparse
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -94,7 +96,7 @@ def begin(label, command, failed):
     """The peer, or None and a line."""
     try:
         return Peer(label, command)
-    except RuntimeError as e:
+    except (RuntimeError, OSError) as e:
         print(e, file=sys.stderr)
         failed.append(label)
         return None
@@ -123,10 +125,11 @@ def turns(peers, args, failed):
 def measure(args, model, folder):
     flags = STEPS.get(model, ["--model", model])
     trace = pathlib.Path(folder) / f"{pathlib.Path(model).stem}.safetensors"
-    subprocess.run([args.ssgan, "trace-step", *flags, *AT_ONCE.get(model, []), "--out", trace, "--quiet"], check=True,
+    adapter = ["--adapter", args.adapter] if args.adapter else []
+    subprocess.run([args.ssgan, "trace-step", *flags, *AT_ONCE.get(model, []), "--out", trace, "--quiet", *adapter], check=True,
                    stdout=subprocess.DEVNULL)
     expected = recorded_losses(trace)
-    ours = Peer("ssgan", [args.ssgan, "bench", "step", *flags, "--paced", "--quiet"])
+    ours = Peer("ssgan", [args.ssgan, "bench", "step", *flags, "--paced", "--quiet", *adapter])
     failed = []
     begun = [begin(label, command, failed) for label, command in commands(args, model, trace).items()]
     print(f"\n{model}: losses of one recorded step\n{'':24}" + "".join(f"{n:>15}" for n in LOSSES))
@@ -170,10 +173,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--warmup", type=int, default=4)
     parser.add_argument("--ssgan", default=HERE.parents[1] / "target" / "release" / "ssgan")
+    parser.add_argument("--adapter", help="of ssgan, as it takes it")
     parser.add_argument("--burn", help="program built from bench/peers/burn")
     parser.add_argument("--peer", nargs="+", default=["pytorch"])
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the traces are removed
     with tempfile.TemporaryDirectory() as folder:
         results = [measure(args, model, folder) for model in args.model]
     if args.json:

@@ -9,8 +9,10 @@ from pathlib import Path
 import ray
 
 SSGAN = os.environ.get("SSGAN", "ssgan")  # the program, on every node
+SSGAN = str(Path(SSGAN).resolve()) if os.sep in SSGAN else SSGAN  # tasks have working directories of their own
 CPUS = int(os.environ.get("CPUS", "2"))  # cores that a part takes
-IN_USE = 6  # exit status where another process has the folder
+# Exit statuses: another process has the folder; a training has diverged, and all others of the part are done.
+IN_USE, DIVERGED = 6, 8
 
 
 def perform(part, command, finished):
@@ -30,6 +32,8 @@ def perform(part, command, finished):
         if status != IN_USE:
             break
         time.sleep(pause)
+    if status == DIVERGED:
+        return f"{part}, where a training has diverged: see {part}.log"
     if status != 0:
         raise RuntimeError(f"ssgan ended with status {status}: see {part}.log")
     return part
@@ -48,6 +52,8 @@ def perform_all(out, count, command, finished=None):
     """The folders of `count` parts of `command`, when all are finished; ends the script if some failed."""
     Path(out).mkdir(parents=True, exist_ok=True)
     ray.init(address="auto")
+    # With the task, not by name: the nodes need no copy of this file, and CPUS is what it is here.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     # A task whose node or worker dies is repeated as often as it takes; one that fails is not.
     task = ray.remote(num_cpus=CPUS, max_retries=-1)(perform)
     parts = [f"{out}/part-{i}-of-{count}" for i in range(1, count + 1)]

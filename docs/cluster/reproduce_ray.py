@@ -16,6 +16,17 @@ from pathlib import Path
 import parts
 
 
+def of_plan(flags):
+    """Those flags that a merge takes too: what is planned, not how it is trained."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ("--quick", "--ablate", "--paper", "--quiet", "--json"):
+        parser.add_argument(flag, action="append_const", dest="flags", const=flag, default=[])
+    for flag in ("--label-seeds", "--dataset"):
+        parser.add_argument(flag, action="append", dest="values", type=lambda value, flag=flag: f"{flag}={value}", default=[])
+    known, _ = parser.parse_known_args(flags)
+    return known.flags + known.values
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", type=int, required=True)
@@ -24,10 +35,9 @@ def main():
     args, flags = parts.arguments(parser)
     # Tasks have working directories of their own.
     out = str(args.out.resolve())
-    # A merge takes what is there, and no --only.
     only = ["--only", *args.only.split(",")] if args.only else []
     made = parts.perform_all(out, args.parts, [parts.SSGAN, "reproduce", *flags, *only])
-    command = [parts.SSGAN, "reproduce", *flags, "--out", out, "--merge", *made]
+    command = [parts.SSGAN, "reproduce", *of_plan(flags), "--out", out, "--merge", *made]
     sys.exit(subprocess.run(command, check=False).returncode)
 
 

@@ -10,7 +10,9 @@
 struct Params {
     m: u32, n: u32, k: u32,
     k_chunk: u32,    // steps of K, or rows of the kernel where A is a scatter
-    z: u32,          // chunks of K times classes of pixels; the grid folds rows of tiles over z beyond them
+    // Of this dispatch: the first row of tiles; the first of chunks of K times classes of pixels, and how many. The grid folds rows
+    // of tiles over z beyond them.
+    first_row: u32, first_z: u32, z: u32,
     // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
     h: u32, w: u32, c: u32,
     oh: u32, ow: u32, oc: u32,

@@ -87,9 +87,23 @@ pub fn install_hint() -> &'static str {
     }
 }
 
-/// Limits that the kernels need: WebGPU's defaults for compute.
+/// Limits that the kernels need: those of WebGPU's defaults that are of computing. Others are not asked for: the GPU of a
+/// Raspberry Pi has no textures of 8192 pixels, and none is used.
 fn needed() -> wgpu::Limits {
-    wgpu::Limits::default()
+    let all = wgpu::Limits::default();
+    wgpu::Limits {
+        max_storage_buffers_per_shader_stage: all.max_storage_buffers_per_shader_stage,
+        max_storage_buffer_binding_size: all.max_storage_buffer_binding_size,
+        max_uniform_buffer_binding_size: all.max_uniform_buffer_binding_size,
+        max_buffer_size: all.max_buffer_size,
+        max_compute_workgroup_storage_size: all.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: all.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: all.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: all.max_compute_workgroup_size_y,
+        max_compute_workgroup_size_z: all.max_compute_workgroup_size_z,
+        max_compute_workgroups_per_dimension: all.max_compute_workgroups_per_dimension,
+        ..wgpu::Limits::downlevel_webgl2_defaults()
+    }
 }
 
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
@@ -173,6 +187,11 @@ pub(super) fn lacking(limits: &wgpu::Limits, a: &wgpu::Adapter) -> Option<String
     if !a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Some("has no compute shaders".into());
     }
+    below_needed(limits)
+}
+
+/// The first limit that is too low.
+fn below_needed(limits: &wgpu::Limits) -> Option<String> {
     let mut problem = None;
     needed().check_limits_with_fail_fn(limits, false, |name, want, have| {
         problem.get_or_insert_with(|| format!("limit {name} is {have}; {want} is needed"));
@@ -195,6 +214,17 @@ pub async fn list_adapters() -> Vec<AdapterSummary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_asked_for_that_is_not_used() {
+        let webgpu = wgpu::Limits::default();
+        assert_eq!(below_needed(&webgpu), None);
+        let pi = wgpu::Limits { max_texture_dimension_2d: 4096, max_color_attachments: 4, ..webgpu.clone() };
+        assert_eq!(below_needed(&pi), None);
+        let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..webgpu };
+        let said = "limit max_storage_buffers_per_shader_stage is 4; 8 is needed";
+        assert_eq!(below_needed(&few).as_deref(), Some(said));
+    }
 
     impl AdapterSummary {
         fn unknown() -> AdapterSummary {

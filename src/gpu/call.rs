@@ -104,6 +104,18 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Bytes that must move.
+    pub(super) fn moved(&self) -> u64 {
+        self.bytes.unwrap_or_else(|| self.tensors.iter().map(|(_, t)| t.bytes()).sum())
+    }
+
+    /// One dispatch of several that share the work: `part` of `all` of its operations and bytes.
+    pub fn part(mut self, part: u64, all: u64) -> Self {
+        let of = |n: u64| (u128::from(n) * u128::from(part) / u128::from(all)) as u64;
+        (self.flops, self.bytes) = (of(self.flops), Some(of(self.moved())));
+        self
+    }
+
     /// The error of a call that does not fit its kernel.
     pub(super) fn error(&self, what: String) -> Error {
         Error::Gpu(format!("{} for {}: {what}", self.kernel, self.layer))

@@ -1,5 +1,5 @@
-//! Where tests lose a device, at the `n`-th submission of this thread, cannot open it again, run out of its memory, find that it
-//! binds little at once, take it for a slow one, have it pass over submissions, or have wgpu panic while it is waited for.
+//! Where tests count open devices, lose one, at the `n`-th submission of this thread, cannot open it again, run out of its memory, find that it
+//! binds little at once, take it for a slow one, divide what is dispatched, have it pass over submissions, or have wgpu panic while it is waited for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,12 +13,38 @@ thread_local! {
     static BINDING: Cell<u64> = const { Cell::new(u64::MAX) };
     /// How much slower devices are than they seem.
     static SLOWNESS: Cell<f64> = const { Cell::new(1.0) };
+    /// Most operations of a dispatch, where it is not as usual.
+    static LARGEST: Cell<Option<u64>> = const { Cell::new(None) };
     /// Lost devices that will not open again.
     static REFUSED: Cell<u32> = const { Cell::new(0) };
     /// Submissions until those that are passed over, and how many these are.
     static IGNORED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    /// Devices that are open.
+    static OPEN: Cell<u32> = const { Cell::new(0) };
     /// What the next wait panics with.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// An open device.
+#[derive(Debug)]
+pub struct Alive;
+
+impl Alive {
+    pub fn new() -> Alive {
+        OPEN.set(OPEN.get() + 1);
+        Alive
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        OPEN.set(OPEN.get() - 1);
+    }
+}
+
+/// Devices of this thread that are open.
+pub fn open() -> u32 {
+    OPEN.get()
 }
 
 /// After so many submissions of this thread, the device does so many not, and says that it has.
@@ -80,6 +106,15 @@ pub fn slow(times: f64) {
 
 pub(super) fn slowness() -> f64 {
     SLOWNESS.get()
+}
+
+/// This thread's products are divided into dispatches of so few operations.
+pub fn divide(largest: Option<u64>) {
+    LARGEST.set(largest);
+}
+
+pub(super) fn largest() -> Option<u64> {
+    LARGEST.get()
 }
 
 pub(super) fn exceeds(bytes: u64) -> bool {

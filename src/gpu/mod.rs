@@ -78,6 +78,8 @@ pub struct Opened {
     memory: RefCell<Memory>,
     staging: RefCell<Option<Readback>>,
     pace: Pace,
+    #[cfg(test)]
+    _alive: fault::Alive,
 }
 
 impl Gpu {
@@ -175,6 +177,14 @@ impl Gpu {
             ("workgroup invocations", l.max_compute_invocations_per_workgroup.into()),
             ("workgroups along an axis", l.max_compute_workgroups_per_dimension.into()),
         ]
+    }
+
+    /// Most operations that one dispatch should have.
+    pub(crate) fn largest_dispatch(&self) -> u64 {
+        #[cfg(test)]
+        return fault::largest().unwrap_or(pace::LARGEST);
+        #[cfg(not(test))]
+        pace::LARGEST
     }
 
     /// The host's time.

@@ -103,6 +103,8 @@ impl Gpu {
             memory: RefCell::default(),
             staging: RefCell::default(),
             pace: Pace::default(),
+            #[cfg(test)]
+            _alive: super::fault::Alive::new(),
         }))
     }
 }

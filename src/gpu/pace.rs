@@ -1,6 +1,6 @@
 //! How much is handed to the device at once. Windows resets a GPU that has worked on one submission for two seconds ("timeout
 //! detection and recovery"), other systems have limits of their own, and a screen that the same GPU draws stands still meanwhile.
-//! So a program goes to the device in pieces of about [`MOST`], by what its dispatches ought to take and by how long
+//! So a program goes to the device in pieces of about [`MOST`], of dispatches of at most [`LARGEST`], by what its dispatches ought to take and by how long
 //! earlier work took. In which pieces it goes changes nothing that is computed.
 
 use super::{Dispatch, Program};
@@ -14,6 +14,9 @@ const MOST: f64 = 0.25;
 /// Operations and bytes that a slow integrated GPU does in a second. A device that has done nothing yet is taken for one.
 const FLOPS: f64 = 50e9;
 const BYTES: f64 = 10e9;
+
+/// Operations of a dispatch that alone makes a piece on the slow GPU; what has more is to be divided.
+pub const LARGEST: u64 = (MOST * FLOPS) as u64;
 
 /// Most that one measurement adds to the slowness: what the host did meanwhile is in it as well.
 const GROWTH: f64 = 1.1;

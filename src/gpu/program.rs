@@ -138,7 +138,7 @@ impl Program {
         call.check_bounds(&kernel.reflection, grid)?;
         let (bound, uniform) = call.bindings(gpu, &kernel.reflection)?;
         let label = format!("{} {}", call.kernel, call.layer);
-        let bytes = call.bytes.unwrap_or_else(|| call.tensors.iter().map(|(_, t)| t.bytes()).sum());
+        let bytes = call.moved();
         let Call { layer, flops, .. } = call;
         let group = OnceCell::new();
         let dispatch = Dispatch { kernel, layer, grid, flops, bytes, label, bound, uniform, group };

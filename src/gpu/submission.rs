@@ -59,7 +59,7 @@ impl Reports {
 
     /// Notes that the device is gone if that is what wgpu `said`, in its own words ("Parent device is lost") or in those of its
     /// backends ("Device is lost"): the callback that tells why may be still to come.
-    fn hear(&self, said: &str) {
+    pub(super) fn hear(&self, said: &str) {
         if said.to_ascii_lowercase().contains("device is lost")
             && let Ok(mut slot) = self.lost.lock()
         {
@@ -167,6 +167,14 @@ impl Gpu {
             self.pace.finished(work, self.now());
         }
         self.check()
+    }
+
+    /// Waits until the device has what was written to it. Until then wgpu keeps the memory, also of tensors that are gone.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit`].
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.wait(self.submit(&Program::new(), &[]).await?).await
     }
 
     /// The longest time that the device has worked on one submission that was waited for; of a program that went to it in

@@ -19,6 +19,9 @@ pub struct Tensor {
 /// Tensors inside one buffer start at multiples of this many values (WebGPU's 256-byte binding alignment).
 pub const ALIGN: usize = 64;
 
+/// Bytes of a part of an upload.
+const STAGED: usize = 16 << 20;
+
 impl Tensor {
     /// Number of values.
     pub fn len(&self) -> usize {
@@ -114,9 +117,18 @@ impl Gpu {
     pub fn write<T: bytemuck::Pod>(&self, t: &Tensor, values: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         assert!(bytes.len() as u64 <= t.bytes() && !t.block.is_shared());
-        // 16 MiB at a time bounds the staging memory that wgpu allocates per call.
-        for (i, part) in bytes.chunks(1 << 24).enumerate() {
-            self.queue.write_buffer(t.block.buffer(), t.offset + ((i as u64) << 24), part);
+        // wgpu keeps a copy of what is written until the device has taken it over: two parts at most.
+        let (count, mut before) = (bytes.len().div_ceil(STAGED), None);
+        for (i, part) in bytes.chunks(STAGED).enumerate() {
+            self.queue.write_buffer(t.block.buffer(), t.offset + (i * STAGED) as u64, part);
+            if i + 1 < count
+                && let Some(submission_index) = before.replace(self.queue.submit([]))
+            {
+                let until = wgpu::PollType::Wait { submission_index: Some(submission_index), timeout: None };
+                if let Err(said) = self.host.drive(&self.device, until) {
+                    self.reports.hear(&said);
+                }
+            }
         }
     }
 }
@@ -125,6 +137,7 @@ impl Gpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native::BlockOn;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
@@ -139,5 +152,17 @@ mod tests {
         // Of a part, its own end.
         let part = whole.part(64, 1, 64);
         assert!(fits(&part, 0, 1, 64) && !fits(&part, 64, 1, 1));
+    }
+
+    /// The copies of a large upload do not add up.
+    #[test]
+    fn little_is_staged_at_a_time() {
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let before = gpu.allocated();
+        let values: Vec<u32> = (0..24 << 20).collect();
+        let tensor = gpu.upload("large", 1, values.len() as u32, &values);
+        let more = gpu.allocated() - before - tensor.bytes();
+        assert!(more <= 3 * STAGED as u64, "{} MiB are staged", more >> 20);
+        assert!(gpu.read::<u32>(&tensor).block_on().unwrap() == values);
     }
 }

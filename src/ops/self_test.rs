@@ -1,9 +1,9 @@
-//! Whether an adapter computes rightly: a small product, a sum as long as shaders may make one, and Philox's known answer,
-//! checked on the host.
+//! Whether an adapter computes rightly: a small product, a sum as long as shaders may make one, one that all invocations of a
+//! workgroup read, and Philox's known answer, checked on the host.
 
 use super::{Epilogue, Fill, Gemm, GradientIn, Operand, Ops, Right, RowStatistics, Rows};
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Program};
+use crate::gpu::{Gpu, Program, Tensor};
 use crate::rng::{self, Counter};
 
 /// Runs the self-test and says what was verified.
@@ -38,6 +38,7 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
     ops.gemm(&mut p, "self-test", g)?;
     let RowStatistics { mean, variance, .. } =
         ops.batch_norm_statistics(&mut p, "self-test", (&column, Rows::of(&column)), None)?;
+    let shared = shared_sum(&ops, &mut p)?;
     ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;
     gpu.write(&ops.state, &[super::State::default()]);
     gpu.submit(&p, &[]).await?;
@@ -53,12 +54,41 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
             )));
         }
     }
+    if gpu.read::<f32>(&shared.0).await? != shared.1 {
+        let name = &gpu.summary().name;
+        return Err(Error::Gpu(format!(
+            "self-test: a workgroup reads a sum before it is whole: update the driver of {name}"
+        )));
+    }
     let got: Vec<u32> = gpu.read(&bits).await?;
     let want: Vec<u32> = (0..2).flat_map(|b| rng::block(0, Counter { stream: 1, step: 0 }, b)).collect();
     if got != want {
         return Err(Error::Gpu(format!("self-test: Philox gives {got:x?}, should be {want:x?}")));
     }
-    Ok(format!("a {m}x{n}x{k} product, a mean of {count} numbers and 8 Philox numbers are exact"))
+    Ok(format!(
+        "a {m}x{n}x{k} product, a mean of {count} numbers, a shared sum and 8 Philox numbers \
+        are exact"
+    ))
+}
+
+/// Records the gradient of weights of norm 1 by the directions v, dv = dw - v (dw . v): what it is to be, in small integers that
+/// floats sum in any order.
+fn shared_sum(ops: &Ops, p: &mut Program) -> Result<(Tensor, Vec<f32>)> {
+    let (rows, k) = (3u32, 523u32);
+    let value = |i: u32| ((i * 5 + 1) % 9) as f32 - 4.0;
+    let dw: Vec<f32> = (0..rows * k).map(value).collect();
+    let v: Vec<f32> = (0..rows * k).map(|i| value(i * 2)).collect();
+    let gpu = &ops.gpu;
+    let [of_dw, of_v] = [&dw, &v].map(|values| gpu.upload("self-test weights", rows, k, values));
+    let ones = gpu.upload("self-test norms", 1, rows, &vec![1.0f32; rows as usize]);
+    let dv = gpu.tensor("self-test dv", rows, k);
+    ops.weight_norm_grad(p, "self-test", (&of_dw, &of_v), (&ones, &ones), &dv, None)?;
+    let row = |(dw, v): (&[f32], &[f32])| -> Vec<f32> {
+        let along: f32 = dw.iter().zip(v).map(|(a, b)| a * b).sum();
+        dw.iter().zip(v).map(|(dw, v)| dw - v * along).collect()
+    };
+    let wanted = dw.chunks(k as usize).zip(v.chunks(k as usize)).flat_map(row).collect();
+    Ok((dv, wanted))
 }
 
 /// Says where C `[m, n]` is not A `[m, k]` times B `[k, n]`, all of small integers: every order of summation gives the same

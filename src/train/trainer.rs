@@ -111,6 +111,7 @@ impl Trainer {
                 match record(Images::Device) {
                     Err(_) if gpu.memory().given.is_some() => {
                         gpu.forget_since(before);
+                        gpu.settle().await?;
                         record(Images::Host)
                     }
                     other => other,

@@ -131,9 +131,51 @@ async function pick() {
   await context.close();
 }
 
+/** A browser that keeps nothing, and one that is full until another tab has taken something away. */
+async function full() {
+  const context = await browser.newContext({ viewport: { width: 700, height: 500 } });
+  await context.addInitScript(() => {
+    const kept = Storage.prototype.setItem;
+    Storage.prototype.setItem = function (key, value) {
+      if (value.length > Number(sessionStorage.room ?? 0)) throw new DOMException("full", "QuotaExceededError");
+      kept.call(this, key, value);
+    };
+  });
+  const lost = "This browser keeps no labels: save before you close the page.";
+  const page = await open(context, "pick.html");
+  const fields = page.locator(".item input");
+  await fields.nth(0).fill("Cat");
+  await page.keyboard.press("Enter");
+  await fields.nth(1).fill("Dog");
+  await page.keyboard.press("Enter");
+  is("that nothing is kept stays in sight", await text(page, "warning"), lost);
+  await saved(page);
+  const asked = () => page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
+  is("closing asks, as the file may not have been written", await asked(), true);
+  const [store, other] = await page.evaluate(() => [`ssgan-first-${document.body.dataset.sheet}`, items[3].dataset.path]);
+  await page.evaluate(([key, path]) => {
+    const newValue = JSON.stringify([[path, "Cow"]]);
+    localStorage[key] = newValue;
+    dispatchEvent(new StorageEvent("storage", { key, newValue }));
+  }, [store, other]);
+  is("what another tab keeps takes nothing away", [await text(page, "marks"), await fields.nth(1).inputValue(), await fields.nth(3).inputValue()], ["3", "Dog", "Cow"]);
+  await page.evaluate(() => (sessionStorage.room = 1000));
+  await fields.nth(4).fill("Cat");
+  await page.keyboard.press("Enter");
+  is("with room again all is kept", [await text(page, "warning"), JSON.parse(await page.evaluate((key) => localStorage[key], store)).length], ["", 4]);
+  await saved(page);
+  is("and closing asks no more", await asked(), false);
+  const marks = await open(context, "review.html");
+  await marks.keyboard.press("y");
+  await marks.keyboard.press("y");
+  is("marks likewise", await text(marks, "warning"), "This browser keeps no marks: save before you close the page.");
+  await context.close();
+}
+
 try {
   await review();
   await pick();
+  await full();
 } finally {
   await browser.close();
 }

@@ -9,6 +9,7 @@ use crate::app::report::png::Picture;
 use crate::app::report::progress::Progress;
 use crate::app::report::table::Table;
 use crate::app::run::config::{self, Resolved};
+use crate::app::run::device::Device;
 use crate::app::run::folder::RunDir;
 use crate::app::run::interrupt;
 use crate::app::run::settings::RunSettings;
@@ -101,7 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
     let stop = interrupt::install()?;
     let Work { mine, resolved, set, info } = args.prepare((&scope, &all), &out, &mut progress)?;
     go_on(stop)?;
-    let mut gpu = native::open(&args.adapter.choice())?;
+    let mut device = Device::new(native::open(&args.adapter.choice())?);
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();
     let mut pace = (0.0, 0.0);
@@ -116,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         let mut run = args.begin_or_reopen(&out.run(planned), resolved)?;
         let options = Options { keep: Some(KEEP), ..Options::default() };
         let begun = Instant::now();
-        match run.train((&mut gpu, &set), options, &mut progress, stop) {
+        match run.train((&mut device, &set), options, &mut progress, stop) {
             Ok(summary) => {
                 pace.0 += begun.elapsed().as_secs_f64();
                 pace.1 += summary.seconds;

@@ -10,6 +10,7 @@ use crate::app::report::progress::Progress;
 use crate::app::report::{advice, confusion};
 use crate::app::run::adapter::asked;
 use crate::app::run::config::Resolved;
+use crate::app::run::device::Device;
 use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
 use crate::app::run::settings::{OwnImages, RunSettings};
@@ -73,7 +74,7 @@ fn keep(text: &str) -> std::result::Result<usize, String> {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
-    let (mut run, mut gpu, own, stop) = begin(args, &mut progress)?;
+    let (mut run, gpu, own, stop) = begin(args, &mut progress)?;
     let set = match own {
         Some(set) => set,
         None => load::dataset(&run.resolved.settings, &mut progress)?,
@@ -81,7 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
     go_on(stop)?;
     let Args { max_steps, max_seconds, keep, tensorboard, .. } = *args;
     let options = Options { max_steps, max_seconds, keep, tensorboard };
-    let result = run.train((&mut gpu, &set), options, &mut progress, stop);
+    let result = run.train((&mut Device::new(gpu), &set), options, &mut progress, stop);
     drop(progress);
     match result.map_err(|e| with_folder(e, &run)) {
         Ok(summary) => report(args, &run, &summary),

@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod checkpoint;
 pub mod config;
 mod culprit;
+pub mod device;
 mod extend;
 pub mod folder;
 pub mod history;
@@ -21,6 +22,7 @@ mod weights;
 mod writer;
 
 use self::config::Resolved;
+use self::device::Device;
 use self::extend::Extension;
 use self::folder::{RunDir, run_folder};
 use self::observer::Both;
@@ -35,22 +37,18 @@ use self::writer::{Folder, Writer, Written};
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::gpu::{AdapterSummary, Gpu, Precision};
+use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
-use crate::native::{self, BlockOn};
+use crate::native::BlockOn;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{History, Summary};
 use crate::train::{Images, Roles, Scratch, Stop, Storage, Tiles, Trainer, run};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use toml::Table;
 
 /// Losses of the device in a row, without a checkpoint in between, that a run survives.
 const MOST_LOSSES: u32 = 3;
-
-/// Pauses between attempts to open a lost device again, in milliseconds: a driver that was reset is back after seconds.
-const REOPENING: [u64; 5] = if cfg!(test) { [1; 5] } else { [1000, 2000, 4000, 8000, 15_000] };
 
 /// A run that can be trained.
 pub struct Run {
@@ -151,7 +149,7 @@ impl Run {
     /// [`Trainer::new`] and [`run`]; [`Error::Io`] for a file that cannot be written.
     pub fn train(
         &mut self,
-        (gpu, set): (&mut Gpu, &Dataset),
+        (device, set): (&mut Device, &Dataset),
         mut options: Options,
         progress: &mut Progress,
         stop: &Stop,
@@ -162,7 +160,7 @@ impl Run {
         let mut losses = 0;
         loop {
             let before = self.saved;
-            let result = self.attempt((gpu, set), &mut options, progress, stop);
+            let result = self.attempt((device.gpu()?, set), &mut options, progress, stop);
             let Err(Error::DeviceLost(why)) = result else { return result };
             // A run that gets on between losses may have many.
             losses = if self.saved == before { losses + 1 } else { 1 };
@@ -172,8 +170,7 @@ impl Run {
             let said = with_flags(&why);
             progress
                 .note(&format!("the device was lost ({said}); opening it again, {losses} of {MOST_LOSSES}"));
-            let again = open_again(gpu.summary(), self.resolved.settings.precision, stop);
-            *gpu = again.map_err(|e| match e {
+            device.reopen(self.resolved.settings.precision, stop).map_err(|e| match e {
                 Error::Adapter(now) => Error::DeviceLost(format!("{why}; it does not come back: {now}")),
                 other => other,
             })?;
@@ -310,26 +307,6 @@ fn begin(
     }
     // A trainer that goes on after no step leaves the weights as they are.
     Ok(origin.map(|_| History::default()))
-}
-
-/// The adapter that was lost, which may take a while to come back, and no other: what computes is not to change within a
-/// run unasked.
-fn open_again(was: &AdapterSummary, precision: Precision, stop: &Stop) -> Result<Gpu> {
-    let mut pauses = REOPENING.iter();
-    loop {
-        let opened = native::reopen(was, precision);
-        let (Err(Error::Adapter(_)), Some(pause)) = (&opened, pauses.next()) else { return opened };
-        let until = Instant::now() + Duration::from_millis(*pause);
-        while Instant::now() < until {
-            if stop.is_asked() {
-                let what = "the device was lost; what was saved before is as it was";
-                return Err(Error::Interrupted(what.into()));
-            }
-            std::thread::sleep(
-                Duration::from_millis(10).min(until.saturating_duration_since(Instant::now())),
-            );
-        }
-    }
 }
 
 /// Whether the settings and the model of a run were written to its folder, so that it can be gone on with.

@@ -2,9 +2,10 @@ use super::*;
 use crate::app::report::progress::Style;
 use crate::app::run::folder::checkpoints;
 use crate::data::Split;
-use crate::gpu::fault;
+use crate::gpu::{AdapterChoice, fault};
 use crate::model::shape::{DataShape, Dims};
 use crate::native::{self, BlockOn};
+use crate::train::checkpoint::TensorData;
 use crate::train::settings::{Method, Settings};
 use crate::train::{Urgency, batch_that_fits};
 use std::collections::BTreeMap;
@@ -50,17 +51,17 @@ fn flags(model: &Path, others: &str) -> Table {
 }
 
 /// A run of three epochs of four steps in `folder`.
-fn begin(folder: &Path) -> Result<(Run, Gpu)> {
+fn begin(folder: &Path) -> Result<(Run, Device)> {
     let model = folder.with_file_name("m.toml");
     std::fs::write(&model, MODEL).unwrap();
     let resolved =
         config::resolve(None, None, &flags(&model, "labels = 9\nbatch_size = 16\nepochs = 3"), None)?;
     let gpu = native::open(&resolved.settings.adapter_choice())?;
-    Ok((Run::create(resolved, Some(folder))?, gpu))
+    Ok((Run::create(resolved, Some(folder))?, Device::new(gpu)))
 }
 
-fn go(run: &mut Run, gpu: &mut Gpu, set: &Dataset, stop: &Stop) -> Result<Summary> {
-    run.train((gpu, set), Options::default(), &mut Progress::new(Style::Quiet), stop)
+fn go(run: &mut Run, device: &mut Device, set: &Dataset, stop: &Stop) -> Result<Summary> {
+    run.train((device, set), Options::default(), &mut Progress::new(Style::Quiet), stop)
 }
 
 /// What a run's folder holds that no clock has a part in; not what was saved because it was stopped.
@@ -82,9 +83,9 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Trains in `folder`, the device lost at these submissions; what the folder then holds.
 fn train(folder: &Path, lost_at: &[u32]) -> Result<BTreeMap<String, Vec<u8>>> {
-    let (mut run, mut gpu) = begin(folder)?;
+    let (mut run, mut device) = begin(folder)?;
     fault::at(lost_at.iter().copied());
-    go(&mut run, &mut gpu, &data(), &Stop::new())?;
+    go(&mut run, &mut device, &data(), &Stop::new())?;
     assert_eq!(fault::left(), 0, "{lost_at:?}: the run was over before");
     Ok(files(folder))
 }
@@ -97,8 +98,8 @@ fn an_evaluation_that_is_left_comes_later() {
     // Three parts, once with the raw and once with the averaged parameters.
     let set = data_of(64, 1001);
     let whole = dir.path().join("whole");
-    let (mut run, mut gpu) = begin(&whole).unwrap();
-    go(&mut run, &mut gpu, &set, &Stop::new()).unwrap();
+    let (mut run, mut device) = begin(&whole).unwrap();
+    go(&mut run, &mut device, &set, &Stop::new()).unwrap();
     let whole = files(&whole);
     let evaluated = |folder: &Path| history::load(folder).unwrap().epochs.len() as u32;
     let asks = |look, urgency| {
@@ -108,17 +109,17 @@ fn an_evaluation_that_is_left_comes_later() {
     };
     for look in [0, 1, 3, 5, 6, 11, 12, 17] {
         let folder = dir.path().join(look.to_string());
-        let (mut run, mut gpu) = begin(&folder).unwrap();
-        let e = go(&mut run, &mut gpu, &set, &asks(look, Urgency::AfterStep)).unwrap_err();
+        let (mut run, mut device) = begin(&folder).unwrap();
+        let e = go(&mut run, &mut device, &set, &asks(look, Urgency::AfterStep)).unwrap_err();
         assert!(matches!(e, Error::Interrupted(_)), "look {look}: {e}");
         let done = look / 6;
         assert_eq!((evaluated(&folder), checkpoints(&folder).unwrap().len() as u32), (done, done + 1));
         drop(run);
         let reopened = || Run::reopen(&folder, &Table::new()).unwrap();
         // A run that is out of time finishes its evaluation, else one that always is would never get on.
-        let result = go(&mut reopened(), &mut gpu, &set, &asks(0, Urgency::AfterEvaluation));
+        let result = go(&mut reopened(), &mut device, &set, &asks(0, Urgency::AfterEvaluation));
         assert_eq!((evaluated(&folder), result.is_ok()), (done + 1, done == 2), "look {look}");
-        go(&mut reopened(), &mut gpu, &set, &Stop::new()).unwrap();
+        go(&mut reopened(), &mut device, &set, &Stop::new()).unwrap();
         assert!(files(&folder) == whole, "look {look}: other bytes");
     }
 }
@@ -152,7 +153,7 @@ fn a_lost_device_may_take_a_while() {
         fault::refuse(devices);
         train(&dir.path().join(name), &[24])
     };
-    let attempts = REOPENING.len() as u32;
+    let attempts = device::REOPENING.len() as u32;
     assert!(refusing("late", attempts).unwrap() == whole, "other bytes");
     let e = refusing("never", attempts + 1).unwrap_err();
     let said = e.to_string();
@@ -169,9 +170,9 @@ fn a_device_may_bind_little() {
     let set = data_of(64, 1001);
     let train = |name: &str, bytes: u64| {
         let folder = dir.path().join(name);
-        let (mut run, mut gpu) = begin(&folder).unwrap();
+        let (mut run, mut device) = begin(&folder).unwrap();
         fault::bind(bytes);
-        let result = go(&mut run, &mut gpu, &set, &Stop::new());
+        let result = go(&mut run, &mut device, &set, &Stop::new());
         fault::bind(u64::MAX);
         result.map(|_| files(&folder))
     };
@@ -179,9 +180,9 @@ fn a_device_may_bind_little() {
     // 270 images of twelve values; the test set has 12,012 bytes.
     assert!(train("fewer", 13_000).unwrap() == whole, "other bytes");
     let set = data();
-    let (mut run, mut gpu) = begin(&dir.path().join("none")).unwrap();
+    let (mut run, mut device) = begin(&dir.path().join("none")).unwrap();
     fault::bind(800);
-    let said = go(&mut run, &mut gpu, &set, &Stop::new()).unwrap_err().to_string();
+    let said = go(&mut run, &mut device, &set, &Stop::new()).unwrap_err().to_string();
     fault::bind(u64::MAX);
     assert!(said.contains("discriminator") && said.contains("of parameters"), "{said}");
 }
@@ -200,10 +201,10 @@ fn a_data_set_may_be_larger_than_a_binding() {
         given.insert("method".into(), method.name().into());
         unlabelled.map(|n| given.insert("unlabelled".into(), n.into()));
         let resolved = config::resolve(None, None, &given, None).unwrap();
-        let mut gpu = native::open(&resolved.settings.adapter_choice()).unwrap();
+        let mut device = Device::new(native::open(&resolved.settings.adapter_choice()).unwrap());
         let mut run = Run::create(resolved, Some(&folder)).unwrap();
         fault::bind(bytes);
-        let result = go(&mut run, &mut gpu, &set, &Stop::new());
+        let result = go(&mut run, &mut device, &set, &Stop::new());
         fault::bind(u64::MAX);
         result.map(|_| files(&folder))
     };
@@ -242,9 +243,8 @@ layers = [
 ]
 "#;
 
-/// Column matrices that the adapter cannot bind for all images at once are made of some at a time, and give the same bytes.
-#[test]
-fn column_matrices_come_in_parts() {
+/// Two steps of [`COLOUR`], recorded with the faults of this thread: dispatches of a kind of kernel, images of G, and all tensors.
+fn colour_steps(choice: &AdapterChoice, kind: &str) -> (usize, Vec<f32>, Vec<TensorData>) {
     let shape = DataShape { image: Dims { height: 6, width: 6, channels: 3 }, classes: 3 };
     let split = |n: usize| Split {
         images: Arc::new((0..n * 108).map(|i| (i * 37 % 251) as u8).collect()),
@@ -255,29 +255,51 @@ fn column_matrices_come_in_parts() {
     let model = crate::model::parse::check(&spec, COLOUR, "m.toml", shape).unwrap();
     let settings =
         Settings { labels: 9.into(), batch_size: 130, epochs: 1, ..Settings::defaults(Method::Ssl, true) };
-    let train = |bytes: u64| {
-        let gpu = native::open(&Default::default()).unwrap();
-        fault::bind(bytes);
-        let mut trainer = Trainer::new(&gpu, &model, &settings, &set).block_on().unwrap();
-        fault::bind(u64::MAX);
-        trainer.initialise().block_on().unwrap();
-        for _ in 0..trainer.steps() {
-            trainer.step().block_on().unwrap();
-        }
-        trainer.finish_steps().block_on().unwrap();
-        let sums = trainer.program().dispatches.iter().filter(|d| d.kernel.name == "col2im").count();
-        let images = trainer.samples().block_on().unwrap().unwrap();
-        (sums, images, trainer.snapshot(1).block_on().unwrap().tensors)
-    };
-    let (sums, images, tensors) = train(u64::MAX);
+    let gpu = native::open(choice).unwrap();
+    let mut trainer = Trainer::new(&gpu, &model, &settings, &set).block_on().unwrap();
+    fault::bind(u64::MAX);
+    fault::divide(None);
+    trainer.initialise().block_on().unwrap();
+    for _ in 0..trainer.steps() {
+        trainer.step().block_on().unwrap();
+    }
+    trainer.finish_steps().block_on().unwrap();
+    let count = trainer.program().dispatches.iter().filter(|d| d.kernel.name.starts_with(kind)).count();
+    let images = trainer.samples().block_on().unwrap().unwrap();
+    (count, images, trainer.snapshot(1).block_on().unwrap().tensors)
+}
+
+fn assert_same(a: &(usize, Vec<f32>, Vec<TensorData>), b: &(usize, Vec<f32>, Vec<TensorData>)) {
+    assert!(a.1 == b.1, "other images");
+    let names: Vec<_> = a.2.iter().zip(&b.2).filter(|(a, b)| a != b).map(|(a, _)| &a.name).collect();
+    assert!(names.is_empty() && a.2.len() == b.2.len(), "other values: {names:?}");
+}
+
+/// Column matrices that the adapter cannot bind for all images at once are made of some at a time, and give the same bytes.
+#[test]
+fn column_matrices_come_in_parts() {
+    let choice = AdapterChoice::default();
+    let whole = colour_steps(&choice, "col2im");
     // 64 images have 172,800 bytes of G's windows, and 248,832 of those of D's first convolution; the largest activation
     // of 269 images has 154,944.
-    let (more_sums, same_images, same_tensors) = train(250_000);
-    assert!(sums >= 5 && more_sums >= sums + 6, "{sums}, in parts {more_sums}");
-    assert!(same_images == images, "other images");
-    let names: Vec<_> =
-        tensors.iter().zip(&same_tensors).filter(|(a, b)| a != b).map(|(a, _)| &a.name).collect();
-    assert!(names.is_empty() && tensors.len() == same_tensors.len(), "other values: {names:?}");
+    fault::bind(250_000);
+    let parts = colour_steps(&choice, "col2im");
+    assert!(whole.0 >= 5 && parts.0 >= whole.0 + 6, "{}, in parts {}", whole.0, parts.0);
+    assert_same(&whole, &parts);
+}
+
+/// A product that is divided into a dispatch for each row of tiles, and for each chunk of K or place of a pixel, gives the same
+/// bytes: with a software adapter's tiles and with those of GPUs.
+#[test]
+fn large_products_come_in_parts() {
+    for as_gpu in [false, true] {
+        let choice = AdapterChoice { as_gpu, ..AdapterChoice::default() };
+        let whole = colour_steps(&choice, "gemm");
+        fault::divide(Some(1));
+        let parts = colour_steps(&choice, "gemm");
+        assert!(parts.0 >= 4 * whole.0, "{}, in parts {}", whole.0, parts.0);
+        assert_same(&whole, &parts);
+    }
 }
 
 /// The largest minibatch that an adapter can bind is one that it trains with, and the next larger one is refused.
@@ -322,13 +344,13 @@ fn images_stay_in_main_memory_where_the_adapter_has_no_room() {
         let given = flags(&model, &format!("labels = 9\nbatch_size = 16\nepochs = 3\n{more}"));
         let resolved = config::resolve(None, None, &given, None).unwrap();
         fault::memory(bytes);
-        let mut gpu = native::open(&resolved.settings.adapter_choice()).unwrap();
+        let mut device = Device::new(native::open(&resolved.settings.adapter_choice()).unwrap());
         let mut run = Run::create(resolved, Some(&folder)).unwrap();
-        let result = go(&mut run, &mut gpu, &set, &Stop::new());
+        let result = go(&mut run, &mut device, &set, &Stop::new());
         fault::memory(u64::MAX);
         result.map(|_| {
             let newest = checkpoints(&folder).unwrap().remove(0);
-            (checkpoint::load(&newest).unwrap().tensors, gpu.memory())
+            (checkpoint::load(&newest).unwrap().tensors, device.gpu().unwrap().memory())
         })
     };
     let (whole, memory) = train("all", u64::MAX, "").unwrap();
@@ -340,6 +362,35 @@ fn images_stay_in_main_memory_where_the_adapter_has_no_room() {
     assert!(tensors == whole);
     let said = train("adapter", bytes, "image_memory = \"adapter\"").unwrap_err().to_string();
     assert!(said.contains("out of memory"), "{said}");
+}
+
+/// Images that the adapter had no room for are gone before the next attempt, which would else be short of the same memory.
+#[test]
+fn no_memory_is_held_that_was_given_up() {
+    let set = data_of(40_000, 9);
+    let spec = crate::model::parse::parse(MODEL, "m.toml").unwrap();
+    let model = crate::model::parse::check(&spec, MODEL, "m.toml", set.shape).unwrap();
+    let settings =
+        Settings { labels: 9.into(), batch_size: 16, epochs: 1, ..Settings::defaults(Method::Ssl, true) };
+    let made = |images: Images, bytes: u64| {
+        let gpu = native::open(&Default::default()).unwrap();
+        fault::memory(bytes);
+        let storage = Storage { images, scratch: Scratch::Shared };
+        let trainer =
+            Trainer::with_tiles(&gpu, &model, &settings, &set, storage, &Tiles::tables()).block_on();
+        fault::memory(u64::MAX);
+        let trainer = trainer.unwrap();
+        assert_eq!(trainer.images_on_host(), images != Images::Device);
+        (gpu.memory().asked, gpu.allocated())
+    };
+    let (asked, _) = made(Images::Device, u64::MAX);
+    let (_, host) = made(Images::Host, u64::MAX);
+    // Images of 480,000 bytes fit, and something after them does not.
+    let (_, auto) = made(Images::Auto, asked - 1);
+    assert!(
+        auto.abs_diff(host) < 100_000,
+        "{auto} bytes are allocated, {host} where images were never on the adapter"
+    );
 }
 
 /// On a slow device every dispatch is a submission of its own; the bytes are the same.
@@ -361,35 +412,6 @@ fn a_device_that_is_always_lost_is_an_error() {
     let e = train(&dir.path().join("run"), &[1, 1, 1, 1, 1]).unwrap_err();
     assert!(matches!(e, Error::DeviceLost(_)) && e.exit_code() == 5, "{e}");
     assert_eq!(fault::left(), 1, "not the fourth loss ended it");
-}
-
-/// What was open before is opened, or nothing.
-#[test]
-fn another_adapter_takes_no_lost_ones_place() {
-    let gpu = native::open(&Default::default()).unwrap();
-    let was = gpu.summary().clone();
-    // Where it stands in the list may have changed.
-    let moved = AdapterSummary { index: was.index + 7, ..was.clone() };
-    assert_eq!(native::reopen(&moved, Precision::F32).unwrap().summary(), &was);
-    for gone in [
-        AdapterSummary { name: "another".into(), ..was.clone() },
-        AdapterSummary { backend: "another".into(), ..was.clone() },
-        AdapterSummary { device: was.device + 1, ..was.clone() },
-    ] {
-        let said = native::reopen(&gone, Precision::F32).map(drop).unwrap_err().to_string();
-        assert!(said.contains(&gone.name) && said.contains("is not there"), "{said}");
-    }
-}
-
-/// While a lost device is waited for, a wish to end is heeded.
-#[test]
-fn nobody_waits_for_a_device_who_wants_to_end() {
-    let gpu = native::open(&Default::default()).unwrap();
-    let gone = AdapterSummary { name: "another".into(), ..gpu.summary().clone() };
-    let stop = Stop::new();
-    assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Adapter(_))));
-    stop.ask(Urgency::AfterStep);
-    assert!(matches!(open_again(&gone, Precision::F32, &stop), Err(Error::Interrupted(_))));
 }
 
 /// Out of memory says what was largest and which minibatch fits: with that one there is enough, also where the

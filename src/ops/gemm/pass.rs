@@ -4,6 +4,7 @@ use super::split::Split;
 use super::{Gemm, GradientIn, Operand, Ops, Right, RightOperand, Tile};
 use crate::error::Result;
 use crate::gpu::{Call, MAX_GROUPS, Program};
+use std::ops::Range;
 
 /// Gradient scaling where they are rounded to 16-bit floats: those of 16 and more are cut off. At the logits D's are at most a
 /// weight of its loss by the rows of a minibatch.
@@ -22,7 +23,6 @@ impl Ops {
         tile: Tile,
         split: Split,
     ) -> Result<()> {
-        let (grid, z) = workgroups(g, tile, split);
         let name = match tile {
             Tile::Workgroup { .. } => "gemm_workgroup",
             Tile::Subgroup { .. } => "gemm_subgroup",
@@ -34,51 +34,94 @@ impl Ops {
             Right::Rows(_) | Right::Packed(_) => 0,
         };
         let c = g.conv;
-        let call = Call::new(name, layer)
-            .define("A", g.a.1 as u32)
-            .define("B", b)
-            .define("SPLIT", u32::from(split.chunks > 1))
-            .define("VC", by4(g.n))
-            .bind("a", g.a.0)
-            .bind("b", g.b.tensor())
-            .bind("out", g.out)
-            .param("m", g.m)
-            .param("n", g.n)
-            .param("k", g.k)
-            .param("k_chunk", split.k_chunk)
-            .param("z", z)
-            .param("h", c.h)
-            .param("w", c.w)
-            .param("c", c.c)
-            .param("oh", c.oh)
-            .param("ow", c.ow)
-            .param("oc", c.oc)
-            .param("kernel", c.kernel)
-            .param("stride", c.stride)
-            .param("pad_top", c.pad_top)
-            .param("pad_left", c.pad_left)
-            .turns(split.turns)
-            .flops(g.flops());
-        program.dispatch(&self.gpu, blocking(g.epilogue.of(call), g, tile), grid)
+        let call = |piece: &Piece| {
+            Call::new(name, layer)
+                .define("A", g.a.1 as u32)
+                .define("B", b)
+                .define("SPLIT", u32::from(split.chunks > 1))
+                .define("VC", by4(g.n))
+                .bind("a", g.a.0)
+                .bind("b", g.b.tensor())
+                .bind("out", g.out)
+                .param("m", g.m)
+                .param("n", g.n)
+                .param("k", g.k)
+                .param("k_chunk", split.k_chunk)
+                .param("first_row", piece.rows.start)
+                .param("first_z", piece.z.start)
+                .param("z", piece.z.len() as u32)
+                .param("h", c.h)
+                .param("w", c.w)
+                .param("c", c.c)
+                .param("oh", c.oh)
+                .param("ow", c.ow)
+                .param("oc", c.oc)
+                .param("kernel", c.kernel)
+                .param("stride", c.stride)
+                .param("pad_top", c.pad_top)
+                .param("pad_left", c.pad_left)
+                .turns(split.turns)
+                .flops(g.flops())
+        };
+        let (all, n) = (places(g, tile, split), g.n.div_ceil(tile.size().1));
+        for piece in all.pieces(g.flops().div_ceil(self.gpu.largest_dispatch())) {
+            let call = blocking(g.epilogue.of(call(&piece)), g, tile);
+            let call = if piece == all { call } else { call.part(piece.count(), all.count()) };
+            program.dispatch(&self.gpu, call, piece.grid(n))?;
+        }
+        Ok(())
     }
 }
 
-/// The grid, and how many of its workgroups along z go over the same rows: one for each chunk of K and, of a scattered
-/// gradient, for each place of a pixel between two steps of the window.
-fn workgroups(g: &Gemm<'_>, tile: Tile, split: Split) -> ([u32; 3], u32) {
+/// What a dispatch goes over: rows of tiles, and for each of them what lies along z, chunks of K and, of a scattered gradient, the
+/// places of a pixel between two steps of the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    rows: Range<u32>,
+    z: Range<u32>,
+}
+
+impl Piece {
+    /// Tiles on a column of C.
+    fn count(&self) -> u64 {
+        self.rows.len() as u64 * self.z.len() as u64
+    }
+
+    /// The workgroups, with `n` tiles side by side. Rows beyond the portable limit of an axis go on in z.
+    fn grid(&self, n: u32) -> [u32; 3] {
+        let (rows, z) = (self.rows.len() as u32, self.z.len() as u32);
+        [n, rows.min(MAX_GROUPS), z * rows.div_ceil(MAX_GROUPS)]
+    }
+
+    /// At least `wanted` pieces of about one size, as far as tiles go: rows apart, then what lies along z. A GPU that works on
+    /// one dispatch for too long is reset, and each tile is made as it is without that.
+    fn pieces(&self, wanted: u64) -> Vec<Piece> {
+        if wanted <= 1 {
+            return vec![self.clone()];
+        }
+        let (rows, z) = (self.rows.len() as u64, self.z.len() as u64);
+        let in_rows = wanted.min(rows);
+        // Rows that one of them folds would be those of the next.
+        let height = rows.div_ceil(in_rows).min(u64::from(MAX_GROUPS)) as u32;
+        let depth = z.div_ceil(wanted.div_ceil(in_rows).min(z)) as u32;
+        let cut = |all: &Range<u32>, most: u32| -> Vec<Range<u32>> {
+            all.clone().step_by(most as usize).map(|from| from..(from + most).min(all.end)).collect()
+        };
+        let (rows, z) = (cut(&self.rows, height), cut(&self.z, depth));
+        rows.iter().flat_map(|rows| z.iter().map(|z| Piece { rows: rows.clone(), z: z.clone() })).collect()
+    }
+}
+
+/// All of a product, or of the chunks of K of one.
+fn places(g: &Gemm<'_>, tile: Tile, split: Split) -> Piece {
     let c = g.conv;
-    let (tm, tn) = tile.size();
     let (classes, rows) = if g.a.1 == Operand::Scatter {
         let (h, w) = (c.h.div_ceil(c.stride), c.w.div_ceil(c.stride));
         (c.stride * c.stride, g.m / (c.h * c.w) * h * w)
     } else {
         (1, g.m)
     };
-    let groups_m = rows.div_ceil(tm);
-    let z = classes * split.chunks;
-    // Rows of tiles beyond the portable limit of an axis go on in z.
-    let folds = groups_m.div_ceil(MAX_GROUPS);
-    ([g.n.div_ceil(tn), groups_m.min(MAX_GROUPS), z * folds], z)
+    Piece { rows: 0..rows.div_ceil(tile.size().0), z: 0..classes * split.chunks }
 }
 
 /// Whether runs of `n` values are read four at a time (1) or one by one (0).
@@ -149,4 +192,36 @@ fn rounding(call: Call<'_>, gradient_in: GradientIn, tile: Tile) -> Call<'_> {
         .param("scale_a", of_a)
         .param("scale_b", of_b)
         .param("unscale", 1.0 / (of_a * of_b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every tile once, in pieces of about one size that no row of workgroups goes beyond.
+    #[test]
+    fn pieces_make_up_the_whole() {
+        for (rows, z) in [(1, 1), (14, 1), (3, 10), (72_000, 4), (200_000, 1), (1, 40)] {
+            let all = Piece { rows: 0..rows, z: 0..z };
+            assert_eq!(all.pieces(1), std::slice::from_ref(&all));
+            for wanted in [2, 3, 7, 62, 500] {
+                let pieces = all.pieces(wanted);
+                let tiles = all.count();
+                assert_eq!(pieces.iter().map(Piece::count).sum::<u64>(), tiles);
+                assert!(pieces.len() as u64 >= wanted.min(tiles) / 2, "{all:?}: {wanted}: {}", pieces.len());
+                let most = pieces.iter().map(Piece::count).max().unwrap();
+                assert!(
+                    most <= tiles.div_ceil(wanted).next_multiple_of(u64::from(z)).max(1),
+                    "{all:?}: {wanted}"
+                );
+                for (i, piece) in pieces.iter().enumerate() {
+                    assert!(piece.rows.len() as u32 <= MAX_GROUPS && piece.count() > 0);
+                    assert!(pieces[..i].iter().all(|other| {
+                        let apart = |a: &Range<u32>, b: &Range<u32>| a.end <= b.start || b.end <= a.start;
+                        apart(&piece.rows, &other.rows) || apart(&piece.z, &other.z)
+                    }));
+                }
+            }
+        }
+    }
 }
