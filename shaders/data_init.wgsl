@@ -25,7 +25,7 @@ fn main(
     if (o >= p.n) {
         return;
     }
-    // Rounding may leave less than nothing, of which some compilers take no root that could be compared.
+    // Rounding may leave a variance below 0. Its root is NaN, and not every compiler says that NaN is not larger.
     let deviation = sqrt(max(variance[o], 0.0));
     let scale = select(1.0, 1.0 / deviation, deviation >= 1e-8);
     g[o] *= scale;

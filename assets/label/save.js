@@ -30,16 +30,21 @@ function lost() {
   return unread || behind.size > 0;
 }
 
+// What the browser has kept, and in its place for what it could not keep what `labels` has.
+function together(store, labels) {
+  const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
+  for (const path of behind) {
+    if (labels.has(path)) all.set(path, labels.get(path));
+    else all.delete(path);
+  }
+  return [...all];
+}
+
 // Keeps in the browser what `labels` has of these paths, and of no others: the page may be open a second time.
 function keepIn(store, labels, paths) {
   paths.forEach((path) => behind.add(path));
   try {
-    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
-    for (const path of behind) {
-      if (labels.has(path)) all.set(path, labels.get(path));
-      else all.delete(path);
-    }
-    localStorage.setItem(store, JSON.stringify([...all]));
+    localStorage.setItem(store, JSON.stringify(together(store, labels)));
     behind.clear();
   } catch {}
   warn(advice);
@@ -48,11 +53,7 @@ function keepIn(store, labels, paths) {
 // Makes `labels` what the browser has kept, but for what it could not keep.
 function readFrom(store, labels) {
   try {
-    const all = new Map(JSON.parse(localStorage.getItem(store) || "[]"));
-    for (const path of behind) {
-      if (labels.has(path)) all.set(path, labels.get(path));
-      else all.delete(path);
-    }
+    const all = together(store, labels);
     labels.clear();
     for (const [path, label] of all) labels.set(path, label);
   } catch {

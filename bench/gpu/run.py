@@ -80,12 +80,15 @@ class Bench:
                 end(process)
 
     def report(self):
-        folder = self.out / "report"
-        file = folder / "report.json"
-        if not (file.exists() and json.loads(file.read_text())["complete"]):
+        folder, new = self.out / "report", self.out / "report-new"
+        shutil.rmtree(new, ignore_errors=True)
+        form = [] if self.seconds >= 570 else ["--quick"]
+        self.run("report-command", [self.ssgan, "gpu-report", new, *form, *self.adapter])
+        # An earlier one stays until there is another.
+        if (new / "report.json").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            form = [] if self.seconds >= 570 else ["--quick"]
-            self.run("report-command", [self.ssgan, "gpu-report", folder, *form, *self.adapter])
+            new.rename(folder)
+        file = folder / "report.json"
         if not file.exists():
             return {"failed": "no report"}
         report = json.loads(file.read_text())
@@ -213,6 +216,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=570, help="for each part")
     parser.add_argument("--adapter", help="as ssgan takes it")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was begun ends too
     args.out.mkdir(parents=True, exist_ok=True)
     bench = Bench(args)
     file = args.out / "summary.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 import ray
 
 SSGAN = os.environ.get("SSGAN", "ssgan")  # the program, on every node
-SSGAN = str(Path(SSGAN).resolve()) if os.sep in SSGAN else SSGAN  # tasks have working directories of their own
+SSGAN = os.path.abspath(SSGAN) if os.sep in SSGAN else SSGAN  # tasks have working directories of their own
 CPUS = int(os.environ.get("CPUS", "2"))  # cores that a part takes
 # Exit statuses: another process has the folder; a training has diverged, and all others of the part are done.
 IN_USE, DIVERGED = 6, 8

@@ -87,8 +87,8 @@ pub fn install_hint() -> &'static str {
     }
 }
 
-/// Limits that the kernels need: those of WebGPU's defaults that are of computing. Others are not asked for: the GPU of a
-/// Raspberry Pi has no textures of 8192 pixels, and none is used.
+/// Limits that the kernels need: those of WebGPU's defaults that are of computing. Of the others, of which nothing is used, those
+/// of WebGL 2: the GPU of a Raspberry Pi has no textures of 8192 pixels.
 fn needed() -> wgpu::Limits {
     let all = wgpu::Limits::default();
     wgpu::Limits {
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_asked_for_that_is_not_used() {
+    fn small_textures_are_enough() {
         let webgpu = wgpu::Limits::default();
         assert_eq!(below_needed(&webgpu), None);
         let pi = wgpu::Limits { max_texture_dimension_2d: 4096, max_color_attachments: 4, ..webgpu.clone() };

@@ -135,7 +135,7 @@ impl Gpu {
     /// Invocations of a workgroup that sums over itself: a single subgroup in software, where a barrier is a switch of
     /// coroutines (the gradient of weight normalisation took 11.1 ms a step in groups of 32, 6.5 in groups of 8).
     pub fn reducing_group(&self) -> u32 {
-        if self.software { self.subgroup_size().unwrap_or(8) } else { self.elementwise_group }
+        if self.software { self.subgroup_size().unwrap_or(8).max(2) } else { self.elementwise_group }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {

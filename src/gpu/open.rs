@@ -40,7 +40,7 @@ impl Gpu {
     /// The device's callbacks for errors and for its loss are this library's from now on, and stay so: what the program's own
     /// work fails with comes as the error of one of these calls, unless it stands in an error scope. So one [`Gpu`] for a
     /// device, and clones of that. Bounds checks in shaders are those of [`Gpu::open`] without `checked`; matrix products are
-    /// of 32-bit floats. The device's limits are to be WebGPU's defaults at least.
+    /// of 32-bit floats. The device's limits of computing are to be WebGPU's defaults at least.
     ///
     /// # Errors
     /// [`Error::Adapter`] if the adapter or the limits that the device was opened with lack something needed.

@@ -149,6 +149,11 @@ impl Program {
         Ok(())
     }
 
+    /// Whether one of its dispatches is of this kernel.
+    pub fn runs(&self, kernel: &str) -> bool {
+        self.dispatches.iter().any(|d| d.kernel.name == kernel)
+    }
+
     /// Waits until the kernels of all dispatches are compiled.
     ///
     /// # Errors

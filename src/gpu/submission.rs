@@ -59,11 +59,19 @@ impl Reports {
 
     /// Notes that the device is gone if that is what wgpu `said`, in its own words ("Parent device is lost") or in those of its
     /// backends ("Device is lost"): the callback that tells why may be still to come.
-    pub(super) fn hear(&self, said: &str) {
+    fn hear(&self, said: &str) {
         if said.to_ascii_lowercase().contains("device is lost")
             && let Ok(mut slot) = self.lost.lock()
         {
             slot.get_or_insert_with(|| said.into());
+        }
+    }
+
+    /// What failed where no error can be returned: the next check tells.
+    pub(super) fn fail(&self, said: String) {
+        self.hear(&said);
+        if let Ok(mut slot) = self.failure.lock() {
+            slot.get_or_insert(said);
         }
     }
 

@@ -188,7 +188,7 @@ fn show_gemm(args: &KernelArgs, gpu: &Gpu, product: &Product, roofs: &Roofs, tim
 }
 
 fn note(t: &Timed) -> String {
-    let split = if t.dispatches > 1 { "K split" } else { "" };
+    let split = if t.split_k { "K split" } else { "" };
     let of_table = if t.of_table { "the table's" } else { "" };
     [of_table, split].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ")
 }

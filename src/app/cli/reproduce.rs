@@ -41,7 +41,7 @@ pub struct Args {
     /// Folder of the report and its runs; made, or gone on with
     #[arg(long, value_name = "DIR", default_value = "report")]
     out: PathBuf,
-    /// Label seeds 1 to N for each model [default: 5; --quick: 2; --merge: as many as the folders have, if these are more]
+    /// Label seeds 1 to N for each model [default: 5; --quick: 2; --merge: and of more those that the folders have]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_LABEL_SEEDS))]
     label_seeds: Option<u64>,
     /// A short version in minutes, on the embedded digits unless --dataset says otherwise

@@ -85,8 +85,8 @@ pub fn resume(bench: &Bench<'_>) -> Result<Content> {
         bench.go_on(1.0)?;
         let gpu = bench.open(Precision::F32)?;
         let whole = repeat::trained(&gpu, &model)?;
-        let reopen = || native::reopen(gpu.summary(), Precision::F32);
-        let resumed = repeat::trained_with_a_loss(&gpu, &model, reopen)?;
+        let was = gpu.summary().clone();
+        let resumed = repeat::trained_with_a_loss(gpu, &model, || native::reopen(&was, Precision::F32))?;
         let same = whole == resumed;
         all &= same;
         let word = if same { "the same bytes" } else { "other bytes" };

@@ -57,8 +57,10 @@ pub struct Timed {
     pub nmse: f64,
     /// Seconds of a run.
     pub time: Spread,
-    /// Dispatches: 2 where K is split.
+    /// Dispatches: more than one where K is split, or the product is large.
     pub dispatches: u32,
+    /// Whether chunks of K are summed up in the end.
+    pub split_k: bool,
 }
 
 /// Verifies every tile in `tiles` on `product` against float64, then times them in turns, `runs` times each; `done` hears of
@@ -103,6 +105,7 @@ pub fn gemm(
         nmse,
         time: Spread::of(&times).unwrap_or_default(),
         dispatches: program.dispatches.len() as u32,
+        split_k: program.runs("split_k_sum"),
     });
     let mut timed: Vec<Timed> = timed.collect();
     timed.sort_by(|a, b| a.time.p50.total_cmp(&b.time.p50));

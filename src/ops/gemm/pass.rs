@@ -93,17 +93,17 @@ impl Piece {
         [n, rows.min(MAX_GROUPS), z * rows.div_ceil(MAX_GROUPS)]
     }
 
-    /// At least `wanted` pieces of about one size, as far as tiles go: rows apart, then what lies along z. A GPU that works on
-    /// one dispatch for too long is reset, and each tile is made as it is without that.
+    /// At least `wanted` pieces of about one size, as far as rows of tiles and then what lies along z can be parted. A GPU that
+    /// works on one dispatch for too long is reset, and each tile is made as it is without that.
     fn pieces(&self, wanted: u64) -> Vec<Piece> {
         if wanted <= 1 {
             return vec![self.clone()];
         }
         let (rows, z) = (self.rows.len() as u64, self.z.len() as u64);
-        let in_rows = wanted.min(rows);
         // Rows that one of them folds would be those of the next.
-        let height = rows.div_ceil(in_rows).min(u64::from(MAX_GROUPS)) as u32;
-        let depth = z.div_ceil(wanted.div_ceil(in_rows).min(z)) as u32;
+        let height = (rows / wanted.min(rows)).min(u64::from(MAX_GROUPS));
+        let depth = (z / wanted.div_ceil(rows.div_ceil(height)).min(z)) as u32;
+        let height = height as u32;
         let cut = |all: &Range<u32>, most: u32| -> Vec<Range<u32>> {
             all.clone().step_by(most as usize).map(|from| from..(from + most).min(all.end)).collect()
         };
@@ -208,7 +208,7 @@ mod tests {
                 let pieces = all.pieces(wanted);
                 let tiles = all.count();
                 assert_eq!(pieces.iter().map(Piece::count).sum::<u64>(), tiles);
-                assert!(pieces.len() as u64 >= wanted.min(tiles) / 2, "{all:?}: {wanted}: {}", pieces.len());
+                assert!(pieces.len() as u64 >= wanted.min(tiles), "{all:?}: {wanted}: {}", pieces.len());
                 let most = pieces.iter().map(Piece::count).max().unwrap();
                 assert!(
                     most <= tiles.div_ceil(wanted).next_multiple_of(u64::from(z)).max(1),
