@@ -137,8 +137,11 @@ pub const FEISTEL_ROUNDS: u32 = 4;
 /// Element `i` of a pseudo-random permutation of `0..n`: a Feistel network over the smallest even number
 /// of bits that holds n, its round function Philox, walked along its cycle until it falls below n
 /// (Black & Rogaway 2002). No table: the GPU computes the same.
+///
+/// # Panics
+/// If `i` is not below `n`.
 pub fn permute(seed: u64, at: Counter, i: u32, n: u32) -> u32 {
-    debug_assert!(i < n);
+    assert!(i < n);
     let half = half_bits(n);
     let mask = (1u32 << half) - 1;
     let mut x = i;

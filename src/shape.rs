@@ -28,6 +28,10 @@ impl Dims {
             _ => None,
         }
     }
+    /// height x width x channels, which [`Dims::len`] has where it is below 2^32.
+    pub(crate) fn values(self) -> u128 {
+        u128::from(self.height) * u128::from(self.width) * u128::from(self.channels)
+    }
     /// height x width.
     pub fn pixels(self) -> u32 {
         self.height * self.width

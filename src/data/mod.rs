@@ -147,6 +147,9 @@ impl Dataset {
         }
         for (what, split) in [("training", &self.train), ("test", &self.test)] {
             let fail = |reason: String| Err(Error::Data(format!("{what} set: {reason}")));
+            if shape.image.values() > u32::MAX.into() {
+                return fail(format!("images of {}", shape.image));
+            }
             let pixels = split.labels.len() as u64 * u64::from(shape.image.len());
             if shape.image.is_empty() {
                 return fail("images without a pixel".into());

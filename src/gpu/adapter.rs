@@ -78,7 +78,9 @@ pub fn describe(name: &str, backend: &str, driver: &str) -> String {
 
 /// What to install where no adapter is found.
 pub fn install_hint() -> &'static str {
-    if cfg!(target_os = "linux") {
+    if cfg!(target_arch = "wasm32") {
+        "take a browser that has WebGPU"
+    } else if cfg!(target_os = "linux") {
         "install your GPU's Vulkan driver, or a software one such as Mesa's llvmpipe"
     } else if cfg!(target_os = "windows") {
         "install your GPU vendor's driver; Windows 10 and later bring the software adapter WARP"

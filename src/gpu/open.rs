@@ -13,14 +13,16 @@ impl Gpu {
     /// WGSL prescribes in every shader.
     ///
     /// # Errors
-    /// [`Error::Adapter`] if there is none, it lacks something needed, or its driver refuses a device.
+    /// [`Error::Adapter`] if there is none, it lacks something needed, or its driver refuses a device; [`Error::Usage`] for an
+    /// unknown backend.
     pub async fn open(choice: &AdapterChoice, host: Rc<dyn Host>, checked: bool) -> Result<Gpu> {
         let (summary, adapter) = choice::choose(choice).await?;
         let software = summary.is_software() && !choice.as_gpu;
         Gpu::with_adapter((summary, adapter), (choice.precision, software), host, checked).await
     }
 
-    /// Opens an adapter that was open before, and no other.
+    /// Opens an adapter that was open before, and no other, without bounds checks in shaders, and with sizes and tiles that are its
+    /// own, whatever it was opened with.
     ///
     /// # Errors
     /// [`Error::Adapter`] if it is not there, or its driver refuses a device.

@@ -43,7 +43,7 @@ impl Tensor {
         self.len() as u64 * 4
     }
 
-    /// The first `rows` rows.
+    /// The first `rows` rows. Ops that write whole `vec4`s may write up to three values behind them.
     ///
     /// # Panics
     /// If there are fewer.

@@ -66,9 +66,9 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Seconds of dispatch `i`, if the adapter's timestamps make sense.
+    /// Seconds of dispatch `i`, if there is one and the adapter's timestamps make sense.
     pub fn seconds(&self, i: usize) -> Option<f64> {
-        self.spans[i].map(|(begin, end)| end - begin)
+        self.spans.get(i).copied().flatten().map(|(begin, end)| end - begin)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Shape inference: a [`ModelSpec`] and the data's sizes become two checked [`NetShape`]s.
 
 use super::shape::{DataShape, Dims, LayerShape, ModelShape, NetShape};
-use super::spec::{Init, LayerSpec, ModelSpec};
+use super::spec::{Init, LayerSpec, ModelSpec, NAMES, is_name};
 use crate::error::Error;
 use crate::layers::Weights;
 
 /// A layer that does not fit: which network, which layer (from 0), and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShapeError {
-    /// `discriminator` or `generator`.
+    /// `discriminator` or `generator`; `name` of the model's name.
     pub net: &'static str,
     /// Index of the layer, or `None` where the whole list is meant.
     pub layer: Option<usize>,
@@ -43,6 +43,13 @@ pub const MAX_LAYERS: usize = 128;
 /// # Errors
 /// A [`ShapeError`] that names the first layer that does not fit.
 pub fn infer(spec: &ModelSpec, data: DataShape) -> std::result::Result<ModelShape, ShapeError> {
+    if !is_name(&spec.name) {
+        return Err(ShapeError { net: "name", layer: None, reason: NAMES.into() });
+    }
+    if data.image.values() > MAX_VALUES.into() {
+        let reason = format!("{} values per image; at most {MAX_VALUES} are supported", data.image.values());
+        return Err(ShapeError { net: "discriminator", layer: None, reason });
+    }
     let d = infer_net("discriminator", &spec.discriminator.layers, data.image, data)?;
     let g = infer_net("generator", &spec.generator.layers, Dims::flat(spec.generator.latent), data)?;
     let whole = |net, reason: String| Err(ShapeError { net, layer: None, reason });

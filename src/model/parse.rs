@@ -5,7 +5,9 @@
 
 use super::infer::{ShapeError, infer};
 use super::shape::{DataShape, ModelShape};
-use super::spec::{DiscriminatorSpec, GeneratorSpec, LAYER_NAMES, LayerOp, LayerSpec, ModelSpec};
+use super::spec::{
+    DiscriminatorSpec, GeneratorSpec, LAYER_NAMES, LayerOp, LayerSpec, ModelSpec, NAMES, is_name,
+};
 use crate::error::{Error, Result};
 use crate::text;
 use serde::Deserialize;
@@ -64,12 +66,9 @@ pub fn parse(source: &str, file: &str) -> Result<ModelSpec> {
     document.keys(table, "key", &["name", "discriminator", "generator"])?;
 
     let name: String = document.value(table, "name", &whole)?;
-    let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+    if !is_name(&name) {
         let at = document.required(table, "name", &whole)?.span();
-        return Err(
-            document.fail(&at, "name: 1 to 64 of the characters A-Z a-z 0-9 - _ (it names run folders)")
-        );
+        return Err(document.fail(&at, &format!("name: {NAMES}")));
     }
 
     let (d, d_at) = document.table(table, "discriminator")?;

@@ -12,12 +12,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
-    /// Short name, used in run folders and tables.
+    /// Short name, used in run folders and tables: 1 to 64 of `A-Z a-z 0-9 - _`.
     pub name: String,
     /// Images in, K logits out; one of its layers is the feature layer.
     pub discriminator: DiscriminatorSpec,
     /// Latent vectors in, images out.
     pub generator: GeneratorSpec,
+}
+
+/// What a model's name may be.
+pub(super) const NAMES: &str = "1 to 64 of the characters A-Z a-z 0-9 - _ (it names run folders)";
+
+/// Whether a model may be called that.
+pub(super) fn is_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(good)
 }
 
 impl ModelSpec {

@@ -31,6 +31,9 @@ impl Net {
     ///
     /// # Errors
     /// As [`Ops`].
+    ///
+    /// # Panics
+    /// If the tape is not of a training pass of this network as far as layer `from`.
     pub fn backward(
         &self,
         ops: &Ops,
@@ -44,6 +47,7 @@ impl Net {
             Wanted::Parameters(arena) => (Some(arena), false),
             Wanted::Input => (None, true),
         };
+        assert!(tape.batch.trains() && from < tape.inputs.len());
         let layers = &self.shape.layers;
         let first_trained = layers.iter().position(|l| l.params().iter().any(|p| p.trained)).unwrap_or(0);
         let last = if want_input { 0 } else { first_trained };

@@ -36,9 +36,9 @@ impl Ops {
         labels: Option<(&Tensor, &Tensor)>,
         indices: &Tensor,
     ) -> Result<()> {
-        assert!(n > 0 && pool.is_none_or(|pool| pool.len() >= n as usize));
-        let labels_fit =
-            |(all, rows): (&Tensor, &Tensor)| all.len() >= n as usize && rows.cols >= indices.cols;
+        let wanted = indices.cols as usize;
+        assert!(n > 0 && pool.is_none_or(|pool| pool.len() >= n as usize) && indices.len() >= wanted);
+        let labels_fit = |(all, rows): (&Tensor, &Tensor)| all.len() >= n as usize && rows.len() >= wanted;
         assert!(labels.is_none_or(labels_fit));
         // Of the pool and the labels only the chosen ones are read.
         let chosen = 1 + u64::from(pool.is_some()) + 2 * u64::from(labels.is_some());

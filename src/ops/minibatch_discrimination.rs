@@ -18,6 +18,14 @@ pub struct MinibatchSizes {
     pub dims: u32,
 }
 
+impl MinibatchSizes {
+    /// Whether these are the columns of m and of y.
+    fn fit(self, m: u32, y: u32) -> bool {
+        let [a, b, c] = [self.features, self.kernels, self.dims].map(u64::from);
+        u64::from(m) == b * c && u64::from(y) == a + b
+    }
+}
+
 impl Ops {
     /// Beside the features in y `[rows, A + B]` the closeness of each row to the rows `start..start + count`, among which it
     /// is; m `[rows, B * C]`.
@@ -33,7 +41,7 @@ impl Ops {
         m: &Tensor,
         y: &Tensor,
     ) -> Result<()> {
-        assert!(m.cols == at.kernels * at.dims && y.cols == at.features + at.kernels);
+        assert!(at.fit(m.cols, y.cols));
         assert!(u64::from(start) + u64::from(count) <= m.rows.min(y.rows).into());
         let call = Call::new("minibatch_discrimination", layer)
             .bind("m", m)
@@ -56,7 +64,7 @@ impl Ops {
         (m, dy): (&Tensor, &Tensor),
         dm: &Tensor,
     ) -> Result<()> {
-        assert!(dm.cols == at.kernels * at.dims && dy.cols == at.features + at.kernels);
+        assert!(at.fit(dm.cols, dy.cols));
         assert!(
             m.cols == dm.cols
                 && u64::from(start) + u64::from(count) <= m.rows.min(dy.rows).min(dm.rows).into()

@@ -193,6 +193,46 @@ mod tests {
         };
         assert!(bias(3) && !bias(2));
 
+        // Of convolutions the sizes agree, whatever the tensors have.
+        let window =
+            Conv { h: 3, w: 3, c: 2, oh: 3, ow: 3, oc: 3, kernel: 3, stride: 1, pad_top: 1, pad_left: 1 };
+        let conv = |m, k, a, conv: Conv| {
+            let (x, w, y) = (of(64, 64), of(64, 64), of(64, 64));
+            let (n, epilogue, gradient_in) = (3, Epilogue::None, GradientIn::Neither);
+            let product =
+                Gemm { m, n, k, a: (&x, a), b: Right::Rows(&w), conv, out: &y, epilogue, gradient_in };
+            records(|p| ops.gemm(p, "test", product))
+        };
+        assert!(conv(18, 18, Operand::Window, window) && !conv(8, 18, Operand::Window, window));
+        assert!(
+            !conv(18, 17, Operand::Window, window)
+                && !conv(18, 18, Operand::Window, Conv { oh: 0, ..window })
+        );
+        assert!(conv(18, 27, Operand::Scatter, window) && !conv(18, 1, Operand::Scatter, window));
+        assert!(!conv(18, 27, Operand::Scatter, Conv { stride: 0, ..window }));
+        let dw = |k, n| {
+            let (dy, x, out) = (of(64, 64), of(64, 64), of(64, 64));
+            let (m, epilogue, gradient_in) = (3, Epilogue::None, GradientIn::A);
+            let (a, b, conv) = ((&dy, Operand::Columns), Right::Window(&x), window);
+            records(|p| ops.gemm(p, "test", Gemm { m, n, k, a, b, conv, out: &out, epilogue, gradient_in }))
+        };
+        assert!(dw(18, 18) && !dw(17, 18) && !dw(18, 17));
+        let max_pool = |h, oh, kernel, pad_top, values| {
+            let at = Conv { h, w: 2, c: 1, oh, ow: 1, oc: 1, kernel, stride: 1, pad_top, pad_left: 0 };
+            records(|p| ops.max_pool2d(p, "test", &at, &of(values, 1), (&of(oh, 1), None)))
+        };
+        assert!(max_pool(2, 1, 2, 0, 4) && !max_pool(2, 100, 1, 0, 4) && !max_pool(2, 1, 1, 1, 4));
+
+        let normalised = |start, count| {
+            let (x, y, mean, variance) = (of(16, 4), of(16, 4), of(1, 4), of(1, 4));
+            let [running_mean, running_var] = [of(1, 4), of(1, 4)];
+            let (gamma, beta, eps, momentum) = (None, None, 1e-5, 0.1);
+            let bn = BatchNorm { gamma, beta, running_mean, running_var, eps, momentum };
+            let statistics = RowStatistics { rows: Rows { start, count }, mean, variance };
+            records(|p| ops.batch_norm(p, "test", &bn, &statistics, (&x, &y), Activation::None))
+        };
+        assert!(normalised(8, 8) && !normalised(8, 9) && !normalised(0xffff_fff0, 0x20));
+
         let pool = |rows, cols| records(|p| ops.global_avg_pool(p, "test", &of(6, 3), &of(rows, cols)));
         assert!(pool(2, 3) && !pool(4, 3) && !pool(2, 2));
     }

@@ -100,8 +100,8 @@ impl Ops {
     ) -> Result<()> {
         let RowStatistics { rows: Rows { start, count }, mean, variance } = statistics;
         let (start, count) = (*start, *count);
-        let last = (start + count) as usize * x.cols as usize;
-        assert!(x.len() >= last && y.len() >= last);
+        let last = (u64::from(start) + u64::from(count)) * u64::from(x.cols);
+        assert!(x.len() as u64 >= last && y.len() as u64 >= last);
         let mut vectors = [mean, variance].into_iter().chain(&bn.gamma).chain(&bn.beta);
         assert!(vectors.all(|vector| vector.len() >= x.cols as usize));
         let (v, ty) = lanes(x.cols);
@@ -196,7 +196,7 @@ impl Ops {
         bias: Option<&Tensor>,
     ) -> Result<()> {
         let RowStatistics { mean, variance, .. } = statistics;
-        assert!([variance, g].into_iter().chain(bias).all(|vector| vector.len() >= mean.len()));
+        assert!([mean, variance, g].into_iter().chain(bias).all(|v| v.len() >= mean.cols as usize));
         let call = Call::new("data_init", layer)
             .optional("BIAS", "bias", bias)
             .bind("mean", mean)

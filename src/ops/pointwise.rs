@@ -189,6 +189,8 @@ impl Ops {
         grad: bool,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
+        // Beyond, the bound on what a gradient looks at means nothing.
+        assert!((0.0..=0.4).contains(&warp));
         let call = Call::new("random_affine", layer)
             .define("GRAD", u32::from(grad))
             .param("shift", shift)
@@ -228,6 +230,7 @@ impl Ops {
         turns: u32,
         (x, y): (&Tensor, &Tensor),
     ) -> Result<()> {
+        assert!(image.values() <= u32::MAX.into());
         assert!(x.len() == y.len() && x.len().is_multiple_of(image.len() as usize));
         let lines = y.len() as u64 / u64::from(image.width * image.channels);
         let length = ((MAX_TURNS - 1) / turns).clamp(1, image.width);

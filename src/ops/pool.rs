@@ -28,6 +28,19 @@ fn windows<'a>(
     (outputs, values): (&Named<'a>, u32),
     inputs: &Named<'a>,
 ) -> Result<Call<'a>> {
+    // Each window holds a pixel of the image, which is read without asking.
+    let reaches = |out: u32, stride: u32, pad: u32, size: u32| {
+        out > 0
+            && pad < at.kernel
+            && u64::from(out - 1) * u64::from(stride) < u64::from(size) + u64::from(pad)
+    };
+    let fits = at.stride > 0
+        && reaches(at.oh, at.stride, at.pad_top, at.h)
+        && reaches(at.ow, at.stride, at.pad_left, at.w);
+    let area = |a: u32, b: u32| a.checked_mul(b)?.checked_mul(at.c.max(values));
+    let (Some(_), Some(_), true) = (area(at.oh, at.ow), area(at.h, at.w), fits) else {
+        return Err(Error::Gpu(format!("{kernel} for {layer}: no windows of an image: {at:?}")));
+    };
     let pixels = at.oh * at.ow;
     let images = outputs[0].1.rows / pixels;
     // An output looks at the places of its window, an input at the outputs whose windows hold it.

@@ -82,7 +82,7 @@ impl Checkpoint {
     /// The values of a tensor that must be there with this shape.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] naming the tensor and both shapes; the path is the caller's to add.
+    /// [`Error::Checkpoint`] naming the tensor and both shapes, or how many values it has; the path is the caller's to add.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[f32]> {
         let Some(tensor) = self.tensors.iter().find(|t| t.name == name) else {
             return Err(bad(format!(
@@ -94,6 +94,10 @@ impl Checkpoint {
                 "tensor {name:?} has shape {:?}, the model needs {shape:?}: it belongs to another model",
                 tensor.shape
             )));
+        }
+        if tensor.values.len() != shape.iter().product::<usize>() {
+            let have = tensor.values.len();
+            return Err(bad(format!("tensor {name:?} has {have} values for shape {shape:?}")));
         }
         Ok(&tensor.values)
     }
@@ -281,6 +285,15 @@ fn explain(e: SafeTensorError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tensor_has_as_many_values_as_its_shape() {
+        let tensor = |values| TensorData { name: "w".into(), shape: vec![2, 3], values };
+        let of = |values| Checkpoint { tensors: vec![tensor(values)], ..Checkpoint::default() };
+        assert_eq!(of(vec![1.0; 6]).get("w", &[2, 3]).unwrap(), [1.0; 6]);
+        let said = of(vec![1.0; 5]).get("w", &[2, 3]).unwrap_err().to_string();
+        assert!(said.contains("has 5 values for shape [2, 3]"), "{said}");
+    }
 
     #[test]
     fn classes_have_names_or_numbers() {

@@ -45,6 +45,9 @@ impl Generator {
     /// # Errors
     /// [`Error::Diverged`] where they are not finite; [`Error::Adapter`] for more images than the adapter can bind; errors of the device.
     pub async fn draw(&mut self, count: u32, seed: u64, draw: u32) -> Result<Vec<f32>> {
+        if count == 0 {
+            return Ok(vec![]);
+        }
         let Generator { ops, net, model, recorded } = self;
         let sampler = recorded.of(count, || Sampler::new(ops, net, model, count))?;
         let images = sampler.run(ops, seed, draw).await?;

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Trains to the end, or until `stop` asks to end or `max_steps` are done; from the first step, or, after
-/// [`Trainer::restore`], from where `done` ends.
+/// [`Trainer::restore`], from where `done` ends. Without [`Trainer::begin_from`] or [`Trainer::restore`] before it the parameters
+/// are initialised.
 ///
 /// # Errors
 /// [`Error::Interrupted`] after a last snapshot if stopped; [`Error::Diverged`] if a loss is not finite;
-/// errors of the device and of the observer.
+/// [`Error::Usage`] if there is no step to train; errors of the device and of the observer.
 pub async fn run(
     trainer: &mut Trainer,
     observer: &mut dyn Observer,
@@ -25,7 +26,7 @@ pub async fn run(
     done: Option<&History>,
 ) -> Result<Summary> {
     let steps = max_steps.map_or(trainer.steps(), |most| most.min(trainer.steps()));
-    if done.is_none() {
+    if done.is_none() && !trainer.initialised.get() {
         trainer.initialise().await?;
     }
     let mut run = Run { so_far: SoFar::new(done), trainer, observer, stop, steps };
@@ -207,7 +208,8 @@ impl Run<'_> {
         if let Some(t) = checkpoint.tensors.iter().find(|t| !t.is_finite()) {
             return Err(diverged(step, &format!("{} is not finite", t.name)));
         }
-        let time = TimeAt { epoch: epoch + 1, step, time: self.epoch_time() };
+        let within = step.div_ceil(self.trainer.steps_per_epoch()).max(1);
+        let time = TimeAt { epoch: within, step, time: self.epoch_time() };
         self.observer.on(Event::Checkpoint { epoch, time, checkpoint: &checkpoint })?;
         self.so_far.saved.0 += self.trainer.gpu().now() - begun;
         self.so_far.saved.1 += 1;

@@ -293,6 +293,8 @@ impl Settings {
 
     /// Checks every value alone; sizes against the data are checked when training starts.
     ///
+    /// Settings of the other method that can do no harm, such as a label smoothing of `supervised`, count for nothing.
+    ///
     /// # Errors
     /// [`Error::Usage`] naming the setting, its value and what it may be.
     pub fn validate(&self) -> Result<()> {

@@ -58,7 +58,8 @@ impl Trainer {
         ]
     }
 
-    /// Begins a new run with the parameters and running statistics of `from`, in place of [`Trainer::initialise`]; all else,
+    /// Before the first step: begins a new run with the parameters and running statistics of `from`, in place of
+    /// [`Trainer::initialise`]; all else,
     /// such as Adam's moments and the averages, begins as in any run. A supervised run left none for G, which begins
     /// with new ones.
     ///
@@ -81,7 +82,8 @@ impl Trainer {
     /// The steps from there on are those of the run that saved it, bit for bit on the same adapter and driver.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if it belongs to another model, other data, another method or another seed, or has no optimiser state.
+    /// [`Error::Checkpoint`] if it belongs to another model, other data, another method or another seed, or has no optimiser state;
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub async fn restore(&mut self, from: &Checkpoint) -> Result<u32> {
         let bad = |reason: String| Error::Checkpoint { path: Default::default(), reason };
         for (key, mine) in [
@@ -114,6 +116,7 @@ impl Trainer {
         let layout = &self.gan.d.net.params.layout;
         import_arena(gpu, layout, &self.gan.average, true, "average.discriminator", "", from)?;
         gpu.submit(&self.gan.repack, &[]).await?;
+        self.initialised.set(true);
         self.progress = Position::at(step);
         Ok(step)
     }
@@ -124,9 +127,47 @@ impl Trainer {
 mod tests {
     use crate::checks::steps::models::{DNN, data_set, model};
     use crate::checks::steps::{IMAGES, ssl};
+    use crate::error::Result;
     use crate::model::parse::parse;
     use crate::native::{self, BlockOn};
-    use crate::train::Trainer;
+    use crate::train::event::{Event, Observer};
+    use crate::train::{Stop, Trainer, run};
+
+    /// Counts the epoch of each checkpoint from 1.
+    struct Epochs;
+
+    impl Observer for Epochs {
+        fn on(&mut self, event: Event<'_>) -> Result<()> {
+            if let Event::Checkpoint { epoch, time, .. } = event {
+                assert_eq!((time.epoch, time.step), (epoch.max(1), 1), "after {epoch} epochs");
+            }
+            Ok(())
+        }
+    }
+
+    /// What a run began from is not initialised anew by it.
+    #[test]
+    fn a_run_begins_with_what_was_put_in() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 8, 1);
+        let data = data_set(&model, IMAGES);
+        let trainer = || Trainer::new(&gpu, &model, &ssl(), &data).block_on().unwrap();
+        let mut first = trainer();
+        first.initialise().block_on().unwrap();
+        for _ in 0..3 {
+            first.step().block_on().unwrap();
+        }
+        first.finish_steps().block_on().unwrap();
+        let from = first.snapshot(0).block_on().unwrap();
+        let [mut alone, mut run_on] = [trainer(), trainer()];
+        alone.begin_from(&from).block_on().unwrap();
+        alone.step().block_on().unwrap();
+        alone.finish_steps().block_on().unwrap();
+        run_on.begin_from(&from).block_on().unwrap();
+        run(&mut run_on, &mut Epochs, &Stop::new(), Some(1), None).block_on().unwrap();
+        let [alone, run_on] = [alone, run_on].map(|t| t.snapshot(0).block_on().unwrap().tensors);
+        assert!(alone == run_on, "the run began with other parameters");
+    }
 
     /// The program needs nothing but the file, whoever trained.
     #[test]

@@ -51,7 +51,9 @@ impl Trainer {
     pub async fn initialise(&self) -> Result<()> {
         let gpu = &self.ops.gpu;
         self.hand_over(0, true);
-        gpu.wait(gpu.submit(&self.gan.init, &[]).await?).await
+        gpu.wait(gpu.submit(&self.gan.init, &[]).await?).await?;
+        self.initialised.set(true);
+        Ok(())
     }
 
     /// Submits the next step. Returns the numbers of steps that are finished by now, in order, a few at a time.
@@ -192,7 +194,7 @@ impl Trainer {
         self.progress.time
     }
 
-    /// Step `t` (from 0), each dispatch timed; waits for it. The same results as [`Trainer::step`].
+    /// Step `t` (from 0), each dispatch timed; waits for it. The same results as [`Trainer::step`], which does not count it.
     ///
     /// # Errors
     /// As [`Timer::run`].
@@ -201,7 +203,7 @@ impl Trainer {
         timer.run(&self.gan.step).await
     }
 
-    /// Wall time of step `t`, from recording to the end of the work, nothing else measured.
+    /// Wall time of step `t`, from recording to the end of the work, nothing else measured; [`Trainer::step`] does not count it.
     ///
     /// # Errors
     /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.

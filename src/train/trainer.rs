@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::gpu::{Gpu, Pool, Program};
 use crate::model::shape::ModelShape;
 use crate::ops::{Ops, State};
+use std::cell::Cell;
 
 /// Images of the sample grid.
 pub const SAMPLES: u32 = 100;
@@ -46,6 +47,8 @@ pub struct Trainer {
     pub(super) tiles: Tiles,
     steps_per_epoch: u32,
     pub(super) progress: Position,
+    /// Whether the parameters were initialised, or are those of a checkpoint.
+    pub(super) initialised: Cell<bool>,
 }
 
 /// An evaluation of everything that there is to evaluate.
@@ -79,8 +82,8 @@ impl Trainer {
     /// parameters are not initialised.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for settings that do not fit the data; [`crate::Error::Adapter`], [`crate::Error::Gpu`]
-    /// and [`crate::Error::DeviceLost`] from the device.
+    /// [`crate::Error::Usage`] for settings that do not fit the data; [`crate::Error::Data`] for data that cannot be trained on;
+    /// [`crate::Error::Adapter`], [`crate::Error::Gpu`] and [`crate::Error::DeviceLost`] from the device.
     pub async fn new(gpu: &Gpu, model: &ModelShape, settings: &Settings, data: &Dataset) -> Result<Trainer> {
         Trainer::with_tiles(gpu, model, settings, data, Scratch::Shared, &Tiles::tables()).await
     }
@@ -105,20 +108,20 @@ impl Trainer {
             let storage = Storage { images, ..storage };
             Trainer::record(&ops, (model, settings), data, &roles, storage, &tiles)
         };
-        let trainer = match storage.images {
-            Images::Auto => {
-                let before = gpu.memory();
-                match record(Images::Device) {
-                    Err(_) if gpu.memory().given.is_some() => {
-                        gpu.forget_since(before);
-                        gpu.settle().await?;
-                        record(Images::Host)
-                    }
-                    other => other,
+        let before = gpu.memory();
+        let recorded = match storage.images {
+            Images::Auto => match record(Images::Device) {
+                Err(_) if gpu.memory().given.is_some() => {
+                    gpu.forget_since(before.clone());
+                    gpu.settle().await?;
+                    record(Images::Host)
                 }
-            }
+                other => other,
+            },
             images => record(images),
-        }?;
+        };
+        // What was made is gone, and a smaller one may fit.
+        let trainer = recorded.inspect_err(|_| gpu.forget_since(before))?;
         // Not in the first step's time.
         gpu.compiled().await?;
         Ok(trainer)
@@ -181,6 +184,7 @@ impl Trainer {
             tiles: tiles.clone(),
             steps_per_epoch,
             progress: Position::default(),
+            initialised: Cell::new(false),
         })
     }
 

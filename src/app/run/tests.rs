@@ -427,22 +427,30 @@ fn too_little_memory(set: &Dataset, rows: u32) {
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("m.toml");
     std::fs::write(&model, MODEL).unwrap();
-    let with = |batch_size: u32, bytes: u64| {
-        let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}"));
-        let resolved = config::resolve(None, None, &given, None);
-        let Resolved { settings, spec, model_toml } = resolved.unwrap();
-        let shape = crate::model::parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
+    // Minibatches that are tried on one device, of which the last counts.
+    let with = |tried: &[u32], bytes: u64| {
+        let of = |batch_size: &u32| {
+            let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}"));
+            let resolved = config::resolve(None, None, &given, None);
+            let Resolved { settings, spec, model_toml } = resolved.unwrap();
+            let shape = crate::model::parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
+            (shape, settings.train)
+        };
         fault::memory(bytes);
-        let gpu = native::open(&settings.adapter_choice()).unwrap();
-        let made = Trainer::new(&gpu, &shape, &settings.train, set).block_on().map(drop);
+        let gpu = native::open(&Default::default()).unwrap();
+        let made = tried.iter().map(of).map(|(shape, settings)| {
+            let trainer = Trainer::new(&gpu, &shape, &settings, set).block_on()?;
+            trainer.initialise().block_on()
+        });
+        let last = made.last().expect("one at least");
         fault::memory(u64::MAX);
-        made.map(|()| gpu.memory())
+        last.map(|()| gpu.memory())
     };
-    let all = with(rows, u64::MAX).unwrap();
+    let all = with(&[rows], u64::MAX).unwrap();
     assert!(all.given.is_none() && all.largest.1 > 0, "{all:?}");
     for share in [0.6, 0.8, 0.85, 0.9, 0.95] {
         let bytes = (share * all.asked as f64) as u64;
-        let e = with(rows, bytes).unwrap_err();
+        let e = with(&[rows], bytes).unwrap_err();
         let said = e.to_string();
         assert!(
             e.exit_code() == 5 && said.contains("out of memory") && said.contains(&all.largest.0),
@@ -455,8 +463,8 @@ fn too_little_memory(set: &Dataset, rows: u32) {
         let advice = said.split("`batch_size = ").nth(1).unwrap_or_else(|| panic!("{said}"));
         let fits: u32 = advice.split('`').next().unwrap().parse().unwrap();
         assert!((1..rows).contains(&fits), "{said}");
-        with(fits, bytes).unwrap_or_else(|e| panic!("{share}: {said}, but: {e}"));
+        with(&[rows, fits], bytes).unwrap_or_else(|e| panic!("{share}: {said}, but: {e}"));
     }
-    let said = with(rows, 1000).unwrap_err().to_string();
+    let said = with(&[rows], 1000).unwrap_err().to_string();
     assert!(said.contains("smaller model"), "{said}");
 }

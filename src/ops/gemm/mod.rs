@@ -73,7 +73,8 @@ impl RightOperand {
 
 /// Rows and columns of the memory of B `[k, n]` in panels of so many columns; 0: row by row.
 fn packed_size(panel: u32, k: u32, n: u32) -> (u32, u32) {
-    if panel == 0 { (k, n) } else { (n.div_ceil(panel) * RightOperand::rows_for(k), panel) }
+    let whole = |panel| n.div_ceil(panel).saturating_mul(RightOperand::rows_for(k));
+    if panel == 0 { (k, n) } else { (whole(panel), panel) }
 }
 
 /// B of a product as it is read.
@@ -224,6 +225,24 @@ impl Gemm<'_> {
         ProductKind::new(self.a.1, &self.conv, (self.m, self.n, self.k))
     }
 
+    /// Whether the sizes are those of its convolution, where it has one: shaders take places in memory from both.
+    fn agrees(&self) -> bool {
+        let c = &self.conv;
+        let [m, n, k] = [self.m, self.n, self.k].map(u64::from);
+        let area = |a: u32, b: u32| u64::from(a) * u64::from(b);
+        let (pixels, windows, taps) = (area(c.h, c.w), area(c.oh, c.ow), area(c.kernel, c.kernel));
+        let of = |channels: u32| taps.checked_mul(channels.into());
+        let is_there = c.stride > 0 && taps > 0 && pixels > 0 && windows > 0;
+        (match self.a.1 {
+            Operand::Rows | Operand::Columns => true,
+            Operand::Window => is_there && m.is_multiple_of(windows) && of(c.c) == Some(k),
+            Operand::Scatter => is_there && m.is_multiple_of(pixels) && of(c.oc) == Some(k),
+        }) && (match self.b {
+            Right::Window(_) => is_there && k.is_multiple_of(windows) && of(c.c) == Some(n),
+            Right::Rows(_) | Right::Packed(_) => true,
+        })
+    }
+
     /// Floating-point operations, two per multiply-add that contributes: a scattered data gradient has as
     /// many as the forward pass, whatever the stride.
     pub fn flops(&self) -> u64 {
@@ -323,6 +342,9 @@ impl Ops {
         if m == 0 || n == 0 || k == 0 {
             return Err(Error::Gpu(format!("gemm for {layer}: empty product {m} x {n} x {k}")));
         }
-        Ok(())
+        match g.agrees() {
+            true => Ok(()),
+            false => Err(Error::Gpu(format!("gemm for {layer}: {m} x {n} x {k} is no product of {c:?}"))),
+        }
     }
 }
