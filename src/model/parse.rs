@@ -68,7 +68,7 @@ pub fn parse(source: &str, file: &str) -> Result<ModelSpec> {
     let name: String = document.value(table, "name", &whole)?;
     if !is_name(&name) {
         let at = document.required(table, "name", &whole)?.span();
-        return Err(document.fail(&at, &format!("name: {NAMES}")));
+        return Err(document.fail(&at, format!("name: {NAMES}")));
     }
 
     let (d, d_at) = document.table(table, "discriminator")?;
