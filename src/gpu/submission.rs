@@ -197,7 +197,11 @@ impl Gpu {
         self.device.destroy();
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// What has failed since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] or [`Error::DeviceLost`].
+    pub(crate) fn check(&self) -> Result<()> {
         match self.reports.take_failure() {
             Some(message) => Err(self.failed(message)),
             None if self.reports.loss().is_some() => Err(self.failed(String::new())),

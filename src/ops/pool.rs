@@ -37,8 +37,8 @@ fn windows<'a>(
     let fits = at.stride > 0
         && reaches(at.oh, at.stride, at.pad_top, at.h)
         && reaches(at.ow, at.stride, at.pad_left, at.w);
-    let area = |a: u32, b: u32| a.checked_mul(b)?.checked_mul(at.c.max(values));
-    let (Some(_), Some(_), true) = (area(at.oh, at.ow), area(at.h, at.w), fits) else {
+    let area = |a: u32, b: u32, values: u32| a.checked_mul(b)?.checked_mul(at.c.max(values));
+    let (Some(_), Some(_), true) = (area(at.oh, at.ow, values), area(at.h, at.w, 1), fits) else {
         return Err(Error::Gpu(format!("{kernel} for {layer}: no windows of an image: {at:?}")));
     };
     let pixels = at.oh * at.ow;

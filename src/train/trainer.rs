@@ -108,6 +108,8 @@ impl Trainer {
             let storage = Storage { images, ..storage };
             Trainer::record(&ops, (model, settings), data, &roles, storage, &tiles)
         };
+        // What failed before is not this trainer's, nor is it to be forgotten.
+        gpu.check()?;
         let before = gpu.memory();
         let recorded = match storage.images {
             Images::Auto => match record(Images::Device) {
@@ -120,11 +122,17 @@ impl Trainer {
             },
             images => record(images),
         };
-        // What was made is gone, and a smaller one may fit.
-        let trainer = recorded.inspect_err(|_| gpu.forget_since(before))?;
-        // Not in the first step's time.
-        gpu.compiled().await?;
-        Ok(trainer)
+        let made = match recorded {
+            // Not in the first step's time.
+            Ok(trainer) => gpu.compiled().await.map(|()| trainer),
+            Err(e) => Err(e),
+        };
+        if made.is_err() {
+            // A smaller one may fit: what was made goes, also what wgpu still keeps of it.
+            gpu.forget_since(before);
+            let _ = gpu.settle().await;
+        }
+        made
     }
 
     /// Uploads the images, and records what is done with them.

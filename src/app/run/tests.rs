@@ -374,20 +374,30 @@ fn no_memory_is_held_that_was_given_up() {
         Settings { labels: 9.into(), batch_size: 16, epochs: 1, ..Settings::defaults(Method::Ssl, true) };
     let made = |images: Images, bytes: u64| {
         let gpu = native::open(&Default::default()).unwrap();
+        gpu.settle().block_on().unwrap();
+        let before = gpu.allocated();
         fault::memory(bytes);
         let storage = Storage { images, scratch: Scratch::Shared };
         let trainer =
             Trainer::with_tiles(&gpu, &model, &settings, &set, storage, &Tiles::tables()).block_on();
         fault::memory(u64::MAX);
-        let trainer = trainer.unwrap();
-        assert_eq!(trainer.images_on_host(), images != Images::Device);
-        (gpu.memory().asked, gpu.allocated())
+        let on_host = trainer.as_ref().ok().map(Trainer::images_on_host);
+        (
+            on_host,
+            gpu.memory().asked,
+            gpu.allocated().zip(before).map(|(now, before)| now.saturating_sub(before)),
+        )
     };
-    let (asked, _) = made(Images::Device, u64::MAX);
-    let (_, host) = made(Images::Host, u64::MAX);
+    let (on_host, asked, device) = made(Images::Device, u64::MAX);
+    assert_eq!(on_host, Some(false));
+    let (_, _, host) = made(Images::Host, u64::MAX);
     // Images of 480,000 bytes fit, and something after them does not.
-    let (_, auto) = made(Images::Auto, asked - 1);
-    let (Some(auto), Some(host)) = (auto, host) else { return };
+    let (on_host, _, auto) = made(Images::Auto, asked - 1);
+    assert_eq!(on_host, Some(true));
+    let (on_host, nothing, none) = made(Images::Device, asked - 1);
+    assert!(on_host.is_none() && nothing < asked / 10, "{nothing} of {asked} bytes are still counted");
+    let (Some(device), Some(auto), Some(host), Some(none)) = (device, auto, host, none) else { return };
+    assert!(none < device / 20, "{none} of {device} bytes are still allocated");
     assert!(
         auto.abs_diff(host) < 100_000,
         "{auto} bytes are allocated, {host} where images were never on the adapter"
