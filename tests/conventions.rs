@@ -518,7 +518,7 @@ fn results_are_those_of_their_runs() {
     let of_seeds = |key: &str| -> BTreeMap<u32, (f64, f64)> {
         (1..=10).filter_map(|seed| Some((seed, *runs.get(&format!("{key}-seed{seed}"))?))).collect()
     };
-    // Not all label seeds of the best recipe are trained yet.
+    // Of the best recipe there are more label seeds than of the others.
     let best: Vec<u32> = of_seeds("recipe-best").into_keys().collect();
     let last = best.len();
     assert!(
