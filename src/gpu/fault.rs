@@ -1,5 +1,6 @@
-//! Where tests count open devices, lose one, at the `n`-th submission of this thread, cannot open it again, run out of its memory, find that it
-//! binds little at once, take it for a slow one, divide what is dispatched, have it pass over submissions, or have wgpu panic while it is waited for.
+//! Where tests count open devices, lose one, at the `n`-th submission of this thread, cannot open it again, run out of its memory,
+//! find that it binds little at once, take it for a slow one, divide what is dispatched, have it pass over submissions, or have wgpu
+//! panic while it is waited for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,8 +14,8 @@ thread_local! {
     static BINDING: Cell<u64> = const { Cell::new(u64::MAX) };
     /// How much slower devices are than they seem.
     static SLOWNESS: Cell<f64> = const { Cell::new(1.0) };
-    /// Most operations of a dispatch, where it is not as usual.
-    static LARGEST: Cell<Option<u64>> = const { Cell::new(None) };
+    /// Operations of the largest dispatch.
+    static LARGEST: Cell<u64> = const { Cell::new(u64::MAX) };
     /// Lost devices that will not open again.
     static REFUSED: Cell<u32> = const { Cell::new(0) };
     /// Submissions until those that are passed over, and how many these are.
@@ -109,11 +110,11 @@ pub(super) fn slowness() -> f64 {
 }
 
 /// This thread's products are divided into dispatches of so few operations.
-pub fn divide(largest: Option<u64>) {
+pub fn divide(largest: u64) {
     LARGEST.set(largest);
 }
 
-pub(super) fn largest() -> Option<u64> {
+pub(super) fn largest() -> u64 {
     LARGEST.get()
 }
 

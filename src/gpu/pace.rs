@@ -1,7 +1,7 @@
 //! How much is handed to the device at once. Windows resets a GPU that has worked on one submission for two seconds ("timeout
 //! detection and recovery"), other systems have limits of their own, and a screen that the same GPU draws stands still meanwhile.
-//! So a program goes to the device in pieces of about [`MOST`], of dispatches of at most [`LARGEST`] where that can be, by what its dispatches ought to take and by how long
-//! earlier work took. In which pieces it goes changes nothing that is computed.
+//! So a program goes to the device in pieces of about [`MOST`], of dispatches of at most [`LARGEST`] where that can be, by what its
+//! dispatches ought to take and by how long earlier work took. In which pieces it goes changes nothing that is computed.
 
 use super::{Dispatch, Program};
 use std::cell::Cell;

@@ -43,16 +43,15 @@ pub const MAX_LAYERS: usize = 128;
 /// # Errors
 /// A [`ShapeError`] that names the first layer that does not fit.
 pub fn infer(spec: &ModelSpec, data: DataShape) -> std::result::Result<ModelShape, ShapeError> {
+    let whole = |net, reason: String| Err(ShapeError { net, layer: None, reason });
     if !is_name(&spec.name) {
-        return Err(ShapeError { net: "name", layer: None, reason: NAMES.into() });
+        return whole("name", NAMES.into());
     }
-    if data.image.values() > MAX_VALUES.into() {
-        let reason = format!("{} values per image; at most {MAX_VALUES} are supported", data.image.values());
-        return Err(ShapeError { net: "discriminator", layer: None, reason });
+    if let Err(reason) = check_values(data.image) {
+        return whole("discriminator", reason);
     }
     let d = infer_net("discriminator", &spec.discriminator.layers, data.image, data)?;
     let g = infer_net("generator", &spec.generator.layers, Dims::flat(spec.generator.latent), data)?;
-    let whole = |net, reason: String| Err(ShapeError { net, layer: None, reason });
     if spec.generator.latent == 0 {
         return whole("generator", "latent must be at least 1".into());
     }
@@ -137,6 +136,16 @@ fn infer_net(
     Ok(NetShape { name: net, input, layers: out })
 }
 
+/// Whether a row of an image or of a layer's output is not too large.
+fn check_values(dims: Dims) -> std::result::Result<(), String> {
+    match dims.values() {
+        values if values > MAX_VALUES.into() => {
+            Err(format!("{values} values per image; at most {MAX_VALUES} are supported"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::Result<LayerShape, String> {
     let (output, window) = layer.op.shape(input, data)?;
     if let Some(Weights { init: Init::Normal(s), .. }) = layer.op.weights()
@@ -144,9 +153,6 @@ fn infer_layer(layer: &LayerSpec, input: Dims, data: DataShape) -> std::result::
     {
         return Err(format!("init standard deviation {s} must be positive"));
     }
-    let values = output.height as u64 * output.width as u64 * output.channels as u64;
-    if values > MAX_VALUES {
-        return Err(format!("{values} values per image; at most {MAX_VALUES} are supported"));
-    }
+    check_values(output)?;
     Ok(LayerShape { op: layer.op.clone(), feature: layer.feature, input, output, window })
 }

@@ -26,7 +26,7 @@ pub async fn run(
     done: Option<&History>,
 ) -> Result<Summary> {
     let steps = max_steps.map_or(trainer.steps(), |most| most.min(trainer.steps()));
-    if done.is_none() && !trainer.initialised.get() {
+    if !trainer.initialised.get() {
         trainer.initialise().await?;
     }
     let mut run = Run { so_far: SoFar::new(done), trainer, observer, stop, steps };

@@ -59,9 +59,8 @@ impl Trainer {
     }
 
     /// Before the first step: begins a new run with the parameters and running statistics of `from`, in place of
-    /// [`Trainer::initialise`]; all else,
-    /// such as Adam's moments and the averages, begins as in any run. A supervised run left none for G, which begins
-    /// with new ones.
+    /// [`Trainer::initialise`]; all else, such as Adam's moments and the averages, begins as in any run. A supervised run left none
+    /// for G, which begins with new ones.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if it lacks a tensor of this model or has it in another shape; [`Error::Gpu`] or

@@ -232,7 +232,7 @@ impl Run {
             self.dir.write("config.toml", extension.config_toml.as_bytes())?;
         }
         match restored {
-            None => begin(&mut self.dir, &self.resolved, (gpu, set), trainer, progress),
+            None => begin(&mut self.dir, &self.resolved, (gpu, set), trainer, progress).map(|()| None),
             history => Ok(history),
         }
     }
@@ -285,15 +285,14 @@ impl Run {
     }
 }
 
-/// A run that does not go on: what it is trained with, and with which labels, stands in its folder before its first step. The
-/// history is one of no steps where it has weights to begin with.
+/// A run that does not go on: what it is trained with, and with which labels, stands in its folder before its first step.
 fn begin(
     dir: &mut RunDir,
     resolved: &Resolved,
     (gpu, set): (&Gpu, &Dataset),
     trainer: &Trainer,
     progress: &Progress,
-) -> Result<Option<History>> {
+) -> Result<()> {
     let origin = weights::begin(trainer, dir.path()).block_on()?;
     if let Some(origin) = &origin {
         progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
@@ -305,8 +304,7 @@ fn begin(
         let labelled = trainer.labelled().iter().chain(trainer.validation()).copied();
         images::keep(dir, (set, own), labelled, origin.as_ref(), progress)?;
     }
-    // A trainer that goes on after no step leaves the weights as they are.
-    Ok(origin.map(|_| History::default()))
+    Ok(())
 }
 
 /// Whether the settings and the model of a run were written to its folder, so that it can be gone on with.
