@@ -74,15 +74,18 @@ impl Gpu {
     pub async fn aside<T>(&self, work: impl Future<Output = T>) -> T {
         let before = self.memory();
         let result = work.await;
-        self.forget_since(before);
+        self.forget_since(before).await;
         result
     }
 
-    /// Forgets what was asked for after [`Gpu::memory`] gave `before`, whose tensors are gone, and what failed.
-    pub(crate) fn forget_since(&self, before: Memory) {
+    /// Forgets what was asked for after [`Gpu::memory`] gave `before`, whose tensors are gone, and what failed. Of a device that
+    /// is lost meanwhile the next call tells.
+    pub(crate) async fn forget_since(&self, before: Memory) {
         *self.memory.borrow_mut() = before;
         self.reports.forget();
         self.kernels.borrow_mut().retain(|_, kernel| !kernel.failed());
+        // wgpu frees the memory when the device is done with what used it.
+        let _ = self.settle().await;
     }
 
     /// Bytes that wgpu has reserved from the driver; where it does not tell, the bytes of all tensors made so far.

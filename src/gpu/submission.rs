@@ -167,14 +167,19 @@ impl Gpu {
     /// # Errors
     /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed.
     pub async fn wait(&self, submission: Submission) -> Result<()> {
-        let until = wgpu::PollType::Wait { submission_index: Some(submission.index), timeout: None };
-        self.host.drive(&self.device, until).map_err(|said| self.failed(said))?;
+        self.drive_to(submission.index).map_err(|said| self.failed(said))?;
         self.check()?;
         submission.done.receive().await;
         if let Some(work) = submission.work {
             self.pace.finished(work, self.now());
         }
         self.check()
+    }
+
+    /// Waits until the device is done with `index`, where the host can wait. As text, what wgpu says if that fails.
+    pub(super) fn drive_to(&self, index: wgpu::SubmissionIndex) -> std::result::Result<(), String> {
+        let until = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+        self.host.drive(&self.device, until)
     }
 
     /// Waits until the device has what was written to it. Until then wgpu keeps the memory, also of tensors that are gone.

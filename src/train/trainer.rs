@@ -114,8 +114,7 @@ impl Trainer {
         let recorded = match storage.images {
             Images::Auto => match record(Images::Device) {
                 Err(_) if gpu.memory().given.is_some() => {
-                    gpu.forget_since(before.clone());
-                    gpu.settle().await?;
+                    gpu.forget_since(before.clone()).await;
                     record(Images::Host)
                 }
                 other => other,
@@ -128,9 +127,8 @@ impl Trainer {
             Err(e) => Err(e),
         };
         if made.is_err() {
-            // A smaller one may fit: what was made goes, also what wgpu still keeps of it.
-            gpu.forget_since(before);
-            let _ = gpu.settle().await;
+            // A smaller one may fit.
+            gpu.forget_since(before).await;
         }
         made
     }
