@@ -82,6 +82,17 @@ struct Params {
 
 #include "common/activation.wgsl"
 #if A == 3
+// The geometry: parameters, as products of several layers then share a text that takes long to compile.
+#define H "p.h"
+#define W "p.w"
+#define C "p.c"
+#define OH "p.oh"
+#define OW "p.ow"
+#define OC "p.oc"
+#define KERNEL "p.kernel"
+#define STRIDE "p.stride"
+#define TOP "p.pad_top"
+#define LEFT "p.pad_left"
 #include "common/operands.wgsl"
 #endif
 #define ROWS RG * SG

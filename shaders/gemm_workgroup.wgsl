@@ -11,8 +11,8 @@
 #define CV WIDE / 4
 #define BV TN / 4
 #define INVOCATIONS TX * TY
-// One value longer than the tile so that the invocations that write a column hit different banks.
-#define AS TM + 1
+// Longer than the tile, so that 32 invocations, which write KS / 4 rows at a time, hit 32 different banks.
+#define AS TM + 32 / KS
 #define STAGED "f32"
 #define SCALED 0
 #include "common/gemm_blocks.wgsl"

@@ -2,7 +2,9 @@
 // and how C is stored.
 //
 // Variant: A, B: address modes of common/operands.wgsl. VA, VB, VC: A, B and C are read and written four values at a
-// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks over z.
+// time. BIAS, ACT: y = act(acc + bias). GRAD: y = acc * act'(saved). SPLIT: K in chunks over z. H, W, C, OH, OW, OC, KERNEL, STRIDE,
+// TOP, LEFT: of a convolution, its geometry. It is part of the text, as no GPU has an integer divider: of each value that is read
+// through a window, the place takes five divisions.
 //
 // From the kernel: TM, KS, sides of a block of A; INVOCATIONS; STAGED, the type of workgroup memory; AS, the stride of
 // tile_a's rows; SCALED, whether operands are multiplied by a factor before they are rounded.
@@ -13,10 +15,6 @@ struct Params {
     // Of this dispatch: the first row of tiles; the first of chunks of K times classes of pixels, and how many. The grid folds rows
     // of tiles over z beyond them.
     first_row: u32, first_z: u32, z: u32,
-    // convolution: x [rows, h, w, c], y [rows, oh, ow, oc]
-    h: u32, w: u32, c: u32,
-    oh: u32, ow: u32, oc: u32,
-    kernel: u32, stride: u32, pad_top: u32, pad_left: u32,
     slope: f32,
 #if SCALED
     scale_a: f32,    // of A as it is rounded
@@ -67,9 +65,9 @@ struct Ends {
 fn ends_of(z: u32) -> Ends {
 #if A == 3
     let cls = class_of(z);
-    let m = (p.m / (p.h * p.w)) * cls.height * cls.width;
-    let k = cls.taps * p.oc;
-    let k_chunk = p.k_chunk * cls.tx * p.oc;
+    let m = (p.m / (${H} * ${W})) * cls.height * cls.width;
+    let k = cls.taps * ${OC};
+    let k_chunk = p.k_chunk * cls.tx * ${OC};
 #else
     let m = p.m;
     let k = p.k;
@@ -85,7 +83,7 @@ fn ends_of(z: u32) -> Ends {
 
 fn chunk_of(z: u32) -> u32 {
 #if A == 3
-    return z / (p.stride * p.stride);
+    return z / (${STRIDE} * ${STRIDE});
 #else
     return z;
 #endif
@@ -136,13 +134,13 @@ fn at_a(m: u32, k: u32, m_end: u32, k_end: u32, z: u32) -> i32 {
 #endif
 #if A == 3
     let cls = class_of(z);
-    let tap = tap_of(k / p.oc, cls);
-    let y = i32(m / cls.width % cls.height) + (i32(cls.py + p.pad_top) - i32(tap.y)) / i32(p.stride);
-    let x = i32(m % cls.width) + (i32(cls.px + p.pad_left) - i32(tap.x)) / i32(p.stride);
-    if (y < 0 || y >= i32(p.oh) || x < 0 || x >= i32(p.ow)) {
+    let tap = tap_of(k / ${OC}, cls);
+    let y = i32(m / cls.width % cls.height) + (i32(cls.py + ${TOP}) - i32(tap.y)) / i32(${STRIDE});
+    let x = i32(m % cls.width) + (i32(cls.px + ${LEFT}) - i32(tap.x)) / i32(${STRIDE});
+    if (y < 0 || y >= i32(${OH}) || x < 0 || x >= i32(${OW})) {
         return -1;
     }
-    return i32(((m / (cls.width * cls.height) * p.oh + u32(y)) * p.ow + u32(x)) * p.oc + k % p.oc);
+    return i32(((m / (cls.width * cls.height) * ${OH} + u32(y)) * ${OW} + u32(x)) * ${OC} + k % ${OC});
 #endif
 }
 
@@ -156,8 +154,8 @@ fn at_b(k: u32, n: u32, k_end: u32, z: u32) -> i32 {
 #else
 #if A == 3
     let cls = class_of(z);
-    let tap = tap_of(k / p.oc, cls);
-    return i32(((tap.y * p.kernel + tap.x) * p.oc + k % p.oc) * p.n + n);
+    let tap = tap_of(k / ${OC}, cls);
+    return i32(((tap.y * ${KERNEL} + tap.x) * ${OC} + k % ${OC}) * p.n + n);
 #else
     return i32(k * p.n + n);
 #endif
@@ -218,8 +216,8 @@ fn store(m: u32, n: u32, acc: vec4<f32>, m_end: u32, z: u32) {
     }
 #if A == 3
     let cls = class_of(z);
-    let pixel = (m / (cls.width * cls.height) * p.h + m / cls.width % cls.height * p.stride + cls.py) * p.w
-        + m % cls.width * p.stride + cls.px;
+    let pixel = (m / (cls.width * cls.height) * ${H} + m / cls.width % cls.height * ${STRIDE} + cls.py) * ${W}
+        + m % cls.width * ${STRIDE} + cls.px;
 #else
     let pixel = m;
 #endif

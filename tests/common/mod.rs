@@ -40,9 +40,14 @@ const OFF_ON: &[&str] = &["0", "1"];
 const ACT: (&str, &[&str]) = ("ACT", &["0", "1", "2", "3", "4", "5", "6"]);
 const LANES: (&str, &[&str]) = ("V T", &["1 f32", "4 vec4<f32>"]);
 /// Geometries of pooling: these are validated, every other is allowed.
-const POOL: (&str, &[&str]) = (
+const POOL: Axis = (
     "V T H W C OH OW KERNEL STRIDE TOP LEFT",
     &["4 vec4<f32> 14 14 48 4 4 4 3 0 0", "1 f32 7 5 3 4 3 3 2 1 1", "4 vec4<f32> 6 8 4 3 4 2 2 0 0"],
+);
+/// Geometries of convolutions, and none of products of rows, likewise.
+const CONV: Axis = (
+    "H W C OH OW OC KERNEL STRIDE TOP LEFT",
+    &["0 0 0 0 0 0 0 0 0 0", "14 14 48 12 12 64 3 1 0 0", "7 5 3 3 2 5 3 2 1 0"],
 );
 /// Values that a distance of minibatch discrimination runs over.
 const COMPARED: [Axis; 4] = [
@@ -60,10 +65,11 @@ const SUMMING: (&str, &[&str]) = ("WG", &["4", "8", "16", "64", "256"]);
 type Axis = (&'static str, &'static [&'static str]);
 
 /// The axes of a kernel of blocks in workgroup memory: its tiles, and what `Ops::gemm` asks of each.
-const fn blocks(tiles: Axis) -> [Axis; 11] {
+const fn blocks(tiles: Axis) -> [Axis; 12] {
     [
         WG,
         tiles,
+        CONV,
         ("A", &["0", "1", "2", "3"]),
         ("B", OFF_ON),
         ("VA", OFF_ON),
@@ -77,7 +83,7 @@ const fn blocks(tiles: Axis) -> [Axis; 11] {
 }
 
 /// Every tile for every size of subgroup that tests ask for.
-const COOPERATIVE: [Axis; 11] = blocks((
+const COOPERATIVE: [Axis; 12] = blocks((
     "SIDE TM TN TALL WIDE KS LANES",
     &[
         "8 32 32 2 2 32 4",
@@ -113,7 +119,7 @@ const COOPERATIVE: [Axis; 11] = blocks((
     ],
 ));
 
-const WORKGROUP: [Axis; 11] = blocks((
+const WORKGROUP: [Axis; 12] = blocks((
     "TM TN TALL WIDE KS",
     &["64 64 4 4 16", "128 128 8 8 8", "128 64 8 4 16", "64 32 4 4 16", "32 32 4 4 16", "64 16 4 4 16"],
 ));
@@ -291,8 +297,18 @@ fn gemm_legal(v: &Variant<'_>) -> bool {
 
 /// What it may ask of the tiles through workgroup memory.
 fn blocks_legal(v: &Variant<'_>) -> bool {
+    let by4 = |name: &str| u32::from(v.get(name) % 4 == 0);
+    // What is read through the window is as wide as the channels.
+    let window = match (v.get("A"), v.get("B")) {
+        (2, _) => v.get("VA") == by4("C"),
+        (3, _) => v.get("VA") == by4("OC"),
+        (_, 1) => v.get("VB") == by4("C"),
+        _ => true,
+    };
+    let plain = v.get("A") < 2 && v.get("B") != 1;
     // B is as wide as C; of the window C is as wide as a multiple of the channels.
-    v.get("VB") <= v.get("VC") && (v.get("B") == 1 || v.get("VB") == v.get("VC"))
+    let wide = v.get("VB") <= v.get("VC") && (v.get("B") == 1 || v.get("VB") == v.get("VC"));
+    window && wide && plain == (v.get("H") == 0)
 }
 
 /// What it may ask of the subgroup tile.
@@ -337,7 +353,7 @@ impl Entry {
     pub fn has(&self, defines: &Defines) -> bool {
         let names: usize = self.axes.iter().map(|(n, _)| n.split(' ').count()).sum();
         let allowed = |(names, values): &(&str, &[&str])| {
-            if (*names, *values) == POOL {
+            if [POOL, CONV].contains(&(*names, *values)) {
                 return names.split(' ').all(|n| defines.contains_key(n));
             }
             let value: Option<Vec<&str>> =

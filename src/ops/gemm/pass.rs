@@ -33,7 +33,6 @@ impl Ops {
             Right::Window(_) => 1,
             Right::Rows(_) | Right::Packed(_) => 0,
         };
-        let c = g.conv;
         let call = |piece: &Piece| {
             Call::new(name, layer)
                 .define("A", g.a.1 as u32)
@@ -50,22 +49,12 @@ impl Ops {
                 .param("first_row", piece.rows.start)
                 .param("first_z", piece.z.start)
                 .param("z", piece.z.len() as u32)
-                .param("h", c.h)
-                .param("w", c.w)
-                .param("c", c.c)
-                .param("oh", c.oh)
-                .param("ow", c.ow)
-                .param("oc", c.oc)
-                .param("kernel", c.kernel)
-                .param("stride", c.stride)
-                .param("pad_top", c.pad_top)
-                .param("pad_left", c.pad_left)
                 .turns(split.turns)
                 .flops(g.flops())
         };
         let (all, n) = (places(g, tile, split), g.n.div_ceil(tile.size().1));
         for piece in all.pieces(g.flops().div_ceil(self.gpu.largest_dispatch())) {
-            let call = blocking(g.epilogue.of(call(&piece)), g, tile);
+            let call = geometry(blocking(g.epilogue.of(call(&piece)), g, tile), g, tile);
             let call = if piece == all { call } else { call.part(piece.count(), all.count()) };
             program.dispatch(&self.gpu, call, piece.grid(n))?;
         }
@@ -180,6 +169,29 @@ fn blocking<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
                 .define("VB", vb)
         }
     }
+}
+
+/// `call` with the geometry of a convolution: for the tile of software adapters as parameters, for those of GPUs as part of
+/// the text.
+fn geometry<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
+    let c = g.conv;
+    let sizes = [
+        ("h", "H", c.h),
+        ("w", "W", c.w),
+        ("c", "C", c.c),
+        ("oh", "OH", c.oh),
+        ("ow", "OW", c.ow),
+        ("oc", "OC", c.oc),
+        ("kernel", "KERNEL", c.kernel),
+        ("stride", "STRIDE", c.stride),
+        ("pad_top", "TOP", c.pad_top),
+        ("pad_left", "LEFT", c.pad_left),
+    ];
+    let by_rows = matches!(g.a.1, Operand::Rows | Operand::Columns) && !matches!(g.b, Right::Window(_));
+    sizes.into_iter().fold(call, |call, (param, name, size)| match tile {
+        Tile::Subgroup { .. } => call.param(param, size),
+        _ => call.define(name, if by_rows { 0 } else { size }),
+    })
 }
 
 /// `call` with what a tile that rounds its operands needs to know; of the others, as it is.

@@ -25,6 +25,7 @@ impl Split {
             Operand::Window => (c.kernel, 1),
             Operand::Scatter => (c.kernel.div_ceil(c.stride), 1),
         };
+        // What ends in something is left whole: forward passes and data gradients have many rows, so many tiles, weight gradients few.
         let tiles = tile.count(g.m, g.n);
         let for_busy = if matches!(g.epilogue, Epilogue::None) && !by_rows {
             (tile.busy() / tiles).clamp(1, (g.k / 256).max(1))

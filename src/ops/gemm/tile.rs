@@ -127,7 +127,7 @@ impl Tile {
         if let Some(side) = gpu.cooperative_side() {
             all.extend(gpu.likely_lanes().into_iter().flat_map(|lanes| Tile::cooperative(side, lanes)));
         }
-        // Wider subgroups hold too many accumulators; see `Tiling::for_gpu`.
+        // A lane of a wider subgroup would hold more accumulators than a GPU has registers.
         let Some(lanes @ 4..=16) = gpu.subgroup_size() else { return all };
         all.extend(Tile::subgroup(lanes, false));
         if gpu.has_64_bit_integers() {
@@ -221,8 +221,9 @@ impl Tile {
     /// Workgroups that keep the adapter busy; products with fewer tiles are split along K.
     pub(super) fn busy(self) -> u32 {
         match self {
-            // Software adapters and integrated GPUs.
+            // Software adapters.
             Tile::Subgroup { .. } => 16,
+            // A guess, about one for each multiprocessor of a large GPU: not measured.
             Tile::Workgroup { .. } | Tile::Cooperative { .. } => 128,
         }
     }
@@ -257,7 +258,7 @@ mod tests {
             let Tile::Workgroup { rows, columns, tall, wide } = tile else { panic!("{tile}") };
             assert!(rows % tall == 0 && columns % wide == 0 && wide % 4 == 0, "{tile}");
             assert!((32..=256).contains(&tile.invocations()), "{tile}: {} invocations", tile.invocations());
-            let bytes = tile.k_steps() * (rows + 1 + columns) * 4;
+            let bytes = tile.k_steps() * (rows + 32 / tile.k_steps() + columns) * 4;
             assert!(bytes <= 16 << 10, "{tile}: {bytes} bytes of workgroup memory");
         }
     }

@@ -4,7 +4,7 @@ use super::{Conv, Epilogue, Gemm, GradientIn, Operand, ProductKind, Right, Tile,
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Tensor, Timer};
 use crate::numerics::nmse;
-use crate::ops::{Fill, Ops, Packing, State};
+use crate::ops::{Activation, Fill, Ops, Packing, State};
 use std::cell::Cell;
 
 /// A tile that takes so many times as long as the best is timed once.
@@ -137,7 +137,12 @@ impl<'a> Bench<'a> {
             None => Right::Rows(&self.b),
         };
         let (a, conv, out) = ((&self.a, product.a), product.conv, &self.out);
-        let (epilogue, gradient_in) = (Epilogue::None, GradientIn::Neither);
+        // Layers' products with weights end in something and are not cut to keep the adapter busy; nor is the trial.
+        let epilogue = match product.is_packed() {
+            true => Epilogue::Forward { bias: None, activation: Activation::None },
+            false => Epilogue::None,
+        };
+        let gradient_in = GradientIn::Neither;
         let mut p = Program::new();
         ops.gemm(&mut p, "trial", Gemm { m, n, k, a, b, conv, out, epilogue, gradient_in })?;
         gpu.write(out, &vec![f32::NAN; out.len()]);
@@ -267,6 +272,19 @@ mod tests {
             |agree: &[bool]| odd_one_out(agree.iter().map(|&a| trial(0, 1.0, a)).collect::<Vec<_>>().iter());
         assert!(odd(&[true, false, false]) && odd(&[false, false, false]), "the first is wrong");
         assert!(!odd(&[true, false, true]) && !odd(&[true, false]) && !odd(&[true]) && !odd(&[]));
+    }
+
+    /// A trial is what the step runs: a layer's forward pass is left whole, its weight gradient cut along K.
+    #[cfg(feature = "native")]
+    #[test]
+    fn a_trial_is_cut_as_a_layer_is() {
+        use crate::native::BlockOn;
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        for (a, dispatches) in [(Operand::Rows, 1), (Operand::Columns, 2)] {
+            let product = Product { size: (64, 64, 1024), a, b_window: false, conv: Conv::default() };
+            let (p, _) = Bench::new(&gpu, &product).unwrap().run(Tile::portable()[0]).block_on().unwrap();
+            assert_eq!(p.dispatches.len(), dispatches, "{a:?}");
+        }
     }
 
     /// Every tile agrees with the first on a product of each kind, and nothing of it counts as the run's memory.
