@@ -1,5 +1,6 @@
-// First pass over the columns of a matrix [rows, cols]: each workgroup takes `chunk` rows of `count` from
-// row `start` and leaves some numbers a column in partial [chunks, cols].
+// First pass over the columns of a matrix [rows, cols]: `count` rows from row `start` on are taken in chunks of `chunk` rows, and
+// each leaves some numbers a column in partial [chunks, cols]. Of a workgroup SIDE invocations lie side by side, on the columns of
+// a chunk, and the next ones take the next chunk: a convolution has 32 channels and 200,000 rows.
 //   MODE 0  sum x
 //   MODE 1  (mean, sum of squared deviations from it) of the chunk: batch statistics. The mean is rounded; what its
 //           deviations then sum up to corrects both (Chan, Golub & LeVeque 1983, equation 1.7)
@@ -27,11 +28,12 @@ const BLOCK = 64u;
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let col = group.x * ${WG}u + local;
-    if (col >= p.cols) {
+    let col = group.x * ${SIDE}u + local % ${SIDE}u;
+    let chunk = group.y * ${WG / SIDE}u + local / ${SIDE}u;
+    if (col >= p.cols || chunk * p.chunk >= p.count) {
         return;
     }
-    let first = p.start + group.y * p.chunk;
+    let first = p.start + chunk * p.chunk;
     let rows = min(p.chunk, p.start + p.count - first);
     let at = first * p.cols + col;
 #if MODE < 2
@@ -80,7 +82,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
     }
 #endif
-    let out = (group.y * p.cols + col) * ${V}u;
+    let out = (chunk * p.cols + col) * ${V}u;
 #if MODE == 1
     let mean = middle + sum_c / f32(rows);
     let squares = sum_product - sum_c * sum_c / f32(rows);

@@ -64,7 +64,7 @@ impl Ops {
     ) -> Result<RowStatistics> {
         let holds = |average: &Tensor| average.len() >= x.cols as usize;
         assert!(running.is_none_or(|r| holds(&r.running_mean) && holds(&r.running_var)));
-        let partial = self.column_reduce(p, layer, 1, x, rows, None)?;
+        let (partial, chunks) = self.column_reduce(p, layer, 1, x, rows, None)?;
         let mean = p.scratch(&self.gpu, "mean", 1, x.cols);
         let variance = p.scratch(&self.gpu, "variance", 1, x.cols);
         let mut call = Call::new("batch_norm_statistics", layer)
@@ -73,10 +73,10 @@ impl Ops {
             .bind("mean", &mean)
             .bind("variance", &variance)
             .param("cols", x.cols)
-            .param("chunks", rows.chunks())
-            .param("chunk", rows.chunk())
+            .param("chunks", chunks.count)
+            .param("chunk", chunks.rows)
             .param("count", rows.count)
-            .turns(u64::from(rows.chunks()))
+            .turns(u64::from(chunks.count))
             .param("momentum", running.map_or(0.0, |r| r.momentum));
         if let Some(r) = running {
             call = call.bind("running_mean", &r.running_mean).bind("running_var", &r.running_var);
@@ -147,7 +147,7 @@ impl Ops {
         }
         let mut vectors = [mean, variance].into_iter().chain(dgamma).chain(dbeta).chain(&bn.gamma);
         assert!(vectors.all(|vector| vector.len() >= x.cols as usize));
-        let partial = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
+        let (partial, chunks) = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
         let moments = p.scratch(&self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);
         let base = |pass: u32| {
@@ -158,7 +158,7 @@ impl Ops {
                 .param("start", start)
                 .param("count", count)
                 .param("cols", x.cols)
-                .param("chunks", rows.chunks())
+                .param("chunks", chunks.count)
                 .param("add", u32::from(add))
                 .param("eps", bn.eps)
                 .bind("variance", variance)
@@ -168,7 +168,7 @@ impl Ops {
             .optional("SCALE", "dgamma", dgamma)
             .optional("SHIFT", "dbeta", dbeta)
             .bind("partial", &partial)
-            .turns(u64::from(rows.chunks() + 1));
+            .turns(u64::from(chunks.count + 1));
         p.each(&self.gpu, first, x.cols.into())?;
         let values = u64::from(count) * u64::from(x.cols);
         let second = base(1)

@@ -22,13 +22,23 @@ impl Rows {
         Rows { start: 0, count: x.rows }
     }
 
-    /// Rows per chunk: at least 32, and 64 chunks, or more where those would be longer than the bound on loops allows.
-    pub(super) fn chunk(self) -> u32 {
-        self.count.div_ceil(64).clamp(32, MOST_ROWS)
+    /// What the first pass takes together, with workgroups that take `high` chunks each: 64 chunks for each of these, or where
+    /// these are many as many as a chunk has rows, so that neither pass is long. At least 32 rows, and no more than the bound
+    /// on loops allows.
+    fn chunks(self, high: u32) -> Chunks {
+        let most = (64 * high).min(self.count.isqrt()).max(64);
+        let rows = self.count.div_ceil(most).clamp(32, MOST_ROWS);
+        Chunks { rows, count: self.count.div_ceil(rows) }
     }
-    pub(super) fn chunks(self) -> u32 {
-        self.count.div_ceil(self.chunk())
-    }
+}
+
+/// The chunks of rows of the first pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chunks {
+    /// Rows of each but the last.
+    pub rows: u32,
+    /// How many.
+    pub count: u32,
 }
 
 /// Rows of a block that is summed up by itself: BLOCK of `column_reduce.wgsl`.
@@ -52,8 +62,8 @@ fn reducing_turns(group: u32, n: u32, loops: u32) -> u64 {
 }
 
 impl Ops {
-    /// First pass: some numbers per chunk and column; see `column_reduce.wgsl`. `grad` = (dy, mean) for batch norm's
-    /// gradient.
+    /// First pass: some numbers per chunk and column, and the chunks; see `column_reduce.wgsl`. `grad` = (dy, mean) for batch
+    /// norm's gradient.
     pub(super) fn column_reduce(
         &self,
         p: &mut Program,
@@ -62,14 +72,23 @@ impl Ops {
         x: &Tensor,
         rows: Rows,
         grad: Option<(&Tensor, &Tensor)>,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Chunks)> {
         assert!(u64::from(rows.start) + u64::from(rows.count) <= x.rows.into() && rows.count > 0);
         let (numbers, operations) = [(1, 1), (2, 5), (4, 5)][mode as usize];
-        let partial = p.scratch(&self.gpu, "column partials", rows.chunks(), numbers * x.cols);
-        let read = if grad.is_some() { 2 } else { 1 };
         let (v, ty) = lanes(x.cols);
+        // Of few columns most of a workgroup would have none. What software adapters compute is as it was recorded.
+        let group = self.gpu.elementwise_group();
+        let side = match self.gpu.is_software() {
+            true => group,
+            false => (x.cols / v).next_power_of_two().min(group),
+        };
+        let high = group / side;
+        let chunks = rows.chunks(high);
+        let partial = p.scratch(&self.gpu, "column partials", chunks.count, numbers * x.cols);
+        let read = if grad.is_some() { 2 } else { 1 };
         let mut call = Call::new("column_reduce", layer)
             .define("MODE", mode)
+            .define("SIDE", side)
             .define("V", v)
             .define("T", ty)
             .bind("x", x)
@@ -77,16 +96,15 @@ impl Ops {
             .param("start", rows.start)
             .param("count", rows.count)
             .param("cols", x.cols / v)
-            .param("chunk", rows.chunk())
+            .param("chunk", chunks.rows)
             .flops(operations * u64::from(rows.count) * u64::from(x.cols))
             .bytes(read * 4 * u64::from(rows.count) * u64::from(x.cols) + partial.bytes());
-        call = call.turns((if mode == 1 { 2 } else { 1 } * column_turns(rows.chunk())).into());
+        call = call.turns((if mode == 1 { 2 } else { 1 } * column_turns(chunks.rows)).into());
         if let Some((dy, mean)) = grad {
             call = call.bind("dy", dy).bind("mean", mean);
         }
-        let group = self.column_groups(x.cols / v);
-        p.dispatch(&self.gpu, call, [group, rows.chunks(), 1])?;
-        Ok(partial)
+        p.dispatch(&self.gpu, call, [(x.cols / v).div_ceil(side), chunks.count.div_ceil(high), 1])?;
+        Ok((partial, chunks))
     }
 
     /// `call` of a kernel of which each workgroup goes over `n` values in each of `loops` loops, with as many invocations as
@@ -95,6 +113,7 @@ impl Ops {
         let usual = self.gpu.reducing_group();
         let fits = |group: &u32| reducing_turns(*group, n, loops) <= u64::from(MAX_TURNS);
         let group = [usual, usual.max(64), 256].into_iter().find(fits).unwrap_or(256);
+        assert!(group.is_power_of_two(), "sums are trees of halves");
         call.define("WG", group).turns(reducing_turns(group, n, loops))
     }
 
@@ -116,15 +135,15 @@ impl Ops {
         out: &Tensor,
     ) -> Result<()> {
         assert!(out.len() >= x.cols as usize);
-        let partial = self.column_reduce(p, layer, 0, x, rows, None)?;
+        let (partial, chunks) = self.column_reduce(p, layer, 0, x, rows, None)?;
         let call = Call::new("column_sum", layer)
             .bind("partial", &partial)
             .bind("out", out)
             .param("cols", x.cols)
-            .param("chunks", rows.chunks())
+            .param("chunks", chunks.count)
             .param("scale", scale)
-            .turns(u64::from(rows.chunks() + 1))
-            .flops(u64::from(rows.chunks()) * u64::from(x.cols));
+            .turns(u64::from(chunks.count + 1))
+            .flops(u64::from(chunks.count) * u64::from(x.cols));
         p.each(&self.gpu, call, x.cols.into())
     }
 }

@@ -145,7 +145,14 @@ pub const TABLE: &[Entry] = &[
         legal: |v| v.get("V") == 1 && (v.get("GRAD") == 0 || v.get("BIAS") == 0),
         ..entry("col2im", &[WG, ACT, POOL, ("GRAD", OFF_ON), ("BIAS", OFF_ON)])
     },
-    entry("column_reduce", &[WG, ("MODE", &["0", "1", "2"]), LANES]),
+    entry(
+        "column_reduce",
+        &[
+            ("WG SIDE", &["256 256", "64 1", "64 2", "64 4", "64 8", "64 16", "64 32", "64 64"]),
+            ("MODE", &["0", "1", "2"]),
+            LANES,
+        ],
+    ),
     entry("column_sum", &[WG]),
     entry("copy", &[WG, ("CORRECT", OFF_ON)]),
     entry("copy_columns", &[WG, ("ADD", OFF_ON)]),
