@@ -1,4 +1,5 @@
-// D's losses and their gradient, a row an invocation, everything from s = logsumexp(logits):
+// D's losses and their gradient, a row an invocation, everything from s = logsumexp(logits). D has a logit for each of the K classes,
+// the class "generated" has the logit 0: with Z = sum_j exp(l_j) = exp(s), D(x) = Z / (Z + 1) = sigmoid(s).
 //   labelled    s - l_y            d/dl_j = p_j - [j = y]
 //   unlabelled  softplus(-s)       d/dl_j = -sigmoid(-s) p_j       (-log D); with one-sided label smoothing
 //               a softplus(-s) + (1 - a) softplus(s), the cross entropy to the target a (section 3.4)

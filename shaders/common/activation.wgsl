@@ -10,7 +10,7 @@ fn one_minus_exp_neg(y: vec4<f32>) -> vec4<f32> {
     return select(1.0 - exp(-y), series, y < vec4(0.05));
 }
 
-// log(1 + u) for 0 <= u <= 1 as 2 atanh(u / (2 + u)), to 1.4e-8 and rounding: WGSL allows log(1 + u) an error of 2^-21,
+// log(1 + u) for 0 <= u <= 1 as 2 atanh(u / (2 + u)), to 1.5e-8 of it and rounding: WGSL allows log(1 + u) an error of 2^-21,
 // which near 1 is most of it.
 fn log_one_plus(u: vec4<f32>) -> vec4<f32> {
     let s = u / (2.0 + u);

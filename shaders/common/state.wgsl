@@ -1,4 +1,5 @@
-// What changes from step to step: the only bytes the host uploads. Mirrored by `State` in
+// What changes from step to step: all that the host uploads, but for images that the
+// adapter has no room for. Mirrored by `State` in
 // src/ops/state.rs; a test compares the two member by member.
 struct State {
     seed_lo: u32,

@@ -81,7 +81,7 @@ impl Ops {
             means: [&means.generated, &means.real],
             weights: [1.0 / generated as f32, -1.0 / features.real() as f32],
         };
-        let weighted = self.scatter(p, LAYER, (f, kinds), GradientIn::B, &apart)?;
+        let weighted = self.scatter_matrix(p, LAYER, (f, kinds), GradientIn::B, &apart)?;
         self.covariances(p, features, &apart, metrics)?;
         let product = Gemm {
             m: df.rows,

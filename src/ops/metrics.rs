@@ -47,11 +47,11 @@ step_metrics! {
     accuracy_labelled,
     /// L_D as a whole.
     loss_discriminator,
-    /// E_unl [ -log D(x) ].
+    /// E_unl [ -log D(x) ]; with label smoothing E_unl [ -a log D(x) - (1 - a) log (1 - D(x)) ].
     loss_unlabelled,
     /// E_z [ -log (1 - D(G(z))) ].
     loss_generated,
-    /// Feature matching.
+    /// L_G as a whole, by `generator_loss`.
     loss_generator,
     /// E_unl [ D(x) ].
     d_unlabelled,

@@ -60,7 +60,7 @@ fn windows<'a>(
         .define("LEFT", at.pad_left)
         .param("rows", images)
         .turns(side * (side + 2) + 1)
-        .flops(u64::from(at.kernel * at.kernel * pixels * at.c) * u64::from(images));
+        .flops([at.kernel, at.kernel, pixels, at.c, images].into_iter().map(u64::from).product());
     for (tensors, per_image) in [(outputs, pixels * values), (inputs, at.h * at.w)] {
         for (name, tensor) in tensors {
             let want = u64::from(images) * u64::from(per_image) * u64::from(at.c);

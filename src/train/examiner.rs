@@ -190,7 +190,7 @@ impl Recorded {
         let (mean, scatter) = (gpu.vector("mean of features", f), gpu.tensor("scatter of features", f, f));
         let (label, all) = ("features", Rows::of(&features));
         ops.column_sum(&mut program, label, (&features, all), 1.0 / rows as f32, &mean)?;
-        ops.scatter(
+        ops.scatter_matrix(
             &mut program,
             label,
             (&features, Kinds::one(rows, &mean)),

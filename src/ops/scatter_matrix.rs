@@ -28,7 +28,7 @@ impl Ops {
     ///
     /// # Errors
     /// As [`Ops`].
-    pub fn scatter(
+    pub fn scatter_matrix(
         &self,
         p: &mut Program,
         layer: &str,
