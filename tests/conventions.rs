@@ -276,6 +276,23 @@ fn the_engine_touches_no_system() {
     }
 }
 
+/// Every check that `ssgan gpu-report` performs is one that a test performs too, wherever there is an adapter.
+#[test]
+fn every_check_is_a_test() {
+    let named = |code: &str| -> BTreeSet<String> {
+        let words = code.split(|c: char| !in_a_word(c) && c != ':').filter(|word| word.contains("::"));
+        words.map(String::from).collect()
+    };
+    let list = code(&root().join("src/checks/list.rs"));
+    let checks = named(list.split_once("pub const ALL").unwrap().1);
+    assert!(checks.contains("gemm::rows"), "{checks:?}");
+    // Those that need cooperative matrices are ignored.
+    let tests = sources(&root().join("tests/kernels")).into_iter().filter(|f| !f.ends_with("cooperative.rs"));
+    let tests: BTreeSet<String> = tests.flat_map(|file| named(&code(&file))).collect();
+    let missing: Vec<_> = checks.difference(&tests).collect();
+    assert!(missing.is_empty(), "checks that no line of tests/kernels performs: {missing:?}");
+}
+
 /// Whether a function begins in this line.
 fn begins_function(line: &str) -> bool {
     let mut words = line.split_whitespace();

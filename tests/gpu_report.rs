@@ -32,12 +32,18 @@ fn the_short_form_finds_everything_right() {
         let all = report["sections"].as_array().unwrap();
         all.iter().find(|s| s["key"] == key).unwrap_or_else(|| panic!("no section {key}"))
     };
-    // Time may be up before the last ones; nothing that was done is wrong.
-    for key in
-        ["adapter", "kernels", "step", "determinism", "resume", "watchdog", "steps", "products", "tiles"]
-    {
-        let status = section(key)["status"].as_str().unwrap();
-        assert!(["ok", "look", "unfinished"].contains(&status), "{key}: {}", section(key));
+    // Time may be up before the last ones, which say so; nothing that was done is wrong.
+    assert_eq!(section("adapter")["status"], "ok", "{}", section("adapter"));
+    let judged = ["kernels", "step", "determinism", "resume"];
+    for key in judged.into_iter().chain(["watchdog", "steps", "products", "tiles"]) {
+        let found = section(key);
+        let fine = match found["status"].as_str().unwrap() {
+            "ok" => true,
+            "look" => !judged.contains(&key),
+            "unfinished" => found.to_string().contains("time was up"),
+            _ => false,
+        };
+        assert!(fine, "{key}: {found}");
     }
     let kernels = &section("kernels")["data"];
     assert!(kernels["compared"].as_u64().unwrap() > 100, "{kernels}");

@@ -283,19 +283,13 @@ pub fn long_sums(checks: &Checks<'_>) -> Result<()> {
     })
 }
 
-/// As many subgroup tiles as keep the adapter busy, on a sum that is cut.
-pub fn long_sums_of_many_tiles(checks: &Checks<'_>) -> Result<()> {
-    let Some(lanes @ 4..=16) = checks.subgroup_size() else { return Ok(()) };
-    let tile = Tile::Subgroup {
-        lanes,
-        row_groups: 1,
-        column_lanes: lanes / 4,
-        column_vecs: 2,
-        deep: false,
-        long: false,
-    };
-    let (rows, columns) = tile.size();
-    checks.each_tiling(&[Tiling::Fixed(tile)], |ops| {
-        product(checks, ops, Operand::Columns, (4 * rows, 4 * columns, 270_001), End::Plain).map(drop)
+/// As [`long_sums`] with A by columns: weight gradients of few tiles are cut to keep the adapter busy, what has an epilogue by
+/// the bound alone.
+pub fn long_sums_by_columns(checks: &Checks<'_>) -> Result<()> {
+    checks.each_tiling(checks.defaults(), |ops| {
+        let (size, end) = ((3, 5, 470_001), End::Bias(Activation::Softplus));
+        let split = product(checks, ops, Operand::Columns, size, end)?;
+        checks.holds(&format!("{size:?}"), "it is split along K", split);
+        Ok(())
     })
 }

@@ -50,7 +50,7 @@ pub const ALL: &[Check] = &[
     long("convolution", "the cnn's layers", conv::the_sizes_of_the_cnn),
     long("convolution", "transposed", conv::transposed),
     long("convolution", "long windows", conv::long_windows),
-    long("products", "long sums, many tiles", gemm::long_sums_of_many_tiles),
+    long("products", "long sums, A by columns", gemm::long_sums_by_columns),
     long("products", "the dnn's layers", gemm::the_size_of_the_dnn),
     long("products", "more rows than a grid", gemm::folded_rows),
     short("losses", "discriminator", losses::head),

@@ -105,45 +105,60 @@ fn state_of(update: Update, t: u32) -> State {
     }
 }
 
-/// A parameter that is not finite after the update is seen in the network's loss of that step, and nothing else is.
+/// A parameter or gradient that is not finite when it is read is seen in the network's loss of that step, and nothing else is.
 pub fn what_is_not_finite_is_marked(checks: &Checks<'_>) -> Result<()> {
     for (update, loss) in
         [(Update::Discriminator(0), 2), (Update::Discriminator(2), 2), (Update::Generator, 5)]
     {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for (n, at) in [(4, 0), (8, 6), (1032, 515)] {
-                let name = format!("{bad} at {at} of {n}, {update:?}");
-                let mut values = numbers(160, n);
-                values[at] = bad;
-                let [w, m, v] = [&values, &numbers(161, n), &vec![1.0; n as usize]]
-                    .map(|x| Output::with(checks, 1, n, x, Slack::Vec4));
-                let ring = Output::with(checks, 3, METRICS, &[0.5f32; 3 * METRICS as usize], Slack::None);
-                let grads = input(checks, 1, n, &numbers(162, n));
-                let adam = Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-8, inside: false, ema_rate: 0.0 };
-                // Of three rows the second, whose number may go round them.
-                let state = State {
-                    slot: if at == 0 { 4 } else { 1 },
-                    learning_rate_d: 1e-3,
-                    learning_rate_g: 1e-3,
-                    correction1: [1.0; 4],
-                    correction2: [1.0; 4],
-                    ..State::default()
-                };
-                checks.run(state, |ops, p| {
-                    let (weights, moment1, moment2) = (&w.tensor, &m.open, &v.open);
-                    let metrics = &ring.tensor;
-                    let updated =
-                        Updated { weights, grads: &grads, moment1, moment2, average: None, metrics };
-                    ops.adam(p, &adam, update, updated)
-                })?;
-                let after: Vec<f32> = ring.read(checks, &name)?;
-                let marked = METRICS as usize + loss;
-                checks.holds(&name, "the loss is marked", after[marked].is_nan());
-                let others = after.iter().enumerate().filter(|(i, _)| *i != marked).map(|(_, v)| *v);
-                let others: Vec<f32> = others.collect();
-                checks.same(&name, &vec![0.5; others.len()], &others);
+                for of in ["weight", "gradient"] {
+                    let name = format!("{bad} as {of} {at} of {n}, {update:?}");
+                    let (mut values, mut gradients) = (numbers(160, n), numbers(162, n));
+                    let place = if of == "weight" { &mut values[at] } else { &mut gradients[at] };
+                    *place = bad;
+                    // Of three rows the second, whose number may go round them.
+                    let slot = if at == 0 { 4 } else { 1 };
+                    let after = updated_once(checks, &name, update, (&values, &gradients), slot)?;
+                    let marked = METRICS as usize + loss;
+                    checks.holds(&name, "the loss is marked", after[marked].is_nan());
+                    let others = after.iter().enumerate().filter(|(i, _)| *i != marked).map(|(_, v)| *v);
+                    let others: Vec<f32> = others.collect();
+                    checks.same(&name, &vec![0.5; others.len()], &others);
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Three rows of metrics, all 0.5 before, after one update.
+fn updated_once(
+    checks: &Checks<'_>,
+    name: &str,
+    update: Update,
+    (values, gradients): (&[f32], &[f32]),
+    slot: u32,
+) -> Result<Vec<f32>> {
+    let n = values.len() as u32;
+    let [w, m, v] = [values, &numbers(161, n)[..], &vec![1.0; n as usize][..]]
+        .map(|x| Output::with(checks, 1, n, x, Slack::Vec4));
+    let ring = Output::with(checks, 3, METRICS, &[0.5f32; 3 * METRICS as usize], Slack::None);
+    let grads = input(checks, 1, n, gradients);
+    let adam = Adam { beta1: 0.5, beta2: 0.999, epsilon: 1e-8, inside: false, ema_rate: 0.0 };
+    let state = State {
+        slot,
+        learning_rate_d: 1e-3,
+        learning_rate_g: 1e-3,
+        correction1: [1.0; 4],
+        correction2: [1.0; 4],
+        ..State::default()
+    };
+    checks.run(state, |ops, p| {
+        let (weights, moment1, moment2) = (&w.tensor, &m.open, &v.open);
+        let metrics = &ring.tensor;
+        let updated = Updated { weights, grads: &grads, moment1, moment2, average: None, metrics };
+        ops.adam(p, &adam, update, updated)
+    })?;
+    ring.read(checks, name)
 }

@@ -213,6 +213,16 @@ fn fresh_parameters() {
     let n = rng::normal(9, Counter { stream: streams::INIT_D + 9, step: 0 }, 21);
     assert_close("he", &[(2.0 / 16.0f64).sqrt() * n], &[p[9][0][21]], 1e-15, 0.0);
     assert_eq!((&p[5][1], &p[5][2]), (&vec![1.0; 4], &vec![0.0; 4]));
+    // The generator's layer 0: dense, 3 -> 18, Glorot; layers 5 and 6: transposed convolutions of 2x2x2 -> 3, Glorot, and of
+    // 4x4x3 -> 2, He. What one output is a sum over and what one input goes into is by channels that come in and go out.
+    let g = init_params(&model.generator, 9, streams::INIT_G);
+    let at = |layer: u32| Counter { stream: streams::INIT_G + layer, step: 0 };
+    for (layer, fans) in [(0, 3 + 18), (5, 4 * 2 + 4 * 3)] {
+        let (bound, u) = ((6.0 / f64::from(fans)).sqrt(), rng::uniform(9, at(layer), 7));
+        assert_close("glorot", &[bound * (2.0 * u - 1.0)], &[g[layer as usize][0][7]], 1e-15, 0.0);
+    }
+    let n = rng::normal(9, at(6), 7);
+    assert_close("he", &[(2.0 / f64::from(16 * 3)).sqrt() * n], &[g[6][0][7]], 1e-15, 0.0);
     let ones = vec![1.0; 3];
     let zeros = vec![0.0; 3];
     assert_eq!(p[1], [ones.clone(), zeros.clone(), zeros, ones]);

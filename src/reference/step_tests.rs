@@ -73,6 +73,7 @@ fn gradients_of_the_discriminator_step() {
 #[test]
 fn gradients_of_the_generator_step_run_through_the_discriminator() {
     for generator_loss in [
+        GeneratorLoss::NonSaturating,
         GeneratorLoss::FeatureMatching(FeatureMatching::Sum),
         GeneratorLoss::FeatureMatching(FeatureMatching::Mean),
         GeneratorLoss::MomentMatching(FeatureMatching::Mean),

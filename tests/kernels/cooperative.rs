@@ -15,9 +15,10 @@ fn table(gpu: &Gpu) -> Vec<Tiling> {
 }
 
 /// The first tile for subgroups of half and of twice the likely size: the first has fewer subgroups than parts of C, the
-/// second more.
+/// second more. Of more than 64 lanes there is none.
 fn for_other_subgroups(gpu: &Gpu) -> Vec<Tiling> {
-    [lanes(gpu) / 2, 2 * lanes(gpu)].map(|lanes| Tiling::Fixed(Tile::cooperative(side(gpu), lanes)[0])).into()
+    let first = |lanes| Tile::cooperative(side(gpu), lanes).first().copied().map(Tiling::Fixed);
+    [lanes(gpu) / 2, 2 * lanes(gpu)].into_iter().filter_map(first).collect()
 }
 
 fn lanes(gpu: &Gpu) -> u32 {

@@ -14,7 +14,7 @@ tests! {
     the_size_of_the_dnn: unchecked(gemm::the_size_of_the_dnn);
     folded_rows: unchecked(gemm::folded_rows);
     long_sums: unchecked(gemm::long_sums);
-    long_sums_of_many_tiles: unchecked(gemm::long_sums_of_many_tiles);
+    long_sums_by_columns: unchecked(gemm::long_sums_by_columns);
 }
 
 #[test]

@@ -179,7 +179,8 @@ mod tests {
     use crate::app::report::progress::Style;
     use crate::train::Urgency;
 
-    fn bench<'a>(stop: &'a Stop, progress: &'a mut Progress) -> Bench<'a> {
+    /// A report that has just begun.
+    pub(super) fn bench<'a>(stop: &'a Stop, progress: &'a mut Progress) -> Bench<'a> {
         let (choice, form, begun) = (AdapterChoice::default(), Form::Quick, Instant::now());
         Bench { choice, form, stop, begun, progress: RefCell::new(progress) }
     }
