@@ -19,8 +19,7 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
     let (ta, tb) = (gpu.upload("self-test a", m, k, &a), gpu.upload("self-test b", k, n, &b));
     let out = gpu.tensor("self-test c", m, n);
     let bits = gpu.vector("self-test bits", 8);
-    // The longest chunks that there are on software adapters, over which an invocation goes twice: 0 and 2 in turn, of mean and
-    // variance 1.
+    // The longest chunks of software adapters, over which an invocation goes twice: 0 and 2 in turn, of mean and variance 1.
     let count = Rows::LONGEST;
     let alternating: Vec<f32> = (0..count).map(|i| (i % 2 * 2) as f32).collect();
     let column = gpu.upload("self-test column", count, 1, &alternating);
