@@ -6,6 +6,7 @@ mod small_data;
 
 use ssgan::app::run::checkpoint;
 use ssgan::app::run::history;
+use ssgan::train::checkpoint::Checkpoint;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -182,6 +183,12 @@ fn unknown_commands_flags_and_values_are_usage_errors() {
     b.fails("train --method supervised --generator conv", 2, &["--generator would do nothing"]);
     b.fails("train --data-dir d", 2, &["--data-dir would do nothing", "--dataset"]);
     b.fails("data info --data-dir d", 2, &["--data-dir d would do nothing"]);
+    for flag in ["--image-size 16", "--fit crop", "--channels 3"] {
+        for command in ["data info", "data preview"] {
+            b.fails(&format!("{command} {flag}"), 2, &["would do nothing: it is for images of your own"]);
+        }
+    }
+    b.fails("data info --hold-out 0.2", 2, &["unexpected argument '--hold-out'"]);
     b.fails("data fetch --dataset mnist --data-dir d", 2, &["cache folder", "SSGAN_CACHE_DIR"]);
     b.fails("reproduce --quick --data-dir d", 2, &["--data-dir would do nothing"]);
     b.fails("reproduce --merge a --tune off", 2, &["--tune"]);
@@ -364,6 +371,24 @@ fn checkpoints_that_are_broken() {
         b.fails(&format!("{command} empty"), 7, &["no checkpoints"]);
     }
     assert_eq!(b.content(), ["c.safetensors", "empty"]);
+}
+
+/// So many images that their picture would be too large are refused before an adapter is opened.
+#[test]
+fn pictures_have_a_largest_side() {
+    let b = Bench::new();
+    let metadata = [
+        ("format", "ssgan-1"),
+        ("image", "1x1000x1000"),
+        ("classes", "10"),
+        ("dataset", "large"),
+        ("model_toml", MODEL),
+    ];
+    let metadata = metadata.map(|(key, text)| (key.into(), text.into())).into();
+    let large = Checkpoint { tensors: vec![], metadata };
+    checkpoint::save(&large, &b.path("large.safetensors")).unwrap();
+    b.fails("sample large.safetensors --count 100", 2, &["--count 100: a picture 10000 pixels", "8192"]);
+    assert_eq!(b.content(), ["large.safetensors"]);
 }
 
 /// Cooperative matrices are never missed silently; where there are some, the run says which products round.
@@ -606,6 +631,39 @@ fn outputs_take_nothings_place() {
     assert!(!said.contains(".ssgan-"), "{said}");
 }
 
+/// The commands without --quiet are those that docs/commands.md says it of.
+#[test]
+fn quiet_is_where_it_is_said_to_be() {
+    let b = Bench::new();
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
+    let (told, _) = page.split_once("`--quiet` (`-q`)").unwrap().1.split_once(" do not have it").unwrap();
+    for command in [
+        "adapters",
+        "doctor",
+        "gpu-report",
+        "train",
+        "reproduce",
+        "eval",
+        "pick",
+        "label",
+        "sample",
+        "export",
+        "model",
+        "data fetch",
+        "data info",
+        "data preview",
+        "profile",
+        "bench kernel",
+        "bench step",
+        "bench growth",
+        "trace-step",
+        "completions",
+    ] {
+        let quiet = stdout(&b.run(&format!("{command} --help"))).contains("--quiet");
+        assert_eq!(quiet, !told.contains(&format!("`{command}`")), "{command}");
+    }
+}
+
 /// Each command's help has the defaults of that command alone.
 #[test]
 fn help_is_of_one_command() {
@@ -827,8 +885,9 @@ fn profiles_are_measured_written_and_compared() {
     assert_eq!(made, ["p/profile.json", "p/table.txt", "p/trace.json"]);
     let compared = stdout(&b.run(&format!("{line} --compare p/profile.json --json")));
     assert!(has_key(&compared, "ratio") && has_key(&compared, "change"), "{compared}");
-    // Another way of timing is said, not hidden.
-    let other = stdout(&b.run(&format!("{} --compare p/profile.json --all", line.replace("32", "16"))));
+    // Another way of timing is said, not hidden; a profile may take the place of the one that it is compared with.
+    let line = line.replace("32", "16");
+    let other = stdout(&b.run(&format!("{line} --compare p/profile.json --all --out p")));
     assert!(other.contains("not the same batch size: 32 before, 16 now"), "{other}");
 }
 
@@ -1062,6 +1121,16 @@ fn profiles_that_cannot_be_made() {
     b.fails("profile --plot a.gif", 2, &["a.gif", ".svg"]);
     b.file("file", "");
     b.fails("profile --out file/p", 6, &["file/p"]);
+    // What is not a profile's stays, and nothing is made in vain.
+    fs::create_dir(b.path("mine")).unwrap();
+    for name in ["trace.json", "roofline.png", "profile.json", "table.txt"] {
+        let file = b.file(&format!("mine/{name}"), "{}");
+        b.fails("profile --out mine", 6, &[name, "is there and is something else"]);
+        assert_eq!(fs::read_to_string(b.path(&file)).unwrap(), "{}");
+        fs::remove_file(b.path(&file)).unwrap();
+    }
+    b.fails("profile --out new --model no", 2, &["unknown model"]);
+    assert!(!b.path("new").exists());
 }
 
 /// A reader that goes away, as in `ssgan completions bash | head -1`, is no failure.
@@ -1080,6 +1149,15 @@ fn a_closed_standard_output_is_quiet() {
         let text = String::from_utf8_lossy(&out.stderr);
         assert!(!text.contains("panicked") && !text.contains("error"), "`{line}`: {text}");
         assert!(out.status.success(), "`{line}`: {:?}", out.status);
+    }
+    // What fails is told all the same: here there is no adapter.
+    if cfg!(target_os = "linux") {
+        let mut doctor = ssgan(b.0.path());
+        doctor.arg("doctor").env("VK_DRIVER_FILES", "/nonexistent").env("VK_ICD_FILENAMES", "/nonexistent");
+        let mut child = doctor.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(5), "{}", String::from_utf8_lossy(&out.stderr));
     }
 }
 
@@ -1111,17 +1189,30 @@ mod interrupts {
         (child, lines)
     }
 
+    /// As [`start`] where hangups are ignored, which no shell can undo.
+    fn start_hearing_hangups(b: &Bench) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
+        let mut env = Command::new("env");
+        env.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_ssgan")]).args(LONG.split_whitespace());
+        start_by(b, env.current_dir(b.0.path()).env("SSGAN_CACHE_DIR", b.path("cache")))
+    }
+
     #[test]
     fn the_first_saves_and_exits_with_the_signals_status() {
-        // Under `nohup` this test ignores hangups, and what it starts does too.
+        // Under `nohup` this test ignores hangups, and what it starts would too.
         let alive = Command::new("sh").args(["-c", "kill -HUP $$; echo alive"]).output().unwrap();
-        let hangup = Some(("HUP", 129)).filter(|_| alive.stdout.is_empty());
-        // The last two are what batch systems send before a job's time is up.
-        let batch: &[_] = if cfg!(target_os = "linux") { &[("USR1", 138), ("XCPU", 152)] } else { &[] };
-        let always = [("INT", 130), ("TERM", 143)];
-        for (name, status) in always.into_iter().chain(batch.iter().copied()).chain(hangup) {
+        let ignored = !alive.stdout.is_empty();
+        // What batch systems send before a job's time is up.
+        let batch: &[_] = match cfg!(target_os = "linux") {
+            true => &[("USR1", 138), ("USR2", 140), ("XCPU", 152)],
+            false => &[],
+        };
+        let always = [("INT", 130), ("TERM", 143), ("HUP", 129)];
+        for (name, status) in always.into_iter().chain(batch.iter().copied()) {
             let b = Bench::new();
-            let (mut child, mut lines) = start(&b);
+            let (mut child, mut lines) = match name == "HUP" && ignored {
+                true => start_hearing_hangups(&b),
+                false => start(&b),
+            };
             signal(name, child.id());
             // The system repeats this one every second; that is no impatience.
             if name == "XCPU" {
@@ -1164,24 +1255,31 @@ mod interrupts {
         stdout(&b.run("eval run --quiet"));
     }
 
-    /// A step of this takes some time, and what the second signal finds is not saved yet.
+    /// A step of this takes some time, and what the second signal finds is not saved yet. Where it is, the adapter is fast, and
+    /// a larger minibatch takes longer.
     #[test]
     fn the_second_leaves_at_once() {
-        let line = "train --model dnn --batch-size 2048 --epochs 100 --out run";
-        for (first, then, status) in
-            [("TERM", &["HUP", "INT"][..], 130), ("TERM", &["TERM"], 143), ("INT", &["INT"], 130)]
-        {
-            let b = Bench::new();
-            let (mut child, mut lines) = start_by(&b, ssgan(b.0.path()).args(line.split(' ')));
-            signal(first, child.id());
-            let mut rest = String::new();
-            while !rest.contains("stopping") {
-                assert!(lines.read_line(&mut rest).unwrap() > 0, "{rest}");
-            }
-            then.iter().for_each(|name| signal(name, child.id()));
-            std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
-            assert_eq!(child.wait().unwrap().code(), Some(status), "{first}, {then:?}: {rest}");
-            assert!(!rest.contains("interrupted"), "{rest}");
+        for (first, then, alone, status) in [
+            ("TERM", &["HUP", "INT"][..], 143, 130),
+            ("TERM", &["TERM"], 143, 143),
+            ("INT", &["INT"], 130, 130),
+        ] {
+            let leaves = |batch: u32| {
+                let line = format!("train --model dnn --batch-size {batch} --epochs 100 --out run");
+                let b = Bench::new();
+                let (mut child, mut lines) = start_by(&b, ssgan(b.0.path()).args(line.split(' ')));
+                signal(first, child.id());
+                let mut rest = String::new();
+                while !rest.contains("stopping") {
+                    assert!(lines.read_line(&mut rest).unwrap() > 0, "{rest}");
+                }
+                then.iter().for_each(|name| signal(name, child.id()));
+                std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+                let (code, saved) = (child.wait().unwrap().code(), rest.contains("interrupted"));
+                assert!(code == Some(status) || saved && code == Some(alone), "{code:?}: {rest}");
+                !saved
+            };
+            assert!([2048, 8192, 32_768].into_iter().any(leaves), "{first}, {then:?}: always after a save");
         }
     }
 }
@@ -1224,6 +1322,7 @@ fn an_interrupt_saves_and_leaves() {
     let child = command.args(line.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started =
         |b: &Bench| fs::read_to_string(b.path("run/metrics.csv")).is_ok_and(|t| t.lines().count() > 3);
+    // Two minutes, against a wait without end alone: how long a step may take is not tested.
     for _ in 0..1200 {
         if started(&b) {
             break;

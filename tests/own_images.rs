@@ -327,6 +327,8 @@ fn images_of_equal_names_stay_apart() {
     bench.succeeds_with(&list, "label run - --out listed --quiet");
     let listed = fs::read_to_string(bench.path("listed/labels.csv")).unwrap();
     assert_eq!(listed.matches("../DCIM/").count(), 3, "{listed}");
+    bench.fails("label run - --out nothing", 4, &["no image is named"]);
+    assert!(!bench.path("nothing").exists());
     bench.succeeds_with(&list, "label run - --out moved --by-class move --quiet");
     assert_eq!(below("moved"), apart);
     assert!(shots.iter().all(|shot| !bench.path(shot).exists()));
@@ -367,6 +369,7 @@ fn what_the_program_writes_among_the_images_is_none_of_them() {
         format!("sample {run} --out grid.png"),
         "data preview .".to_string(),
         format!("eval {run} --confusion ant/confusion.png"),
+        "profile . --out ant".to_string(),
     ] {
         let out = bench.run_in(&bench.path("photos"), &line);
         let told = String::from_utf8_lossy(&out.stderr).to_string();
@@ -576,11 +579,20 @@ fn folders_that_cannot_be_trained_on() {
     }
     bench.fails("train flat", 4, &["no label for any of them", "ssgan pick"]);
     bench.fails("train one", 4, &["\"ant\" is the only class"]);
+    bench.fails("data preview one --test", 4, &["one has no test images: leave out --test"]);
+    assert!(!bench.path("preview.png").exists());
     bench.fails("train layout", 4, &["test/", "rename it"]);
     bench.fails("train --image-size 16", 2, &["--image-size would do nothing", "images of your own"]);
     bench.fails("train flat --image-size 4096", 2, &["--image-size 4096: dnn", "weights"]);
     bench.fails("train flat --dataset mnist", 2, &["cannot be used with"]);
     bench.fails("train flat --hold-out 1", 2, &["from 0 to below 1"]);
+    // A data set by name would be passed over beside images of a file, also of that of a run.
+    fs::create_dir(bench.path("made")).unwrap();
+    fs::copy(bench.path("m.toml"), bench.path("made/model.toml")).unwrap();
+    fs::write(bench.path("made/config.toml"), "data = \"one\"\n").unwrap();
+    for line in ["train --config made/config.toml --dataset mnist", "train --resume made --data-dir d"] {
+        bench.fails(line, 2, &["would do nothing: the settings name images of your own"]);
+    }
     fs::write(bench.path("flat/labels.csv"), "path,label\n0.png,ant\n1.png,bee\n7.png,bee\n").unwrap();
     bench.fails("train flat", 3, &["labels.csv", "7.png"]);
 }

@@ -159,6 +159,15 @@ pub fn temporary_beside(target: &Path) -> std::io::Result<NamedTempFile> {
     builder.tempfile_in(folder_of(target)).map_err(without_path)
 }
 
+/// Refuses a folder that nothing can be made in, or that cannot be made itself, and leaves nothing there.
+///
+/// # Errors
+/// [`Error::Io`] naming it.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    temporary_beside(&there.join("file")).map(drop).map_err(Error::io("write", folder))
+}
+
 /// The system's error without the path that tempfile adds: nobody knows that file.
 fn without_path(e: std::io::Error) -> std::io::Error {
     match e.to_string().split_once(" at path ") {

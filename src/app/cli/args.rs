@@ -120,20 +120,20 @@ pub struct OwnArgs {
     #[arg(long, value_parser = declared::<Channels>("channels"), value_name = "auto|1|3", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Channels>,
-    /// Share of each class's labels that is held out to estimate the accuracy, where your images have no test or val folder
-    /// [default: 0.2, of classes with five labels or more]
-    #[arg(long, value_parser = declared::<f32>("hold_out"), value_name = "SHARE")]
-    #[arg(allow_negative_numbers = true, help_heading = "Data")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hold_out: Option<f32>,
 }
 
 impl OwnArgs {
     /// The images, if there are some, as they are shown: no label of them is held out.
-    pub fn images(&self) -> Option<Own> {
-        let path = self.data.clone()?;
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a flag that would do nothing, as it is for such images.
+    pub fn images(&self) -> Result<Option<Own>> {
+        let Some(path) = self.data.clone() else {
+            let given = Table::try_from(self).map_err(not_toml)?;
+            return refuse_idle(&given, &RunSettings::defaults(Method::default(), false)).map(|()| None);
+        };
         let choice = image_choice(self.image_size, self.fit, self.channels);
-        Some(Own { path, choice, hold_out: 0.0, label_seed: 1 })
+        Ok(Some(Own { path, choice, hold_out: 0.0, label_seed: 1 }))
     }
 }
 
@@ -168,6 +168,12 @@ pub struct SettingsArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub own: OwnArgs,
+    /// Share of each class's labels that is held out to estimate the accuracy, where your images have no test or val folder
+    /// [default: 0.2, of classes with five labels or more]
+    #[arg(long, value_parser = declared::<f32>("hold_out"), value_name = "SHARE")]
+    #[arg(allow_negative_numbers = true, help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f32>,
     #[command(flatten)]
     #[serde(flatten)]
     pub data: DataArgs,
@@ -204,10 +210,7 @@ impl SettingsArgs {
     pub fn resolve_for(&self, own: Option<OwnImages>) -> Result<Resolved> {
         let given = self.given()?;
         let resolved = config::resolve(self.recipe.as_deref(), self.config.as_deref(), &given, own)?;
-        match idle(&given, &resolved.settings) {
-            Some((flag, why)) => Err(Error::Usage(format!("{flag} would do nothing: {why}; leave it out"))),
-            None => Ok(resolved),
-        }
+        refuse_idle(&given, &resolved.settings).map(|()| resolved)
     }
 
     /// The settings that were given, by key.
@@ -233,7 +236,18 @@ impl SettingsArgs {
     }
 }
 
-/// A flag that was given and that these settings do not look at, and why not.
+/// Refuses a flag that was given and that these settings do not look at.
+///
+/// # Errors
+/// [`Error::Usage`] naming it.
+pub fn refuse_idle(given: &Table, settings: &RunSettings) -> Result<()> {
+    match idle(given, settings) {
+        Some((flag, why)) => Err(Error::Usage(format!("{flag} would do nothing: {why}; leave it out"))),
+        None => Ok(()),
+    }
+}
+
+/// Such a flag, and why not.
 fn idle(given: &Table, s: &RunSettings) -> Option<(String, &'static str)> {
     let method = s.train.method;
     let of_method = |key: &str| Settings::named(key).and_then(|setting| setting.only);
@@ -246,6 +260,7 @@ fn idle(given: &Table, s: &RunSettings) -> Option<(String, &'static str)> {
             ("image_size" | "fit" | "channels" | "hold_out", _) if s.data.is_none() => {
                 "it is for images of your own, whose folder comes first"
             }
+            ("dataset" | "data_dir", _) if s.data.is_some() => "the settings name images of your own",
             ("data_dir", _) if s.dataset == DIGITS => {
                 "the digits are drawn by the program (--dataset names other data)"
             }

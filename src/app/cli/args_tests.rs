@@ -49,6 +49,23 @@ fn defaults_follow_method_and_model() {
     assert_eq!(supervised, [50, 100]);
 }
 
+/// A data set by name would be passed over where a file names images of one's own, also of a run that goes on.
+#[test]
+fn own_images_of_a_file_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.toml");
+    std::fs::write(&config, "data = \"photos\"\n").unwrap();
+    let own = resolved(&format!("--config {}", config.display()));
+    assert!(own.data.is_some());
+    for flag in ["--dataset mnist", "--data-dir d"] {
+        let e = parsed(&format!("--config {} {flag}", config.display())).resolve().unwrap_err();
+        assert!(e.exit_code() == 2 && e.to_string().contains("the settings name images of your own"), "{e}");
+        assert_eq!(refuse_idle(&parsed(flag).given().unwrap(), &own).unwrap_err().to_string(), e.to_string());
+    }
+    let named = resolved("--dataset mnist --data-dir d");
+    assert!(named.data.is_none() && named.data_dir.is_some());
+}
+
 /// A value of the setting that is not its default, as in a file.
 fn another(key: &str) -> Value {
     let text = |s: &str| Value::String(s.into());

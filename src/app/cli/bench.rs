@@ -383,7 +383,10 @@ fn paced(trainer: &Trainer) -> Result<()> {
     for (t, line) in std::io::stdin().lines().enumerate() {
         line.map_err(Error::io("read", "standard input"))?;
         let ms = 1e3 * trainer.untimed_step(t as u32).block_on()?.as_secs_f64();
-        output::print(&format!("{}\n", json!({ "ms": ms })))?;
+        // Who reads no more takes no turns.
+        if !output::print_to_reader(&format!("{}\n", json!({ "ms": ms })))? {
+            break;
+        }
     }
     Ok(())
 }

@@ -12,9 +12,6 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
-/// Largest height and width of a preview, before small images are enlarged.
-const MAX_SIDE: u64 = 8192;
-
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -65,7 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
         Command::Info { own, data, speech } => info(&read(own, data, speech)?, speech),
         Command::Preview { own, data, speech, out, count, test } => {
             output::check_file(out, Kind::Picture)?;
-            output::check_apart(out, own.images().map(|own| own.path).as_deref())?;
+            output::check_apart(out, own.data.as_deref())?;
             preview(&read(own, data, speech)?, speech, out, *count, *test)
         }
     }
@@ -77,7 +74,7 @@ fn request(args: &DataArgs) -> Result<Request> {
 
 fn read(own: &OwnArgs, args: &DataArgs, speech: &SpeechArgs) -> Result<Dataset> {
     let mut progress = speech.progress();
-    match own.images() {
+    match own.images()? {
         Some(own) => source::own::show(&own, &mut progress),
         None => source::load(&request(args)?, &mut progress),
     }
@@ -138,14 +135,12 @@ fn info(set: &Dataset, speech: &SpeechArgs) -> Result<()> {
 
 fn preview(set: &Dataset, speech: &SpeechArgs, out: &std::path::Path, count: u32, test: bool) -> Result<()> {
     let split = if test { &set.test } else { &set.train };
+    if test && split.is_empty() {
+        return Err(Error::Data(format!("{} has no test images: leave out --test", set.name)));
+    }
     let count = split.len().min(count as usize);
     let image = set.shape.image;
-    let side = u64::from(image.height.max(image.width)) * (count as f64).sqrt().ceil() as u64;
-    if side > MAX_SIDE {
-        return Err(Error::Usage(format!(
-            "--count {count}: a picture {side} pixels wide or high; at most {MAX_SIDE} are drawn"
-        )));
-    }
+    output::check_grid(count, image)?;
     let pixels = &split.images[..count * image.len() as usize];
     grid::grid_of_bytes(pixels, image).save(out)?;
     if speech.json {

@@ -166,7 +166,7 @@ fn begin(
     inputs: &Inputs,
     trains: bool,
 ) -> Result<Labelling> {
-    let checkpoint = text::sha256(&trained.path)?;
+    let (checkpoint, policy) = (text::sha256(&trained.path)?, trained.policy()?);
     Labelling::create(Options {
         out: args.out.clone(),
         probabilities: args.probabilities,
@@ -176,7 +176,8 @@ fn begin(
         image: trained.model.data.image,
         class_names: trained.class_names.clone(),
         calibration,
-        identity: inputs.identity(&checkpoint, trained.policy()?, args.averaged, args.shard),
+        identity: inputs.identity(&checkpoint, policy, args.averaged, args.shard),
+        in_common: inputs.in_common(&checkpoint, policy, args.averaged),
         checkpoint,
         part: args.shard,
         review: args.review,

@@ -6,20 +6,31 @@ use crate::app::run::settings::with_flags;
 use crate::app::source::images::would_be_read;
 use crate::error::{Error, Result};
 use crate::gpu;
+use crate::model::shape::Dims;
 use serde::Serialize;
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-const STDOUT: &str = "standard output";
-
-/// Writes text to standard output, all of it.
+/// Writes text to standard output, all of it. A reader that went away (`ssgan ... | head`) is no failure, and hides none.
 ///
 /// # Errors
-/// [`Error::Io`]; [`fail`] stays silent for a reader that went away (`ssgan ... | head`).
+/// [`Error::Io`].
 pub fn print(text: &str) -> Result<()> {
+    print_to_reader(text).map(drop)
+}
+
+/// As [`print()`]; whether there is still a reader.
+///
+/// # Errors
+/// As [`print()`].
+pub fn print_to_reader(text: &str) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::io("write", STDOUT))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Error::io("write", "standard output")(e)),
+    }
 }
 
 /// Characters across the terminal on standard output; `None` if it is none.
@@ -42,12 +53,6 @@ pub fn path(path: &Path) -> String {
 
 /// Prints `error: ...` with its causes to standard error and gives the exit status.
 pub fn fail(e: &Error) -> ExitCode {
-    if let Error::Io { path, source, .. } = e
-        && source.kind() == ErrorKind::BrokenPipe
-        && path.as_os_str() == STDOUT
-    {
-        return ExitCode::SUCCESS;
-    }
     let mut text = format!("error: {}", said(e));
     let mut cause = std::error::Error::source(e);
     while let Some(inner) = cause {
@@ -157,6 +162,26 @@ pub fn check_apart(file: &Path, images: Option<&Path>) -> Result<()> {
     }
 }
 
+/// Largest height and width of many images in one picture, before small ones are enlarged.
+const MAX_SIDE: u64 = 8192;
+
+/// Refuses so many images in one picture that it would be too large.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn check_grid(count: usize, image: Dims) -> Result<()> {
+    let side = u64::from(image.height.max(image.width)) * (count as f64).sqrt().ceil() as u64;
+    if side <= MAX_SIDE {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "--count {count}: a picture {side} pixels wide or high; at most {MAX_SIDE} are drawn"
+    )))
+}
+
+/// Where files are that a shell has opened.
+const OPENED: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
+
 /// Bytes in which a trace's metadata name the format.
 const BEGIN: u64 = 4 << 20;
 
@@ -170,7 +195,7 @@ pub fn check_file(file: &Path, kind: Kind) -> Result<()> {
     let name = file.display();
     let there = std::fs::metadata(file);
     // To a device, a pipe, or what a shell has opened it goes as it is.
-    let opened = ["/dev", "/proc/self/fd"].iter().any(|folder| file.starts_with(folder));
+    let opened = OPENED.iter().any(|path| file.starts_with(path));
     if opened || there.as_ref().is_ok_and(|t| !t.is_file() && !t.is_dir()) {
         return Ok(());
     }
@@ -268,5 +293,23 @@ mod tests {
             assert_eq!(std::fs::read(&path).ok(), before);
         }
         assert!(check_file(Path::new("/dev/null"), Kind::Picture).is_ok());
+    }
+
+    /// What a shell has opened is written to as it is, and no other file below `/dev`, such as those of `/dev/shm`.
+    #[test]
+    fn files_that_are_not_looked_at() {
+        for file in ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/1"] {
+            assert!(check_file(Path::new(file), Kind::Table).is_ok(), "{file}");
+        }
+        assert_eq!(check_file(Path::new("/dev/none/labels.csv"), Kind::Table).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn pictures_have_a_largest_side() {
+        let of = |side: u32, count: usize| {
+            check_grid(count, Dims { height: side, width: 1, channels: 1 }).map_err(|e| e.exit_code())
+        };
+        assert_eq!([of(28, 10_000), of(2048, 16), of(8192, 1)], [Ok(()); 3]);
+        assert_eq!([of(2048, 17), of(82, 10_000), of(4096, 10_000)], [Err(2); 3]);
     }
 }

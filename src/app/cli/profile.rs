@@ -18,6 +18,12 @@ use crate::train::{Scratch, Trainer};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
+/// The files of a folder.
+const PROFILE: &str = "profile.json";
+const TABLE: &str = "table.txt";
+const TRACE: &str = "trace.json";
+const ROOFLINE: &str = "roofline.png";
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Steps to measure
@@ -83,9 +89,9 @@ impl From<TimingArg> for TimingMode {
 pub fn run(args: &Args) -> Result<()> {
     // What can be refused is refused before minutes of measuring.
     let before = args.compare.as_deref().map(Profile::load).transpose()?;
-    check_outputs(args)?;
     let resolved = args.settings.resolve()?;
     let s = &resolved.settings;
+    check_outputs(args, s.data.as_deref())?;
     let mut progress = args.speech.progress();
     let set = load::dataset(s, &mut progress)?;
     let model = resolved.shaped(set.shape)?;
@@ -123,47 +129,77 @@ fn show(args: &Args, profile: &Profile, comparison: Option<Comparison>) -> Resul
 
 /// What was asked for as files.
 fn write_files(args: &Args, samples: &Samples, trainer: &Trainer, profile: &Profile) -> Result<()> {
-    let within = |name: &str| args.out.as_ref().map(|dir| dir.join(name));
-    let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(within("trace.json")).collect();
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    }
+    let traces: Vec<PathBuf> = args.trace.iter().cloned().chain(args.within(TRACE)).collect();
     if !traces.is_empty() {
         let trace = profile::trace::trace(samples, &trainer.program().dispatches, &profile.adapter);
         traces.iter().try_for_each(|file| atomic::write(file, trace.to_string().as_bytes()))?;
     }
     if let Some(roofs) = &profile.roofs {
-        for file in args.plot.iter().cloned().chain(within("roofline.png")) {
+        for file in args.plots() {
             match is_svg(&file) {
                 true => atomic::write(&file, roofline::draw_svg(profile, roofs).as_bytes())?,
                 false => roofline::draw(profile, roofs).save(&file)?,
             }
         }
     }
-    if let Some(file) = within("profile.json") {
+    if let Some(file) = args.within(PROFILE) {
         let bytes = serde_json::to_vec_pretty(profile)
             .map_err(|e| Error::Output(format!("the profile cannot be written as JSON: {e}")))?;
         atomic::write(&file, &bytes)?;
     }
-    if let Some(file) = within("table.txt") {
+    if let Some(file) = args.within(TABLE) {
         atomic::write(&file, report(profile, true, None).as_bytes())?;
     }
     Ok(())
 }
 
-/// Refuses what cannot be written.
-fn check_outputs(args: &Args) -> Result<()> {
+impl Args {
+    /// A file of the folder, if there is to be one.
+    fn within(&self, name: &str) -> Option<PathBuf> {
+        self.out.as_ref().map(|dir| dir.join(name))
+    }
+
+    /// Where the roofs are drawn.
+    fn plots(&self) -> impl Iterator<Item = PathBuf> {
+        self.plot.iter().cloned().chain(self.within(ROOFLINE).filter(|_| !self.no_roofs))
+    }
+}
+
+/// Refuses what cannot be written, what would be lost, and a picture among the user's images, which lie in `images`.
+fn check_outputs(args: &Args, images: Option<&Path>) -> Result<()> {
     if let Some(file) = args.plot.as_ref().filter(|f| !is_svg(f) && f.extension().is_none_or(|e| e != "png"))
     {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
-    if let Some(file) = &args.trace {
-        output::check_file(file, Kind::Timeline)?;
-    }
+    args.trace.iter().try_for_each(|file| output::check_file(file, Kind::Timeline))?;
     if let Some(file) = &args.plot {
         output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;
     }
-    if let Some(dir) = &args.out {
-        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    args.plots().try_for_each(|file| output::check_apart(&file, images))?;
+    args.out.as_deref().map_or(Ok(()), |dir| check_folder(dir, args.no_roofs))
+}
+
+/// Likewise of the folder, which may have an earlier profile.
+fn check_folder(dir: &Path, no_roofs: bool) -> Result<()> {
+    atomic::check_folder(dir)?;
+    // What is yet to be made holds nothing.
+    if !dir.exists() {
+        return Ok(());
     }
-    Ok(())
+    output::check_file(&dir.join(TRACE), Kind::Timeline)?;
+    if !no_roofs {
+        output::check_file(&dir.join(ROOFLINE), Kind::Picture)?;
+    }
+    let (profile, table) = (dir.join(PROFILE), dir.join(TABLE));
+    let ours = Profile::load(&profile).is_ok();
+    let theirs = [profile, table].into_iter().find(|file| !ours && file.exists());
+    theirs.map_or(Ok(()), |file| {
+        let file = file.display();
+        Err(Error::Output(format!("{file} is there and is something else: name another --out")))
+    })
 }
 
 fn is_svg(file: &Path) -> bool {

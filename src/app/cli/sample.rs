@@ -36,6 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     let trained = LoadedModel::load(&args.trained)?;
     trained.has_generator()?;
     output::check_apart(&args.out, trained.images())?;
+    output::check_grid(args.count as usize, trained.model.data.image)?;
     let gpu = native::open(&args.adapter.choice())?;
     let what = format!("drawing {}, {}", count(args.count, "image"), adapter_line(&gpu));
     let images = args

@@ -1,6 +1,6 @@
 //! `ssgan train`.
 
-use super::args::{SettingsArgs, SpeechArgs, seconds};
+use super::args::{SettingsArgs, SpeechArgs, refuse_idle, seconds};
 use super::flags::whole;
 use super::load::{self, LoadedModel};
 use super::output;
@@ -107,7 +107,9 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         false => Ok(None),
     };
     if let Some(from) = &args.resume {
-        let run = Run::reopen(from, &args.settings.given_anew()?)?;
+        let given = args.settings.given_anew()?;
+        let run = Run::reopen(from, &given)?;
+        refuse_idle(&given, &run.resolved.settings)?;
         let gpu = open(&run.resolved)?;
         let own = own_images(&run.resolved.settings, progress)?;
         return Ok((run, gpu, own, interrupt::install()?));

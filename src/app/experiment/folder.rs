@@ -83,8 +83,9 @@ impl ReportDir {
         self.fits(&info)?;
         atomic::sweep(&self.path, atomic::LEFT);
         atomic::sweep(&self.path.join("summaries"), atomic::LEFT);
-        data_picture(set).save(&self.path.join("data.png"))?;
+        // First what says whose folder it is: one that is killed behind it can go on.
         write_json(&self.path.join("data.json"), &info)?;
+        data_picture(set).save(&self.path.join("data.png"))?;
         Ok(info)
     }
 
@@ -108,16 +109,25 @@ impl ReportDir {
         })
     }
 
-    /// Refuses a folder that is of other data, or does not say of which its summaries are.
+    /// Refuses a folder that is of other data, or does not say of which its summaries are, and one that has files of a report's
+    /// names and is none.
     ///
     /// # Errors
     /// [`Error::Output`] naming it.
     pub fn fits(&self, info: &Info) -> Result<()> {
-        let of_some = ["data.json", "summaries"].iter().any(|name| self.path.join(name).exists());
-        if !of_some || self.info()?.fingerprint == info.fingerprint {
+        let (out, name) = (self.path.display(), &info.name);
+        let there = |file: &&str| self.path.join(file).exists();
+        if !["data.json", "summaries"].iter().any(there) {
+            let theirs = ["index.html", "report.md", "results.json", "data.png"].into_iter().find(there);
+            return theirs.map_or(Ok(()), |file| {
+                Err(Error::Output(format!(
+                    "{out} has {file}, but no data.json: not a folder that `ssgan reproduce` made; name another --out"
+                )))
+            });
+        }
+        if self.info()?.fingerprint == info.fingerprint {
             return Ok(());
         }
-        let (out, name) = (self.path.display(), &info.name);
         Err(Error::Output(format!("{out} is a report on other data than {name}: name another --out")))
     }
 
@@ -136,8 +146,8 @@ impl ReportDir {
     /// Makes it the report of runs that were found elsewhere, the data's picture being in `from`.
     ///
     /// # Errors
-    /// [`Error::Output`] rather than writing over a report of other data, or over the summaries of other runs, which may be
-    /// all that is left of them; what those of the same runs have more is kept. [`Error::Io`] if it cannot be written.
+    /// As [`ReportDir::fits`]; [`Error::Output`] rather than writing over the summaries of other runs, which may be all that is
+    /// left of them; what those of the same runs have more is kept. [`Error::Io`] if it cannot be written.
     pub fn merge(&self, from: &ReportDir, all: &[Planned], mut results: Results) -> Result<Results> {
         self.fits(&results.data)?;
         for run in &mut results.runs {
@@ -158,8 +168,8 @@ impl ReportDir {
         std::fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
         let picture = from.path.join("data.png");
         let picture = text::bytes(&picture, text::MAX_RECORD)?;
-        atomic::write(&self.path.join("data.png"), &picture)?;
         write_json(&self.path.join("data.json"), &results.data)?;
+        atomic::write(&self.path.join("data.png"), &picture)?;
         self.write(&results)?;
         Ok(results)
     }
@@ -287,7 +297,51 @@ fn settle<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::atomic::fault;
+    use crate::data::Split;
+    use crate::shape::{DataShape, Dims};
+    use std::io::ErrorKind;
     use std::sync::Mutex;
+
+    fn data() -> Dataset {
+        let shape = DataShape { image: Dims { height: 1, width: 2, channels: 1 }, classes: 2 };
+        let split = |first: u8| Split::labelled(vec![first, 2, 3, 4], [0u16, 1]);
+        Dataset::new("tiny", shape, split(1), split(5)).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_written_over() {
+        for name in ["index.html", "report.md", "results.json", "data.png"] {
+            let dir = tempfile::tempdir().unwrap();
+            // Parts of a report may lie in it.
+            std::fs::create_dir(dir.path().join("part-1-of-2")).unwrap();
+            let file = dir.path().join(name);
+            std::fs::write(&file, "mine").unwrap();
+            let e = ReportDir::new(dir.path()).claim(&data()).unwrap_err();
+            assert!(e.exit_code() == 6 && e.to_string().contains(name), "{e}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "{name}");
+            assert_eq!(std::fs::read(&file).unwrap(), b"mine", "{name}");
+            std::fs::remove_file(file).unwrap();
+            ReportDir::new(dir.path()).claim(&data()).unwrap();
+        }
+    }
+
+    /// Whatever fails first, with all that comes after it, the same command goes on.
+    #[test]
+    fn a_folder_that_was_half_claimed_is_gone_on_with() {
+        for n in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            let report = ReportDir::new(dir.path());
+            fault::after(n, ErrorKind::StorageFull, true);
+            let claimed = report.claim(&data());
+            let failed = fault::end();
+            assert_eq!(claimed.is_err(), failed, "{n}");
+            report.claim(&data()).unwrap_or_else(|e| panic!("{n}: {e}"));
+            if !failed {
+                break;
+            }
+        }
+    }
 
     /// Runs end while another process has read what is finished and not yet written it.
     #[test]

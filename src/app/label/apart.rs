@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::arrange;
 use super::inputs::Input;
-use super::ways::shared;
+use super::list::common_folder;
 use crate::error::{Error, Result};
 
 /// Whether names that differ in case alone are one, as on the file systems that Windows and macOS have by default.
@@ -57,12 +57,4 @@ fn file(path: &Path, folds_case: bool) -> PathBuf {
     let place = arrange::place("", path);
     let folded = place.to_str().filter(|_| folds_case).map(|text| PathBuf::from(text.to_lowercase()));
     folded.unwrap_or(place)
-}
-
-/// The innermost folder that all of them lie in.
-fn common_folder(images: &[Input]) -> PathBuf {
-    let mut folders = images.iter().filter_map(|image| image.source.parent());
-    let first = folders.next().unwrap_or(Path::new(""));
-    let shared = folders.fold(first.components().count(), |most, folder| most.min(shared(first, folder)));
-    first.components().take(shared).collect()
 }

@@ -88,9 +88,10 @@ fn fingerprint(options: &Options) -> String {
         image,
         class_names,
         calibration: _,
-        // Both are in the identity.
+        // What is of this part is in the identity.
         checkpoint: _,
         part: _,
+        in_common: _,
         identity,
         review,
         trains,
@@ -123,8 +124,7 @@ impl Folder {
         } else if path.exists() {
             return Err(lock::in_use(path));
         }
-        let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
-        atomic::temporary_beside(&there.join(BOOKMARK)).map(drop).map_err(Error::io("write", path))
+        atomic::check_folder(path)
     }
 
     /// Makes the folder of a labelling, or goes on in it.

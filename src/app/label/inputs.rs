@@ -9,6 +9,7 @@ use image::{DynamicImage, GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 
 use super::apart::keep_apart;
+use super::list::hash_of;
 pub use super::ways::way;
 use super::ways::{inside, named, real};
 use super::{Arrange, Given};
@@ -72,6 +73,8 @@ pub struct Inputs {
     pub labelled: Vec<Input>,
     /// What is no image, and why.
     pub skipped: Vec<(PathBuf, String)>,
+    /// Hash of the images of all shards.
+    hash: String,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -115,7 +118,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`Error::Usage`] for packed images, parts of all images, or images of equal names, that cannot be put into class folders
-    /// so; as [`scan::scan`] and [`packed::read`].
+    /// so; [`Error::Data`] where there is no image; as [`scan::scan`] and [`packed::read`].
     pub fn of(wanted: Wanted<'_>) -> Result<Inputs> {
         let from = wanted.by_class.is_none().then(|| real(wanted.out)).transpose()?;
         let mut all = Inputs { from, ..Inputs::default() };
@@ -135,7 +138,9 @@ impl Inputs {
                 all.add(path, several, &wanted)?;
             }
         }
+        all.check_there()?;
         all.keep_one_of_each()?;
+        all.hash = hash_of(&all.images);
         // All of them, that parts agree on their names.
         if wanted.by_class.is_some() {
             all.notes.extend(keep_apart(&mut all.images)?);
@@ -188,6 +193,26 @@ impl Inputs {
             }
         }
         hex(&hash.finalize())
+    }
+
+    /// Hash of what all parts of a labelling have in common, on whatever machine each was made.
+    pub fn in_common(&self, checkpoint: &str, policy: Policy, averaged: bool) -> String {
+        hex(&Sha256::digest(format!("{checkpoint} {policy} {averaged} {}", self.hash)))
+    }
+
+    /// Refuses a list that came out empty, or whose paths all lead nowhere: without an image a labelling is no success.
+    fn check_there(&self) -> Result<()> {
+        let there = |image: &Input| image.packed.is_some() || image.source.exists();
+        Err(Error::Data(match self.images.first() {
+            None if self.skipped.is_empty() => {
+                "no image is named: give folders, images, or with `-` a list of paths, one a line".into()
+            }
+            Some(Input { source, .. }) if !self.images.iter().any(there) => format!(
+                "no image that is named is there, such as {}: paths of a list lead from the current folder",
+                source.display()
+            ),
+            _ => return Ok(()),
+        }))
     }
 
     /// Whether a table of them can be trained on: all are files, or all are of one packed set.

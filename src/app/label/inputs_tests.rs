@@ -193,6 +193,48 @@ fn the_same_names_in_another_folder_are_other_images() {
     assert_eq!(of(Some(Arrange::Copy), dir.path(), "video2").0, ["1.png"]);
 }
 
+/// Parts that are to be merged are of the same images, in whatever folder these lie on each machine and wherever the labels go.
+#[test]
+fn parts_know_the_images_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["here/photos/a/1.png", "here/photos/2.png", "far/away/pictures/a/1.png"]);
+    pictures(dir.path(), &["far/away/pictures/2.png", "more/a/1.png", "more/2.png", "more/3.png"]);
+    let policy = Policy { height: 2, width: 2, channels: 1, fit: Fit::Letterbox };
+    let of = |images: &str, shard, averaged| {
+        let (images, out) = ([dir.path().join(images)], dir.path().join(images).join("deep/out"));
+        let wanted = Wanted {
+            images: &images,
+            out: &out,
+            by_class: None,
+            shard,
+            labelled: false,
+            class_names: &["a".to_string()],
+        };
+        Inputs::of(wanted).unwrap().in_common("checkpoint", policy, averaged)
+    };
+    let whole = of("here/photos", None, false);
+    assert_eq!(of("here/photos", Some((2, 2)), false), whole);
+    assert_eq!(of("far/away/pictures", Some((1, 2)), false), whole);
+    assert_ne!(of("more", Some((1, 2)), false), whole);
+    assert_ne!(of("here/photos", None, true), whole);
+}
+
+/// A list that came out empty, or that was written in another folder, is a mistake; of one of which a part is gone the rest is
+/// labelled.
+#[test]
+fn images_that_are_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["1.png"]);
+    let lines = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("{}\n", dir.path().join(name).display())).collect()
+    };
+    for (list, told) in [(lines(&[]), "no image is named"), (lines(&["2.png", "3.png"]), "such as ")] {
+        let e = listed(None, dir.path(), &list).check_there().unwrap_err();
+        assert!(e.exit_code() == 4 && e.to_string().contains(told), "{e}");
+    }
+    listed(None, dir.path(), &lines(&["2.png", "1.png"])).check_there().unwrap();
+}
+
 /// A second labelling into a folder among the images does not take what the first one left for images, and what is
 /// skipped is named as what is labelled.
 #[cfg(unix)]

@@ -22,6 +22,7 @@ fn options(out: PathBuf) -> Options {
         calibration: Err("no label was held out of the training".into()),
         checkpoint: "two".into(),
         part: None,
+        in_common: String::new(),
         identity: "one".into(),
         review: false,
         trains: true,

@@ -14,7 +14,7 @@ use csv::StringRecord;
 use super::arrange;
 use super::inputs::way;
 use super::summary::Summary;
-use crate::app::source::images::filled_in;
+use crate::app::source::images::{filled_in, some};
 use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 
@@ -133,7 +133,7 @@ fn in_order(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     let missing: Vec<String> = (1..=n).filter(|i| !there(i)).map(|i| format!("{i}/{n}")).collect();
     match missing.is_empty() {
         true => Ok(parts),
-        false => usage(format!("missing: the folders of --shard {}", missing.join(", "))),
+        false => usage(format!("missing: the folders of --shard {}", some(missing, 5))),
     }
 }
 

@@ -44,6 +44,7 @@ fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&
         calibration: Err("no label was held out of the training".into()),
         checkpoint: "one".into(),
         part,
+        in_common: "all images".into(),
         identity: String::new(),
         review: false,
         trains: true,
@@ -142,7 +143,9 @@ fn what_are_not_the_parts_of_one_labelling() {
     let sure = make("sure", Some((2, 2)), &|options| options.abstain = Abstain::Never);
     let columns = make("columns", Some((2, 2)), &|options| options.probabilities = true);
     let model = make("model", Some((2, 2)), &|options| options.checkpoint = "two".into());
+    let others = make("others", Some((2, 2)), &|options| options.in_common = "other images".into());
     let third = make("third", Some((2, 3)), &|_| ());
+    let few = make("few", Some((1, 100)), &|_| ());
     let whole = make("whole", None, &|_| ());
     let out = dir.path().join("out");
     for (parts, told) in [
@@ -154,6 +157,8 @@ fn what_are_not_the_parts_of_one_labelling() {
         (vec![&whole], "whole is no part of a labelling"),
         (vec![&one, &sure], "were labelled with different thresholds"),
         (vec![&one, &model], "were labelled with different checkpoints"),
+        (vec![&one, &others], "were labelled with different images or parameters"),
+        (vec![&few], "missing: the folders of --shard 2/100; 3/100; 4/100; 5/100; 6/100; and 94 more"),
         (vec![&one, &columns], "columns has other columns in labels.csv"),
         (vec![&one, &out], "out has no summary.json"),
     ] {
@@ -162,6 +167,12 @@ fn what_are_not_the_parts_of_one_labelling() {
         assert!(e.exit_code() == 2 && e.to_string().contains(told), "{e}");
         assert!(!out.join("labels.csv").exists());
     }
+    // Earlier versions did not write down of what images a part is.
+    let json = text(&two, "summary.json");
+    let earlier = json.replace("\"in_common\": \"all images\"", "\"earlier\": true");
+    assert_ne!(earlier, json);
+    std::fs::write(two.join("summary.json"), earlier).unwrap();
+    merge(&[one.clone(), two.clone()], &dir.path().join("earlier")).unwrap();
     std::fs::write(two.join("summary.json"), "{").unwrap();
     let e = merge(&[one, two], &out).unwrap_err();
     assert!(e.to_string().contains("label this part again"), "{e}");

@@ -19,6 +19,7 @@ mod calibrate;
 mod first;
 pub mod inputs;
 mod labelling;
+mod list;
 pub mod merge;
 mod next;
 mod packed;
@@ -140,6 +141,8 @@ pub struct Options {
     pub checkpoint: String,
     /// Which part of the images it is, i of n from 1, where not all.
     pub part: Option<(usize, usize)>,
+    /// Hash of the checkpoint, of the parameters that were taken, the policy and the list of all images: the same of all parts.
+    pub in_common: String,
     /// Hash of the checkpoint, the policy and the images: a labelling goes on with the same alone.
     pub identity: String,
     /// Whether `review.html` is written.

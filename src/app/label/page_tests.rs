@@ -18,6 +18,7 @@ fn options(class_names: &[&str]) -> Options {
         calibration: Err("no label was held out of the training".into()),
         checkpoint: String::new(),
         part: None,
+        in_common: String::new(),
         identity: String::new(),
         review: true,
         trains: true,

@@ -83,6 +83,9 @@ pub struct Summary {
     /// Which part of the images these are, i of n, where not all.
     #[serde(default)]
     pub part: Option<(usize, usize)>,
+    /// [`Options::in_common`]; empty in summaries of earlier versions.
+    #[serde(default)]
+    pub in_common: String,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -164,12 +167,16 @@ impl Summary {
             by_class,
             checkpoint,
             part: _,
+            in_common,
             // They say of the above what both have.
             notes: _,
         } = other;
         let names = |classes: &[ClassCount]| classes.iter().map(|c| c.class.clone()).collect::<Vec<_>>();
+        // Earlier versions did not tell.
+        let told = !in_common.is_empty() && !self.in_common.is_empty();
         let differences = [
             ("checkpoints", *checkpoint != self.checkpoint || names(classes) != names(&self.classes)),
+            ("images or parameters", told && *in_common != self.in_common),
             ("temperatures", *temperature != self.temperature),
             ("held-out labels", (*held_out, *calibrated) != (self.held_out, self.calibrated)),
             ("thresholds", *threshold != self.threshold || *precision != self.precision),
@@ -228,6 +235,7 @@ impl Summary {
             by_class: options.by_class,
             checkpoint: options.checkpoint.clone(),
             part: options.part,
+            in_common: options.in_common.clone(),
         }
     }
 }

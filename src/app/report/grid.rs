@@ -11,20 +11,22 @@ const GAP: u8 = 40;
 /// images are enlarged by whole factors until they are at least 56 pixels wide.
 pub fn grid(images: &[f32], dims: Dims) -> Picture {
     let len = (dims.len() as usize).max(1);
-    let count = (images.len() / len).max(1) as u32;
-    let columns = (f64::from(count).sqrt().ceil() as u32).max(1);
+    let count = (images.len() / len).max(1);
+    let columns = (count as f64).sqrt().ceil() as usize;
     let rows = count.div_ceil(columns);
-    let zoom = zoom(dims);
-    let (cell_w, cell_h) = (dims.width * zoom + 1, dims.height * zoom + 1);
-    let shown = if dims.channels >= 3 { 3 } else { 1 };
-    let mut out = Picture::filled(columns * cell_w + 1, rows * cell_h + 1, shown, GAP);
+    let zoom = zoom(dims) as usize;
+    let [height, width, channels] = [dims.height, dims.width, dims.channels].map(|n| n as usize);
+    let (cell_w, cell_h) = (width * zoom + 1, height * zoom + 1);
+    let (across, down) = (columns * cell_w + 1, rows * cell_h + 1);
+    let shown = if channels >= 3 { 3 } else { 1 };
+    let mut out = Picture::filled(across as u32, down as u32, shown as u32, GAP);
     for (i, image) in images.chunks_exact(len).enumerate() {
-        let (left, top) = (1 + i as u32 % columns * cell_w, 1 + i as u32 / columns * cell_h);
-        for y in 0..dims.height * zoom {
-            for x in 0..dims.width * zoom {
-                let from = ((y / zoom * dims.width + x / zoom) * dims.channels) as usize;
-                let to = (((top + y) * out.width + left + x) * shown) as usize;
-                for c in 0..shown as usize {
+        let (left, top) = (1 + i % columns * cell_w, 1 + i / columns * cell_h);
+        for y in 0..height * zoom {
+            for x in 0..width * zoom {
+                let from = (y / zoom * width + x / zoom) * channels;
+                let to = ((top + y) * across + left + x) * shown;
+                for c in 0..shown {
                     out.pixels[to + c] = byte(image[from + c]);
                 }
             }

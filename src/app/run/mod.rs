@@ -28,7 +28,7 @@ use self::folder::{RunDir, run_folder};
 use self::observer::Both;
 use self::recorder::{Recorder, Texts};
 use self::records::{Environment, LABELLED, Labelled};
-use self::restore::{known_tiles, restore};
+use self::restore::{check_checkpoints, known_tiles, restore};
 use self::settings::RunSettings;
 use self::settings::with_flags;
 use self::tensorboard::EventFile;
@@ -110,7 +110,7 @@ impl Run {
     /// is said anew by `flags`, values by key.
     ///
     /// # Errors
-    /// As [`RunDir::reopen`] and [`config::of_run`].
+    /// As [`RunDir::reopen`] and [`config::of_run`]; [`Error::Checkpoint`] where it has ended, and its checkpoints are gone.
     pub fn reopen(from: &Path, flags: &Table) -> Result<Run> {
         let folder = &run_folder(from)?;
         let dir = RunDir::reopen(folder)?;
@@ -122,6 +122,7 @@ impl Run {
                 folder.display()
             )));
         }
+        check_checkpoints(from, folder)?;
         let resolved = config::of_run(&config_toml, read("model.toml")?, folder, flags)?;
         let extension = extend::extend(folder, from, &config_toml, resolved.settings.train.epochs)?;
         if let Some(extension) = &extension {

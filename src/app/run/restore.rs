@@ -1,7 +1,7 @@
 //! Going on from what a run's folder holds: its tiles, and the newest checkpoint that is whole.
 
 use super::checkpoint::{self, in_file};
-use super::folder::checkpoints;
+use super::folder::{CHECKPOINTS, checkpoints};
 use super::records::LABELLED;
 use super::{extend, history};
 use crate::app::report::progress::Progress;
@@ -25,6 +25,22 @@ pub(super) fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
             "{file}: {e}; without it the tiles are those of the tables, and the last bits may differ"
         ))
     })
+}
+
+/// Refuses a run that has ended, or whose link to its checkpoints leads nowhere, where there are none: begun anew, it would
+/// lose its results. One that was killed before its first has none.
+///
+/// # Errors
+/// [`Error::Checkpoint`]; [`Error::Io`] if the folder cannot be read.
+pub(super) fn check_checkpoints(from: &Path, folder: &Path) -> Result<()> {
+    let path = folder.join(CHECKPOINTS);
+    let leads_nowhere = path.is_symlink() && !path.exists();
+    let has_ended = folder.join("summary.json").exists();
+    if from.is_file() || !(leads_nowhere || has_ended) || !checkpoints(folder)?.is_empty() {
+        return Ok(());
+    }
+    let reason = "the run's checkpoints are gone: put them back, or train anew with another --out".into();
+    Err(Error::Checkpoint { path, reason })
 }
 
 /// Sets the trainer to the newest checkpoint that is whole and whose steps the metrics know, and says what was done

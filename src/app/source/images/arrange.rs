@@ -18,7 +18,7 @@ fn first(path: &Path) -> Option<&OsStr> {
 }
 
 fn is_unlabelled(name: &OsStr) -> bool {
-    name.to_str().is_some_and(means_no_label)
+    name.to_str().is_some_and(|name| means_no_label(name.trim()))
 }
 
 fn part_of(name: &OsStr) -> Option<Part> {
@@ -222,13 +222,17 @@ impl<'a> Arranging<'a> {
         let Some(name) = name.to_str() else {
             return fail("the name of a class must be Unicode text: rename the folder".into());
         };
-        if part_of(OsStr::new(name)).is_some() {
+        let name = class_name(name);
+        if name.is_empty() {
+            return fail("a class folder whose name is of spaces alone: rename it".into());
+        }
+        if part_of(OsStr::new(&name)).is_some() {
             return fail(format!(
                 "a class folder named like a part of the data: rename it, such as to class_{name}/, or name the classes in \
                  labels.csv"
             ));
         }
-        Ok(Some(class_name(name)))
+        Ok(Some(name))
     }
 
     /// A file has the labels of the images in `prefix`, which are of the part where it does not say another.

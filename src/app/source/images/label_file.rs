@@ -331,7 +331,7 @@ pub fn from_json(name: &str, text: &str) -> Result<LabelFile> {
         error(name, e.line(), reason.to_string())
     })?;
     let row = |(i, (path, label)): (usize, (String, Option<String>))| {
-        let label = label.map(|l| class_name(l.trim())).filter(|l| !l.is_empty() && !means_no_label(l));
+        let label = label.map(|l| class_name(&l)).filter(|l| !l.is_empty() && !means_no_label(l));
         Row { line: i + 1, path, label, no_label: false, part: None }
     };
     Ok(LabelFile { rows: pairs.0.into_iter().enumerate().map(row).collect(), notes: Vec::new() })

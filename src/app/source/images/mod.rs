@@ -65,9 +65,9 @@ fn composed(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// A class's name as it is kept: composed, as people type it.
+/// A class's name as it is kept: composed, as people type it, and without spaces around it, which nobody sees.
 pub fn class_name(written: &str) -> String {
-    composed(written)
+    composed(written.trim())
 }
 
 /// The order of classes: by number where every name is one, else by the bytes of their names.
@@ -117,6 +117,7 @@ mod tests {
     fn one_name_is_one_class() {
         assert_eq!(class_name("Ka\u{308}fer"), "K\u{e4}fer");
         assert_eq!(class_name("K\u{e4}fer"), "K\u{e4}fer");
+        assert_eq!(class_name(" red ant "), "red ant");
     }
 
     #[test]

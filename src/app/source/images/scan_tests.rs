@@ -528,6 +528,22 @@ fn one_name_is_one_class() {
     assert_eq!(look(&dir.path().join("labels.csv")).unwrap().class_names, ["x", "y"]);
 }
 
+/// Nobody sees a space at the end of a folder's name; a table has none there.
+#[cfg(unix)]
+#[test]
+fn spaces_around_a_name_are_not_of_it() {
+    let dir = folder(&["ant /1.png", "ant/2.png", "_unlabeled /3.png", " bee/4.png"]);
+    let found = look(dir.path()).unwrap();
+    assert_eq!(found.class_names, ["ant", "bee"]);
+    let expected =
+        ["ant /1.png ant Train", "ant/2.png ant Train", "_unlabeled /3.png - Train", " bee/4.png bee Train"];
+    assert_eq!(listed(&found), expected);
+    for (name, words) in [("test ", "named like a part"), (" ", "of spaces alone")] {
+        let dir = folder(&["ant/1.png", &format!("{name}/2.png")]);
+        refused(dir.path(), words);
+    }
+}
+
 /// Films beside photos, icons and papers are other files; one that is called a picture is told.
 #[test]
 fn films_are_no_pictures() {
