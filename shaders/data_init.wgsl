@@ -1,5 +1,5 @@
-// Data-dependent initialisation (Salimans & Kingma 2016, section 3): with z = w x at the present g and b = 0 over the first
-// minibatch, g / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs. From g = 1 it is theirs, and done
+// Data-dependent initialisation (Salimans & Kingma 2016, section 3): with z = w x at the present g and b = 0 over up to 500
+// images, g / std(z) and b = -mean(z) / std(z) give unit-variance, zero-mean outputs. From g = 1 it is theirs, and done
 // again it changes nothing. An output that is the same for every image keeps its g.
 //   mean, variance, g, bias [out]
 

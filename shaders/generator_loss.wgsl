@@ -1,4 +1,4 @@
-// The plain loss of G (Goodfellow et al. 2014, the non-saturating one), everything from s = logsumexp(logits):
+// The non-saturating loss of G (Goodfellow et al. 2014), everything from s = logsumexp(logits); D(x) = sigmoid(s) as in head.wgsl:
 //   L_G = mean softplus(-s) = -mean log D(G(z))     d/dl_j = -sigmoid(-s) p_j / rows
 // PASS 0: dlogits [rows, k] from logits [rows, k], and the loss of each row in losses [rows]; a row an invocation.
 // PASS 1: their mean to the loss of G in metrics[slot]; one workgroup.

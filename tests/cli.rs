@@ -1003,6 +1003,9 @@ fn a_report_is_gone_on_with() {
     let out = b.run("reproduce --quick --label-seeds 1 --merge m --out k");
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     let kept = read("k/summaries/supervised-cnn-seed1.json");
+    let record: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(record["shaders"], ssgan::gpu::shader_hash(), "of which program it is");
+    assert!(record["started"].is_string(), "{record}");
     b.file("k/summaries/supervised-cnn-seed1.json", kept.replacen("\"seconds\": ", "\"seconds\": 1", 1));
     let kept = read("k/summaries/supervised-cnn-seed1.json");
     b.fails("reproduce --quick --label-seeds 1 --merge m --out k", 6, &["of another run", "--out"]);

@@ -1,4 +1,4 @@
-//! D's losses, the plain loss of G, evaluation.
+//! D's losses, the non-saturating loss of G, evaluation.
 
 use super::Ops;
 use crate::error::Result;
@@ -125,7 +125,7 @@ impl Ops {
         p.dispatch(&self.gpu, call, [1, 1, 1])
     }
 
-    /// The plain loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient `[rows, k]`.
+    /// The non-saturating loss of G from the logits of its images `[rows, k]`, into `metrics`; and its gradient `[rows, k]`.
     ///
     /// # Errors
     /// As [`Ops`].

@@ -161,7 +161,7 @@ fn view_distance(one: &[f64], other: &[f64], images: usize, weight: f64) -> (f64
     (apart.iter().map(|d| d * d).sum::<f64>() / n, d)
 }
 
-/// The plain loss of G, -mean log D over the logits `[rows, classes]` of its images, and its gradient.
+/// The non-saturating loss of G, -mean log D over the logits `[rows, classes]` of its images, and its gradient.
 pub fn generator_loss(logits: &[f64], classes: usize) -> (f64, Vec<f64>) {
     let n = (logits.len() / classes) as f64;
     let mut loss = 0.0;

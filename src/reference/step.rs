@@ -238,7 +238,7 @@ pub struct GeneratorPass {
     pub unlabelled: Vec<u32>,
     /// G's pass on z.
     pub generator: Tape,
-    /// D's pass on `[generated | unlabelled]`; of the plain loss on the generated rows alone.
+    /// D's pass on `[generated | unlabelled]`; of the non-saturating loss on the generated rows alone.
     pub discriminator: Tape,
     /// L_G.
     pub loss: f64,

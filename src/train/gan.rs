@@ -132,7 +132,7 @@ impl UpdateRows {
 pub struct GStep {
     /// z `[batch, latent]`
     pub z: Tensor,
-    /// D's input, generated rows first, then unlabelled; of the plain loss only generated ones.
+    /// D's input, generated rows first, then unlabelled; of the non-saturating loss only generated ones.
     pub images: Tensor,
     /// Image numbers of the unlabelled rows.
     pub unlabelled: Option<Tensor>,

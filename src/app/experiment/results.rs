@@ -41,6 +41,12 @@ pub struct Record {
     /// Name and version of the program that trained it, where that is known.
     #[serde(default)]
     pub program: Option<String>,
+    /// SHA-256 of its shaders, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shaders: Option<String>,
+    /// When it began, likewise. A version lasts for many commits; with the shaders this tells which it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
     /// Its end.
     #[serde(flatten)]
     pub summary: Summary,
@@ -179,9 +185,12 @@ impl Record {
             let EpochTime { seconds, .. } = metrics.time;
             Epoch { metrics, seconds }
         };
+        let environment = Environment::of(&folder.join("env.json"));
         let mut record = Record {
             command: command(planned, &settings),
-            program: program(&folder.join("env.json")),
+            program: environment.as_ref().map(|e| format!("{} {}", e.program, e.version)),
+            shaders: environment.as_ref().map(|e| e.shader_hash.clone()),
+            started: environment.map(|e| e.started),
             summary,
             settings: settings.anywhere(),
             model_toml: text("model.toml")?,
@@ -266,15 +275,19 @@ impl RunResult {
     }
 }
 
-/// `ssgan 0.1.0`, from a run's environment.
-fn program(env: &Path) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Environment {
-        program: String,
-        version: String,
+/// What a run's environment says of the program.
+#[derive(Deserialize)]
+struct Environment {
+    program: String,
+    version: String,
+    shader_hash: String,
+    started: String,
+}
+
+impl Environment {
+    fn of(file: &Path) -> Option<Environment> {
+        serde_json::from_str(&crate::app::text::read_record(file).ok()?).ok()
     }
-    let e: Environment = serde_json::from_str(&crate::app::text::read_record(env).ok()?).ok()?;
-    Some(format!("{} {}", e.program, e.version))
 }
 
 /// Everything that a page shows.

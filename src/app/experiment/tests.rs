@@ -73,6 +73,8 @@ fn results(ablate: bool) -> Results {
             record: Record {
                 command: format!("ssgan train {}", p.flags.join(" ")),
                 program: Some(text("ssgan 9.9")),
+                shaders: None,
+                started: None,
                 settings: {
                     let of = RunSettings::defaults(method, !p.arm.network.starts_with("dnn"));
                     RunSettings { train: Settings { label_seed: p.seed, ..of.train }, ..of }

@@ -121,7 +121,7 @@ pub fn one_step(
             let unlabelled: Vec<u32> = d.iter().flat_map(|p| p.unlabelled.clone()).collect();
             let drawn = index(&unlabelled) == values(&trace, "d_step.unlabelled.index")?;
             c.holds("d_step.unlabelled.index", "the images are those of the twin", drawn);
-            // The plain loss of G looks at none.
+            // The non-saturating loss of G looks at none.
             if !g.unlabelled.is_empty() {
                 let drawn = index(&g.unlabelled) == values(&trace, "g_step.unlabelled.index")?;
                 c.holds("g_step.unlabelled.index", "the images are those of the twin", drawn);
