@@ -122,3 +122,25 @@ impl Gpu {
         Err(Error::Gpu(format!("{what}; {advice} (adapter {})", self.summary.name)))
     }
 }
+
+#[cfg(feature = "native")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::BlockOn;
+
+    /// What was made aside is freed when that is done, not at the next submit.
+    #[test]
+    fn what_was_made_aside_is_gone() {
+        let gpu = crate::native::open(&Default::default()).unwrap();
+        let Some(before) = gpu.allocated() else {
+            assert_eq!(gpu.summary().backend, "Metal", "the others tell");
+            return;
+        };
+        let values = vec![1u32; 1 << 20];
+        gpu.aside(async { drop(gpu.upload("aside", 1, 1 << 20, &values)) }).block_on();
+        let more = gpu.allocated().unwrap().saturating_sub(before);
+        assert!(more < 1 << 20, "{more} bytes stayed");
+        assert_eq!(gpu.memory(), Memory::default());
+    }
+}
