@@ -1,5 +1,5 @@
 // First pass over the columns of a matrix [rows, cols]: `count` rows from row `start` on are taken in chunks of `chunk` rows, and
-// each leaves some numbers a column in partial [chunks, cols]. Of a workgroup SIDE invocations lie side by side, on the columns of
+// each leaves some numbers a column in partial [chunks, cols]. Of a workgroup ACROSS invocations lie side by side, on the columns of
 // a chunk, and the next ones take the next chunk: a convolution has 32 channels and 200,000 rows.
 //   MODE 0  sum x
 //   MODE 1  (mean, sum of squared deviations from it) of the chunk: batch statistics. The mean is rounded; what its
@@ -28,8 +28,8 @@ const BLOCK = 64u;
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let col = group.x * ${SIDE}u + local % ${SIDE}u;
-    let chunk = group.y * ${WG / SIDE}u + local / ${SIDE}u;
+    let col = group.x * ${ACROSS}u + local % ${ACROSS}u;
+    let chunk = group.y * ${WG / ACROSS}u + local / ${ACROSS}u;
     if (col >= p.cols || chunk * p.chunk >= p.count) {
         return;
     }

@@ -11,7 +11,8 @@
 #define CV WIDE / 4
 #define BV TN / 4
 #define INVOCATIONS TX * TY
-// Longer than the tile, so that 32 invocations, which write KS / 4 rows at a time, hit 32 different banks.
+// Longer than the tile, so that 32 invocations, which write KS / 4 steps of K at a time, hit 32 different banks; not where A is read
+// by columns, whose writes lie four apart.
 #define AS TM + 32 / KS
 #define STAGED "f32"
 #define SCALED 0

@@ -637,28 +637,27 @@ fn quiet_is_where_it_is_said_to_be() {
     let b = Bench::new();
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
     let (told, _) = page.split_once("`--quiet` (`-q`)").unwrap().1.split_once(" do not have it").unwrap();
-    for command in [
-        "adapters",
-        "doctor",
-        "gpu-report",
-        "train",
-        "reproduce",
-        "eval",
-        "pick",
-        "label",
-        "sample",
-        "export",
-        "model",
-        "data fetch",
-        "data info",
-        "data preview",
-        "profile",
-        "bench kernel",
-        "bench step",
-        "bench growth",
-        "trace-step",
-        "completions",
-    ] {
+    let commands = |of: &str| -> Vec<String> {
+        let help = stdout(&b.run(&format!("{of} --help")));
+        let (_, list) = help.split_once("Commands:\n").unwrap_or_default();
+        let names = list.lines().take_while(|line| !line.is_empty());
+        // What a name's description goes on with is indented further.
+        let names = names.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+        names
+            .filter_map(|line| line.split(' ').next())
+            .filter(|name| *name != "help")
+            .map(String::from)
+            .collect()
+    };
+    let all: Vec<String> = commands("")
+        .into_iter()
+        .flat_map(|command| match commands(&command) {
+            none if none.is_empty() => vec![command],
+            of => of.into_iter().map(|name| format!("{command} {name}")).collect(),
+        })
+        .collect();
+    assert!(all.len() >= 20, "{all:?}");
+    for command in all {
         let quiet = stdout(&b.run(&format!("{command} --help"))).contains("--quiet");
         assert_eq!(quiet, !told.contains(&format!("`{command}`")), "{command}");
     }

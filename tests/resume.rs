@@ -463,6 +463,21 @@ fn memory_stays_flat() {
     assert!(resident.1 < resident.0 + 512 + steps / 16, "resident memory: {resident:?} KiB");
 }
 
+/// A run that was stopped keeps its numbers where its checkpoints are gone, as of a disk that is not mounted.
+#[test]
+fn a_stopped_run_without_its_checkpoints_is_not_begun_anew() {
+    let b = Bench::new();
+    b.good(&format!("train {SSL} --out run --max-steps {}", 3 * EPOCH));
+    fs::remove_file(b.path("run/summary.json")).unwrap();
+    fs::remove_dir_all(b.path("run/checkpoints")).unwrap();
+    fs::create_dir(b.path("run/checkpoints")).unwrap();
+    let metrics = fs::read(b.path("run/metrics.csv")).unwrap();
+    let out = b.run("train --resume run");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(7) && said.contains("checkpoints are gone"), "{said}");
+    assert!(fs::read(b.path("run/metrics.csv")).unwrap() == metrics, "the numbers are gone");
+}
+
 fn epochs(run: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(run.join("checkpoints")) else { return vec![] };
     let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());

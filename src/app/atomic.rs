@@ -164,7 +164,7 @@ pub fn temporary_beside(target: &Path) -> std::io::Result<NamedTempFile> {
 /// # Errors
 /// [`Error::Io`] naming it.
 pub fn check_folder(folder: &Path) -> Result<()> {
-    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let there = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
     temporary_beside(&there.join("file")).map(drop).map_err(Error::io("write", folder))
 }
 

@@ -9,7 +9,7 @@ use crate::reference::batch_norm::{ChannelStats, batch_norm_backward, batch_norm
 use crate::reference::bias::bias_grad;
 
 /// (rows before, rows, rows after, columns): chunks of the reduction are of 32 rows, and longer from 2048.
-const GROUPS: [(u32, u32, u32, u32); 9] = [
+const GROUPS: [(u32, u32, u32, u32); 11] = [
     (0, 1, 0, 1),
     (0, 31, 0, 3),
     (0, 32, 1, 4),
@@ -19,6 +19,9 @@ const GROUPS: [(u32, u32, u32, u32); 9] = [
     (1, 257, 0, 31),
     (0, 2048, 0, 2),
     (3, 2113, 5, 7),
+    // Of few columns GPUs make more than 64 chunks of so many.
+    (0, 9000, 0, 32),
+    (1, 20_003, 2, 3),
 ];
 
 /// As many rows as 64 of the longest chunks hold, and more than llvmpipe sums up in as many loops.

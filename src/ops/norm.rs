@@ -1,6 +1,6 @@
 //! Batch normalisation and data-dependent initialisation.
 
-use super::reduce::Rows;
+use super::reduce::{Across, Rows};
 use super::{Activation, Ops, lanes};
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Program, Tensor};
@@ -62,9 +62,21 @@ impl Ops {
         (x, rows): (&Tensor, Rows),
         running: Option<&BatchNorm>,
     ) -> Result<RowStatistics> {
+        self.statistics(p, layer, (x, rows), running, Across::Columns)
+    }
+
+    /// As [`Ops::batch_norm_statistics`].
+    pub(super) fn statistics(
+        &self,
+        p: &mut Program,
+        layer: &str,
+        (x, rows): (&Tensor, Rows),
+        running: Option<&BatchNorm>,
+        across: Across,
+    ) -> Result<RowStatistics> {
         let holds = |average: &Tensor| average.len() >= x.cols as usize;
         assert!(running.is_none_or(|r| holds(&r.running_mean) && holds(&r.running_var)));
-        let (partial, chunks) = self.column_reduce(p, layer, 1, x, rows, None)?;
+        let (partial, chunks) = self.column_reduce(p, layer, (1, across), (x, rows), None)?;
         let mean = p.scratch(&self.gpu, "mean", 1, x.cols);
         let variance = p.scratch(&self.gpu, "variance", 1, x.cols);
         let mut call = Call::new("batch_norm_statistics", layer)
@@ -147,7 +159,8 @@ impl Ops {
         }
         let mut vectors = [mean, variance].into_iter().chain(dgamma).chain(dbeta).chain(&bn.gamma);
         assert!(vectors.all(|vector| vector.len() >= x.cols as usize));
-        let (partial, chunks) = self.column_reduce(p, layer, 2, x, rows, Some((dy, mean)))?;
+        let (partial, chunks) =
+            self.column_reduce(p, layer, (2, Across::Columns), (x, rows), Some((dy, mean)))?;
         let moments = p.scratch(&self.gpu, "batch norm moments", 3, x.cols);
         let (v, ty) = lanes(x.cols);
         let base = |pass: u32| {

@@ -32,6 +32,15 @@ impl Rows {
     }
 }
 
+/// How many invocations of a workgroup of the first pass lie side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Across {
+    /// As many as there are columns for on a GPU, so that the others have rows.
+    Columns,
+    /// All, so that chunks are as long as they can be: for the self-test.
+    Workgroup,
+}
+
 /// The chunks of rows of the first pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chunks {
@@ -68,27 +77,26 @@ impl Ops {
         &self,
         p: &mut Program,
         layer: &str,
-        mode: u32,
-        x: &Tensor,
-        rows: Rows,
+        (mode, across): (u32, Across),
+        (x, rows): (&Tensor, Rows),
         grad: Option<(&Tensor, &Tensor)>,
     ) -> Result<(Tensor, Chunks)> {
         assert!(u64::from(rows.start) + u64::from(rows.count) <= x.rows.into() && rows.count > 0);
         let (numbers, operations) = [(1, 1), (2, 5), (4, 5)][mode as usize];
         let (v, ty) = lanes(x.cols);
-        // Of few columns most of a workgroup would have none. What software adapters compute is as it was recorded.
+        // What software adapters compute is as it was recorded.
         let group = self.gpu.elementwise_group();
-        let side = match self.gpu.is_software() {
-            true => group,
-            false => (x.cols / v).next_power_of_two().min(group),
+        let across = match across {
+            Across::Columns if !self.gpu.is_software() => (x.cols / v).next_power_of_two().min(group),
+            _ => group,
         };
-        let high = group / side;
+        let high = group / across;
         let chunks = rows.chunks(high);
         let partial = p.scratch(&self.gpu, "column partials", chunks.count, numbers * x.cols);
         let read = if grad.is_some() { 2 } else { 1 };
         let mut call = Call::new("column_reduce", layer)
             .define("MODE", mode)
-            .define("SIDE", side)
+            .define("ACROSS", across)
             .define("V", v)
             .define("T", ty)
             .bind("x", x)
@@ -103,7 +111,7 @@ impl Ops {
         if let Some((dy, mean)) = grad {
             call = call.bind("dy", dy).bind("mean", mean);
         }
-        p.dispatch(&self.gpu, call, [(x.cols / v).div_ceil(side), chunks.count.div_ceil(high), 1])?;
+        p.dispatch(&self.gpu, call, [(x.cols / v).div_ceil(across), chunks.count.div_ceil(high), 1])?;
         Ok((partial, chunks))
     }
 
@@ -135,7 +143,7 @@ impl Ops {
         out: &Tensor,
     ) -> Result<()> {
         assert!(out.len() >= x.cols as usize);
-        let (partial, chunks) = self.column_reduce(p, layer, 0, x, rows, None)?;
+        let (partial, chunks) = self.column_reduce(p, layer, (0, Across::Columns), (x, rows), None)?;
         let call = Call::new("column_sum", layer)
             .bind("partial", &partial)
             .bind("out", out)

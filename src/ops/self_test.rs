@@ -1,6 +1,7 @@
 //! Whether an adapter computes rightly: a small product, a sum as long as shaders may make one, one that all invocations of a
 //! workgroup read, and Philox's known answer, checked on the host.
 
+use super::reduce::Across;
 use super::{Epilogue, Fill, Gemm, GradientIn, Operand, Ops, Right, RowStatistics, Rows};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Tensor};
@@ -19,7 +20,7 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
     let (ta, tb) = (gpu.upload("self-test a", m, k, &a), gpu.upload("self-test b", k, n, &b));
     let out = gpu.tensor("self-test c", m, n);
     let bits = gpu.vector("self-test bits", 8);
-    // The longest chunks of software adapters, over which an invocation goes twice: 0 and 2 in turn, of mean and variance 1.
+    // The longest chunks that there are, over which an invocation goes twice: 0 and 2 in turn, of mean and variance 1.
     let count = Rows::LONGEST;
     let alternating: Vec<f32> = (0..count).map(|i| (i % 2 * 2) as f32).collect();
     let column = gpu.upload("self-test column", count, 1, &alternating);
@@ -37,7 +38,7 @@ pub async fn self_test(gpu: &Gpu) -> Result<String> {
     };
     ops.gemm(&mut p, "self-test", g)?;
     let RowStatistics { mean, variance, .. } =
-        ops.batch_norm_statistics(&mut p, "self-test", (&column, Rows::of(&column)), None)?;
+        ops.statistics(&mut p, "self-test", (&column, Rows::of(&column)), None, Across::Workgroup)?;
     let shared = shared_sum(&ops, &mut p)?;
     ops.random_fill(&mut p, "self-test", 1, Fill::Bits, &bits)?;
     gpu.write(&ops.state, &[super::State::default()]);

@@ -220,6 +220,9 @@ impl RunResult {
         if !self.record.is_of(&other.record) {
             return;
         }
+        let record = &mut self.record;
+        record.shaders = record.shaders.take().or(other.record.shaders);
+        record.started = record.started.take().or(other.record.started);
         if other.record.history.len() > self.record.history.len() {
             self.record.history = other.record.history;
         }

@@ -27,8 +27,8 @@ pub(super) fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
     })
 }
 
-/// Refuses a run that has ended, or whose link to its checkpoints leads nowhere, where there are none: begun anew, it would
-/// lose its results. One that was killed before its first has none.
+/// Refuses a run without checkpoints that has had some, as its end, its epochs, or a link to them that leads nowhere tell: begun
+/// anew, it would lose its results. One that was killed before its first has none.
 ///
 /// # Errors
 /// [`Error::Checkpoint`]; [`Error::Io`] if the folder cannot be read.
@@ -36,7 +36,11 @@ pub(super) fn check_checkpoints(from: &Path, folder: &Path) -> Result<()> {
     let path = folder.join(CHECKPOINTS);
     let leads_nowhere = path.is_symlink() && !path.exists();
     let has_ended = folder.join("summary.json").exists();
-    if from.is_file() || !(leads_nowhere || has_ended) || !checkpoints(folder)?.is_empty() {
+    if from.is_file() || !checkpoints(folder)?.is_empty() {
+        return Ok(());
+    }
+    // An epoch's checkpoint is written before the next epoch's numbers.
+    if !leads_nowhere && !has_ended && history::load(folder)?.epochs.len() < 2 {
         return Ok(());
     }
     let reason = "the run's checkpoints are gone: put them back, or train anew with another --out".into();

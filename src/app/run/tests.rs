@@ -187,7 +187,8 @@ fn a_device_may_bind_little() {
     assert!(said.contains("discriminator") && said.contains("of parameters"), "{said}");
 }
 
-/// A run that has ended keeps its results where its checkpoints are gone; one that was killed before its first begins anew.
+/// A run that has ended, or whose checkpoints lie where nothing is, keeps its results; one that was killed before its first
+/// begins anew.
 #[test]
 fn a_run_without_its_checkpoints_keeps_its_results() {
     let dir = tempfile::tempdir().unwrap();

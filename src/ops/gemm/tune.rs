@@ -137,7 +137,7 @@ impl<'a> Bench<'a> {
             None => Right::Rows(&self.b),
         };
         let (a, conv, out) = ((&self.a, product.a), product.conv, &self.out);
-        // Layers' products with weights end in something and are not cut to keep the adapter busy; nor is the trial.
+        // Most layers' products with weights end in something and are not cut to keep the adapter busy; nor is the trial.
         let epilogue = match product.is_packed() {
             true => Epilogue::Forward { bias: None, activation: Activation::None },
             false => Epilogue::None,

@@ -224,7 +224,7 @@ impl<'a> Arranging<'a> {
         };
         let name = class_name(name);
         if name.is_empty() {
-            return fail("a class folder whose name is of spaces alone: rename it".into());
+            return fail("a class folder whose name is nothing but spaces: rename it".into());
         }
         if part_of(OsStr::new(&name)).is_some() {
             return fail(format!(

@@ -538,7 +538,7 @@ fn spaces_around_a_name_are_not_of_it() {
     let expected =
         ["ant /1.png ant Train", "ant/2.png ant Train", "_unlabeled /3.png - Train", " bee/4.png bee Train"];
     assert_eq!(listed(&found), expected);
-    for (name, words) in [("test ", "named like a part"), (" ", "of spaces alone")] {
+    for (name, words) in [("test ", "named like a part"), (" ", "nothing but spaces")] {
         let dir = folder(&["ant/1.png", &format!("{name}/2.png")]);
         refused(dir.path(), words);
     }
