@@ -69,6 +69,11 @@ pub trait Layer {
         false
     }
 
+    /// Whether each of its outputs is one of its inputs, to which alone that output's gradient goes.
+    fn chooses(&self) -> bool {
+        false
+    }
+
     /// The one derivative, by this layer's output, of an activation and of this layer right above it, in training; `None`
     /// where there is none.
     fn derivative_with(&self, _below: Activation) -> Option<Activation> {

@@ -41,6 +41,10 @@ impl Layer for MaxPool2d {
         true
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn detail(&self) -> String {
         windows::detail(self.kernel, self.stride.unwrap_or(self.kernel), self.padding)
     }

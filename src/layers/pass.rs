@@ -153,9 +153,10 @@ impl Forward<'_> {
 /// the derivative in.
 #[derive(Debug)]
 pub struct Below {
-    /// Number of the activation's layer.
-    pub layer: usize,
-    /// The output of the activation, or of the dropout, shaped as the input of the layer above; without noise.
+    /// Numbers of the layers whose derivative it is: the activation's, and that of a dropout above it.
+    pub layers: Vec<usize>,
+    /// The output that tells it, of the activation, or of a pooling or the dropout above it, shaped as the input of the layer above;
+    /// without noise.
     pub y: Tensor,
     /// Its derivative is multiplied in.
     pub activation: Activation,

@@ -4,7 +4,7 @@ use super::net::{Net, Tape, as_matrix};
 use crate::error::Result;
 use crate::gpu::{Program, Tensor};
 use crate::layers::{Backward, Below, Statistics};
-use crate::ops::Ops;
+use crate::ops::{Activation, Ops};
 
 /// What a backward pass is for.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +54,12 @@ impl Net {
         let rows = (d.len() / layers[from].output.len() as usize) as u32;
         let mut result = Gradients::default();
         let mut d = as_matrix(d, rows, layers[from].output);
-        // The activation whose derivative the kernel above has multiplied in already, with that of a dropout between them.
-        let mut applied: Option<usize> = None;
+        // The layers whose derivatives kernels above have multiplied in already.
+        let mut applied: Vec<usize> = vec![];
         for i in (last..=from).rev() {
             let layer = &layers[i];
             d = as_matrix(&d, rows, layer.output);
-            if applied.is_some_and(|below| below <= i) {
+            if applied.contains(&i) {
                 continue;
             }
             if layer.op.takes_activation() {
@@ -68,7 +68,8 @@ impl Net {
             let need_input = want_input || i > last;
             let below = (need_input && layer.op.takes_derivative())
                 .then(|| self.activation_below(i, tape, rows))
-                .flatten();
+                .flatten()
+                .filter(|below| !below.layers.iter().any(|j| applied.contains(j)));
             let grads = grads.map(|arena| self.grads(arena, i));
             let pass = Backward {
                 at: &self.context(ops, i),
@@ -82,27 +83,38 @@ impl Net {
                 need_input,
             };
             let dx = layer.op.backward(p, pass)?;
-            applied = below.map(|b| b.layer);
+            applied.extend(below.into_iter().flat_map(|below| below.layers));
             d = dx;
         }
         result.input = want_input.then(|| as_matrix(&d, rows, self.shape.input));
         Ok(result)
     }
 
-    /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between, or a dropout
-    /// right above relu. Of its output, that of the first `rows` images: those that carry a gradient.
+    /// The activation that layer `i`'s input gradient passes next, if only noise and reshapes lie between, or what
+    /// [`Net::derivative_by`] knows. Of its output, that of the first `rows` images: those that carry a gradient.
     fn activation_below(&self, i: usize, tape: &Tape, rows: u32) -> Option<Below> {
         let layers = &self.shape.layers;
         let top = (0..i).rev().find(|&j| !layers[j].op.passes_gradient())?;
-        let alone = layers[top].op.activation().map(|activation| (top, activation));
-        let with_dropout = || {
-            let below = top.checked_sub(1).filter(|_| tape.batch.trains())?;
-            let activation = layers[below].op.activation()?;
-            Some((below, layers[top].op.derivative_with(activation)?))
-        };
-        let (layer, activation) = alone.or_else(with_dropout)?;
+        let (of, activation) = self.derivative_by(top)?;
         let y = as_matrix(&tape.outputs[top], tape.rows, layers[i].input);
-        Some(Below { layer, y: y.head(rows * layers[i].input.pixels()), activation })
+        Some(Below { layers: of, y: y.head(rows * layers[i].input.pixels()), activation })
+    }
+
+    /// The activation whose derivative the output of layer `j` tells, and the layers that it is of, in training: that layer; the relu
+    /// below a max pooling, whose outputs are some of its inputs and have their derivatives; a dropout and relu, or such a pooling,
+    /// right below it.
+    fn derivative_by(&self, j: usize) -> Option<(Vec<usize>, Activation)> {
+        let op = &self.shape.layers[j].op;
+        if let Some(activation) = op.activation() {
+            return Some((vec![j], activation));
+        }
+        let (mut of, activation) = self.derivative_by(j.checked_sub(1)?)?;
+        if op.chooses() && activation == Activation::Relu {
+            return Some((of, activation));
+        }
+        let both = op.derivative_with(activation)?;
+        of.push(j);
+        Some((of, both))
     }
 
     /// Whether gradients of one input's rows reach another input's: batch norm over the joined batch does that.
