@@ -129,7 +129,17 @@ impl Ops {
         dx: &Tensor,
     ) -> Result<()> {
         let outputs = [("dy", dy), ("tap", tap)];
-        self.each_pooled(p, pool_grad("max_pool2d_grad", layer, at, &outputs, below, dx)?, at, dx)
+        let call = pool_grad("max_pool2d_grad", layer, at, &outputs, below, dx)?;
+        // The text has a line for each place of the window.
+        let by_blocks = at.kernel.max(at.stride) <= 4;
+        let call = call.define("BLOCK", u32::from(by_blocks));
+        if !by_blocks {
+            return self.each_pooled(p, call, at, dx);
+        }
+        let blocks = |size: u32, pad: u32| u64::from((size + pad).div_ceil(at.stride));
+        let blocks = blocks(at.h, at.pad_top) * blocks(at.w, at.pad_left);
+        let images = dx.len() as u64 / (u64::from(at.h) * u64::from(at.w) * u64::from(at.c));
+        p.each(&self.gpu, call, images * blocks * u64::from(at.c / lanes(at.c).0))
     }
 
     /// y [rows * oh * ow, c] = mean of each window of x [rows * h * w, c] over its places inside the image.

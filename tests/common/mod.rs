@@ -42,7 +42,12 @@ const LANES: (&str, &[&str]) = ("V T", &["1 f32", "4 vec4<f32>"]);
 /// Geometries of pooling: these are validated, every other is allowed.
 const POOL: Axis = (
     "V T H W C OH OW KERNEL STRIDE TOP LEFT",
-    &["4 vec4<f32> 14 14 48 4 4 4 3 0 0", "1 f32 7 5 3 4 3 3 2 1 1", "4 vec4<f32> 6 8 4 3 4 2 2 0 0"],
+    &[
+        "4 vec4<f32> 14 14 48 4 4 4 3 0 0",
+        "1 f32 7 5 3 4 3 3 2 1 1",
+        "4 vec4<f32> 6 8 4 3 4 2 2 0 0",
+        "4 vec4<f32> 13 11 4 2 2 6 5 1 1",
+    ],
 );
 /// Geometries of convolutions, and none of products of rows, likewise.
 const CONV: Axis = (
@@ -263,7 +268,11 @@ pub const TABLE: &[Entry] = &[
     entry("head", &[WG]),
     entry("head_metrics", &[SUMMING]),
     entry("max_pool2d", &[WG, ("TAP", OFF_ON), POOL]),
-    entry("max_pool2d_grad", &[WG, ACT, POOL]),
+    Entry {
+        // Of small windows.
+        legal: |v| v.get("BLOCK") == u32::from(v.get("KERNEL").max(v.get("STRIDE")) <= 4),
+        ..entry("max_pool2d_grad", &[WG, ACT, ("BLOCK", OFF_ON), POOL])
+    },
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
     Entry { legal: compared_legal, ..entry("minibatch_discrimination", &COMPARED) },
     Entry { legal: compared_legal, ..entry("minibatch_discrimination_grad", &COMPARED) },
