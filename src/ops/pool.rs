@@ -93,6 +93,11 @@ fn pool_grad<'a>(
     Ok(call.define("ACT", activation.number()).param("slope", activation.slope()))
 }
 
+/// Whether the text of a kernel may have a line for each place of a window.
+fn is_small(at: &Conv) -> bool {
+    at.kernel.max(at.stride) <= 4
+}
+
 impl Ops {
     /// y [rows * oh * ow, c] = largest value of each window of x [rows * h * w, c]; the places outside the
     /// image do not count. `tap`, like y but of `u32`, is told which place of the window it was (`ky * kernel +
@@ -109,8 +114,10 @@ impl Ops {
         (y, tap): (&Tensor, Option<&Tensor>),
     ) -> Result<()> {
         let outputs: Vec<_> = [("y", y)].into_iter().chain(tap.map(|tap| ("tap", tap))).collect();
-        let call =
-            pool("max_pool2d", layer, at, &outputs, &[("x", x)])?.define("TAP", u32::from(tap.is_some()));
+        let within = |out: u32, pad: u32, size: u32| pad == 0 && (out - 1) * at.stride + at.kernel <= size;
+        let call = pool("max_pool2d", layer, at, &outputs, &[("x", x)])?;
+        let inside = is_small(at) && within(at.oh, at.pad_top, at.h) && within(at.ow, at.pad_left, at.w);
+        let call = call.define("TAP", u32::from(tap.is_some())).define("INSIDE", u32::from(inside));
         self.each_pooled(p, call, at, y)
     }
 
@@ -130,10 +137,8 @@ impl Ops {
     ) -> Result<()> {
         let outputs = [("dy", dy), ("tap", tap)];
         let call = pool_grad("max_pool2d_grad", layer, at, &outputs, below, dx)?;
-        // The text has a line for each place of the window.
-        let by_blocks = at.kernel.max(at.stride) <= 4;
-        let call = call.define("BLOCK", u32::from(by_blocks));
-        if !by_blocks {
+        let call = call.define("BLOCK", u32::from(is_small(at)));
+        if !is_small(at) {
             return self.each_pooled(p, call, at, dx);
         }
         let blocks = |size: u32, pad: u32| u64::from((size + pad).div_ceil(at.stride));

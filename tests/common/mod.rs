@@ -267,10 +267,14 @@ pub const TABLE: &[Entry] = &[
     entry("global_avg_pool_grad", &[WG]),
     entry("head", &[WG]),
     entry("head_metrics", &[SUMMING]),
-    entry("max_pool2d", &[WG, ("TAP", OFF_ON), POOL]),
     Entry {
-        // Of small windows.
-        legal: |v| v.get("BLOCK") == u32::from(v.get("KERNEL").max(v.get("STRIDE")) <= 4),
+        legal: |v| {
+            v.get("INSIDE") == u32::from(is_small(v) && within(v, "OH TOP H") && within(v, "OW LEFT W"))
+        },
+        ..entry("max_pool2d", &[WG, ("TAP", OFF_ON), ("INSIDE", OFF_ON), POOL])
+    },
+    Entry {
+        legal: |v| v.get("BLOCK") == u32::from(is_small(v)),
         ..entry("max_pool2d_grad", &[WG, ACT, ("BLOCK", OFF_ON), POOL])
     },
     entry("minibatch", &[WG, ("STREAM", &["0", "1", "2", "3"]), ("POOL", OFF_ON), ("LABELS", OFF_ON)]),
@@ -298,6 +302,17 @@ pub const TABLE: &[Entry] = &[
     entry("weight_norm_grad", &[SUMMING, ("SCALE", OFF_ON), LANES]),
 ];
 
+/// Whether a window of pooling is small.
+fn is_small(v: &Variant<'_>) -> bool {
+    v.get("KERNEL").max(v.get("STRIDE")) <= 4
+}
+
+/// Whether all windows of pooling lie in the image along an axis: places, padding, size.
+fn within(v: &Variant<'_>, axis: &str) -> bool {
+    let [out, pad, size] = [0, 1, 2].map(|i| v.get(axis.split(' ').nth(i).unwrap_or_default()));
+    pad == 0 && (out - 1) * v.get("STRIDE") + v.get("KERNEL") <= size
+}
+
 /// Several rows of few values, on software adapters.
 fn compared_legal(v: &Variant<'_>) -> bool {
     v.get("R") == 1 || (v.get("DIMS") <= 8 && v.get("SG") <= 16)
@@ -313,7 +328,7 @@ fn gemm_legal(v: &Variant<'_>) -> bool {
 
 /// What it may ask of the tiles through workgroup memory.
 fn blocks_legal(v: &Variant<'_>) -> bool {
-    let by4 = |name: &str| u32::from(v.get(name) % 4 == 0);
+    let by4 = |name: &str| u32::from(v.get(name).is_multiple_of(4));
     // What is read through the window is as wide as the channels.
     let window = match (v.get("A"), v.get("B")) {
         (2, _) => v.get("VA") == by4("C"),
