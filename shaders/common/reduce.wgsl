@@ -1,5 +1,5 @@
-// Sum over a workgroup of ${WG} invocations, a power of two, at least two, the same tree every time. `scratch` holds WG vec4. The last two are
-// added by all invocations. Added by one, whose sum the others then read, some of Metal's compilers read it before the barrier:
+// Sum over a workgroup of ${WG} invocations, a power of two, at least two, the same tree every time. `scratch` holds WG vec4.
+// The last two are added by all invocations. Added by one, whose sum the others then read, some of Metal's compilers read it before the barrier:
 // there a shared variable is an argument that aliases nothing (gfx-rs/wgpu 4500).
 var<workgroup> scratch: array<vec4<f32>, ${WG}>;
 

@@ -1,6 +1,5 @@
-// What changes from step to step: all that the host uploads, but for images that the
-// adapter has no room for. Mirrored by `State` in
-// src/ops/state.rs; a test compares the two member by member.
+// What changes from step to step: all that the host uploads, but for images that the adapter has no room
+// for. Mirrored by `State` in src/ops/state.rs; a test compares the two member by member.
 struct State {
     seed_lo: u32,
     seed_hi: u32,

@@ -156,10 +156,7 @@ mod tests {
     #[test]
     fn little_is_staged_at_a_time() {
         let gpu = crate::native::open(&Default::default()).unwrap();
-        let Some(before) = gpu.allocated() else {
-            assert_eq!(gpu.summary().backend, "Metal", "the others tell");
-            return;
-        };
+        let Some(before) = gpu.allocated() else { return };
         let values: Vec<u32> = (0..24 << 20).collect();
         let tensor = gpu.upload("large", 1, values.len() as u32, &values);
         let more = gpu.allocated().unwrap() - before - tensor.bytes();

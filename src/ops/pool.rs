@@ -46,18 +46,10 @@ fn windows<'a>(
     // An output looks at the places of its window, an input at the outputs whose windows hold it.
     let side = if kernel.ends_with("_pool2d") { at.kernel } else { at.kernel.div_ceil(at.stride) };
     let side = u64::from(side);
-    let mut call = Call::new(kernel, layer)
+    let mut call = at
+        .in_text(Call::new(kernel, layer))
         .define("V", v)
         .define("T", ty)
-        .define("H", at.h)
-        .define("W", at.w)
-        .define("C", at.c)
-        .define("OH", at.oh)
-        .define("OW", at.ow)
-        .define("KERNEL", at.kernel)
-        .define("STRIDE", at.stride)
-        .define("TOP", at.pad_top)
-        .define("LEFT", at.pad_left)
         .param("rows", images)
         .turns(side * (side + 2) + 1)
         .flops([at.kernel, at.kernel, pixels, at.c, images].into_iter().map(u64::from).product());

@@ -123,6 +123,19 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// `call` of a kernel that has the geometry in its text, as divisors that its compiler knows; but for the output's channels.
+    pub(super) fn in_text<'a>(&self, call: Call<'a>) -> Call<'a> {
+        call.define("H", self.h)
+            .define("W", self.w)
+            .define("C", self.c)
+            .define("OH", self.oh)
+            .define("OW", self.ow)
+            .define("KERNEL", self.kernel)
+            .define("STRIDE", self.stride)
+            .define("TOP", self.pad_top)
+            .define("LEFT", self.pad_left)
+    }
+
     /// Whether A, read as `a`, slides: rows of C follow each other as pixels of A do, so that what the taps of a row of the kernel
     /// see are the same pixels, each tap's moved by one. Where there are [`DEEP`] such taps, and whole blocks of four channels.
     fn slides(&self, a: Operand) -> bool {

@@ -1,7 +1,7 @@
 //! The recording of one pass over a product: its shader, how that reads the operands, its workgroups.
 
 use super::split::Split;
-use super::{Gemm, GradientIn, Operand, Ops, Right, RightOperand, Tile};
+use super::{Conv, Gemm, GradientIn, Operand, Ops, Right, RightOperand, Tile};
 use crate::error::Result;
 use crate::gpu::{Call, MAX_GROUPS, Program};
 use std::ops::Range;
@@ -175,23 +175,23 @@ fn blocking<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
 /// the text.
 fn geometry<'a>(call: Call<'a>, g: &Gemm<'_>, tile: Tile) -> Call<'a> {
     let c = g.conv;
-    let sizes = [
-        ("h", "H", c.h),
-        ("w", "W", c.w),
-        ("c", "C", c.c),
-        ("oh", "OH", c.oh),
-        ("ow", "OW", c.ow),
-        ("oc", "OC", c.oc),
-        ("kernel", "KERNEL", c.kernel),
-        ("stride", "STRIDE", c.stride),
-        ("pad_top", "TOP", c.pad_top),
-        ("pad_left", "LEFT", c.pad_left),
-    ];
+    if let Tile::Subgroup { .. } = tile {
+        return call
+            .param("h", c.h)
+            .param("w", c.w)
+            .param("c", c.c)
+            .param("oh", c.oh)
+            .param("ow", c.ow)
+            .param("oc", c.oc)
+            .param("kernel", c.kernel)
+            .param("stride", c.stride)
+            .param("pad_top", c.pad_top)
+            .param("pad_left", c.pad_left);
+    }
+    // Products of rows share a text.
     let by_rows = matches!(g.a.1, Operand::Rows | Operand::Columns) && !matches!(g.b, Right::Window(_));
-    sizes.into_iter().fold(call, |call, (param, name, size)| match tile {
-        Tile::Subgroup { .. } => call.param(param, size),
-        _ => call.define(name, if by_rows { 0 } else { size }),
-    })
+    let c = if by_rows { Conv::default() } else { c };
+    c.in_text(call).define("OC", c.oc)
 }
 
 /// `call` with what a tile that rounds its operands needs to know; of the others, as it is.
