@@ -17,7 +17,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 demo: adapter
 	cargo run --release --locked -- train $(DEMO)
 	@echo; echo "For comparison, the same network on the same labels without the GAN:"
-	@baseline=$$(target/release/ssgan train --method supervised --model dnn --quiet) && echo "$$baseline" | head -n 2
+	@baseline=$$(cargo run --release --locked --quiet -- train --method supervised --model dnn --quiet) && echo "$$baseline" | head -n 2
 
 test: adapter
 	cargo test --locked

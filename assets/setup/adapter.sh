@@ -15,7 +15,8 @@ has_driver() {
 [ "$(uname -s)" = Linux ] || exit 0
 has_driver && exit 0
 if ! command -v apt-get >/dev/null; then
-    echo "no Vulkan driver found: install your distribution's Vulkan loader and Mesa's Vulkan drivers" >&2
+    echo "no Vulkan driver found where this script looks. If there is none, install the Vulkan loader and Mesa's drivers:" >&2
+    echo "    Fedora: vulkan-loader mesa-vulkan-drivers; Arch: vulkan-icd-loader vulkan-swrast" >&2
     exit 0
 fi
 packages="libvulkan1 mesa-vulkan-drivers"
@@ -28,9 +29,14 @@ if [ "$(id -u)" != 0 ]; then
     fi
     as_root=sudo
 fi
-echo "no Vulkan driver found: installing $packages" >&2
-$as_root apt-get update -q
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
+echo "no Vulkan driver found: installing $packages${as_root:+ with sudo}" >&2
+# Of a source that cannot be reached the packages may not be.
+$as_root apt-get update -q || echo "apt-get update failed: trying with what it knew before" >&2
+if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages; then
+    echo "they could not be installed. Ask whoever is root here to run" >&2
+    echo "    apt-get install $packages" >&2
+    exit 1
+fi
 if ! has_driver; then
     echo "$packages are installed, and still there is no Vulkan driver in /usr/share/vulkan/icd.d" >&2
     exit 1

@@ -1,6 +1,7 @@
 # What the scripts here share that run something in a Debian of their own, a folder $root of target/; read by them with `.` at
 # their beginning, as it begins them anew.
 [ "$(id -u)" = 0 ] || { echo "$(basename "$0"): only root can make and enter a Debian of its own" >&2; exit 1; }
+unshare --mount true || { echo "$(basename "$0"): it mounts: take a virtual machine, or a container with --privileged" >&2; exit 1; }
 # In a namespace of its own, so that no mount outlives it, however it ends: who removes target/ would remove what is mounted there.
 [ -n "${OWN_MOUNTS-}" ] || exec env OWN_MOUNTS=1 unshare --mount sh "$0" "$@"
 
@@ -12,8 +13,10 @@ new_debian() {
     mkdir -p target
     apt-get update -q
     $install debootstrap debian-archive-keyring
-    mirror=$(apt-cache policy | sed -n 's,.* \(https*://[^ ]*/debian\)/* .*,\1,p' | head -n 1)
-    [ -n "$mirror" ] || { echo "$(basename "$0"): apt's sources name no Debian mirror" >&2; exit 1; }
+    # Debian's own: others' addresses end in /debian too.
+    mirror=$(apt-cache policy | awk '/:\/\// { url = $2 } /release .*o=Debian,/ { print url }' | sed -n 's,\(/debian\)/*$,\1,p' |
+        head -n 1)
+    [ -n "$mirror" ] || { echo "$(basename "$0"): apt's sources name no Debian mirror; it runs on Debian alone" >&2; exit 1; }
     debootstrap --force-check-gpg --variant=minbase "$@" "$root" "$mirror"
 }
 

@@ -10,7 +10,8 @@ shift
 cd "$(dirname "$0")/../.."
 have() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 if ! have && command -v rustup >/dev/null; then
-    timeout 300 rustup target add "$target" >&2 || true
+    # macOS has no timeout.
+    $(command -v timeout >/dev/null && echo timeout 300) rustup target add "$target" >&2 || true
 fi
 if ! have; then
     echo "target.sh: no standard library for $target: rustup target add $target, or, for Debian's rustc, its packages libstd-rust-dev-*" >&2

@@ -26,6 +26,12 @@ if ! command -v cargo >/dev/null; then
     echo "no cargo on the PATH: install Rust 1.90 or newer (https://rustup.rs), then open a new shell" >&2
     exit 1
 fi
+# In this folder: a rust-toolchain of rustup's may choose another.
+minor=$(rustc --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+if [ "${minor:-0}" -lt 90 ]; then
+    echo "Rust 1.90 or newer is needed (https://rustup.rs); here is: $(rustc --version 2>&1 | head -n 1)" >&2
+    exit 1
+fi
 need gcc command -v cc
 [ -n "$missing" ] || need libc6-dev links
 need ca-certificates has_certificates

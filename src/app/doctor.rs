@@ -28,12 +28,15 @@ impl Check {
     }
 }
 
-/// The command that installs a software adapter, behind [`gpu::install_hint`](crate::gpu::install_hint); empty where there is
-/// none.
+/// The command that installs a software adapter, behind [`gpu::install_hint`](crate::gpu::install_hint), or what else is to be
+/// done; empty where that says all.
 pub fn install_command() -> &'static str {
-    match cfg!(target_os = "linux") {
-        true => ": `sudo apt-get install libvulkan1 mesa-vulkan-drivers`",
-        false => "",
+    if cfg!(all(target_env = "musl", target_feature = "crt-static")) {
+        "; and this program, linked statically, can load none: build it with RUSTFLAGS=\"-C target-feature=-crt-static\""
+    } else if cfg!(target_os = "linux") {
+        " (Debian, Ubuntu: `sudo apt-get install libvulkan1 mesa-vulkan-drivers`)"
+    } else {
+        ""
     }
 }
 

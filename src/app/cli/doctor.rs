@@ -99,9 +99,9 @@ fn check_data(name: &'static str) -> Check {
     }
 }
 
-/// Tries to make a file in the folder, or in the nearest one above it that exists.
+/// Tries to make a file in the folder, or in what exists nearest above it, which may be no folder.
 fn writable(dir: &Path) -> Result<String> {
-    let exists = dir.ancestors().find(|d| d.is_dir()).unwrap_or(Path::new("."));
+    let exists = dir.ancestors().find(|d| d.exists()).unwrap_or(Path::new("."));
     tempfile::tempfile_in(exists).map_err(Error::io("write in", exists))?;
     Ok(format!("{}, writable", dir.display()))
 }
