@@ -270,6 +270,7 @@ fn a_folder_goes_in_and_comes_out_labelled() {
     }
     assert!(has_row(&told, ["bee", "1", "1"]), "{told}");
     fs::remove_file(bench.path("odd/train/bee/1.png")).unwrap();
+    bench.fails("train odd", 4, &["not learnt from, which leaves no label of bee (", "label others"]);
     bench.picture("odd/val/ant/3.png", 0, 3, 1);
     assert!(bench.succeeds("eval run odd").0.contains("2 test images"));
     let (told, _) = bench.succeeds("data info sorted");
@@ -556,6 +557,65 @@ fn packed_images_are_labelled_from_round_to_round() {
     let labels = fs::read_to_string(bench.path("second/labels.csv")).unwrap();
     assert_eq!(labels.matches(",given,").count(), 36 + 12, "{labels}");
     bench.fails("pick first", 2, &["images to test on too"]);
+}
+
+/// What is tested on has a label: `test/` without any hides no labels of `val/`, and no image without one is lost.
+#[test]
+fn images_to_test_on_without_a_label_are_learnt_from() {
+    let bench = Bench::new();
+    for number in 0..40 {
+        let class = number % 3;
+        let name = ["ant", "bee", "cow"][class as usize];
+        let folder = match number {
+            0..30 => format!("train/{name}"),
+            30..36 => format!("val/{name}"),
+            _ => "test".into(),
+        };
+        bench.picture(&format!("photos/{folder}/{number:04}.png"), class, number, 1);
+    }
+    let summary = |run: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(bench.path(run).join("summary.json")).unwrap()).unwrap()
+    };
+    let (_, told) = bench.succeeds("train photos --model m.toml --epochs 2 --out run");
+    for words in [
+        "no image of test has a label: those of val are tested on",
+        "4 images of test without a label are learnt from",
+        "34 images 1x8x8",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    assert_eq!((&summary("run")["held_out"], &summary("run")["labels"]), (&false.into(), &30.into()));
+    assert!(bench.succeeds("eval run photos").0.contains("6 test images"));
+    // With one that has a label, that is tested on, and the others are learnt from, as are those of val/.
+    bench.picture("photos/test/bee/0040.png", 1, 40, 1);
+    let (told, noted) = bench.succeeds("data info photos");
+    assert!(has_row(&told, ["images", "40", "1"]), "{told}");
+    for words in ["the 6 images of val are learnt from without their labels", "4 images of test without a"] {
+        assert!(noted.contains(words), "{words:?} is not in {noted}");
+    }
+    // With nothing else to test on, labels are held out, and are what is tested on again.
+    for gone in ["val", "test/bee"] {
+        fs::remove_dir_all(bench.path("photos").join(gone)).unwrap();
+    }
+    let (_, told) = bench.succeeds("train photos --model m.toml --epochs 2 --out held-out");
+    assert!(told.contains("6 of the 30 labels are held out") && told.contains("34 images 1x8x8"), "{told}");
+    let (tested, told) = bench.succeeds("eval held-out photos");
+    assert!(tested.contains("24 images left out, whose labels the run has learnt"), "{tested}");
+    assert!(told.contains("testing m on 6 images"), "{told}");
+}
+
+/// Half of them would be one, which a batch norm cannot learn from.
+#[test]
+fn two_or_three_images_train() {
+    let bench = Bench::new();
+    for (number, class) in ["ant", "bee", "_unlabeled"].iter().enumerate() {
+        bench.picture(&format!("few/{class}/{number}.png"), number as u32 % 2, number as u32, 1);
+        if number > 0 {
+            let (_, told) =
+                bench.succeeds(&format!("train few --model m.toml --epochs 2 --out run-{number}"));
+            assert!(told.contains("2 epochs of 2 images a minibatch"), "{told}");
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::rng::{Counter, permute, streams};
 use crate::shape::Dims;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// How many of the images that have a label count as labelled.
@@ -215,17 +215,20 @@ pub fn choose_unlabelled(total: u32, n: u32, label_seed: u64) -> Result<Vec<u32>
     Ok((0..n).map(|i| permute(label_seed, at, i, total)).collect())
 }
 
-/// Splits labelled images into those to train on and those to validate on; `fraction` of them, rounded to
-/// the nearest whole number, are held out, at random but that each class of `labels` keeps one to train on: it gets one back for
-/// one of the class with the most, and where no class has two, for none. Both keep the order of `indices`.
+/// Splits the labelled images `indices` into those to train on and those to validate on; `fraction` of them, rounded to the
+/// nearest whole number, are held out, at random but for two things. Images with the same pixels stay together: copies that are
+/// more than are yet to be held out are trained on, so that there may be fewer to validate on. And each class keeps one to train
+/// on: it gets one back, with its copies, for one of the class with the most, or for none where that cannot spare one. Both keep
+/// the order of `indices`.
 ///
 /// # Errors
 /// [`Error::Usage`] if one side would be empty or `fraction` is not a number within 0..1.
 ///
 /// # Panics
-/// For an index without a label.
+/// For an index without a label or an image.
 pub fn split_validation(
-    labels: &[Option<u16>],
+    split: &Split,
+    image: Dims,
     indices: &[u32],
     fraction: f64,
     label_seed: u64,
@@ -243,17 +246,24 @@ pub fn split_validation(
         )));
     }
     let at = Counter { stream: streams::VALIDATION_CHOICE, step: 0 };
+    let pictures = Pictures::of(split, image, indices);
     let mut is_held_out = vec![false; indices.len()];
-    for i in 0..held_out {
-        is_held_out[permute(label_seed, at, i, n) as usize] = true;
+    let mut left = held_out as usize;
+    for i in 0..n {
+        if left == 0 {
+            break;
+        }
+        let copies = pictures.copies(permute(label_seed, at, i, n) as usize);
+        if copies.len() <= left && !is_held_out[copies[0]] {
+            left -= copies.len();
+            copies.iter().for_each(|&copy| is_held_out[copy] = true);
+        }
     }
-    let classes: Vec<u16> =
-        indices.iter().map(|&i| labels[i as usize].expect("labelled images are split")).collect();
-    keep_every_class(&classes, &mut is_held_out);
+    pictures.keep_every_class(&mut is_held_out);
     if !is_held_out.contains(&true) {
         return Err(Error::Usage(format!(
-            "of {n} labelled images none can be held out for validation, as each is the only one of its class: use more labels, or \
-             a validation_split of 0"
+            "of {n} labelled images none can be held out for validation, as each is the only picture of its class or has too many \
+             copies: use more labels, or a validation_split of 0"
         )));
     }
     let side = |validation: bool| {
@@ -262,22 +272,72 @@ pub fn split_validation(
     Ok((side(false), side(true)))
 }
 
-/// Gives each class of which all images are held out its first one back, for the last one of the class with the most that are not.
-fn keep_every_class(classes: &[u16], is_held_out: &mut [bool]) {
-    let mut kept = BTreeMap::new();
-    for (class, held_out) in classes.iter().zip(&*is_held_out) {
-        *kept.entry(*class).or_insert(0u32) += u32::from(!held_out);
+/// Labelled images, of which some may have the same pixels.
+struct Pictures {
+    /// N classes.
+    classes: Vec<u16>,
+    /// For each image the first that is equal.
+    first: Vec<usize>,
+    /// For each that is such a first one all that are equal, itself among them.
+    equal: Vec<Vec<usize>>,
+}
+
+impl Pictures {
+    fn of(split: &Split, image: Dims, indices: &[u32]) -> Pictures {
+        let size = image.len() as usize;
+        let mut known: HashMap<&[u8], usize> = HashMap::new();
+        let (mut classes, mut first, mut equal) = (vec![], vec![], vec![vec![]; indices.len()]);
+        for (at, index) in indices.iter().map(|&index| index as usize).enumerate() {
+            let pixels = &split.images[index * size..(index + 1) * size];
+            let same = *known.entry(pixels).or_insert(at);
+            first.push(same);
+            equal[same].push(at);
+            classes.push(split.labels[index].expect("labelled images are split"));
+        }
+        Pictures { classes, first, equal }
     }
-    for class in kept.clone().into_iter().filter(|(_, n)| *n == 0).map(|(class, _)| class) {
-        // Of equals the first.
-        let (&most, &n) = kept.iter().rev().max_by_key(|(_, n)| **n).expect("classes, as one has no image");
-        let first = classes.iter().position(|c| *c == class).expect("an image of each class");
-        is_held_out[first] = false;
-        kept.insert(class, 1);
-        if n > 1 {
-            let last = (0..classes.len()).rev().find(|&i| classes[i] == most && !is_held_out[i]);
-            is_held_out[last.expect("as many as were counted")] = true;
-            kept.insert(most, n - 1);
+
+    /// All that are equal to this image, itself among them.
+    fn copies(&self, image: usize) -> &[usize] {
+        &self.equal[self.first[image]]
+    }
+
+    /// Gives each class of which all images are held out its first one back, for the last one of the class with the most that
+    /// are not; of either with its copies.
+    fn keep_every_class(&self, is_held_out: &mut [bool]) {
+        let classes = &self.classes;
+        let mut kept = BTreeMap::new();
+        for (class, held_out) in classes.iter().zip(&*is_held_out) {
+            *kept.entry(*class).or_insert(0u32) += u32::from(!held_out);
+        }
+        let lost: Vec<u16> = kept.iter().filter(|(_, n)| **n == 0).map(|(class, _)| *class).collect();
+        for class in lost {
+            // Given back with a copy that has the label of another class.
+            if kept[&class] > 0 {
+                continue;
+            }
+            // Of equals the first.
+            let most = kept.iter().rev().max_by_key(|(_, n)| **n).map(|(class, _)| *class);
+            let first = classes.iter().position(|c| *c == class).expect("an image of each class");
+            let back = self.copies(first);
+            for &copy in back {
+                is_held_out[copy] = false;
+                *kept.entry(classes[copy]).or_default() += 1;
+            }
+            let can_go = |image: &usize| {
+                let copies = self.copies(*image);
+                if Some(classes[*image]) != most || is_held_out[*image] || copies.len() > back.len() {
+                    return false;
+                }
+                let mut without = kept.clone();
+                copies.iter().for_each(|&copy| *without.entry(classes[copy]).or_default() -= 1);
+                copies.iter().all(|&copy| without[&classes[copy]] > 0)
+            };
+            let Some(last) = (0..classes.len()).rev().find(can_go) else { continue };
+            for &copy in self.copies(last) {
+                is_held_out[copy] = true;
+                *kept.entry(classes[copy]).or_default() -= 1;
+            }
         }
     }
 }
@@ -388,13 +448,26 @@ mod tests {
         assert!(choose_unlabelled(100, 0, 3).is_err() && choose_unlabelled(100, 101, 3).is_err());
     }
 
+    const TWO_PIXELS: Dims = Dims { height: 1, width: 2, channels: 1 };
+
+    /// Images with these labels, each of other pixels than the others.
+    fn distinct(labels: Vec<Option<u16>>) -> Split {
+        let images: Vec<u8> = (0..labels.len() as u16).flat_map(u16::to_le_bytes).collect();
+        Split { images: images.into(), labels }
+    }
+
     #[test]
     fn validation_is_a_partition() {
         let all: Vec<u32> = (0..100).map(|i| i * 3).collect();
-        let labels: Vec<Option<u16>> = (0..300).map(|i| Some(i / 3 % 10)).collect();
-        let split = |fraction, seed| split_validation(&labels, &all, fraction, seed);
+        let images = distinct((0..300).map(|i| Some(i / 3 % 10)).collect());
+        let split = |fraction, seed| split_validation(&images, TWO_PIXELS, &all, fraction, seed);
         let (train, validation) = split(0.3, 5).unwrap();
         assert_eq!((train.len(), validation.len()), (70, 30));
+        // Where no two are equal, the first of the walk.
+        let at = Counter { stream: streams::VALIDATION_CHOICE, step: 0 };
+        let mut walked: Vec<u32> = (0..30).map(|i| all[permute(5, at, i, 100) as usize]).collect();
+        walked.sort_unstable();
+        assert_eq!(validation, walked);
         let mut both = [train.clone(), validation].concat();
         both.sort_unstable();
         assert_eq!(both, all);
@@ -402,27 +475,67 @@ mod tests {
         for fraction in [0.0, 1.0, -0.1, 0.001, 0.999, f64::NAN] {
             assert!(matches!(split(fraction, 5), Err(Error::Usage(_))), "{fraction}");
         }
-        assert!(split_validation(&labels, &[], 0.5, 5).is_err());
+        assert!(split_validation(&images, TWO_PIXELS, &[], 0.5, 5).is_err());
+    }
+
+    /// Each picture is there three times, in its class alone: what is validated has not been learnt under another number.
+    #[test]
+    fn copies_are_on_one_side() {
+        let mut images = distinct((0..60).map(|i| Some(i % 20 / 5)).collect());
+        images.images = images.images[..40].repeat(3).into();
+        let all: Vec<u32> = (0..60).rev().collect();
+        let pictures = |side: &[u32]| -> BTreeMap<u32, usize> {
+            let mut counts = BTreeMap::new();
+            side.iter().for_each(|i| *counts.entry(i % 20).or_default() += 1);
+            counts
+        };
+        for seed in 1..20 {
+            let (train, validation) = split_validation(&images, TWO_PIXELS, &all, 0.3, seed).unwrap();
+            // Of 18 images six pictures.
+            assert_eq!((train.len(), validation.len()), (42, 18), "seed {seed}");
+            assert!(pictures(&train).values().chain(pictures(&validation).values()).all(|n| *n == 3));
+            // Of 20 there are no more.
+            let (_, validation) = split_validation(&images, TWO_PIXELS, &all, 1.0 / 3.0, seed).unwrap();
+            assert_eq!(validation.len(), 18, "seed {seed}");
+            // More are wanted than the classes can spare.
+            let (train, validation) = split_validation(&images, TWO_PIXELS, &all, 0.97, seed).unwrap();
+            let mut classes: Vec<u32> = pictures(&train).into_keys().map(|picture| picture / 5).collect();
+            classes.dedup();
+            assert_eq!(classes, [0, 1, 2, 3], "seed {seed}");
+            assert!(pictures(&validation).values().all(|n| *n == 3), "seed {seed}");
+        }
+        let e = split_validation(&images, TWO_PIXELS, &all, 0.03, 1).unwrap_err().to_string();
+        assert!(e.contains("of 60 labelled images none") && e.contains("too many copies"), "{e}");
+    }
+
+    /// Two classes share a picture, which goes and comes back as one; no more go for it than come back.
+    #[test]
+    fn copies_with_two_labels_stay_together() {
+        let images = Split::labelled(vec![7, 7, 1, 1, 1, 1, 1, 2], [0u16, 1, 2, 2, 2, 2, 2, 2]);
+        let all: Vec<u32> = (0..8).collect();
+        for seed in 1..40 {
+            let (train, validation) = split_validation(&images, Dims::flat(1), &all, 0.4, seed).unwrap();
+            // Nothing but the picture that class 2 has once can go.
+            assert_eq!((train, validation), (vec![0, 1, 2, 3, 4, 5, 6], vec![7]), "seed {seed}");
+        }
     }
 
     /// However few labels there are, what is validated is a class that was learnt.
     #[test]
     fn every_class_is_trained_on() {
-        let labels: Vec<Option<u16>> = (0..20).map(|i| Some(i % 10)).collect();
+        let images = distinct((0..20).map(|i| Some(i % 10)).collect());
         let all: Vec<u32> = (0..20).collect();
+        let split = |of: &[u32], fraction, seed| split_validation(&images, TWO_PIXELS, of, fraction, seed);
         for seed in 1..20 {
-            let (train, validation) = split_validation(&labels, &all, 0.4, seed).unwrap();
+            let (train, validation) = split(&all, 0.4, seed).unwrap();
             let mut classes: Vec<_> = train.iter().map(|&i| i % 10).collect();
             classes.sort_unstable();
             classes.dedup();
             assert_eq!((train.len(), validation.len(), classes.len()), (12, 8, 10), "seed {seed}");
         }
         // More are wanted than can be spared.
-        assert_eq!(
-            split_validation(&labels, &all, 0.7, 1).map(|(t, v)| (t.len(), v.len())).unwrap(),
-            (10, 10)
-        );
-        let e = split_validation(&labels, &all[..10], 0.3, 1).unwrap_err().to_string();
+        assert_eq!(split(&all, 0.7, 1).map(|(t, v)| (t.len(), v.len())).unwrap(), (10, 10));
+        let e = split(&all[..10], 0.3, 1).unwrap_err().to_string();
         assert!(e.contains("of 10 labelled images none can be held out"), "{e}");
     }
 }

@@ -41,7 +41,8 @@ impl Roles {
         let chosen = labelled(settings, data)?;
         let (labelled, validation) = if !ssl && settings.validation_split > 0.0 {
             data::split_validation(
-                &data.train.labels,
+                &data.train,
+                data.shape.image,
                 &chosen,
                 f64::from(settings.validation_split),
                 settings.label_seed,

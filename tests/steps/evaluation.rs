@@ -81,7 +81,7 @@ impl Images {
         let (labels, seed) = (&data.train.labels, settings.label_seed);
         let chosen = choose(labels, &data.class_names, settings.labels, seed).unwrap();
         let share = f64::from(settings.validation_split);
-        let (_, numbers) = split_validation(labels, &chosen, share, seed).unwrap();
+        let (_, numbers) = split_validation(&data.train, data.shape.image, &chosen, share, seed).unwrap();
         let all = Images::of(&data.train);
         Images {
             values: gather(&all.values, &numbers, data.shape.image.len() as usize),

@@ -438,6 +438,11 @@ mod tests {
         assert_eq!(of(Some("best"), 1_000, None, ""), [500, 1_170, 117, 117]);
         assert_eq!(of(Some("best"), 30, None, ""), [15, 1_170, 117, 117]);
         assert_eq!(of(None, 1, None, ""), [1, 1_170, 234, 117]);
+        // Batch norm needs two images, which half of three would not be.
+        for count in [2, 3] {
+            assert_eq!(of(None, count, None, ""), [2, 1_170, 234, 117], "{count}");
+        }
+        assert_eq!(of(None, 3, Some(1), "")[0], 1);
         // Ten hours of the paper's settings are not had of a few images.
         assert_eq!(of(Some("paper"), 150, None, "")[..2], [75, 1_200]);
         assert_eq!(of(Some("paper"), 60_000, None, "")[..2], [100, 300]);

@@ -238,11 +238,11 @@ impl RunSettings {
         settings
     }
 
-    /// Suits what is not `given` to the user's own images; `measured` are the defaults or the recipe before that. A minibatch is at
-    /// most half of the images, and no larger than the adapter can bind. A small set is trained on for as many steps as MNIST would
-    /// be, and the weights of consistency and entropy rise over as many, though no longer than half of the training: a recipe's
-    /// terms do harm where they are there before the network has learnt anything (docs/own-images.md). Evaluations are a tenth of the
-    /// epochs apart.
+    /// Suits what is not `given` to the user's own images; `measured` are the defaults or the recipe before that. A minibatch is
+    /// at most half of the images, of two or three images two, which batch norm needs, and no larger than the adapter can bind. A
+    /// small set is trained on for as many steps as MNIST would be, and the weights of consistency and entropy rise over as many,
+    /// though no longer than half of the training: a recipe's terms do harm where they are there before the network has learnt
+    /// anything (docs/own-images.md). Evaluations are a tenth of the epochs apart.
     pub fn suit(&mut self, own: OwnImages, measured: &Settings, given: impl Fn(&str) -> bool) {
         let train = &mut self.train;
         if train.method == Method::Supervised {
@@ -250,7 +250,8 @@ impl RunSettings {
         }
         let count = own.count.min(train.unlabelled.unwrap_or(u32::MAX));
         if !given("batch_size") {
-            train.batch_size = measured.batch_size.min(count / 2).min(own.most.unwrap_or(u32::MAX)).max(1);
+            let half = (count / 2).max(count.min(2));
+            train.batch_size = measured.batch_size.min(half).min(own.most.unwrap_or(u32::MAX)).max(1);
         }
         let there = (MEASURED_ON / measured.batch_size).max(1);
         let here = (count / train.batch_size).max(1);

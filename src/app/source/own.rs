@@ -7,7 +7,7 @@ use super::images::load::{self, Loading};
 use super::images::policy::{Choice, Policy};
 use super::images::set::{Broken, ImageSet, Images};
 use super::images::summary::Summary;
-use super::images::{class_name, found, scan, some};
+use super::images::{Part, class_name, found, scan, some};
 use super::packed::{self, Opened};
 use crate::app::cache;
 use crate::app::text::shell_word;
@@ -76,8 +76,8 @@ pub fn show(own: &Own, progress: &mut dyn Listener) -> Result<Dataset> {
     Dataset::with_classes(name(&own.path), shape, class_names, train, test)
 }
 
-/// Reads images to test a model on that knows these classes: those of `test/`, else of `val/`, and that they are, else all with a
-/// label.
+/// Reads images to test a model on that knows these classes: those of `test/` with a label, else those of `val/`, and that they
+/// are, else all with a label.
 ///
 /// # Errors
 /// As [`load()`]; [`Error::Data`] for a class that the model does not know, and if no image has a label.
@@ -88,12 +88,9 @@ pub fn load_test(
     progress: &mut dyn Listener,
 ) -> Result<(Dataset, bool)> {
     let own = Own { path: path.into(), choice: Choice::prescribed(policy), hold_out: 0.0, label_seed: 1 };
-    let set = read(&own, false, Purpose::Testing, progress)?;
-    let (apart, mut images) = match (set.test.is_empty(), set.validation.is_empty()) {
-        (false, _) => (true, set.test),
-        (true, false) => (true, set.validation),
-        (true, true) => (false, set.train),
-    };
+    let mut set = read(&own, false, Purpose::Testing, progress)?;
+    let part = set.tested_part();
+    let mut images = std::mem::take(set.part_mut(part.unwrap_or(Part::Train)));
     let known = of_model(&set.class_names, classes);
     for label in &mut images.labels {
         let Some(class) = label.map(usize::from) else { continue };
@@ -103,11 +100,12 @@ pub fn load_test(
         })?);
     }
     let shape = DataShape { image: policy.dims(), classes: classes.len() as u32 };
-    let (test, _) = labelled(images);
+    let test = labelled(images);
     if test.is_empty() {
         return Err(Error::Data(format!("{}: no image to test on has a label", path.display())));
     }
-    Ok((Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)?, apart))
+    let data = Dataset::with_classes(name(path), shape, classes.to_vec(), Split::default(), test)?;
+    Ok((data, part.is_some()))
 }
 
 /// Which of a model's classes each of these names is; `None` where it does not know it.
@@ -125,6 +123,7 @@ fn read(own: &Own, trains: bool, purpose: Purpose, progress: &mut dyn Listener) 
     if let Some(mut opened) = packed::read(&own.path)? {
         if trains {
             check_packed(own, &opened)?;
+            opened.set.check_labels_stay()?;
             opened.set.keep_parts_apart();
         }
         return as_chosen(opened.set, own);
@@ -180,22 +179,35 @@ fn as_chosen(set: ImageSet, own: &Own) -> Result<ImageSet> {
     )))
 }
 
-/// The training images, those to test on, which are those of `test/`, else those of `val/`, and the names of the classes.
+/// The images to learn from, those to test on, which are those of [`ImageSet::tested_part`] with a label, and the names of the
+/// classes.
 fn parts(set: ImageSet, progress: &mut dyn Listener) -> (Split, Split, Vec<String>) {
-    let (test, spare) = match (set.test.is_empty(), set.validation.is_empty()) {
-        (true, _) => (set.validation, None),
-        (false, true) => (set.test, None),
-        (false, false) => (set.test, Some(set.validation)),
-    };
+    let (tested, size) = (set.tested_part(), set.policy.dims().len() as usize);
     let mut train = Split { images: set.train.pixels.into(), labels: set.train.labels };
-    if let Some(spare) = spare {
-        progress.note(&format!("the {} images of val are learnt from without their labels", spare.len()));
-        train.labels.extend(std::iter::repeat_n(None, spare.len()));
-        Arc::make_mut(&mut train.images).extend(spare.pixels);
+    let mut test = Split::default();
+    if tested == Some(Part::Validation) && !set.test.is_empty() {
+        progress.note("no image of test has a label: those of val are tested on");
     }
-    let (test, unlabelled) = labelled(test);
-    if unlabelled > 0 {
-        progress.note(&format!("{unlabelled} test images without a label are left out"));
+    for (part, images) in [(Part::Validation, set.validation), (Part::Test, set.test)] {
+        let (is_tested, name) = (tested == Some(part), part.name());
+        let loses_labels = !is_tested && images.labels.iter().any(Option::is_some);
+        let pixels = if is_tested {
+            let others = unlabelled(&images, size);
+            test = labelled(images);
+            others
+        } else {
+            images.pixels
+        };
+        let n = pixels.len() / size;
+        if n == 0 {
+            continue;
+        }
+        progress.note(&match loses_labels {
+            true => format!("the {n} images of {name} are learnt from without their labels"),
+            false => format!("{n} images of {name} without a label are learnt from"),
+        });
+        train.labels.extend(std::iter::repeat_n(None, n));
+        Arc::make_mut(&mut train.images).extend(pixels);
     }
     (train, test, set.class_names)
 }
@@ -237,10 +249,16 @@ fn untested(data: &Dataset) -> Option<String> {
     some.then(|| format!("too few labels to hold one out, so that the estimate says nothing of: {names}"))
 }
 
-/// The images that have a label, and how many have none.
-fn labelled(mut images: Images) -> (Split, usize) {
+/// The images that have a label.
+fn labelled(mut images: Images) -> Split {
     let gone: Vec<bool> = images.labels.iter().map(Option::is_none).collect();
     images.remove(&gone);
-    let without = gone.len() - images.len();
-    (Split { images: images.pixels.into(), labels: images.labels }, without)
+    Split { images: images.pixels.into(), labels: images.labels }
+}
+
+/// The pixels of the images that have none, of `size` bytes each.
+fn unlabelled(images: &Images, size: usize) -> Vec<u8> {
+    let all = images.pixels.chunks_exact(size).zip(&images.labels);
+    let without: Vec<&[u8]> = all.filter(|(_, label)| label.is_none()).map(|(pixels, _)| pixels).collect();
+    without.concat()
 }

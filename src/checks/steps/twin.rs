@@ -45,7 +45,7 @@ impl Twin {
             Method::Ssl => chosen,
             Method::Supervised => {
                 let share = f64::from(s.validation_split);
-                data::split_validation(&set.train.labels, &chosen, share, s.label_seed).unwrap().0
+                data::split_validation(&set.train, set.shape.image, &chosen, share, s.label_seed).unwrap().0
             }
         };
         let values = model.data.image.len() as usize;

@@ -42,6 +42,7 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
     }
     if let Some(file) = own {
         let table = label_file::read(&file, request.reading)?;
+        let note = no_parts(&file, &table, &parts);
         // As in the folder of a labelling.
         if Places::new(root, Some(Path::new("")), &walk.files).are_elsewhere(&file, &table.rows) {
             let found = of_table(&file, table)?;
@@ -49,6 +50,7 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
             return Ok(Found { notes, ..found });
         }
         arranging.by_file(&file, table, Path::new(""), walk.files, Part::Train)?;
+        arranging.notes.extend(note);
     } else if parts.is_empty() {
         arranging.by_folders(Path::new(""), Part::Train, walk.files, &walk.folders)?;
     } else {
@@ -67,6 +69,21 @@ pub(super) fn folder(root: &Path, walk: Walk, request: &Request) -> Result<Found
         arranging.notes.push(format!("{raw}: not read; save those that have no JPEG as JPEG or PNG"));
     }
     Ok(arranging.finish(walk.unreadable, walk.others.len()))
+}
+
+/// A note of folders that would be parts to test on, were there no table above them, which names no part. They may be classes:
+/// such a table is how to have one of these names.
+fn no_parts(file: &Path, table: &LabelFile, parts: &BTreeMap<&OsStr, Part>) -> Option<String> {
+    let tested = parts.iter().filter(|(_, part)| **part != Part::Train).map(|(name, _)| *name);
+    let words = listed_folders(tested);
+    let none = !words.is_empty() && table.rows.iter().all(|row| row.part.is_none());
+    let file = file.file_name().unwrap_or_default().display();
+    none.then(|| {
+        format!(
+            "{words}: no part of the data here, as {file} counts and names none: to test on these images, give {file} a column \
+             split (train, val or test)"
+        )
+    })
 }
 
 /// A note of pictures beside a table that lists none of them.

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use super::found::{LATER, TABLE};
 use super::{Part, class_name, means_no_label};
 use crate::app::text;
 use crate::error::{Error, Result};
@@ -176,7 +177,11 @@ pub fn from_csv(name: &str, text: &str, reading: Reading) -> Result<LabelFile> {
     }
     if predictions > 0 {
         let labels = text::count(predictions as u32, "label");
-        notes.push(format!("{name}: {labels} predicted: these images count as unlabelled"));
+        notes.push(format!(
+            "{name}: {labels} predicted: these images count as unlabelled; give those that you corrected the status {GIVEN}, or \
+             write them into {} beside a {TABLE}",
+            LATER.join(" or ")
+        ));
     }
     Ok(LabelFile { rows, notes })
 }

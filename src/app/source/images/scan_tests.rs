@@ -196,6 +196,29 @@ fn class_folders_named_like_parts() {
     assert_eq!(listed(&look(dir.path()).unwrap()), ["test/1.png a Train", "val/2.png b Train"]);
 }
 
+/// Folders of parts below a file of labels that names no part are none, which is told: their images are learnt from.
+#[test]
+fn parts_that_a_label_file_does_not_name() {
+    let dir = folder(&["train/1.png", "train/2.png", "test/3.png", "Val/4.png"]);
+    put(dir.path(), "labels.csv", b"path,label\ntrain/1.png,a\ntrain/2.png,b\ntest/3.png,a\n");
+    let found = look(dir.path()).unwrap();
+    assert!(found.images.iter().all(|image| image.part == Part::Train));
+    let told = |found: Found| -> Vec<String> {
+        found.notes.into_iter().filter(|note| note.contains("no part of the data")).collect()
+    };
+    let note = "Val/; test/: no part of the data here, as labels.csv counts and names none: to test on these images, give \
+                labels.csv a column split (train, val or test)";
+    assert_eq!(told(found), [note]);
+    // Named they are parts, and there is nothing to tell; nor is there of train/ alone.
+    put(dir.path(), "labels.csv", b"path,label,split\ntrain/1.png,a,\ntrain/2.png,b,\ntest/3.png,a,test\n");
+    let found = look(dir.path()).unwrap();
+    assert!(listed(&found).contains(&"test/3.png a Test".to_string()), "{:?}", listed(&found));
+    assert_eq!(told(found), [""; 0]);
+    let dir = folder(&["train/1.png", "train/2.png"]);
+    put(dir.path(), "labels.csv", b"path,label\ntrain/1.png,a\ntrain/2.png,b\n");
+    assert_eq!(told(look(dir.path()).unwrap()), [""; 0]);
+}
+
 /// What is tested on needs no `train/`; what is labelled needs no classes either, and keeps the labels that there are.
 #[test]
 fn folders_that_are_not_trained_on() {
@@ -584,7 +607,6 @@ fn raw_photos_are_other_files() {
 #[cfg(unix)]
 mod unix {
     use super::*;
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// Links are followed; those that lead nowhere or in a circle are listed, a pipe is not waited for.
@@ -626,8 +648,11 @@ mod unix {
         assert_eq!((reasons, found.images.len()), (wanted, 2 + usize::from(may)));
     }
 
+    /// The file system of macOS has none.
+    #[cfg(target_os = "linux")]
     #[test]
     fn names_that_are_not_unicode() {
+        use std::os::unix::ffi::OsStrExt;
         let dir = folder(&["cat/1.png", "dog/2.png"]);
         let name = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
         fs::write(dir.path().join("cat").join(name), picture(9)).unwrap();

@@ -85,9 +85,9 @@ pub struct ImageSet {
     pub class_names: Vec<String>,
     /// To learn from.
     pub train: Images,
-    /// To choose by; may be empty.
+    /// To test on where no image of `test` has a label; may be empty.
     pub validation: Images,
-    /// To test on; may be empty.
+    /// To test on; may be empty, or without labels.
     pub test: Images,
     /// Paths of images that somebody looked at and gave no label.
     pub no_label: HashSet<PathBuf>,
@@ -165,41 +165,101 @@ impl ImageSet {
         Ok(ImageSet { name, policy, class_names, train, validation, test, no_label, skipped, notes })
     }
 
+    /// The part that is tested on: `test/`, else `val/`, where an image of it has a label. All others are learnt from.
+    pub fn tested_part(&self) -> Option<Part> {
+        let labelled = |part: &Part| self.part(*part).labels.iter().any(Option::is_some);
+        [Part::Test, Part::Validation].into_iter().find(labelled)
+    }
+
+    /// Hashes and paths of what is tested on: the labelled images of [`ImageSet::tested_part`].
+    fn tested(&self) -> impl Iterator<Item = (&[u8; 32], &PathBuf)> {
+        self.tested_part().into_iter().flat_map(move |part| {
+            let Images { hashes, paths, labels, .. } = self.part(part);
+            let labelled = hashes.iter().zip(paths).zip(labels).filter(|(_, label)| label.is_some());
+            labelled.map(|(image, _)| image)
+        })
+    }
+
     /// Looks for images that are there more than once. Equal images of different labels, in whatever parts, are an
     /// error: the label of one of them is wrong. Others are kept in one part, see [`ImageSet::keep_parts_apart`].
     ///
     /// # Errors
-    /// [`Error::Data`] that lists the images.
+    /// [`Error::Data`] that lists the images; as [`ImageSet::check_labels_stay`].
     pub fn part_duplicates(&mut self) -> Result<()> {
         self.check_labels_agree()?;
+        self.check_labels_stay()?;
         self.keep_parts_apart();
         Ok(())
     }
 
-    /// Takes images of the test set out of the other parts, and those of the validation set out of the training set, so that
-    /// nothing is tested on what was learnt; what was taken out is in [`ImageSet::skipped`]. Within a part equal images stay.
+    /// Whether every class with a label to learn from keeps one when [`ImageSet::keep_parts_apart`] takes out the pictures that
+    /// are tested on.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that names those classes, each with a picture.
+    pub fn check_labels_stay(&self) -> Result<()> {
+        let tested: HashMap<&[u8; 32], &PathBuf> = self.tested().collect();
+        let (mut goes, mut stays) = (BTreeMap::new(), HashSet::new());
+        let Images { hashes, paths, labels, .. } = &self.train;
+        for ((hash, path), label) in hashes.iter().zip(paths).zip(labels) {
+            let Some(class) = *label else { continue };
+            match tested.get(hash) {
+                Some(other) => {
+                    goes.entry(class).or_insert((path, *other));
+                }
+                None => {
+                    stays.insert(class);
+                }
+            }
+        }
+        let lost = goes.into_iter().filter(|(class, _)| !stays.contains(class));
+        let lost = lost.map(|(class, (path, other))| {
+            format!("{} ({} is {})", self.called(class), path.display(), other.display())
+        });
+        let lost = some(lost, 2);
+        match lost.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Data(format!(
+                "{}: pictures to test on are not learnt from, which leaves no label of {lost}: label others, or remove the copies \
+                 that are tested on",
+                self.name
+            ))),
+        }
+    }
+
+    /// Takes pictures that are tested on out of what is learnt from. Of others in several parts the copy in the first is kept: a
+    /// training image keeps its label. What was taken out is in [`ImageSet::skipped`]. Within a part equal images stay.
     pub fn keep_parts_apart(&mut self) {
-        let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
+        let tested_part = self.tested_part();
+        let mut kept: HashMap<[u8; 32], PathBuf> = HashMap::new();
+        for (hash, path) in self.tested() {
+            kept.entry(*hash).or_insert_with(|| path.clone());
+        }
         let mut taken = 0;
-        let (skipped, parts) = (&mut self.skipped, [&mut self.test, &mut self.validation, &mut self.train]);
-        for images in parts {
-            let gone: Vec<bool> = images.hashes.iter().map(|h| seen.contains_key(h)).collect();
+        for part in PARTS {
+            let mut images = std::mem::take(self.part_mut(part));
+            let is_tested = tested_part == Some(part);
+            let all = images.hashes.iter().zip(&images.labels);
+            let gone = all.map(|(hash, label)| kept.contains_key(hash) && !(is_tested && label.is_some()));
+            let gone: Vec<bool> = gone.collect();
             for i in (0..gone.len()).filter(|&i| gone[i]) {
-                let reason = format!("the same picture as {}", seen[&images.hashes[i]].display());
+                let reason = format!("the same picture as {}", kept[&images.hashes[i]].display());
                 let labelled = images.labels[i].is_some();
-                skipped.push(Skipped { path: images.paths[i].clone(), reason, labelled });
+                self.skipped.push(Skipped { path: images.paths[i].clone(), reason, labelled });
                 taken += 1;
             }
             if gone.contains(&true) {
                 images.remove(&gone);
             }
             for (hash, path) in images.hashes.iter().zip(&images.paths) {
-                seen.entry(*hash).or_insert_with(|| path.clone());
+                kept.entry(*hash).or_insert_with(|| path.clone());
             }
+            *self.part_mut(part) = images;
         }
         if taken > 0 {
             self.notes.push(format!(
-                "{taken} images are in two parts: they are kept in the later of train, val, test"
+                "{taken} images are in two parts, or to test on also without a label: kept where they are tested on, else in the \
+                 first of train, val, test"
             ));
         }
     }
@@ -208,18 +268,21 @@ impl ImageSet {
     pub fn contradictions(&self) -> Vec<String> {
         let mut first: HashMap<[u8; 32], (u16, &PathBuf)> = HashMap::new();
         let mut found = Vec::new();
-        let name = |class: u16| self.class_names.get(usize::from(class)).map_or("?", String::as_str);
         for images in PARTS.map(|p| self.part(p)) {
             for ((hash, label), path) in images.hashes.iter().zip(&images.labels).zip(&images.paths) {
                 let Some(class) = *label else { continue };
                 let (other, at) = *first.entry(*hash).or_insert((class, path));
                 if other != class {
                     let (one, two) = (at.display(), path.display());
-                    found.push(format!("{one} ({}) and {two} ({})", name(other), name(class)));
+                    found.push(format!("{one} ({}) and {two} ({})", self.called(other), self.called(class)));
                 }
             }
         }
         found
+    }
+
+    fn called(&self, class: u16) -> &str {
+        self.class_names.get(usize::from(class)).map_or("?", String::as_str)
     }
 
     fn check_labels_agree(&self) -> Result<()> {
