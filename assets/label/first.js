@@ -2,44 +2,54 @@
 const items = [...document.querySelectorAll(".item")];
 const fields = items.map((item) => item.querySelector("input"));
 const by = (id) => document.getElementById(id);
-// From paths to labels: those that were there before, and those that were written here or on an earlier page of the folder.
+// From paths to the labels that were there before.
 const known = new Map([...document.querySelectorAll("#known li")].map((li) => [li.dataset.path, li.dataset.label]));
-const written = new Map();
 // What was given no label, and stays so.
 const none = new Set([...document.querySelectorAll("#none li")].map((li) => li.dataset.path));
-const store = "ssgan-first-" + document.body.dataset.sheet;
-const here = new Set(items.map((item) => item.dataset.path));
+// What the browser keeps: from paths to the hash of the picture that was seen there and its label. Earlier versions kept labels of
+// paths alone, under another name: nobody knows of which pictures.
+const kept = new Map();
+const store = "ssgan-pick-" + document.body.dataset.sheet;
+const here = new Map(items.map((item) => [item.dataset.path, item.dataset.hash]));
 const LOST = "This browser keeps no labels: save before you close the page.";
+// Whether what was written on earlier pages is saved too.
+let keepsOthers = false;
 let shown = "";
 let unsaved = false;
 // The image whose field had the focus last.
 let at = 0;
 
-const all = () => [...new Map([...written, ...known])];
+// Labels of the pictures on the page; none of another picture that had this name.
+const ofPage = () => [...kept].filter(([path, [hash]]) => here.get(path) === hash);
+// Those of images that are not on the page, and that the file of labels says nothing of.
+const others = () => [...kept].filter(([path]) => !here.has(path) && !known.has(path) && !none.has(path));
+const written = () => [...ofPage(), ...(keepsOthers ? others() : [])].map(([path, [, name]]) => [path, name]);
+const all = () => [...written(), ...known];
 const classes = () => [...new Set(all().map(([, name]) => name))].sort();
 
 function load() {
-  readFrom(store, written);
-  for (const path of [...written.keys()]) if (known.has(path) || none.has(path)) written.delete(path);
-  items.forEach((item, i) => (fields[i].value = written.get(item.dataset.path) || ""));
-  // From an earlier page of the folder.
-  const others = [...written.keys()].filter((path) => !here.has(path)).length;
-  by("earlier").hidden = others === 0;
-  by("others").textContent = others;
+  readFrom(store, kept);
+  const names = new Map(written());
+  items.forEach((item, i) => (fields[i].value = names.get(item.dataset.path) || ""));
 }
 
 // What a field says, on the page and in the browser.
 function take(i) {
   const name = fields[i].value.trim().normalize("NFC");
-  if (name === "") written.delete(items[i].dataset.path);
-  else written.set(items[i].dataset.path, name);
-  keepIn(store, written, [items[i].dataset.path]);
+  const { path, hash } = items[i].dataset;
+  if (name === "") kept.delete(path);
+  else kept.set(path, [hash, name]);
+  keepIn(store, kept, [path]);
   count();
 }
 
 function count() {
-  items.forEach((item) => item.classList.toggle("marked", written.has(item.dataset.path)));
-  by("marks").textContent = written.size;
+  const names = new Map(written());
+  items.forEach((item) => item.classList.toggle("marked", names.has(item.dataset.path)));
+  by("marks").textContent = names.size;
+  const left = keepsOthers ? 0 : others().length;
+  by("earlier").hidden = left === 0;
+  by("others").textContent = left;
 }
 
 // A button for each class.
@@ -62,7 +72,7 @@ function go(from, step) {
 }
 
 function save() {
-  if (written.size === 0) {
+  if (written().length === 0) {
     by("said").textContent = "Nothing is labelled yet.";
     return;
   }
@@ -108,11 +118,9 @@ by("names").addEventListener("click", (event) => {
   take(i);
   go(i, 1);
 });
-by("forget").addEventListener("click", () => {
-  const gone = [...written.keys()].filter((path) => !here.has(path));
-  gone.forEach((path) => written.delete(path));
-  keepIn(store, written, gone);
-  by("earlier").hidden = true;
+by("keep").addEventListener("click", () => {
+  keepsOthers = true;
+  unsaved = true;
   count();
   offer();
 });

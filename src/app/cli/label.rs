@@ -6,6 +6,7 @@ use super::load::{self, LoadedModel, adapter_line};
 use super::output;
 use super::reproduce::part;
 use crate::app::label::inputs::{Input, Inputs, Wanted};
+use crate::app::label::looked_at::{compared_with, hashes};
 use crate::app::label::merge::merge;
 use crate::app::label::{Abstain, Arrange, Calibration, Labelling, Options, Prediction, Summary};
 use crate::app::report::progress::Progress;
@@ -112,7 +113,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
         out: &args.out,
         by_class: args.by_class,
         shard: args.shard,
-        labelled: args.next.is_some(),
+        looked_at: args.next.is_some(),
         class_names: &trained.class_names,
     })?;
     inputs.notes.iter().for_each(|note| progress.note(note));
@@ -129,8 +130,8 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
         progress.note(&format!("going on after {}", count(begun as u32, "image")));
     }
     if args.next.is_some() {
-        let (labelled, device) = (&inputs.labelled, &mut device);
-        if add_labelled(labelled, policy, trained, device, &mut labelling, &mut progress)? == 0 {
+        let (looked_at, device) = (&inputs.looked_at, &mut device);
+        if add_looked_at(looked_at, policy, trained, device, &mut labelling, &mut progress)? == 0 {
             progress.note(
                 "none of these images has a label: next.csv has those that the model is least sure of; name the labelled ones too",
             );
@@ -139,7 +140,7 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
     let rest = &inputs.images[begun.min(inputs.images.len())..];
     let what = format!("labelling {}, {}", count(rest.len() as u32, "image"), adapter_line(&gpu));
     classify(rest, policy, &mut device, (&mut progress, &what), |image, seen| match seen {
-        Err(reason) => labelling.skip(&image.path, &reason),
+        Err(reason) => labelling.skip(&image.path, &reason, &image.given),
         Ok(seen) => labelling.push(Prediction {
             path: image.path.clone(),
             source: image.source.clone(),
@@ -150,8 +151,8 @@ fn label(args: &Args, trained: &LoadedModel) -> Result<()> {
             pixels: seen.pixels,
         }),
     })?;
-    for (path, reason) in inputs.skipped.iter().skip(begun.saturating_sub(inputs.images.len())) {
-        labelling.skip(path, reason)?;
+    for unread in inputs.skipped.iter().skip(begun.saturating_sub(inputs.images.len())) {
+        labelling.skip(&unread.path, &unread.reason, &unread.given)?;
     }
     let summary = labelling.finish()?;
     drop(progress);
@@ -282,10 +283,10 @@ fn classify(
     })
 }
 
-/// Gives the labelling the images that have a label: of each class evenly, where there are more than it wants. How many could be
-/// read.
-fn add_labelled(
-    labelled: &[Input],
+/// Gives the labelling what somebody looked at already: the pictures themselves, and what some of them are like, those of a class
+/// or of none. How many of a class could be read.
+fn add_looked_at(
+    looked_at: &[Input],
     policy: Policy,
     trained: &LoadedModel,
     device: &mut Classifier,
@@ -294,25 +295,22 @@ fn add_labelled(
 ) -> Result<usize> {
     let net = &trained.model.discriminator;
     let most = labelling.labelled_of_each(net.last_affine_input().len() as usize);
-    let mut classes: Vec<Vec<&Input>> = vec![vec![]; trained.class_names.len()];
-    for image in labelled {
-        image.given.class().into_iter().for_each(|class| classes[usize::from(class)].push(image));
-    }
-    let evenly = |all: &Vec<&Input>| {
-        let n = all.len().min(most);
-        (0..n).map(|i| all[i * all.len() / n].clone()).collect::<Vec<_>>()
-    };
-    let chosen: Vec<Input> = classes.iter().flat_map(evenly).collect();
+    let chosen = compared_with(looked_at, most);
     let what = format!("looking at {}", count(chosen.len() as u32, "labelled image"));
     let mut readable = 0;
-    classify(&chosen, policy, device, (progress, &what), |image, seen| {
+    classify(&chosen, policy, device, (&mut *progress, &what), |image, seen| {
         // What cannot be read is told where it is labelled.
-        if let (Some(class), Ok(seen)) = (image.given.class(), seen) {
-            labelling.add_labelled(class, seen.features);
-            readable += 1;
+        if let Ok(seen) = seen {
+            labelling.add_labelled(&image.given, seen.features);
+            readable += usize::from(image.given.class().is_some());
         }
         Ok(())
     })?;
+    if !looked_at.is_empty() {
+        let images = count(looked_at.len() as u32, "labelled image");
+        let what = format!("hashing {images}, of which no copy is asked for");
+        labelling.add_hashes(progress.during(&what, || hashes(looked_at, policy)));
+    }
     Ok(readable)
 }
 
@@ -358,6 +356,7 @@ fn described(s: &Summary) -> String {
     if s.skipped > 0 {
         text += &format!("{} skipped, see skipped.csv\n", count(s.skipped as u32, "image"));
     }
+    s.labels_left_out().iter().for_each(|told| text += &format!("{told}\n"));
     // A threshold of 0 leaves nothing unsure.
     if let Some(threshold) = s.threshold.filter(|&t| t > 0.0) {
         text += &format!("unsure is a confidence below {threshold:.4}\n");

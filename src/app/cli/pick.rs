@@ -151,6 +151,9 @@ fn check_parts(folder: &Path, set: &ImageSet) -> Result<()> {
 }
 
 fn report(args: &Args, first: &First, from: &Stock, table: bool) -> Result<()> {
+    if output::is_standard_output(&args.out) {
+        return Ok(());
+    }
     let images = from.set.train.len();
     if args.speech.json {
         return output::print_json(&Document { file: output::path(&args.out), of: images, first });
@@ -161,9 +164,10 @@ fn report(args: &Args, first: &First, from: &Stock, table: bool) -> Result<()> {
     text += &match first.labelled.len() {
         0 => "\n".into(),
         labels => format!(
-            ", which {:.0} % look like; {:.0} % look like one that has one of the {} already, which come along\n",
+            ", which {:.0} % look like; {:.0} % look like one that {}has one of the {} already, which come along\n",
             100.0 * stand,
             100.0 * first.like_labelled,
+            if first.no_label.is_empty() { "" } else { "was given no label or " },
             count(labels as u32, "label")
         ),
     };

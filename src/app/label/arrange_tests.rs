@@ -139,6 +139,25 @@ fn what_vanished_is_named() {
     }
 }
 
+/// What was to be moved is passed over where it is in neither place; its folder is there then, and not on a drive that is not
+/// connected.
+#[test]
+fn what_somebody_removed_is_not_moved() {
+    let case = Case::new();
+    let vanished = || has_vanished(&case.source(), &case.target()).unwrap();
+    assert!(!vanished());
+    case.put(Arrange::Move).unwrap();
+    assert!(!vanished() && !case.source().exists());
+    fs::remove_file(case.target()).unwrap();
+    assert!(vanished());
+    // A run that was killed had taken its name.
+    atomic::reserve(&case.target()).unwrap();
+    assert!(vanished() && !case.target().exists());
+    let e = has_vanished(&case.dir.path().join("photos/1.png"), &case.target()).unwrap_err();
+    assert!(e.to_string().contains("photos of images to move is not there: put it back"), "{e}");
+    assert_eq!(e.exit_code(), 6, "{e}");
+}
+
 /// The link's file is moved in its place, not the link, which may lead nowhere from there.
 #[cfg(unix)]
 #[test]

@@ -40,6 +40,9 @@ pub(super) struct Bookmark {
     pub labels: u64,
     /// Bytes of `skipped.csv`.
     pub skipped: u64,
+    /// Whether that has a column for labels, as one that an earlier version began has not.
+    #[serde(default)]
+    pub skipped_has_labels: bool,
     /// Bytes of the places.
     pub places: u64,
     /// Bytes of the places before which every image is in its folder.
@@ -60,6 +63,7 @@ impl Bookmark {
             done: 0,
             labels: 0,
             skipped: 0,
+            skipped_has_labels: false,
             places: 0,
             arranged: 0,
             tally: Tally::new(classes),

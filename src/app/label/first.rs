@@ -7,21 +7,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::labelling::write_table;
 use super::page::{document, escape};
 use super::sheet::thumbnail_of;
 use super::short;
+use super::table::write_table;
 use crate::app::atomic;
 use crate::app::report::png::Picture;
 use crate::app::source::images::set::ImageSet;
 use crate::app::text::{count, shell_word};
 use crate::data::{self, Representative};
 use crate::error::{Error, Result};
+use crate::text::hex;
 
 const SCRIPT: &str = include_str!("../../../assets/label/first.js");
 
-/// Labels that may be there already: each is a cluster more.
+/// Images that have a label already, or were given none: each is a cluster more.
 const MOST_KNOWN: usize = 1000;
+
+/// Bytes of a picture's hash by which the page knows it again.
+const HASH: usize = 8;
 
 /// What to label first. Paths lead from the folder of the images, in which the file of labels counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,7 +34,7 @@ pub struct First {
     pub images: Vec<Unlabelled>,
     /// Those that have a label already: with them, the file has all labels.
     pub labelled: Vec<Labelled>,
-    /// Share of all images that look like one of those.
+    /// Share of all images that look like one of those, or like one that somebody gave no label.
     pub like_labelled: f64,
     /// Paths of images that somebody gave no label: they are not asked for again, and the file says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -46,6 +50,9 @@ pub struct Unlabelled {
     pub path: String,
     /// Share of all images that look like it.
     pub share: f64,
+    /// Of its pixels: what is written on the page is a label of this picture, not of whatever has its path.
+    #[serde(skip)]
+    hash: String,
     /// At most 64 pixels a side.
     #[serde(skip)]
     thumbnail: Picture,
@@ -75,45 +82,32 @@ impl First {
         let (none, unlabelled): (Vec<u32>, Vec<u32>) =
             unlabelled.into_iter().partition(|&i| set.no_label.contains(&images.paths[i as usize]));
         let (from, unnamed): (Vec<u32>, Vec<u32>) = unlabelled.into_iter().partition(|i| path(i).is_some());
-        let fail = |reason: String| Err(Error::Data(format!("{name}: {reason}")));
         if let Some(&i) = known.iter().find(|i| path(i).is_none()) {
             let path = images.paths[i as usize].display();
-            return fail(format!(
-                "{path} has a label, and a name that is not Unicode, which no table can hold: rename it"
-            ));
+            return Err(Error::Data(format!(
+                "{name}: {path} has a label, and a name that is not Unicode, which no table can hold: rename it"
+            )));
         }
-        match from.len() {
-            0 if unnamed.is_empty() && !none.is_empty() => {
-                return fail("every image to learn from has a label, or was given none".into());
-            }
-            0 if unnamed.is_empty() => {
-                let classes = set.class_names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-                return fail(format!(
-                    "every image to learn from has a label. Folders count as classes ({classes}): if they are none, give one of \
-                     them itself"
-                ));
-            }
-            0 => {
-                return fail(
-                    "no image has a name in Unicode, and no table can hold others: rename them".into(),
-                );
-            }
-            _ => {}
+        if from.is_empty() {
+            return Err(nothing_to_label(set, none.len(), unnamed.len()));
         }
         if known.len() > MOST_KNOWN {
             let n = known.len();
-            return fail(format!(
-                "{n} images have a label: train on those; then `ssgan label --next {wanted}` says what to label next"
-            ));
+            return Err(Error::Data(format!(
+                "{name}: {n} images have a label: train on those; then `ssgan label --next {wanted}` says what to label next"
+            )));
         }
         let written = |i: &u32| path(i).unwrap_or_default().replace(std::path::MAIN_SEPARATOR, "/");
         let size = image.len() as usize;
         let unlabelled = |r: Representative| {
             let thumbnail = thumbnail_of(&images.pixels[r.image as usize * size..][..size], image);
-            Unlabelled { path: written(&r.image), share: short(r.share), thumbnail }
+            let hash = hex(&images.hashes[r.image as usize][..HASH]);
+            Unlabelled { path: written(&r.image), share: short(r.share), hash, thumbnail }
         };
+        // Whoever gave an image no label has looked at it, too, and is not asked for one like it.
+        let looked_at: Vec<u32> = known.iter().chain(&none).copied().take(MOST_KNOWN).collect();
         let (found, like_labelled) =
-            data::representatives((&images.pixels, image), &from, &known, wanted, seed);
+            data::representatives((&images.pixels, image), &from, &looked_at, wanted, seed);
         let class = |i: &u32| images.labels[*i as usize].map(|label| &set.class_names[usize::from(label)]);
         let labelled = |i: &u32| Some(Labelled { path: written(i), label: class(i)?.clone() });
         Ok(First {
@@ -144,8 +138,9 @@ impl First {
         write_table(file, rows.into_iter())
     }
 
-    /// Writes a page to `file` on which the images are labelled, and which saves the table that is to lie at `table`; `whole` is trained on then. What is written on it is kept
-    /// in the browser under the folder of the images, `root`, so that it is there on the next page of the same folder too.
+    /// Writes a page to `file` on which the images are labelled, and which saves the table that is to lie at `table`; `whole` is
+    /// trained on then. What is written on it is kept in the browser under the folder of the images, `root`, each label with the
+    /// hash of its picture, so that it is there on the next page that has this picture of the same folder.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file; [`Error::Output`] for a thumbnail that is no picture.
@@ -177,9 +172,10 @@ impl First {
              writes <code>{name}</code>: make it <code>{table}</code>, in place of a file of labels that is there, and train with \
              <code>ssgan train {whole}</code>.{there}</p>\n\
              <p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
-             written once has a button at the bottom.</p>\n<p class=\"note\" id=\"earlier\" hidden><span id=\"others\"></span> labels \
-             that were written on an earlier page of this folder are saved too. <button type=\"button\" id=\"forget\">Leave them \
-             out</button></p>\n<noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
+             written once has a button at the bottom.</p>\n<p class=\"note\" id=\"earlier\" hidden>Labels that were \
+             written on an earlier page of this folder, of images that are not on this one: <span id=\"others\"></span>. They are not \
+             saved. If the folder still has the same images: <button type=\"button\" id=\"keep\">Keep them</button></p>\n\
+             <noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
              <datalist id=\"classes\"></datalist>\n<ul id=\"known\" data-table=\"{name}\" hidden>\n{labelled}</ul>\n<ul id=\"none\" hidden>\n{none}</ul>\n\
              <main>\n<ul class=\"sheet\">\n{items}</ul>\n\
              </main>\n<div id=\"bar\" role=\"toolbar\" aria-label=\"Labels\">\n\
@@ -191,12 +187,28 @@ impl First {
     }
 }
 
+/// Why there is no image that could be labelled.
+fn nothing_to_label(set: &ImageSet, none: usize, unnamed: usize) -> Error {
+    let reason = match (unnamed, none) {
+        (0, 0) => {
+            let classes = set.class_names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+            format!(
+                "every image to learn from has a label. Folders count as classes ({classes}): if they are none, give one of \
+                 them itself"
+            )
+        }
+        (0, _) => "every image to learn from has a label, or was given none".into(),
+        _ => "no image has a name in Unicode, and no table can hold others: rename them".into(),
+    };
+    Error::Data(format!("{}: {reason}", set.name))
+}
+
 fn item(image: &Unlabelled) -> Result<String> {
-    let path = escape(&image.path);
+    let (path, hash) = (escape(&image.path), &image.hash);
     let Picture { width, height, .. } = image.thumbnail;
     let picture = STANDARD.encode(image.thumbnail.encode()?);
     Ok(format!(
-        "<li class=\"item\" data-path=\"{path}\" title=\"{path}\">\
+        "<li class=\"item\" data-path=\"{path}\" data-hash=\"{hash}\" title=\"{path}\">\
          <img alt=\"\" width=\"{width}\" height=\"{height}\" src=\"data:image/png;base64,{picture}\">\
          <input list=\"classes\" aria-label=\"Label of {path}\" autocomplete=\"off\" autocapitalize=\"none\" \
          autocorrect=\"off\" spellcheck=\"false\" enterkeyhint=\"next\" dir=\"auto\">\

@@ -2,6 +2,7 @@ use super::*;
 use crate::app::source::images::label_file::{self, Reading};
 use crate::app::source::images::policy::{Fit, Policy};
 use crate::app::source::images::set::Images;
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// Images of 8 x 8 pixels that get brighter in one of three directions, in turns, in a folder; those of the `known`
@@ -78,6 +79,40 @@ fn images_of_no_class() {
             .unwrap()
             .contains("<li data-path=\"sub/005.png\"></li>")
     );
+}
+
+/// Of three kinds two are asked for where an image of the third was given no label: what looks like it, and each copy of it,
+/// would be given none either.
+#[test]
+fn what_is_like_an_image_of_no_class_is_not_asked_for() {
+    for given_none in 3..6u16 {
+        let mut images = set(300, &[]);
+        images.no_label = [PathBuf::from(format!("sub/{given_none:03}.png"))].into();
+        let first = First::choose(&images, 2, 1).unwrap();
+        let mut kinds: Vec<u16> = first.images.iter().map(|image| number(&image.path) % 3).collect();
+        kinds.sort_unstable();
+        let others: Vec<u16> = (0..3).filter(|kind| *kind != given_none % 3).collect();
+        assert_eq!(kinds, others, "{given_none}");
+    }
+}
+
+/// A label that the browser keeps is that of a picture, by the hash of its pixels: another one of that name is told from it.
+#[test]
+fn the_page_has_the_hash_of_each_picture() {
+    let images = set(300, &[4]);
+    let first = First::choose(&images, 20, 1).unwrap();
+    let page = first.page("photos", Path::new("photos/labels.csv"), Path::new("photos")).unwrap();
+    let mut hashes: Vec<String> = vec![];
+    for Unlabelled { path, .. } in &first.images {
+        let at = usize::from(number(path));
+        let hash = Sha256::digest(&images.train.pixels[at * 64..(at + 1) * 64]);
+        hashes.push(hex(&hash[..8]));
+        let item = format!("data-path=\"{path}\" data-hash=\"{}\"", hashes[hashes.len() - 1]);
+        assert!(page.contains(&item), "{item}");
+    }
+    hashes.sort();
+    hashes.dedup();
+    assert!(hashes.len() == first.images.len() && hashes.len() > 3, "{hashes:?}");
 }
 
 #[test]

@@ -9,14 +9,14 @@ use image::{DynamicImage, GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 
 use super::apart::keep_apart;
-use super::list::hash_of;
+use super::list::{Named, hash_of, name_folders};
+use super::said::{said, said_by_folder};
 pub use super::ways::way;
 use super::ways::{inside, named, real};
 use super::{Arrange, Given};
 use crate::app::source::images::policy::Policy;
 use crate::app::source::images::set::{ImageSet, Images};
-use crate::app::source::images::{PARTS, Part, decode, found, scan, some};
-use crate::app::source::own::of_model;
+use crate::app::source::images::{PARTS, Part, decode, found, scan};
 use crate::app::source::packed::{self, Opened};
 use crate::app::text::count;
 use crate::error::{Error, Result};
@@ -34,8 +34,8 @@ pub struct Wanted<'a> {
     pub by_class: Option<Arrange>,
     /// The i-th of n parts alone.
     pub shard: Option<(usize, usize)>,
-    /// Whether [`Inputs::labelled`] is asked for.
-    pub labelled: bool,
+    /// Whether [`Inputs::looked_at`] is asked for.
+    pub looked_at: bool,
     /// Names of the model's classes, by which given labels are known.
     pub class_names: &'a [String],
 }
@@ -61,6 +61,17 @@ struct Packed {
     index: usize,
 }
 
+/// A file that is no image that can be read.
+#[derive(Debug, Clone)]
+pub struct Unread {
+    /// As it is written.
+    pub path: PathBuf,
+    /// Why it is none.
+    pub reason: String,
+    /// What somebody said that it is.
+    pub given: Given,
+}
+
 /// The images that were named.
 #[derive(Debug, Default)]
 pub struct Inputs {
@@ -69,10 +80,12 @@ pub struct Inputs {
     from: Option<PathBuf>,
     /// In the order in which they are labelled.
     pub images: Vec<Input>,
-    /// Those to learn from that have a label, of all shards, where they were asked for.
-    pub labelled: Vec<Input>,
+    /// Those that somebody gave a label, or none, of all shards and parts, where they were asked for.
+    pub looked_at: Vec<Input>,
     /// What is no image, and why.
-    pub skipped: Vec<(PathBuf, String)>,
+    pub skipped: Vec<Unread>,
+    /// Folders, where several sources were named.
+    named: Vec<Named>,
     /// Hash of the images of all shards.
     hash: String,
     /// What is worth knowing.
@@ -139,6 +152,9 @@ impl Inputs {
             }
         }
         all.check_there()?;
+        if wanted.by_class.is_some() {
+            name_folders(&all.named, &mut all.images, &mut all.skipped);
+        }
         all.keep_one_of_each()?;
         all.hash = hash_of(&all.images);
         // All of them, that parts agree on their names.
@@ -153,9 +169,9 @@ impl Inputs {
                 )));
             }
         }
-        if wanted.labelled {
-            let learnt_from = |image: &&Input| image.part == Part::Train && image.given.class().is_some();
-            all.labelled = all.images.iter().filter(learnt_from).cloned().collect();
+        if wanted.looked_at {
+            let looked_at = |image: &&Input| image.given != Given::Nothing;
+            all.looked_at = all.images.iter().filter(looked_at).cloned().collect();
         }
         if let Some((i, n)) = wanted.shard {
             // A part that begins after another one has moved its images would divide what is left, and pass images over.
@@ -183,7 +199,7 @@ impl Inputs {
         hash.update(checkpoint);
         hash.update(format!("{policy} {averaged} {shard:?}"));
         // What is to be labelled next depends on the labels of all parts.
-        for image in self.images.iter().chain(&self.labelled) {
+        for image in self.images.iter().chain(&self.looked_at) {
             hash.update(image.path.as_os_str().as_encoded_bytes());
             hash.update(format!("\0{:?}{:?}", image.given, image.part));
             // With class folders the path says nothing of the folder that was named.
@@ -218,31 +234,6 @@ impl Inputs {
     /// Whether a table of them can be trained on: all are files, or all are of one packed set.
     pub fn make_a_set(&self) -> bool {
         self.images.windows(2).all(|two| two[0].set() == two[1].set())
-    }
-
-    /// What the labels of a source say of its images; those that the model does not know are noted. Folders may be sorted by
-    /// anything, by days or cameras: where `sure` is not set, and the model knows no label at all, none says anything.
-    fn known(&mut self, path: &Path, sure: bool, theirs: &[String], class_names: &[String]) -> Vec<Given> {
-        let classes = of_model(theirs, class_names);
-        let unknown: Vec<&str> = (theirs.iter().zip(&classes))
-            .filter(|(_, class)| class.is_none())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let labels = sure || unknown.len() < theirs.len();
-        if !unknown.is_empty() {
-            let what = match labels {
-                true => "these images keep their labels, and it says nothing of them",
-                false => "these are no labels to it, and the images are labelled",
-            };
-            let unknown = some(unknown.iter().map(|name| name.to_string()), 5);
-            self.notes.push(format!("{}: the model does not know {unknown}: {what}", path.display()));
-        }
-        let given = |(name, class): (&String, Option<u16>)| match class {
-            Some(class) => Given::Class(class),
-            None if labels => Given::Other(name.clone()),
-            None => Given::Nothing,
-        };
-        theirs.iter().zip(classes).map(given).collect()
     }
 
     /// An image that was named in two ways is labelled once, by the first of its names, with what was said of it by any. One to
@@ -280,21 +271,22 @@ impl Inputs {
         Ok(())
     }
 
-    /// Those of a folder, of a file of labels, or one image. Of several folders each is named before its images.
+    /// Those of a folder, of a file of labels, or one image.
     fn add(&mut self, path: &Path, several: bool, wanted: &Wanted<'_>) -> Result<()> {
         let Wanted { out, class_names, .. } = *wanted;
         let purpose = found::Purpose::Labelling;
         let found = scan::scan(&found::Request { path: path.into(), purpose, ..Default::default() })?;
         let sure = found.labels != found::Labels::Folders;
-        let known = self.known(path, sure, &found.class_names, class_names);
-        let prefix = if several && path.is_dir() { path } else { Path::new("") };
+        let (known, note) = said(path, sure, &found.class_names, class_names);
+        self.notes.extend(note);
         let (from, root) = (self.from.clone(), real(&found.root)?);
+        let begun = (self.images.len(), self.skipped.len());
         let out = dunce::canonicalize(out).ok();
         // Where it lies, and how it is written; nothing for what was written before, into the folder of the images.
         let place = |below: &Path| -> Result<Option<(PathBuf, PathBuf)>> {
             let source = inside(&root, below)?;
             // Class folders keep what is below the folder that was named.
-            let written = from.as_ref().map_or_else(|| prefix.join(below), |from| way(from, &source));
+            let written = from.as_ref().map_or_else(|| below.to_path_buf(), |from| way(from, &source));
             let is_output = out.as_ref().is_some_and(|out| source.starts_with(out));
             Ok((!is_output).then_some((source, written)))
         };
@@ -307,18 +299,26 @@ impl Inputs {
             };
             self.images.push(Input { path, source, given, part: entry.part, packed: None });
         }
-        for skipped in found.skipped {
-            self.skipped.extend(place(&skipped.path)?.map(|(_, path)| (path, skipped.reason)));
+        for found::Skipped { path, reason, labelled } in found.skipped {
+            let given = match labelled {
+                true => said_by_folder(&path, &found.class_names, &known),
+                false => Given::Nothing,
+            };
+            self.skipped.extend(place(&path)?.map(|(_, path)| Unread { path, reason, given }));
         }
         self.notes.extend(found.notes);
+        if several && path.is_dir() {
+            let (images, skipped) = (begun.0..self.images.len(), begun.1..self.skipped.len());
+            self.named.push(Named { folder: root, images, skipped });
+        }
         Ok(())
     }
 
     /// Those of all parts of a packed set, named by their places in it: `photos.npz/train_images#7`.
     fn packed(&mut self, opened: Opened, class_names: &[String]) -> Result<()> {
         let Opened { at, set, table } = opened;
-        let known = self.known(&at, table.is_some(), &set.class_names, class_names);
-        self.notes.extend(set.notes.iter().cloned());
+        let (known, note) = said(&at, table.is_some(), &set.class_names, class_names);
+        self.notes.extend(note.into_iter().chain(set.notes.iter().cloned()));
         let named = named(&at)?;
         let written = self.from.as_deref().map_or(at.clone(), |out| way(out, &named));
         let (set, real) = (Arc::new(set), dunce::canonicalize(&at).map_err(Error::io("read", &at))?);

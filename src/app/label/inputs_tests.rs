@@ -1,4 +1,5 @@
 use super::*;
+use crate::app::label::looked_at::compared_with;
 use crate::app::source::images::policy::Fit;
 
 /// What is compared with is what a model learns from; an image to test on has a label, too, and its part.
@@ -12,13 +13,14 @@ fn images_to_test_on_are_not_compared_with() {
     }
     let (images, class_names) = ([dir.path().to_path_buf()], ["a".to_string()]);
     let out = dir.path().join("out");
-    let (by_class, shard, labelled) = (None, Some((2, 2)), true);
-    let wanted = Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names };
+    let (by_class, shard, looked_at) = (None, Some((2, 2)), true);
+    let wanted = Wanted { images: &images, out: &out, by_class, shard, looked_at, class_names: &class_names };
     let all = Inputs::of(wanted).unwrap();
     let parts: Vec<_> = all.images.iter().map(|image| (image.given.class(), image.part)).collect();
     assert_eq!(parts, [(None, Part::Train), (Some(0), Part::Test)]);
-    assert_eq!(all.labelled.len(), 1, "that of the other shard");
-    assert!(all.labelled[0].path.ends_with("train/a/1.png"));
+    assert_eq!(all.looked_at.len(), 3, "those to test on, and that of the other shard");
+    let compared = compared_with(&all.looked_at, 9);
+    assert!(compared.len() == 1 && compared[0].path.ends_with("train/a/1.png"), "{compared:?}");
 }
 
 /// What the inputs of these paths are; the model's only class is `a`.
@@ -30,16 +32,16 @@ fn inputs(dir: &Path, images: &[&str]) -> Result<Inputs> {
 fn inputs_by(by_class: Option<Arrange>, dir: &Path, images: &[&str]) -> Result<Inputs> {
     let images: Vec<PathBuf> = images.iter().map(|path| dir.join(path)).collect();
     let (out, class_names) = (dir.join("out"), ["a".to_string()]);
-    let (shard, labelled) = (None, true);
-    Inputs::of(Wanted { images: &images, out: &out, by_class, shard, labelled, class_names: &class_names })
+    let (shard, looked_at) = (None, true);
+    Inputs::of(Wanted { images: &images, out: &out, by_class, shard, looked_at, class_names: &class_names })
 }
 
 /// Those of a list, before they are compared with each other.
 fn listed(by_class: Option<Arrange>, dir: &Path, lines: &str) -> Inputs {
-    let (out, shard, labelled) = (dir.join("out"), None, false);
+    let (out, shard, looked_at) = (dir.join("out"), None, false);
     let from = by_class.is_none().then(|| real(&out).unwrap());
     let mut all = Inputs { from, ..Inputs::default() };
-    let wanted = Wanted { images: &[], out: &out, by_class, shard, labelled, class_names: &[] };
+    let wanted = Wanted { images: &[], out: &out, by_class, shard, looked_at, class_names: &[] };
     all.list(lines.as_bytes(), &wanted).unwrap();
     all
 }
@@ -74,7 +76,14 @@ fn images_that_are_named_twice() {
         let expected =
             [(Given::Class(0), train), (owl, train), (Given::NoLabel, train), (Given::Class(0), Part::Test)];
         assert_eq!(said, expected, "{order:?}");
-        assert_eq!(all.labelled.len(), 1);
+        // Nobody is asked for a copy of any; the others are compared with those of a class, and those of none.
+        assert_eq!(all.looked_at.len(), 4);
+        let mut compared: Vec<String> = compared_with(&all.looked_at, 9)
+            .iter()
+            .map(|image| image.path.file_name().unwrap().to_str().unwrap().into())
+            .collect();
+        compared.sort();
+        assert_eq!(compared, ["1.png", "3.png"]);
         let notes = all.notes.join("\n");
         assert!(notes.contains("4 images named twice") && notes.contains("does not know owl"), "{notes}");
     }
@@ -135,17 +144,17 @@ fn images_of_equal_names_are_kept_apart() {
     let dir = tempfile::tempdir().unwrap();
     pictures(dir.path(), &["a/1.png", "x/a/1.png", "x/a/b/2.png", "x/a/b/3.png"]);
     std::fs::write(dir.path().join("x/labels.csv"), "path,label\na/1.png,\n../a/1.png,\n").unwrap();
-    for (images, expected) in [
-        (&["x/a/1.png", "x/a/b/2.png"][..], &["1.png", "2.png"][..]),
-        (&["x/a/1.png", "x/a/b/2.png", "a/1.png"][..], &["x/a/1.png", "x/a/b/2.png", "a/1.png"][..]),
-        (&["x/labels.csv"][..], &["a/1.png", "x/a/1.png"][..]),
-        // What leads up is no part of a path in a class folder.
-        (&["x/../a", "x/a"][..], &["a/1.png", "x/a/1.png", "x/a/b/2.png", "x/a/b/3.png"][..]),
+    for (images, expected, equal) in [
+        (&["x/a/1.png", "x/a/b/2.png"][..], &["1.png", "2.png"][..], false),
+        (&["x/a/1.png", "x/a/b/2.png", "a/1.png"][..], &["x/a/1.png", "x/a/b/2.png", "a/1.png"][..], true),
+        (&["x/labels.csv"][..], &["a/1.png", "x/a/1.png"][..], true),
+        // Their folders keep them apart.
+        (&["x/../a", "x/a"][..], &["a/1.png", "x/a/1.png", "x/a/b/2.png", "x/a/b/3.png"][..], false),
     ] {
         let all = inputs_by(Some(Arrange::Move), dir.path(), images).unwrap();
         assert_eq!(written(&all), expected, "{images:?}");
         let told = all.notes.iter().any(|note| note.contains("some images have equal names"));
-        assert_eq!(told, expected[0].contains('/'), "{images:?}: {:?}", all.notes);
+        assert_eq!(told, equal, "{images:?}: {:?}", all.notes);
     }
     // Of a list likewise; one image in two spellings is one.
     let lines = ["a/1.png", "x/../a/1.png", "x/a/1.png"].map(|line| dir.path().join(line));
@@ -193,6 +202,42 @@ fn the_same_names_in_another_folder_are_other_images() {
     assert_eq!(of(Some(Arrange::Copy), dir.path(), "video2").0, ["1.png"]);
 }
 
+/// Several folders are called by their ways from the one that has all of them, from wherever they are named: the same labelling
+/// goes on in another current folder.
+#[test]
+fn several_folders_are_the_same_from_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["photos/a/1.png", "photos/deep/b/1.png"]);
+    let policy = Policy { height: 2, width: 2, channels: 1, fit: Fit::Letterbox };
+    let here = way(&real(Path::new("")).unwrap(), &real(dir.path()).unwrap());
+    let of = |dir: &Path, images: [&str; 2]| {
+        let all = inputs_by(Some(Arrange::Copy), dir, &images).unwrap();
+        (written(&all), all.identity("checkpoint", policy, false, None))
+    };
+    let one = of(dir.path(), ["photos/a", "photos/deep/b"]);
+    assert_eq!(one.0, ["a/1.png", "deep/b/1.png"]);
+    assert_eq!(one, of(&here, ["photos/a", "photos/deep/b"]));
+    assert_eq!(one, of(&here, ["photos/deep/../a", "photos/deep/../deep/b"]));
+    // One folder alone, with an image, has its name too.
+    assert_eq!(of(&here, ["photos/a", "photos/deep/b/1.png"]).0, ["a/1.png", "1.png"]);
+}
+
+/// What cannot be read in the folder of a class has its label, which is told.
+#[cfg(unix)]
+#[test]
+fn labels_of_what_is_no_image() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), &["photos/a/1.png", "photos/owl/1.png", "photos/2.png"]);
+    for link in ["a/gone.png", "owl/deep.png", "gone.png"] {
+        std::os::unix::fs::symlink("nothing", dir.path().join("photos").join(link)).unwrap();
+    }
+    let all = inputs(dir.path(), &["photos"]).unwrap();
+    let mut said: Vec<_> = all.skipped.into_iter().map(|unread| (unread.path, unread.given)).collect();
+    said.sort_by(|a, b| a.0.cmp(&b.0));
+    let given: Vec<Given> = said.into_iter().map(|(_, given)| given).collect();
+    assert_eq!(given, [Given::Class(0), Given::Nothing, Given::Other("owl".into())]);
+}
+
 /// Parts that are to be merged are of the same images, in whatever folder these lie on each machine and wherever the labels go.
 #[test]
 fn parts_know_the_images_of_all() {
@@ -207,7 +252,7 @@ fn parts_know_the_images_of_all() {
             out: &out,
             by_class: None,
             shard,
-            labelled: false,
+            looked_at: false,
             class_names: &["a".to_string()],
         };
         Inputs::of(wanted).unwrap().in_common("checkpoint", policy, averaged)
@@ -257,12 +302,12 @@ fn what_was_written_before_is_no_input() {
             out: &out,
             by_class,
             shard: None,
-            labelled: false,
+            looked_at: false,
             class_names: &class_names,
         };
         let all = Inputs::of(wanted).unwrap();
         let images: Vec<PathBuf> = all.images.into_iter().map(|i| i.path).collect();
-        (images, all.skipped.into_iter().map(|(path, _)| path).collect::<Vec<_>>())
+        (images, all.skipped.into_iter().map(|unread| unread.path).collect::<Vec<_>>())
     };
     let paths = |names: [&str; 2]| (vec![PathBuf::from(names[0])], vec![PathBuf::from(names[1])]);
     assert_eq!(of(None), paths(["../1.png", "../gone.png"]));

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use super::bookmark::{self, Bookmark, Folder};
 use super::next::{Known, Next};
 use super::summary::{Summary, judge};
-use super::table::Table;
+use super::table::{Table, write_table};
 use super::verdict::{Judge, Status, Verdict};
-use super::{Abstain, Arrange, Given, Options, Prediction, arrange, page, short};
+use super::{Abstain, Arrange, Given, Options, Prediction, arrange, moves, page, short};
 use crate::app::atomic;
 use crate::app::source::images::Part;
 use crate::error::{Error, Result};
@@ -70,12 +70,17 @@ impl Labelling {
     /// named; nothing is done where none was.
     ///
     /// # Errors
-    /// [`Error::Output`] where one was, which is finished now; as [`Labelling::create`].
+    /// [`Error::Output`] where one was, which is finished now, with what is to be told of it, or where the folder of images to
+    /// move is not there; as [`Labelling::create`].
     pub fn end_moves(out: &Path) -> Result<()> {
-        let Some((folder, bookmark, summary)) = Folder::moving(out)? else { return Ok(()) };
-        shift(&folder, &bookmark)?;
+        let Some((folder, bookmark, mut summary)) = Folder::moving(out)? else { return Ok(()) };
+        let note = moves::end(&folder, &bookmark, &mut summary)?;
         folder.finish(&summary)?;
-        Err(bookmark::finished(out))
+        let finished = bookmark::finished(out);
+        Err(match note {
+            None => finished,
+            Some(note) => Error::Output(format!("{finished}; {note}")),
+        })
     }
 
     /// Begins a labelling, or goes on with one that was killed: then [`Labelling::done`] says how many images are written.
@@ -118,7 +123,8 @@ impl Labelling {
             let classes = labelling.options.class_names.iter().map(|c| format!("p_{c}"));
             let classes = classes.filter(|_| labelling.options.probabilities);
             labelling.labels.row(COLUMNS.iter().map(|c| c.to_string()).chain(classes))?;
-            labelling.skipped.row(["path", "reason"])?;
+            labelling.skipped.row(["path", "reason", "label"])?;
+            labelling.bookmark.skipped_has_labels = true;
         }
         Ok(labelling)
     }
@@ -128,16 +134,25 @@ impl Labelling {
         self.bookmark.done
     }
 
-    /// How many labelled images of each class are to be given to [`Labelling::add_labelled`], where [`Options::next`] is set
-    /// and images have F features.
+    /// How many images of each class, and of those without one, are to be given to [`Labelling::add_labelled`], where
+    /// [`Options::next`] is set and images have F features.
     pub fn labelled_of_each(&self, features: usize) -> usize {
         Known::most(features, self.options.class_names.len())
     }
 
-    /// The features of an image that somebody gave this class, below K. Before [`Labelling::push`], the same ones each time:
-    /// what is to be labelled next is what is unlike them.
-    pub fn add_labelled(&mut self, class: u16, features: &[f32]) {
-        self.known.add(class.into(), features);
+    /// The features of an image that somebody gave a class, below K, or no label. Before [`Labelling::push`], the same ones
+    /// each time: what is to be labelled next is what is unlike them.
+    pub fn add_labelled(&mut self, given: &Given, features: &[f32]) {
+        match given {
+            Given::Class(class) => self.known.add((*class).into(), features),
+            Given::NoLabel => self.known.add_no_label(features),
+            Given::Other(_) | Given::Nothing => {}
+        }
+    }
+
+    /// SHA-256 of the pixels of all images that somebody looked at, likewise: none with such pixels is to be labelled next.
+    pub fn add_hashes(&mut self, hashes: Vec<[u8; 32]>) {
+        self.known.add_hashes(hashes);
     }
 
     /// Writes down one image. One whose path is not Unicode is skipped, as no table of Unicode text can name it.
@@ -148,14 +163,17 @@ impl Labelling {
     pub fn push(&mut self, p: Prediction) -> Result<()> {
         self.check_prediction(&p)?;
         let Some(path) = arrange::text(&p.path) else {
-            return self.skip(&p.path, "its name is not Unicode: rename it");
+            return self.skip(&p.path, "its name is not Unicode: rename it", &p.given);
         };
         let verdict = self.judge.verdict(&p.logits, &p.given);
         let path = match self.options.by_class {
             None => path,
             Some(_) => match whole(&p.source)? {
                 Some(source) => self.place(&verdict, &p.path, &source)?,
-                None => return self.skip(&p.path, "a folder above it has no Unicode name: rename that"),
+                None => {
+                    let reason = "a folder above it has no Unicode name: rename that";
+                    return self.skip(&p.path, reason, &p.given);
+                }
             },
         };
         let Bookmark { tally, sheet, pool, .. } = &mut self.bookmark;
@@ -171,13 +189,25 @@ impl Labelling {
         self.count()
     }
 
-    /// Writes down an image that cannot be labelled, and why. A path that is not Unicode is shown as far as it is.
+    /// Writes down an image that cannot be labelled, why, and the label that it has. A path that is not Unicode is shown as far
+    /// as it is.
     ///
     /// # Errors
     /// As [`Labelling::push`].
-    pub fn skip(&mut self, path: &Path, reason: &str) -> Result<()> {
-        self.bookmark.tally.skipped += 1;
-        self.skipped.row([&arrange::lossy_text(path), reason])?;
+    pub fn skip(&mut self, path: &Path, reason: &str, given: &Given) -> Result<()> {
+        let label = match given {
+            Given::Class(class) => {
+                self.options.class_names.get(usize::from(*class)).map_or("", String::as_str)
+            }
+            Given::Other(class) => class.as_str(),
+            Given::NoLabel | Given::Nothing => "",
+        };
+        self.bookmark.tally.skip(!label.is_empty());
+        let path = arrange::lossy_text(path);
+        match self.bookmark.skipped_has_labels {
+            true => self.skipped.row([path.as_str(), reason, label])?,
+            false => self.skipped.row([path.as_str(), reason])?,
+        }
         self.count()
     }
 
@@ -190,7 +220,7 @@ impl Labelling {
         self.end_step()?;
         let pool = self.bookmark.pool.as_ref();
         let next = pool.map(|pool| Next { asked: pool.choose(), compared: !self.known.is_empty() });
-        let summary =
+        let mut summary =
             Summary::of(&self.options, &self.bookmark.tally, next.as_ref().map(|next| next.asked.len()));
         if let Some(next) = &next {
             let rows = next.asked.iter().map(|asked| {
@@ -209,7 +239,9 @@ impl Labelling {
         if self.options.by_class == Some(Arrange::Move) {
             self.bookmark.summary = Some(summary.clone());
             self.folder.save(&self.bookmark)?;
-            shift(&self.folder, &self.bookmark)?;
+            // Windows replaces no file that is open.
+            drop((self.labels, self.skipped));
+            moves::end(&self.folder, &self.bookmark, &mut summary)?;
         }
         self.folder.finish(&summary)?;
         Ok(summary)
@@ -311,30 +343,6 @@ impl Labelling {
 fn whole(source: &Path) -> Result<Option<String>> {
     let whole = std::path::absolute(source).map_err(Error::io("read", source))?;
     Ok(arrange::text(&whole))
-}
-
-/// Moves all images into their folders.
-fn shift(folder: &Folder, bookmark: &Bookmark) -> Result<()> {
-    let out = folder.path();
-    folder.each_place(0, bookmark.places, |source, target| arrange::put(Arrange::Move, source, out, target))
-}
-
-/// Writes a small table, for people to fill in, at once. With other letters than ASCII it begins with a mark of UTF-8, without
-/// which Excel takes them for those of Windows.
-pub(super) fn write_table<const N: usize>(
-    path: &Path,
-    rows: impl Iterator<Item = [String; N]>,
-) -> Result<()> {
-    let rows: Vec<[String; N]> = rows.collect();
-    let plain = rows.iter().flatten().all(|value| value.is_ascii());
-    atomic::write_with(path, |w| {
-        w.write_all(if plain { b"" } else { "\u{feff}".as_bytes() })?;
-        let mut table = csv::Writer::from_writer(w);
-        for row in &rows {
-            table.write_record(row)?;
-        }
-        table.flush()
-    })
 }
 
 fn check(options: &Options) -> Result<()> {

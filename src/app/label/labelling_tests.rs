@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::app::atomic::fault;
 use crate::app::label::Calibration;
@@ -58,7 +60,9 @@ fn rows_of_labels() {
     l.push(prediction("s/b, \"c\"\nd.png", Path::new("b"), [0.2, 0.7, 0.1], Some(0))).unwrap();
     l.push(prediction("e.png", Path::new("e"), [0.1, 0.45, 0.45], None)).unwrap();
     l.push(prediction("f.png", Path::new("f"), [0.1, 0.8, 0.1], Some(1))).unwrap();
-    l.skip(Path::new("broken, really.png"), "a broken PNG").unwrap();
+    l.skip(Path::new("broken, really.png"), "a broken PNG", &Given::Class(1)).unwrap();
+    l.skip(Path::new("more.png"), "a broken PNG", &Given::Other("owl".into())).unwrap();
+    l.skip(Path::new("none.png"), "a broken PNG", &Given::Nothing).unwrap();
     let summary = l.finish().unwrap();
     let expected = "\
 path,label,confidence,status,second_label,second_confidence,disagrees_with_given,split,p_cat,\"p_dog, brown\",p_test
@@ -68,10 +72,14 @@ e.png,\"dog, brown\",0.45,unsure,test,0.45,false,,0.1,0.45,0.45
 f.png,\"dog, brown\",0.8,given,cat,0.1,false,,0.1,0.8,0.1
 ";
     assert_eq!(text(&out, "labels.csv"), expected);
-    assert_eq!(text(&out, "skipped.csv"), "path,reason\n\"broken, really.png\",a broken PNG\n");
+    let expected = "path,reason,label\n\"broken, really.png\",a broken PNG,\"dog, brown\"\nmore.png,a broken PNG,owl\n\
+                    none.png,a broken PNG,\n";
+    assert_eq!(text(&out, "skipped.csv"), expected);
+    let told = summary.labels_left_out().unwrap();
+    assert!(told.starts_with("2 of the skipped images have a label that labels.csv does not have"), "{told}");
     assert_eq!(serde_json::from_str::<Summary>(&text(&out, "summary.json")).unwrap(), summary);
     let Summary { images, given, predicted, unsure, contradicted, skipped, accuracy_on_given, .. } = summary;
-    assert_eq!((images, given, predicted, unsure, contradicted, skipped), (4, 2, 1, 1, 1, 1));
+    assert_eq!((images, given, predicted, unsure, contradicted, skipped), (4, 2, 1, 1, 1, 3));
     assert_eq!((accuracy_on_given, summary.threshold, summary.calibrated), (Some(0.5), Some(0.5), false));
     assert!(
         summary.notes[0].contains("not calibrated: there are no held-out labels to calibrate with; models")
@@ -296,22 +304,47 @@ fn names_that_are_not_unicode() {
     let dir = tempfile::tempdir().unwrap();
     let mut l = Labelling::create(options(dir.path().into())).unwrap();
     let name = Path::new(std::ffi::OsStr::from_bytes(b"na\xefve.png"));
-    l.push(prediction(name, name, [0.5, 0.3, 0.2], None)).unwrap();
+    l.push(prediction(name, name, [0.5, 0.3, 0.2], Some(0))).unwrap();
     assert_eq!(l.done(), 1);
     // Of the folder around all no row says anything, but for where an image is put from.
     let above = Path::new("/").join(name).join("a.png");
     l.push(prediction("a.png", &above, [0.5, 0.3, 0.2], None)).unwrap();
     let summary = l.finish().unwrap();
-    assert_eq!((summary.skipped, summary.images), (1, 1));
+    assert_eq!((summary.skipped, summary.skipped_with_labels, summary.images), (1, 1, 1));
     assert_eq!(
         text(dir.path(), "skipped.csv"),
-        "path,reason\nna\u{fffd}ve.png,its name is not Unicode: rename it\n"
+        "path,reason,label\nna\u{fffd}ve.png,its name is not Unicode: rename it,cat\n"
     );
     let out = dir.path().join("sorted");
     let mut l = Labelling::create(Options { by_class: Some(Arrange::Copy), ..options(out.clone()) }).unwrap();
-    l.push(prediction("a.png", &above, [0.5, 0.3, 0.2], None)).unwrap();
-    assert_eq!(l.finish().unwrap().skipped, 1);
-    assert!(text(&out, "skipped.csv").contains("a.png,a folder above it has no Unicode name: rename that"));
+    l.push(prediction("a.png", &above, [0.5, 0.3, 0.2], Some(0))).unwrap();
+    assert_eq!(l.finish().unwrap().skipped_with_labels, 1);
+    assert!(
+        text(&out, "skipped.csv").contains("a.png,a folder above it has no Unicode name: rename that,cat")
+    );
+}
+
+/// A labelling that an earlier version began goes on with its table, which has no labels of what is skipped; they are counted.
+#[test]
+fn skipped_images_of_an_earlier_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path();
+    let mut l = Labelling::create(options(out.into())).unwrap();
+    l.skip(Path::new("a.png"), "broken", &Given::Nothing).unwrap();
+    l.end_step().unwrap();
+    drop(l);
+    let (table, progress) = (text(out, "skipped.csv"), text(out, ".bookmark.json"));
+    let before = "path,reason\na.png,broken\n";
+    let known = format!("\"skipped\":{},\"skipped_has_labels\":true,", table.len());
+    assert!(progress.contains(&known), "{progress}");
+    let earlier = progress.replace(&known, &format!("\"skipped\":{},", before.len()));
+    fs::write(out.join(".bookmark.json"), earlier).unwrap();
+    fs::write(out.join("skipped.csv"), before).unwrap();
+    let mut l = Labelling::create(options(out.into())).unwrap();
+    assert_eq!(l.done(), 1);
+    l.skip(Path::new("b.png"), "broken", &Given::Class(0)).unwrap();
+    assert_eq!(l.finish().unwrap().skipped_with_labels, 1);
+    assert_eq!(text(out, "skipped.csv"), format!("{before}b.png,broken\n"));
 }
 
 const IMAGES: usize = 9;
@@ -323,11 +356,11 @@ fn label(root: &Path, out: &Path, how: Arrange) -> Result<Summary> {
         Options { by_class: Some(how), next: Some(3), review: true, abstain, ..options(out.to_path_buf()) };
     let mut l = Labelling::create(options)?;
     l.step = 3;
-    l.add_labelled(0, &[0.36, 0.32, 0.32]);
+    l.add_labelled(&Given::Class(0), &[0.36, 0.32, 0.32]);
     for i in l.done()..IMAGES {
         let path = format!("s{}/{i}.png", i % 2);
         if i == 4 {
-            l.skip(Path::new(&path), "broken")?;
+            l.skip(Path::new(&path), "broken", &Given::Nothing)?;
             continue;
         }
         let mut p = [0.2 + 0.01 * i as f32; 3];
@@ -363,24 +396,42 @@ fn inside(folder: &Path) -> BTreeMap<PathBuf, String> {
     content(folder).into_iter().map(strip).collect()
 }
 
-/// What is asked for is what is far from the labelled images of its class.
+/// What is asked for is what is far from the labelled images of its class, and from those that were given no label.
 #[test]
 fn labelled_images_decide_what_is_next() {
     let dir = tempfile::tempdir().unwrap();
-    let next = |name: &str, labelled: &[(u16, [f32; 3])]| {
+    let next = |name: &str, labelled: &[(Given, [f32; 3])]| {
         let out = dir.path().join(name);
         let mut l = Labelling::create(Options { next: Some(2), ..options(out.clone()) }).unwrap();
-        labelled.iter().for_each(|(class, features)| l.add_labelled(*class, features));
+        labelled.iter().for_each(|(given, features)| l.add_labelled(given, features));
         for (path, p) in [("plain", [0.8, 0.1, 0.1]), ("unsure", [0.4, 0.3, 0.3])] {
             l.push(prediction(path, Path::new(path), p, None)).unwrap();
         }
         l.finish().unwrap();
         text(&out, "next.csv").lines().nth(1).unwrap().split(',').next().unwrap().to_string()
     };
-    let (plain, unsure) = ([0.8, 0.1, 0.1], [0.4, 0.3, 0.3]);
+    let (plain, unsure, other) = ([0.8, 0.1, 0.1], [0.4, 0.3, 0.3], [0.1, 0.8, 0.1]);
+    let [zero, one] = [0, 1].map(Given::Class);
     assert_eq!(next("none", &[]), "unsure");
-    assert_eq!(next("unsure known", &[(0, unsure), (1, plain)]), "plain");
-    assert_eq!(next("plain known", &[(0, plain), (1, unsure)]), "unsure");
+    assert_eq!(next("unsure known", &[(zero.clone(), unsure), (one.clone(), plain)]), "plain");
+    assert_eq!(next("plain known", &[(zero.clone(), plain), (one, unsure)]), "unsure");
+    assert_eq!(next("other known", &[(zero.clone(), other)]), "plain");
+    assert_eq!(next("plain no class", &[(zero, other), (Given::NoLabel, plain)]), "unsure");
+}
+
+/// Nobody is asked for a copy of what was looked at, be that among these images or in another part of them.
+#[test]
+fn copies_are_not_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut l = Labelling::create(Options { next: Some(9), ..options(dir.path().into()) }).unwrap();
+    let [copy, other] = [("copy", [0.6, 0.2, 0.2]), ("other", [0.2, 0.6, 0.2])]
+        .map(|(path, p)| prediction(path, Path::new(path), p, None));
+    l.add_labelled(&Given::Class(0), &[0.0, 0.0, 1.0]);
+    l.add_hashes(vec![Sha256::digest(&copy.pixels).into()]);
+    l.push(copy).unwrap();
+    l.push(other).unwrap();
+    assert_eq!(l.finish().unwrap().next, Some(1));
+    assert!(text(dir.path(), "next.csv").contains("\nother,,"));
 }
 
 #[test]
@@ -458,6 +509,41 @@ fn killed(dir: &Path, how: Arrange, n: u32, lasting: bool, whole: &BTreeMap<Path
         assert_eq!(content(&root).len(), 1, "{name}: only the skipped one is left");
     }
     happened
+}
+
+/// Killed while it moves images, of which somebody then removes some: the rest is moved, and they are named and in no table of
+/// labels. Where a whole folder is not there, nothing is taken for removed.
+#[test]
+fn images_that_are_removed_before_they_are_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("in"), dir.path().join("out"));
+    images(&root);
+    let (of_drive, elsewhere) = (root.join("s1"), dir.path().join("elsewhere"));
+    fs::rename(&of_drive, &elsewhere).unwrap();
+    for _ in 0..2 {
+        let e = label(&root, &out, Arrange::Move).unwrap_err();
+        assert!(e.exit_code() == 6 && e.to_string().contains("s1 of images to move is not there"), "{e}");
+        assert!(root.join("s0/8.png").is_file() && !root.join("s0/0.png").exists(), "killed in between");
+    }
+    fs::rename(&elsewhere, &of_drive).unwrap();
+    ["s1/3.png", "s0/8.png"].iter().for_each(|gone| fs::remove_file(root.join(gone)).unwrap());
+    let told = label(&root, &out, Arrange::Move).unwrap_err().to_string();
+    assert!(
+        told.contains("is finished") && told.contains("could be moved: 2 (s0/8.png; s1/3.png)"),
+        "{told}"
+    );
+    assert!(told.contains("skipped.csv"), "{told}");
+    assert_eq!(content(&root).len(), 1, "only the skipped one is left");
+    let mut rows = csv::Reader::from_path(out.join("labels.csv")).unwrap();
+    let paths: Vec<String> = rows.records().map(|row| row.unwrap()[0].to_string()).collect();
+    assert!(paths.len() == 6 && paths.iter().all(|path| out.join(path).is_file()), "{paths:?}");
+    // A label that somebody gave is in the other table.
+    let reason = "removed before it could be moved";
+    let expected =
+        format!("path,reason,label\ns0/4.png,broken,\ns1/3.png,{reason},\ns0/8.png,{reason},cat\n");
+    assert_eq!(text(&out, "skipped.csv"), expected);
+    let summary: Summary = serde_json::from_str(&text(&out, "summary.json")).unwrap();
+    assert!(summary.gone == 2 && summary.notes.iter().any(|note| told.contains(note)), "{summary:?}");
 }
 
 /// What somebody said stays, though the model cannot say it: it is in the table, where the next reader finds it, nobody is asked

@@ -18,6 +18,9 @@ use crate::app::source::images::{filled_in, some};
 use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 
+/// The table whose last column an earlier version did not write.
+const SKIPPED: &str = "skipped.csv";
+
 /// A part that is finished.
 struct Part<'a> {
     path: &'a Path,
@@ -57,7 +60,7 @@ pub fn merge(parts: &[PathBuf], out: &Path) -> Result<Summary> {
     // Images that are in no class folder are named as they were given, from nowhere.
     let skipped_lead = summary.by_class.is_none();
     write_table(&parts, "labels.csv", out, |part, path| part.way(path, &real))?;
-    write_table(&parts, "skipped.csv", out, |part, path| match skipped_lead {
+    write_table(&parts, SKIPPED, out, |part, path| match skipped_lead {
         true => part.way(path, &real),
         false => path.into(),
     })?;
@@ -137,7 +140,8 @@ fn in_order(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     }
 }
 
-/// The rows of all parts' tables of this name, the first one's after the names of the columns, which must be the same.
+/// The rows of all parts' tables of this name, the first one's after the names of the columns, which must be the same; where a
+/// part has no last column in [`SKIPPED`], it is empty there.
 fn write_table(parts: &[Part], name: &str, out: &Path, way: impl Fn(&Part, &str) -> String) -> Result<()> {
     let mut tables = Vec::with_capacity(parts.len());
     for part in parts {
@@ -147,8 +151,11 @@ fn write_table(parts: &[Part], name: &str, out: &Path, way: impl Fn(&Part, &str)
         let columns = reader.headers().map_err(|e| Error::io("read", &path)(e.into()))?.clone();
         tables.push((part, path, columns, reader.into_records()));
     }
-    let columns = tables[0].2.clone();
-    if let Some((part, ..)) = tables.iter().find(|table| table.2 != columns) {
+    let longest = tables.iter().max_by_key(|table| table.2.len()).filter(|_| name == SKIPPED);
+    let columns = longest.unwrap_or(&tables[0]).2.clone();
+    let begins = |theirs: &StringRecord| theirs.iter().eq(columns.iter().take(theirs.len()));
+    let fits = |theirs: &StringRecord| *theirs == columns || name == SKIPPED && begins(theirs);
+    if let Some((part, ..)) = tables.iter().find(|table| !fits(&table.2)) {
         return Err(Error::Usage(format!(
             "{} has other columns in {name} than {}: label one of them again with the other's flags",
             part.path.display(),
@@ -166,7 +173,8 @@ fn write_table(parts: &[Part], name: &str, out: &Path, way: impl Fn(&Part, &str)
                 let row: StringRecord =
                     row.map_err(|e| std::io::Error::other(format!("{}: {e}", path.display())))?;
                 let first = way(part, row.get(0).unwrap_or_default());
-                all.write_record(std::iter::once(first.as_str()).chain(row.iter().skip(1)))?;
+                let rest = row.iter().chain(std::iter::repeat("")).take(columns.len()).skip(1);
+                all.write_record(std::iter::once(first.as_str()).chain(rest))?;
                 left += 1;
             }
         }

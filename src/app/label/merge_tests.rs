@@ -1,5 +1,5 @@
 use super::*;
-use crate::app::label::{Abstain, Arrange, Labelling, Options, Prediction};
+use crate::app::label::{Abstain, Arrange, Given, Labelling, Options, Prediction};
 use crate::shape::Dims;
 
 /// A file's name that a table must quote; Windows has none with quotation marks.
@@ -13,7 +13,7 @@ fn cell(path: &str) -> String {
     format!("\"{}\"", path.replace('"', "\"\""))
 }
 
-/// The i-th of seven images of two classes; the fifth cannot be read, the second and the sixth have a given label.
+/// The i-th of seven images of two classes; the fifth cannot be read, and has a given label as have the second and the sixth.
 fn image(folder: &Path, i: usize) -> Prediction {
     let path = folder.join(name(i));
     std::fs::write(&path, [i as u8]).unwrap();
@@ -60,7 +60,7 @@ fn label(dir: &Path, out: &Path, part: Option<(usize, usize)>, change: impl Fn(&
             false => way(&out, &dunce::canonicalize(&image.path).unwrap()),
         };
         match i {
-            4 => labelling.skip(&image.path, "no image").unwrap(),
+            4 => labelling.skip(&image.path, "no image", &Given::Class(1)).unwrap(),
             _ => labelling.push(image).unwrap(),
         }
     }
@@ -90,6 +90,7 @@ fn the_parts_are_the_whole() {
         assert_eq!(text(&out("all"), name), text(&out("whole"), name));
     }
     assert_eq!((summary.images, summary.skipped, summary.given, summary.unsure), (6, 1, 2, 1));
+    assert_eq!(summary.skipped_with_labels, 1);
     // Once more, as after one that was killed: what is there is left; what is something else, too.
     std::fs::remove_file(out("all/skipped.csv")).unwrap();
     std::fs::remove_file(out("all/summary.json")).unwrap();
@@ -112,7 +113,29 @@ fn class_folders_stay_in_the_parts() {
     let mut table = csv::Reader::from_path(all.join("labels.csv")).unwrap();
     let rows: Vec<StringRecord> = table.records().map(|row| row.unwrap()).collect();
     assert!(rows.len() == 6 && rows.iter().all(|row| all.join(&row[0]).is_file()), "{rows:?}");
-    assert_eq!(text(&all, "skipped.csv"), format!("path,reason\n{},no image\n", cell(&name(4))));
+    assert_eq!(text(&all, "skipped.csv"), format!("path,reason,label\n{},no image,dog\n", cell(&name(4))));
+}
+
+/// An earlier version, and a part that it began, has no labels of what was skipped.
+#[test]
+fn parts_without_the_labels_of_what_was_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = ["part-1", "part-2"].map(|name| dir.path().join(name));
+    for (i, part) in parts.iter().enumerate() {
+        label(dir.path(), part, Some((i + 1, 2)), |_| ());
+    }
+    for (earlier, label) in [(1, "dog"), (0, "")] {
+        let table = text(&parts[earlier], "skipped.csv");
+        let without = table.replace(",label\n", "\n").replace(",no image,dog\n", ",no image\n");
+        assert_ne!(without, table);
+        std::fs::write(parts[earlier].join("skipped.csv"), without).unwrap();
+        let all = dir.path().join(format!("all-{earlier}"));
+        merge(&parts, &all).unwrap();
+        let mut table = csv::Reader::from_path(all.join("skipped.csv")).unwrap();
+        let rows: Vec<StringRecord> = table.records().map(|row| row.unwrap()).collect();
+        // Of two parts that have none, the merged table has none either.
+        assert!(rows.len() == 1 && rows[0].get(2).unwrap_or_default() == label, "{rows:?}");
+    }
 }
 
 /// What was labelled since in the folder of a part is not passed over in silence; what was only asked for is.

@@ -1,9 +1,10 @@
 //! What `ssgan label` writes: a folder of tables, class folders and a page to look through, from what a classifier says of
-//! one image after another. Memory does not grow with the number of images, and a run that was killed goes on.
+//! one image after another. Beside the list of their paths, and for what to label next the hashes of those that were looked
+//! at, memory does not grow with the number of images; packed sets are in it whole. A run that was killed goes on.
 //!
 //! ```text
 //! labels.csv      a row for each image, in the order in which they came; `ssgan train` reads it again
-//! skipped.csv     images without a row, and why
+//! skipped.csv     images without a row, why, and the labels that they have
 //! CLASS/          the images of a class, where class folders are wanted; `_unsure/` those below the threshold
 //! next.csv        the images whose labels would help most, to be filled in
 //! review.html     a contact sheet, the least sure first
@@ -20,10 +21,13 @@ mod first;
 pub mod inputs;
 mod labelling;
 mod list;
+pub mod looked_at;
 pub mod merge;
+mod moves;
 mod next;
 mod packed;
 mod page;
+mod said;
 mod sheet;
 mod summary;
 mod table;

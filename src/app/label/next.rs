@@ -1,16 +1,17 @@
 //! Which images to label next: those that no image is like that was labelled as what they are taken for.
 //!
 //! A classifier that has seen few labels is sure of whole groups that it is wrong about: a way of writing a one that none of the
-//! labelled ones has is a two to it, with a confidence of 0.97. What it is unsure of is mostly what nobody could read. So
-//! an image is asked for by its distance to the nearest image that was labelled as what it is taken for: the farthest are
-//! the candidates. In the features of the layer before the logits, scaled to length 1, they are put into as many clusters as
-//! images are wanted, and of each cluster the middle is chosen, so that a group is asked for once and what stands alone last:
-//! the coverage of core-sets (Sener & Savarese 2018, "Active learning for convolutional neural networks") and the typical
-//! images of TypiClust (Hacohen, Dekel & Weinshall 2022, "Active learning on a budget"). Where no image has a label, the
-//! candidates are those with the smallest margin between the two most probable classes (Scheffer et al. 2001, "Active hidden
-//! Markov models for information extraction").
+//! labelled ones has is a two to it, with a confidence of 0.97. What it is unsure of is mostly what nobody could read. So an
+//! image is asked for by its distance to the nearest image that was labelled as what it is taken for, or that was given no
+//! label: the farthest are the candidates. In the features of the layer before the logits, scaled to length 1, they are put
+//! into as many clusters as images are wanted, and of each cluster the middle is chosen, so that a group is asked for once and
+//! what stands alone last: the coverage of core-sets (Sener & Savarese 2018, "Active learning for convolutional neural
+//! networks") and the typical images of TypiClust (Hacohen, Dekel & Weinshall 2022, "Active learning on a budget"). Where no
+//! image has a label, the candidates are those with the smallest margin between the two most probable classes (Scheffer et al.
+//! 2001, "Active hidden Markov models for information extraction"). A copy of what somebody looked at is none.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,7 +40,7 @@ const BYTES: usize = 32 << 20;
 /// Bytes of a candidate besides its features and its thumbnail, about.
 const TEXT: usize = 300;
 
-/// Labelled images of a class that others are compared with, at most.
+/// Images of a class, and of those that were given none, that others are compared with, at most.
 const KNOWN: usize = 200;
 
 /// Two images whose unit features are no further apart, squared, are near-twins: a cosine of 0.9995.
@@ -48,17 +49,21 @@ const TWIN: f32 = 1e-3;
 /// The same images give the same clusters.
 const SEED: u64 = 1;
 
-/// What the labelled images are like.
+/// What the images are like that somebody looked at.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Known {
     /// Of each class features of length 1.
     classes: Vec<Vec<Vec<f32>>>,
+    /// Of those that were given no label, which are none of any class.
+    no_label: Vec<Vec<f32>>,
+    /// SHA-256 of the pixels of all of them.
+    hashes: HashSet<[u8; 32]>,
 }
 
 impl Known {
-    /// How many labelled images of each of K classes are looked at, of F features.
+    /// How many images of each of K classes, and of those that were given none, are looked at, of F features.
     pub fn most(features: usize, classes: usize) -> usize {
-        (BYTES / (features * size_of::<f32>()).max(1) / classes.max(1)).clamp(1, KNOWN)
+        (BYTES / (features * size_of::<f32>()).max(1) / (classes + 1)).clamp(1, KNOWN)
     }
 
     /// One that somebody gave this class.
@@ -69,18 +74,30 @@ impl Known {
         self.classes[class].push(unit(features));
     }
 
+    /// One that somebody gave no label.
+    pub fn add_no_label(&mut self, features: &[f32]) {
+        self.no_label.push(unit(features));
+    }
+
+    /// What pixels with these hashes show, somebody has said.
+    pub fn add_hashes(&mut self, hashes: Vec<[u8; 32]>) {
+        self.hashes.extend(hashes);
+    }
+
     /// Whether no image has a label.
     pub fn is_empty(&self) -> bool {
         self.classes.is_empty()
     }
 
-    /// From unit features the squared distance to the nearest of that class; where it has none, to the nearest of all. `None`
-    /// if no image has a label.
+    /// From unit features the squared distance to the nearest of that class, where it has none, to the nearest of all, or to the
+    /// nearest without a label, if that is nearer. `None` if no image has a label.
     fn distance(&self, class: usize, features: &[f32]) -> Option<f32> {
         let nearest =
             |images: &[Vec<f32>]| images.iter().map(|f| squared_distance(f, features)).reduce(f32::min);
         let own = self.classes.get(class).and_then(|images| nearest(images));
-        own.or_else(|| self.classes.iter().filter_map(|images| nearest(images)).reduce(f32::min))
+        let all = || self.classes.iter().filter_map(|images| nearest(images)).reduce(f32::min);
+        let labelled = own.or_else(all)?;
+        Some(nearest(&self.no_label).map_or(labelled, |other| other.min(labelled)))
     }
 }
 
@@ -139,7 +156,7 @@ impl Pool {
         self.candidates.iter().all(|c| c.entry.fits(classes) && c.features.len() == width)
     }
 
-    /// Keeps an image that nobody has looked at if its label would say as much as those that are kept.
+    /// Keeps an image that nobody has looked at, nor at a copy of it, if its label would say as much as those that are kept.
     pub fn add(&mut self, path: &str, verdict: &Verdict, features: &[f32], pixels: &[u8], known: &Known) {
         if matches!(verdict.status, Status::Given | Status::Other) {
             return;
@@ -152,8 +169,9 @@ impl Pool {
         if place >= most {
             return;
         }
-        let hash = hex(&Sha256::digest(pixels));
-        if self.candidates.iter().any(|c| c.hash == hash) {
+        let digest: [u8; 32] = Sha256::digest(pixels).into();
+        let hash = hex(&digest);
+        if known.hashes.contains(&digest) || self.candidates.iter().any(|c| c.hash == hash) {
             return;
         }
         self.candidates.truncate(most - 1);

@@ -76,6 +76,39 @@ fn large_groups_come_first() {
     assert_eq!(sizes, [('2', 20), ('1', 10), ('a', 1)]);
 }
 
+/// What is like an image that was given no label is not asked for, whatever it is taken for. Where no image has a label, such
+/// ones are nothing to compare with.
+#[test]
+fn a_group_that_was_given_no_label_is_not_asked_for() {
+    let asked = |no_label: &[usize]| {
+        let mut known = known(&[(0, 0), (1, 0)]);
+        no_label.iter().for_each(|&axis| known.add_no_label(&towards(axis, 0.0)));
+        let mut pool = Pool::new(1, None);
+        for i in 0..300usize {
+            // Two large groups, the larger one that of scrawls, and what is like a labelled image.
+            let axis = [2, 2, 2, 3, 3, 0, 0, 0, 0, 0][i % 10];
+            let features = towards(axis, i as f32 * 1e-4);
+            pool.add(&format!("{axis}/{i}"), &verdict(i % 2, 0.9), &features, &i.to_le_bytes(), &known);
+        }
+        paths(&pool)[0].chars().next().unwrap()
+    };
+    assert_eq!([asked(&[]), asked(&[2]), asked(&[3])], ['2', '3', '2']);
+    let mut marked = Known::default();
+    marked.add_no_label(&towards(0, 0.0));
+    assert!(marked.is_empty() && marked.distance(0, &unit(&towards(0, 0.0))).is_none());
+}
+
+/// A copy of an image that somebody looked at is not asked for, though it is unlike all images of what it is taken for.
+#[test]
+fn copies_of_what_was_looked_at_are_not_asked_for() {
+    let mut known = known(&[(0, 0)]);
+    known.add_hashes(vec![Sha256::digest([7]).into()]);
+    let mut pool = Pool::new(5, None);
+    pool.add("copy", &verdict(0, 0.1), &towards(1, 0.0), &[7], &known);
+    pool.add("other", &verdict(0, 0.1), &towards(2, 0.0), &[8], &known);
+    assert_eq!(paths(&pool), ["other"]);
+}
+
 /// A class without a labelled image is compared with those of all classes; without any, the least sure ones are candidates.
 #[test]
 fn without_labels_uncertainty_decides() {

@@ -82,7 +82,7 @@ fn lead(summary: &Summary, next: &[Asked<'_>], options: &Options) -> String {
     } else {
         ".</p>\n".into()
     };
-    for note in &summary.notes {
+    for note in summary.labels_left_out().iter().chain(&summary.notes) {
         text += &format!("<p class=\"note\">Note: {}.</p>\n", escape(note));
     }
     let sections = if next.is_empty() { "Each section" } else { "Each section but the first" };
@@ -137,7 +137,7 @@ fn section_of_next(next: &Next<'_>, options: &Options) -> Result<String> {
     let items = next.asked[..shown].iter().map(|asked| item(&asked.candidate.entry, options));
     let items = items.collect::<Result<String>>()?;
     let why = match next.compared {
-        true => "unlike those that were labelled as what they are taken for",
+        true => "unlike those that were labelled as what they are taken for, or given no label",
         false => "that the model is least sure of",
     };
     let images = count(all as u32, "image");

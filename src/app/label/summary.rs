@@ -40,7 +40,7 @@ pub struct Precision {
 /// A labelling in numbers. Shares, probabilities and temperatures have six digits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Rows of `labels.csv`.
+    /// Rows of `labels.csv`, and of those that were there of images that are [`Summary::gone`].
     pub images: u64,
     /// Images whose label was given and is one of the model's.
     pub given: u64,
@@ -53,8 +53,14 @@ pub struct Summary {
     /// Images that are none of the model's classes, by what somebody said: of another one, or without a label.
     #[serde(default)]
     pub other: u64,
-    /// Rows of `skipped.csv`.
+    /// Images that could not be labelled: rows of `skipped.csv`, without those of images that are [`Summary::gone`].
     pub skipped: u64,
+    /// How many of these have a label, which `labels.csv` does not have then.
+    #[serde(default)]
+    pub skipped_with_labels: u64,
+    /// Images that somebody removed after they were labelled, before they could be moved.
+    #[serde(default)]
+    pub gone: u64,
     /// K of them.
     pub classes: Vec<ClassCount>,
     /// Share of the given labels that the model predicts, those among them that it learnt from; none without given labels.
@@ -98,12 +104,20 @@ pub(super) struct Tally {
     contradicted: u64,
     #[serde(default)]
     other: u64,
-    pub skipped: u64,
+    skipped: u64,
+    #[serde(default)]
+    skipped_with_labels: u64,
 }
 
 impl Tally {
     pub fn new(classes: usize) -> Tally {
         Tally { classes: vec![[0; 3]; classes], ..Tally::default() }
+    }
+
+    /// An image that cannot be labelled, and whether it has a label.
+    pub fn skip(&mut self, has_label: bool) {
+        self.skipped += 1;
+        self.skipped_with_labels += u64::from(has_label);
     }
 
     pub fn add(&mut self, verdict: &Verdict) {
@@ -142,6 +156,18 @@ pub(super) fn judge(options: &Options) -> (Judge, Option<Precision>) {
 }
 
 impl Summary {
+    /// What is to be done where labels that somebody gave did not come into `labels.csv`; no note, as parts have numbers of their
+    /// own.
+    pub fn labels_left_out(&self) -> Option<String> {
+        let n = self.skipped_with_labels;
+        (n > 0).then(|| {
+            format!(
+                "{n} of the skipped images {} a label that labels.csv does not have: rename or mend them, and label again",
+                if n == 1 { "has" } else { "have" }
+            )
+        })
+    }
+
     /// Adds what another part of the same labelling came to; of the images to label next there is no sum.
     ///
     /// # Errors
@@ -155,34 +181,26 @@ impl Summary {
             contradicted,
             other: others,
             skipped,
+            skipped_with_labels,
+            gone,
             classes,
             accuracy_on_given: _,
-            temperature,
-            held_out,
-            calibrated,
+            // What both must have in common.
+            temperature: _,
+            held_out: _,
+            calibrated: _,
             uncalibrated,
-            threshold,
-            precision,
+            threshold: _,
+            precision: _,
             next: _,
-            by_class,
-            checkpoint,
+            by_class: _,
+            checkpoint: _,
             part: _,
-            in_common,
+            in_common: _,
             // They say of the above what both have.
             notes: _,
         } = other;
-        let names = |classes: &[ClassCount]| classes.iter().map(|c| c.class.clone()).collect::<Vec<_>>();
-        // Earlier versions did not tell.
-        let told = !in_common.is_empty() && !self.in_common.is_empty();
-        let differences = [
-            ("checkpoints", *checkpoint != self.checkpoint || names(classes) != names(&self.classes)),
-            ("images or parameters", told && *in_common != self.in_common),
-            ("temperatures", *temperature != self.temperature),
-            ("held-out labels", (*held_out, *calibrated) != (self.held_out, self.calibrated)),
-            ("thresholds", *threshold != self.threshold || *precision != self.precision),
-            ("class folders", *by_class != self.by_class),
-        ];
-        if let Some((what, _)) = differences.iter().find(|(_, differ)| *differ) {
+        if let Some(what) = self.difference(other) {
             return Err(what);
         }
         if *uncalibrated != self.uncalibrated {
@@ -195,6 +213,8 @@ impl Summary {
         self.contradicted += contradicted;
         self.other += others;
         self.skipped += skipped;
+        self.skipped_with_labels += skipped_with_labels;
+        self.gone += gone;
         for (own, other) in self.classes.iter_mut().zip(classes) {
             own.given += other.given;
             own.predicted += other.predicted;
@@ -202,6 +222,23 @@ impl Summary {
         }
         self.accuracy_on_given = accuracy(self.given, self.contradicted);
         Ok(())
+    }
+
+    /// What differs in another part that both must have from checkpoint, calibration and flags.
+    fn difference(&self, other: &Summary) -> Option<&'static str> {
+        let names = |s: &Summary| s.classes.iter().map(|c| c.class.clone()).collect::<Vec<_>>();
+        // Earlier versions did not tell.
+        let told = !other.in_common.is_empty() && !self.in_common.is_empty();
+        let held_out = |s: &Summary| (s.held_out, s.calibrated);
+        let differences = [
+            ("checkpoints", other.checkpoint != self.checkpoint || names(other) != names(self)),
+            ("images or parameters", told && other.in_common != self.in_common),
+            ("temperatures", other.temperature != self.temperature),
+            ("held-out labels", held_out(other) != held_out(self)),
+            ("thresholds", other.threshold != self.threshold || other.precision != self.precision),
+            ("class folders", other.by_class != self.by_class),
+        ];
+        differences.iter().find(|(_, differ)| *differ).map(|(what, _)| *what)
     }
 
     pub(super) fn of(options: &Options, tally: &Tally, next: Option<usize>) -> Summary {
@@ -222,6 +259,8 @@ impl Summary {
             contradicted: tally.contradicted,
             other: tally.other,
             skipped: tally.skipped,
+            skipped_with_labels: tally.skipped_with_labels,
+            gone: 0,
             classes: options.class_names.iter().zip(&tally.classes).map(class).collect(),
             accuracy_on_given: accuracy(given, tally.contradicted),
             temperature: short(judge.temperature),

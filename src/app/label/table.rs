@@ -1,4 +1,4 @@
-//! A CSV file that grows, and is cut where a run that goes on begins again.
+//! CSV files: one that grows, and is cut where a run that goes on begins again, and small ones that are written at once.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Take};
@@ -85,6 +85,27 @@ pub(super) fn rows(
     let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(part);
     let path = path.to_path_buf();
     Ok(reader.into_records().map(move |row| row.map_err(|e| Error::io("read", &path)(e.into()))))
+}
+
+/// Writes a small table, for people to fill in, at once. With other letters than ASCII it begins with a mark of UTF-8, without
+/// which Excel takes them for those of Windows.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub(super) fn write_table<const N: usize>(
+    path: &Path,
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<()> {
+    let rows: Vec<[String; N]> = rows.collect();
+    let plain = rows.iter().flatten().all(|value| value.is_ascii());
+    atomic::write_with(path, |w| {
+        w.write_all(if plain { b"" } else { "\u{feff}".as_bytes() })?;
+        let mut table = csv::Writer::from_writer(w);
+        for row in &rows {
+            table.write_record(row)?;
+        }
+        table.flush()
+    })
 }
 
 #[cfg(test)]
