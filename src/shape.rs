@@ -18,15 +18,19 @@ impl Dims {
     pub fn flat(n: u32) -> Dims {
         Dims { height: 1, width: 1, channels: n }
     }
-    /// `CxHxW`, such as `3x32x32`: at most 16x4096x4096, nothing of it 0. `None` for any other text.
+    /// `CxHxW`, such as `3x32x32`, nothing of it 0. `None` for any other text.
     pub fn parse(text: &str) -> Option<Dims> {
         let sizes: Vec<Option<u32>> = text.split('x').map(|n| n.parse().ok()).collect();
         match sizes[..] {
-            [Some(channels @ 1..=16), Some(height @ 1..=4096), Some(width @ 1..=4096)] => {
+            [Some(channels @ 1..), Some(height @ 1..), Some(width @ 1..)] => {
                 Some(Dims { height, width, channels })
             }
             _ => None,
         }
+    }
+    /// `CxHxW`, which [`Dims::parse`] reads, also where there is one pixel.
+    pub fn as_image(self) -> String {
+        format!("{}x{}x{}", self.channels, self.height, self.width)
     }
     /// height x width x channels, which [`Dims::len`] has where it is below 2^32.
     pub(crate) fn values(self) -> u128 {
@@ -59,11 +63,7 @@ impl Dims {
 
 impl std::fmt::Display for Dims {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.is_flat() {
-            write!(f, "{}", self.channels)
-        } else {
-            write!(f, "{}x{}x{}", self.channels, self.height, self.width)
-        }
+        if self.is_flat() { write!(f, "{}", self.channels) } else { f.write_str(&self.as_image()) }
     }
 }
 

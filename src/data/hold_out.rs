@@ -15,7 +15,8 @@ impl Dataset {
     /// its label; those with several labels are not held out.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a share that is not from 0 to below 1; [`Error::Data`] if there is a test set already.
+    /// [`Error::Usage`] for a share that is not from 0 to below 1; [`Error::Data`] if there is a test set already, and those of
+    /// [`Dataset::check`].
     pub fn hold_out(self, share: f64, label_seed: u64) -> Result<Dataset> {
         if !(0.0..1.0).contains(&share) {
             return Err(Error::Usage(format!(
@@ -25,6 +26,7 @@ impl Dataset {
         if !self.test.is_empty() {
             return Err(Error::Data(format!("{} has a test set: nothing need be held out", self.name)));
         }
+        self.check()?;
         let Dataset { mut train, shape, .. } = self;
         let of = equal_ones(&train, shape.image.len() as usize);
         let mut pictures = vec![0; shape.classes as usize];

@@ -51,7 +51,7 @@ impl ModelSummary {
     pub fn new(model: &ModelShape) -> ModelSummary {
         ModelSummary {
             model: model.name.clone(),
-            image: model.data.image.to_string(),
+            image: model.data.image.as_image(),
             classes: model.data.classes,
             discriminator: NetSummary::new(&model.discriminator),
             generator: NetSummary::new(&model.generator),

@@ -56,6 +56,8 @@ impl Checkpoint {
     pub fn head(&self, extra: &BTreeMap<String, String>) -> Result<Vec<u8>> {
         let mut metadata = self.metadata.clone();
         metadata.extend(extra.clone());
+        // A sum that came with the metadata is no part of what is summed.
+        metadata.remove(CHECKSUM);
         metadata.insert(CHECKSUM.into(), checksum(&self.tensors, &metadata));
         let header = self.header(&metadata).map_err(bad)?;
         Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
@@ -135,7 +137,8 @@ impl Checkpoint {
             return Err(bad(reason.into()));
         }
         let scale = self.meta("average_scale")?;
-        scale.parse().map_err(|_| bad(format!("average_scale {scale:?} is not a number")))
+        let number = scale.parse().ok().filter(|s: &f32| s.is_finite() && *s > 0.0);
+        number.ok_or_else(|| bad(format!("average_scale {scale:?} is not a number above 0")))
     }
 
     /// Refuses parameters of which nothing can be computed: those of `network`, such as `discriminator` or
@@ -216,14 +219,15 @@ impl Checkpoint {
         }
         let mut metadata: BTreeMap<_, _> =
             header.metadata().clone().unwrap_or_default().into_iter().collect();
-        match metadata.remove(CHECKSUM) {
+        // Files of other programs have none, or mean something else by it.
+        let foreign = metadata.get("format").is_some_and(|f| !f.starts_with("ssgan-"));
+        match metadata.remove(CHECKSUM).filter(|_| !foreign) {
             Some(said) if said != checksum(&tensors, &metadata) => {
                 return Err(
                     "is damaged: its checksum does not match its contents; use another checkpoint of the run"
                         .into(),
                 );
             }
-            // Files of other programs have none.
             None if metadata.get("format").is_some_and(|f| f == FORMAT) => {
                 return Err("is damaged: its checksum is missing; use another checkpoint of the run".into());
             }
@@ -325,6 +329,31 @@ mod tests {
         };
         assert_eq!(bytes(Some("its own")), bytes(None));
         assert_eq!(Checkpoint::parse(&bytes(None)).unwrap().meta("model_toml").unwrap(), "the file");
+    }
+
+    /// A key of ours in somebody's metadata, theirs or an old sum, breaks no file.
+    #[test]
+    fn sums_that_came_with_the_metadata() {
+        for format in [None, Some(FORMAT), Some("pt")] {
+            let metadata = [(CHECKSUM, Some("theirs")), ("format", format)];
+            let metadata = metadata.into_iter().filter_map(|(k, v)| Some((k.to_string(), v?.to_string())));
+            let tensors = vec![TensorData { name: "t".into(), shape: vec![2], values: vec![1.0, 2.0] }];
+            let saved = Checkpoint { tensors, metadata: metadata.collect() };
+            let read = Checkpoint::parse(&saved.to_bytes(&BTreeMap::new()).unwrap()).unwrap();
+            assert_eq!(read.tensors, saved.tensors, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn averages_have_a_scale() {
+        let scale = |text: &str| {
+            let metadata = [("average_scale".to_string(), text.to_string())].into();
+            Checkpoint { metadata, ..Checkpoint::default() }.average_scale().ok()
+        };
+        assert_eq!(scale("1.5"), Some(1.5));
+        for text in ["x", "NaN", "inf", "0", "-1"] {
+            assert_eq!(scale(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -29,16 +29,15 @@ mod tiles;
 mod trace;
 mod trainer;
 
-pub use device_data::{DeviceImages, LabelledImages};
 pub use diagnosis::NotFinite;
-pub use evaluator::{Evaluation, Evaluator, SplitEvaluator, Weights};
+pub use evaluator::{Evaluation, Weights};
 pub use examiner::{Examined, Examiner, FeatureMoments};
-pub use export::{export_arena, export_net, import_arena, import_net, permute_weights};
+#[cfg(feature = "native")]
+pub(crate) use export::permute_weights;
 pub use generator::{Generator, sample};
 pub use inference::{Classified, Classifier, classify, evaluate};
 pub use roles::Roles;
 pub use run::run;
-pub use sampler::Sampler;
 pub use settings::Tune;
 pub use step_builder::batch_that_fits;
 pub use stop::{Stop, Urgency};

@@ -17,7 +17,8 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`Error::Interrupted`] after a last snapshot if stopped; [`Error::Diverged`] if a loss is not finite;
-/// [`Error::Usage`] if there is no step to train; errors of the device and of the observer.
+/// [`Error::Usage`] if there is no step to train, or `done` does not end where the trainer is; errors of the device and of the
+/// observer.
 pub async fn run(
     trainer: &mut Trainer,
     observer: &mut dyn Observer,
@@ -25,6 +26,7 @@ pub async fn run(
     max_steps: Option<u32>,
     done: Option<&History>,
 ) -> Result<Summary> {
+    check_done(trainer, done)?;
     let steps = max_steps.map_or(trainer.steps(), |most| most.min(trainer.steps()));
     if !trainer.initialised.get() {
         trainer.initialise().await?;
@@ -47,6 +49,19 @@ pub async fn run(
             return Err(run.interrupted().await?);
         }
     }
+}
+
+/// Refuses numbers that are not those of the steps that `trainer` has done.
+fn check_done(trainer: &Trainer, done: Option<&History>) -> Result<()> {
+    let Some(done) = done else { return Ok(()) };
+    let (steps, evaluated) = (done.steps.len(), done.epochs.last().map_or(0, |e| e.step as usize));
+    if steps == trainer.done() as usize && evaluated <= steps {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "`done` has {steps} steps and an evaluation after step {evaluated}; the trainer has done {}",
+        trainer.done()
+    )))
 }
 
 /// A run under way.

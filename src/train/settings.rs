@@ -271,11 +271,13 @@ impl Settings {
         Table::try_from(self).map_err(|e| Error::Usage(format!("settings: {e}; seeds are {SEED}")))
     }
 
-    /// Steps of an epoch with so many labelled and unlabelled images.
+    /// Steps of an epoch with so many labelled and unlabelled images; none with minibatches of 0.
     pub fn steps_per_epoch(&self, labelled: u32, unlabelled: u32) -> u32 {
+        let batch = self.batch_size;
         match self.method {
-            Method::Ssl => unlabelled / self.batch_size,
-            Method::Supervised => labelled.div_ceil(self.batch_size),
+            _ if batch == 0 => 0,
+            Method::Ssl => unlabelled / batch,
+            Method::Supervised => labelled.div_ceil(batch),
         }
     }
 

@@ -14,9 +14,10 @@ impl Trainer {
     /// ones: parameters, statistics, averages, Adam's moments; and in the metadata the model, so that the program reads the file.
     ///
     /// # Errors
-    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed; those of
-    /// [`ModelSpec::to_toml`](crate::model::spec::ModelSpec::to_toml).
+    /// [`Error::Usage`] before there are parameters, as [`Trainer::step`]; [`Error::Gpu`] or [`Error::DeviceLost`] if the device
+    /// failed; those of [`ModelSpec::to_toml`](crate::model::spec::ModelSpec::to_toml).
     pub async fn snapshot(&self, epoch: u32) -> Result<Checkpoint> {
+        self.check_initialised()?;
         let (gpu, step) = (&self.ops.gpu, self.done());
         let mut tensors = Vec::new();
         for t in self.gan.nets() {
@@ -37,7 +38,7 @@ impl Trainer {
             ("data_sha256", self.fingerprint.clone()),
             ("classes", self.model.data.classes.to_string()),
             ("class_names", serde_json::Value::from(self.class_names()).to_string()),
-            ("image", self.model.data.image.to_string()),
+            ("image", self.model.data.image.as_image()),
             ("method", self.settings.method.name().into()),
             ("seed", self.settings.seed.to_string()),
             ("epoch", epoch.to_string()),
@@ -126,10 +127,11 @@ impl Trainer {
 mod tests {
     use crate::checks::steps::models::{DNN, data_set, model};
     use crate::checks::steps::{IMAGES, ssl};
-    use crate::error::Result;
+    use crate::error::{Error, Result};
     use crate::model::parse::parse;
     use crate::native::{self, BlockOn};
-    use crate::train::event::{Event, Observer};
+    use crate::shape::Dims;
+    use crate::train::event::{Event, History, Observer};
     use crate::train::{Stop, Trainer, run};
 
     /// Counts the epoch of each checkpoint from 1.
@@ -157,6 +159,9 @@ mod tests {
             first.step().block_on().unwrap();
         }
         first.finish_steps().block_on().unwrap();
+        let of_another =
+            run(&mut first, &mut Epochs, &Stop::new(), Some(4), Some(&History::default())).block_on();
+        assert!(matches!(of_another, Err(Error::Usage(m)) if m.contains("has done 3")));
         let from = first.snapshot(0).block_on().unwrap();
         let [mut alone, mut run_on] = [trainer(), trainer()];
         alone.begin_from(&from).block_on().unwrap();
@@ -172,11 +177,14 @@ mod tests {
     #[test]
     fn a_snapshot_has_its_model() {
         let gpu = native::open(&Default::default()).unwrap();
-        let model = model(DNN, 8, 1);
-        let trainer = Trainer::new(&gpu, &model, &ssl(), &data_set(&model, IMAGES)).block_on().unwrap();
-        trainer.initialise().block_on().unwrap();
-        let saved = trainer.snapshot(0).block_on().unwrap();
-        let read = parse(saved.meta("model_toml").unwrap(), "model_toml").unwrap();
-        assert_eq!(read, parse(DNN, "model.toml").unwrap());
+        for side in [8, 1] {
+            let model = model(DNN, side, 1);
+            let trainer = Trainer::new(&gpu, &model, &ssl(), &data_set(&model, IMAGES)).block_on().unwrap();
+            trainer.initialise().block_on().unwrap();
+            let saved = trainer.snapshot(0).block_on().unwrap();
+            let read = parse(saved.meta("model_toml").unwrap(), "model_toml").unwrap();
+            assert_eq!(read, parse(DNN, "model.toml").unwrap());
+            assert_eq!(Dims::parse(saved.meta("image").unwrap()), Some(model.data.image));
+        }
     }
 }

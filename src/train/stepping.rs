@@ -4,7 +4,7 @@ use super::event::StepMetrics;
 use super::gan::{SLOTS, UNWRITTEN};
 use super::settings::Method;
 use super::trainer::Trainer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Program, Readback, Submission, Timer, Timing};
 use crate::ops::METRICS;
 use std::collections::VecDeque;
@@ -59,9 +59,11 @@ impl Trainer {
     /// Submits the next step. Returns the numbers of steps that are finished by now, in order, a few at a time.
     ///
     /// # Errors
-    /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed; [`crate::Error::DeviceLost`] too if it has
-    /// not done a step that it said it had.
+    /// [`Error::Usage`] without parameters: [`Trainer::initialise`], [`Trainer::begin_from`] or [`Trainer::restore`] comes first;
+    /// [`Error::Gpu`] or [`Error::DeviceLost`] if the device failed; [`Error::DeviceLost`] too if it has not done a step that it
+    /// said it had.
     pub async fn step(&mut self) -> Result<Vec<StepMetrics>> {
+        self.check_initialised()?;
         let gpu = self.ops.gpu.clone();
         let t = self.progress.submitted;
         self.progress.begun.get_or_insert_with(|| (gpu.now(), t));
@@ -87,6 +89,14 @@ impl Trainer {
         self.progress.flight.push_back((t, submission));
         self.progress.submitted = t + 1;
         Ok(self.take_finished())
+    }
+
+    /// Refuses to go on with parameters that are all 0 still.
+    pub(super) fn check_initialised(&self) -> Result<()> {
+        match self.initialised.get() {
+            true => Ok(()),
+            false => Err(Error::Usage("the trainer has no parameters yet: initialise() it first".into())),
+        }
     }
 
     /// A staging buffer of the metrics ring.
@@ -304,6 +314,17 @@ mod tests {
         let numbers = trainer.finish_steps().block_on().unwrap();
         assert_eq!(numbers.iter().map(|m| m.loss_generator).collect::<Vec<_>>(), [0.0]);
         assert!(numbers[0].loss_discriminator > 0.0);
+    }
+
+    /// Parameters that are all 0 are neither trained nor saved.
+    #[test]
+    fn not_initialised() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 4, 1);
+        let mut trainer = Trainer::new(&gpu, &model, &ssl(), &data_set(&model, IMAGES)).block_on().unwrap();
+        let refused = |e: Error| assert!(matches!(&e, Error::Usage(m) if m.contains("initialise()")), "{e}");
+        refused(trainer.step().block_on().unwrap_err());
+        refused(trainer.snapshot(0).block_on().unwrap_err());
     }
 
     /// What was initialised is as it was when that is done again: an evaluation may have come between.

@@ -9,7 +9,7 @@ use super::storage::Scratch;
 use super::tiles::Tiles;
 use super::trainer::Trainer;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Program, Tensor};
 use crate::layers::Draws;
 use crate::model::shape::{Dims, ModelShape, NetShape};
@@ -20,7 +20,7 @@ use crate::rng::{Counter, streams};
 /// Trains `step` steps, then records step `step` (from 0) with everything it read and made.
 ///
 /// # Errors
-/// As [`Trainer::new`] and the device's.
+/// As [`Trainer::new`] and the device's; [`Error::Usage`] for a step that the run does not have.
 pub async fn trace_step(
     gpu: &Gpu,
     model: &ModelShape,
@@ -30,6 +30,13 @@ pub async fn trace_step(
 ) -> Result<Checkpoint> {
     let tables = Tiles::tables();
     let trainer = Trainer::with_tiles(gpu, model, settings, data, Scratch::Kept, &tables).await?;
+    if step >= trainer.steps() {
+        return Err(Error::Usage(format!(
+            "step {} of a run of {}: trace one of those, or use more `epochs`",
+            step.saturating_add(1),
+            trainer.steps()
+        )));
+    }
     trainer.initialise().await?;
     for t in 0..step {
         trainer.untimed_step(t).await?;

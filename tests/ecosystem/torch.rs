@@ -5,7 +5,7 @@ use ssgan::checks::steps::models::{CNN_JOINED, CNN_SEPARATE, DNN};
 use std::fs;
 
 /// Weights that have risen to three tenths, label smoothing, three updates of D, both places of epsilon, two losses of G,
-/// learning rates that have fallen.
+/// learning rates that have fallen, a step without G.
 #[test]
 #[ignore = "needs Python with torch: make test-torch"]
 fn a_step_is_done_again() {
@@ -20,6 +20,7 @@ fn a_step_is_done_again() {
              --epsilon-inside-root",
         ),
         ("joined", CNN_JOINED, "--generator-loss moment-matching --lr-decay 1"),
+        ("supervised", DNN, "--method supervised --validation-split 0"),
     ] {
         fs::write(folder.join("model.toml"), model).unwrap();
         let data = "--dataset mnist --data-dir d --model model.toml --batch-size 20 --labels 20";

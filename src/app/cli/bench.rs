@@ -297,6 +297,7 @@ fn growth(args: &GrowthArgs) -> Result<()> {
     let mut progress = args.speech.progress();
     // What can be refused is refused before minutes of measuring.
     if let Some(file) = &args.plot {
+        output::check_not_the_result(file)?;
         output::check_file(file, Kind::Picture)?;
     }
     let gpu = native::open(&args.adapter.choice())?;

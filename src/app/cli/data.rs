@@ -143,6 +143,9 @@ fn preview(set: &Dataset, speech: &SpeechArgs, out: &std::path::Path, count: u32
     output::check_grid(count, image)?;
     let pixels = &split.images[..count * image.len() as usize];
     grid::grid_of_bytes(pixels, image).save(out)?;
+    if output::is_standard_output(out) {
+        return Ok(());
+    }
     if speech.json {
         return output::print_json(&serde_json::json!({ "dataset": set.name, "picture": output::path(out) }));
     }

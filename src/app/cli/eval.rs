@@ -59,6 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let mut progress = args.speech.progress();
     if let Some(file) = &args.confusion {
+        output::check_not_the_result(file)?;
         output::check_file(file, Kind::Picture)?;
     }
     let trained = LoadedModel::load(&args.trained)?;

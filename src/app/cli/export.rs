@@ -38,6 +38,9 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let bytes = onnx::encode(&trained.checkpoint, model, &origin).map_err(in_file(path))?;
     atomic::write(&args.onnx, &bytes)?;
+    if output::is_standard_output(&args.onnx) {
+        return Ok(());
+    }
     let image = model.data.image;
     if args.json {
         return output::print_json(&serde_json::json!({

@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn image(text: &str) -> Result<Dims> {
-    Dims::parse(text).ok_or_else(|| {
+    let most = |d: &Dims| d.channels <= 16 && d.height.max(d.width) <= 4096;
+    Dims::parse(text).filter(most).ok_or_else(|| {
         Error::Usage(format!(
             "--image {text:?}: write channels x height x width, such as 3x32x32 (at most 16x4096x4096)"
         ))

@@ -179,6 +179,25 @@ pub fn check_grid(count: usize, image: Dims) -> Result<()> {
     )))
 }
 
+/// Whether a command's file goes to standard output, where no words may follow it.
+pub fn is_standard_output(file: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|path| file == Path::new(path))
+}
+
+/// Refuses a file that goes where the result does.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn check_not_the_result(file: &Path) -> Result<()> {
+    match is_standard_output(file) {
+        false => Ok(()),
+        true => Err(Error::Usage(format!(
+            "{}: the result goes to standard output; name another file for this",
+            file.display()
+        ))),
+    }
+}
+
 /// Where files are that a shell has opened.
 const OPENED: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"];
 
@@ -292,7 +311,9 @@ mod tests {
             assert_eq!(e.exit_code(), code, "{}: {e}", path.display());
             assert_eq!(std::fs::read(&path).ok(), before);
         }
-        assert!(check_file(Path::new("/dev/null"), Kind::Picture).is_ok());
+        if cfg!(unix) {
+            assert!(check_file(Path::new("/dev/null"), Kind::Picture).is_ok());
+        }
     }
 
     /// What a shell has opened is written to as it is, and no other file below `/dev`, such as those of `/dev/shm`.

@@ -174,6 +174,7 @@ fn check_outputs(args: &Args, images: Option<&Path>) -> Result<()> {
     {
         return Err(Error::Usage(format!("--plot {}: write to a .png or .svg file", file.display())));
     }
+    args.trace.iter().chain(&args.plot).try_for_each(|file| output::check_not_the_result(file))?;
     args.trace.iter().try_for_each(|file| output::check_file(file, Kind::Timeline))?;
     if let Some(file) = &args.plot {
         output::check_file(file, if is_svg(file) { Kind::Drawing } else { Kind::Picture })?;

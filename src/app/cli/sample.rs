@@ -47,6 +47,9 @@ pub fn run(args: &Args) -> Result<()> {
         })
         .map_err(in_file(&trained.path))?;
     grid::grid(&images, trained.model.data.image).save(&args.out)?;
+    if output::is_standard_output(&args.out) {
+        return Ok(());
+    }
     if args.speech.json {
         let result = serde_json::json!({
             "checkpoint": output::path(&trained.path), "picture": output::path(&args.out),

@@ -56,6 +56,9 @@ pub fn run(args: &Args) -> Result<()> {
             args.step, broken.name
         )));
     }
+    if output::is_standard_output(&args.out) {
+        return Ok(());
+    }
     if args.speech.json {
         let names: Vec<&str> = trace.tensors.iter().map(|t| t.name.as_str()).collect();
         return output::print_json(

@@ -13,7 +13,7 @@ use crate::app::run::config::Resolved;
 use crate::app::run::device::Device;
 use crate::app::run::folder::sample_name;
 use crate::app::run::interrupt;
-use crate::app::run::settings::{OwnImages, RunSettings};
+use crate::app::run::settings::{Channels, OwnImages, RunSettings};
 use crate::app::run::{Options, Run, go_on};
 use crate::app::text::{count, shell_word};
 use crate::data::Dataset;
@@ -127,7 +127,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         progress.note(&format!(
             "{} images {}, model {model}, {} of {} images a minibatch",
             set.train.len(),
-            set.shape.image,
+            set.shape.image.as_image(),
             count(train.epochs, "epoch"),
             train.batch_size
         ));
@@ -136,6 +136,14 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         advice::short_ramp(train, steps_per_epoch).iter().for_each(|note| progress.note(note));
     }
     from.iter().try_for_each(|from| check_weights(from, &resolved))?;
+    if let (Some(from), Some(set)) = (&from, &own)
+        && from.class_names != set.class_names
+    {
+        let (theirs, ours) = (from.class_names.join(", "), set.class_names.join(", "));
+        progress.note(&format!(
+            "--from: its classes are {theirs}; here {ours} begin with their outputs, in this order"
+        ));
+    }
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
     let stop = interrupt::install()?;
     Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own, stop))
@@ -296,30 +304,39 @@ fn next(run: &Path, settings: &RunSettings, s: &Summary) -> String {
         let among: PathBuf = run.join("grid.png").components().collect();
         let grid = if settings.data.is_some() { among } else { "grid.png".into() };
         text += &format!("  ssgan sample {folder} --out {}\n", shell_word(&grid));
-        let own = [
-            (
-                "--labels",
-                settings.train.labels.to_string(),
-                if settings.data.is_some() { LabelCount::ALL } else { "100" },
-            ),
-            ("--label-seed", settings.train.label_seed.to_string(), "1"),
-            ("--data-dir", settings.data_dir.as_ref().map_or(String::new(), |dir| shell_word(dir)), ""),
-        ];
-        let (first, last) = match &settings.data {
-            Some(path) => (format!(" {}", shell_word(path)), String::new()),
-            None => (String::new(), format!(" --dataset {}", settings.dataset)),
-        };
-        // A class of one label can spare none.
-        let none_held_out =
-            if s.labels as usize <= s.class_names.len() { " --validation-split 0" } else { "" };
-        let own = own.iter().filter(|(_, value, default)| value != default);
-        let own: String = own.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
-        text += &format!(
-            "  ssgan train{first} --method supervised --model {}{last}{own}{none_held_out}    for comparison, without the GAN\n",
-            shell_word(Path::new(&settings.model))
-        );
+        text += &format!("  ssgan train{}    for comparison, without the GAN\n", supervised(settings, s));
     }
     text
+}
+
+/// The flags that train the same network on the same labels alone, and test it on the same images.
+fn supervised(settings: &RunSettings, s: &Summary) -> String {
+    let train = &settings.train;
+    let all_labels = if settings.data.is_some() { LabelCount::ALL } else { "100" };
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let flags = [
+        ("--labels", train.labels.to_string(), all_labels),
+        ("--label-seed", train.label_seed.to_string(), "1"),
+        ("--data-dir", text(settings.data_dir.as_ref().map(|dir| shell_word(dir))), ""),
+        ("--image-size", text(settings.image_size.map(|n| n.to_string())), ""),
+        ("--fit", text(settings.fit.map(|fit| fit.to_string())), ""),
+        ("--channels", text(settings.channels.and_then(Channels::number).map(|n| n.to_string())), ""),
+        ("--hold-out", text(settings.hold_out.map(|share| share.to_string())), ""),
+        ("--augment", text(settings.augment.clone().map(String::from)), ""),
+    ];
+    let flags = flags.iter().filter(|(_, value, default)| value != default);
+    let flags: String = flags.map(|(flag, value, _)| format!(" {flag} {value}")).collect();
+    let (first, last) = match &settings.data {
+        Some(path) => (format!(" {}", shell_word(path)), String::new()),
+        None => (String::new(), format!(" --dataset {}", settings.dataset)),
+    };
+    // Of one's own images there is a test set already, and a class of one label can spare none.
+    let keeps_all = settings.data.is_some() || s.labels as usize <= s.class_names.len();
+    let split = if keeps_all { " --validation-split 0" } else { "" };
+    format!(
+        "{first} --method supervised --model {}{last}{flags}{split}",
+        shell_word(Path::new(&settings.model))
+    )
 }
 
 /// `250 MiB on the adapter, 400 MiB of memory at most`, as far as it is known.

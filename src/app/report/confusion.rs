@@ -115,7 +115,8 @@ fn shade(share: f64) -> RGBColor {
 
 /// How many images were classified rightly, of how many.
 pub fn right_of(counts: &[Vec<u32>]) -> (u64, u64) {
-    let right = counts.iter().enumerate().map(|(class, row)| u64::from(row[class])).sum();
+    let right =
+        counts.iter().enumerate().map(|(class, row)| u64::from(row.get(class).copied().unwrap_or(0))).sum();
     (right, counts.iter().flatten().map(|&n| u64::from(n)).sum())
 }
 

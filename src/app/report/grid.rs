@@ -8,7 +8,7 @@ const GAP: u8 = 40;
 
 /// Images `count x height x width x channels` with values in 0..1, row by row in a grid about as wide as
 /// high, one pixel between them. Of 2 channels the first is shown, of more than 3 the first three. Small
-/// images are enlarged by whole factors until they are at least 56 pixels wide.
+/// images are enlarged by whole factors until their longer side has at least 56 pixels.
 pub fn grid(images: &[f32], dims: Dims) -> Picture {
     let len = (dims.len() as usize).max(1);
     let count = (images.len() / len).max(1);
@@ -48,7 +48,7 @@ pub fn grid_of_bytes<'a>(images: impl IntoIterator<Item = &'a u8>, dims: Dims) -
 }
 
 fn zoom(dims: Dims) -> u32 {
-    56u32.div_ceil(dims.width.max(1)).max(1)
+    56u32.div_ceil(dims.width.max(dims.height).max(1))
 }
 
 /// Pixels that the first row of a grid takes, the lines above and below it included.
@@ -72,6 +72,19 @@ mod tests {
         assert_eq!(p.pixels[115 + 1..115 + 3], [255, 0]);
         assert_eq!(p.pixels[3 * 115 + 56], 255);
         assert_eq!(p.pixels.iter().filter(|&&v| v == 255).count(), 2);
+    }
+
+    /// The longer side counts: a column of pixels does not become a picture a million pixels high.
+    #[test]
+    fn narrow_images() {
+        for (height, width) in [(4096, 1), (1, 4096), (60, 2)] {
+            let dims = Dims { height, width, channels: 1 };
+            let p = grid(&vec![0.0; (height * width) as usize], dims);
+            assert_eq!((p.width, p.height), (width + 2, height + 2));
+            assert_eq!(first_row(dims), height + 2);
+        }
+        let p = grid(&[0.0; 14], Dims { height: 7, width: 2, channels: 1 });
+        assert_eq!((p.width, p.height), (2 * 8 + 2, 7 * 8 + 2));
     }
 
     #[test]

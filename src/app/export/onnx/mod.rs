@@ -47,7 +47,7 @@ pub fn is_ours(begin: &[u8]) -> bool {
 pub struct Origin {
     /// Whether the parameters are the moving averages.
     pub averaged: bool,
-    /// Names of the classes, as many as there are.
+    /// Names of the classes, as many as there are; without any, their numbers from 0.
     pub class_names: Vec<String>,
     /// SHA-256 of the checkpoint's file.
     pub checkpoint_sha256: String,
@@ -59,8 +59,12 @@ pub struct Origin {
 ///
 /// # Errors
 /// [`Error::Checkpoint`] where the checkpoint is not of this model; [`Error::Diverged`] where its parameters are not finite;
-/// [`Error::Usage`] for a model that no ONNX file can hold.
+/// [`Error::Usage`] for a model that no ONNX file can hold, and for another number of names than there are classes.
 pub fn encode(checkpoint: &Checkpoint, model: &ModelShape, origin: &Origin) -> Result<Vec<u8>> {
+    let (names, classes) = (origin.class_names.len(), model.data.classes);
+    if names != 0 && names != classes as usize {
+        return Err(Error::Usage(format!("{names} class names for {classes} classes")));
+    }
     let file = ModelProto {
         ir_version: IR_VERSION,
         producer_name: PRODUCER.into(),
@@ -124,13 +128,16 @@ fn description(model: &ModelShape) -> String {
     };
     format!(
         "{} classifies images {} (channels, height, width) given as bytes.{batch}",
-        model.name, model.data.image
+        model.name,
+        model.data.image.as_image()
     )
 }
 
 fn metadata(checkpoint: &Checkpoint, model: &ModelShape, origin: &Origin) -> Vec<StringStringEntryProto> {
     let image = model.data.image;
-    let names = serde_json::Value::from(origin.class_names.clone()).to_string();
+    let numbers = || (0..model.data.classes).map(|k| k.to_string()).collect();
+    let names = if origin.class_names.is_empty() { numbers() } else { origin.class_names.clone() };
+    let names = serde_json::Value::from(names).to_string();
     let own = [
         ("class_names", names),
         ("model", model.name.clone()),

@@ -54,7 +54,8 @@ fn checkpoint(model: &ModelShape) -> Checkpoint {
 
 fn exported(averaged: bool) -> ModelProto {
     let model = model();
-    let origin = Origin { averaged, class_names: vec!["a".into(), "b\"".into()], ..Default::default() };
+    let origin =
+        Origin { averaged, class_names: vec!["a".into(), "b\"".into(), "c".into()], ..Default::default() };
     let bytes = encode(&checkpoint(&model), &model, &origin).unwrap();
     assert!(is_ours(&bytes));
     ModelProto::decode(&bytes[..]).unwrap()
@@ -154,7 +155,7 @@ fn metadata_tell_where_a_model_comes_from() {
     let model = exported(true);
     let told: BTreeMap<String, String> = model.metadata_props.into_iter().map(|e| (e.key, e.value)).collect();
     for (key, value) in [
-        ("class_names", r#"["a","b\""]"#),
+        ("class_names", r#"["a","b\"","c"]"#),
         ("image_height", "5"),
         ("image_width", "7"),
         ("image_channels", "2"),
@@ -231,4 +232,7 @@ fn what_cannot_be_computed_is_refused() {
     // Nothing was averaged before the first step.
     let at_start = |c: &mut Checkpoint| drop(c.metadata.insert("step".into(), "0".into()));
     assert_eq!((code(&at_start, true), code(&at_start, false)), (Err(7), Ok(())));
+    // Each class has a name, or none has.
+    let origin = Origin { class_names: vec!["a".into(), "b".into()], ..Default::default() };
+    assert_eq!(encode(&checkpoint(&model), &model, &origin).unwrap_err().exit_code(), 2);
 }
