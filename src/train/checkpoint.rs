@@ -16,6 +16,9 @@ use std::path::PathBuf;
 /// `format` in the metadata of a run's checkpoints.
 pub const FORMAT: &str = "ssgan-1";
 
+/// Formats by which other programs name their safetensors.
+const FOREIGN: [&str; 5] = ["pt", "tf", "flax", "np", "mlx"];
+
 /// Key of the SHA-256 of everything else in the file.
 const CHECKSUM: &str = "sha256";
 
@@ -219,8 +222,8 @@ impl Checkpoint {
         }
         let mut metadata: BTreeMap<_, _> =
             header.metadata().clone().unwrap_or_default().into_iter().collect();
-        // Files of other programs have none, or mean something else by it.
-        let foreign = metadata.get("format").is_some_and(|f| !f.starts_with("ssgan-"));
+        // Files of other programs have none, or mean something else by it. Not any other format: ours may be damaged.
+        let foreign = metadata.get("format").is_some_and(|f| FOREIGN.contains(&f.as_str()));
         match metadata.remove(CHECKSUM).filter(|_| !foreign) {
             Some(said) if said != checksum(&tensors, &metadata) => {
                 return Err(
