@@ -491,6 +491,13 @@ fn a_folder_without_a_label_is_picked_from() {
         .unwrap();
     let (told, _) = bench.succeeds("data info flat");
     assert!(has_row(&told, ["unlabelled", "80", "0"]), "{told}");
+    // Through a pipe goes the table alone.
+    if cfg!(unix) {
+        let ending = bench.run("pick flat --count 4 --out /dev/stdout --quiet");
+        assert!(
+            ending.status.code() == Some(0) && !String::from_utf8_lossy(&ending.stdout).contains("next:")
+        );
+    }
     // The page, again and again, but not over another one.
     for _ in 0..2 {
         bench.succeeds("pick flat --quiet");
@@ -616,6 +623,29 @@ fn two_or_three_images_train() {
             assert!(told.contains("2 epochs of 2 images a minibatch"), "{told}");
         }
     }
+}
+
+/// What `train` says to type for comparison learns from the same labels and is tested on the same images; and what it begins with
+/// may have other classes.
+#[test]
+fn a_run_is_compared_with_what_is_like_it() {
+    let bench = Bench::new();
+    bench.photos(10, 20, 3);
+    let chosen = "--image-size 6 --fit crop --channels 1 --hold-out 0.4 --augment none";
+    let (result, _) = bench.succeeds(&format!("train photos --model m.toml --epochs 2 {chosen} --out run"));
+    let line = result.lines().find_map(|line| {
+        line.trim().strip_prefix("ssgan ")?.strip_suffix("    for comparison, without the GAN")
+    });
+    let line = line.unwrap_or_else(|| panic!("{result}"));
+    bench.succeeds(&format!("{line} --max-steps 1 --quiet --out alone"));
+    for file in ["images.npz", "labelled.json"] {
+        let [ours, theirs] = ["run", "alone"].map(|run| fs::read(bench.path(run).join(file)).unwrap());
+        assert!(ours == theirs, "{file} after `{line}`");
+    }
+    fs::rename(bench.path("photos/ant"), bench.path("photos/wasp")).unwrap();
+    let line = format!("train photos --model m.toml --max-steps 1 {chosen} --from run --out from");
+    let (_, told) = bench.succeeds(&line);
+    assert!(told.contains("its classes are ant, bee, cow; here bee, cow, wasp begin"), "{told}");
 }
 
 #[test]
