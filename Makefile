@@ -1,4 +1,4 @@
-# Two commands for a bare Debian or Ubuntu machine with the Rust toolchain:
+# Two commands for a bare Debian (on Ubuntu untried) machine with the Rust toolchain:
 #   make demo   install a software Vulkan adapter if there is none, build, train on the embedded digits
 #   make test   the adapter likewise, then the tests
 # Windows, macOS and machines with a GPU driver: the cargo lines below do the same.

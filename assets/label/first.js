@@ -21,8 +21,8 @@ let at = 0;
 
 // Labels of the pictures on the page; none of another picture that had this name.
 const ofPage = () => [...kept].filter(([path, [hash]]) => here.get(path) === hash);
-// Those of images that are not on the page, and that the file of labels says nothing of.
-const others = () => [...kept].filter(([path]) => !here.has(path) && !known.has(path) && !none.has(path));
+// Those of images that are not on the page or look different there, and that the file of labels says nothing of.
+const others = () => [...kept].filter(([path, [hash]]) => here.get(path) !== hash && !known.has(path) && !none.has(path));
 const written = () => [...ofPage(), ...(keepsOthers ? others() : [])].map(([path, [, name]]) => [path, name]);
 const all = () => [...written(), ...known];
 const classes = () => [...new Set(all().map(([, name]) => name))].sort();
@@ -120,6 +120,11 @@ by("names").addEventListener("click", (event) => {
 });
 by("keep").addEventListener("click", () => {
   keepsOthers = true;
+  // Of the images that are on the page the fields say it.
+  const shownAgain = new Map(others().filter(([path]) => here.has(path)));
+  for (const [path, [, name]] of shownAgain) kept.set(path, [here.get(path), name]);
+  keepIn(store, kept, [...shownAgain.keys()]);
+  items.forEach((item, i) => shownAgain.has(item.dataset.path) && (fields[i].value = shownAgain.get(item.dataset.path)[1]));
   unsaved = true;
   count();
   offer();

@@ -29,9 +29,10 @@ pub struct Representative {
     pub share: f64,
 }
 
-/// The `wanted` images of `from` that stand for most others, those of the largest clusters first, given that those of `known`
-/// have labels already: fewer where fewer images differ. And the share of the images that are in clusters of `known`. `images` are `N x H x W x C` bytes, `from` and `known` are
-/// numbers of theirs. A pure function of its arguments, the same on every machine.
+/// The `wanted` images of `from` that stand for most others, those of the largest clusters first, given that somebody has looked
+/// at those of `known` already: fewer where fewer images differ. And the share of the images that are in clusters of `known`.
+/// `images` are `N x H x W x C` bytes, `from` and `known` are numbers of theirs. A pure function of its arguments, the same on
+/// every machine.
 ///
 /// # Panics
 /// For a number that no image has.

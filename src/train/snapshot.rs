@@ -95,8 +95,8 @@ impl Trainer {
             if theirs != mine {
                 let whose = match key {
                     "data_sha256" => {
-                        "it was trained on other images or labels, or these have changed since (or class names with accents, which an earlier \
-                         version stored otherwise): train anew"
+                        "it was trained on other images or labels, or these have changed since, or an earlier version divided them \
+                         otherwise or stored accents in class names otherwise: train anew"
                     }
                     _ => "it belongs to another run",
                 };

@@ -296,7 +296,7 @@ fn add_looked_at(
     let net = &trained.model.discriminator;
     let most = labelling.labelled_of_each(net.last_affine_input().len() as usize);
     let chosen = compared_with(looked_at, most);
-    let what = format!("looking at {}", count(chosen.len() as u32, "labelled image"));
+    let what = format!("looking at {} with labels or marks", count(chosen.len() as u32, "image"));
     let mut readable = 0;
     classify(&chosen, policy, device, (&mut *progress, &what), |image, seen| {
         // What cannot be read is told where it is labelled.
@@ -307,7 +307,7 @@ fn add_looked_at(
         Ok(())
     })?;
     if !looked_at.is_empty() {
-        let images = count(looked_at.len() as u32, "labelled image");
+        let images = count(looked_at.len() as u32, "image");
         let what = format!("hashing {images}, of which no copy is asked for");
         labelling.add_hashes(progress.during(&what, || hashes(looked_at, policy)));
     }

@@ -141,7 +141,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
     {
         let (theirs, ours) = (from.class_names.join(", "), set.class_names.join(", "));
         progress.note(&format!(
-            "--from: its classes are {theirs}; here {ours} begin with their outputs, in this order"
+            "--from: its outputs stood for {theirs}, in this order; now they stand for {ours}"
         ));
     }
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));

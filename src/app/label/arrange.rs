@@ -127,27 +127,11 @@ pub(super) fn put(how: Arrange, source: &Path, out: &Path, target: &Path) -> Res
     }
 }
 
-/// Whether an image that is to be moved is in neither place, so that somebody removed it. What had its name taken goes then.
-///
-/// # Errors
-/// [`Error::Output`] where its folder is not there either: it may be on a drive that is not connected, or have another name.
-pub(super) fn has_vanished(source: &Path, target: &Path) -> Result<bool> {
-    let lacks = |path: &Path| fs::metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
-    let is_reserved = atomic::is_reserved(target);
-    if !lacks(source) || !(is_reserved || lacks(target)) {
-        return Ok(false);
-    }
-    if let Some(folder) = source.parent().filter(|folder| lacks(folder)) {
-        return Err(Error::Output(format!(
-            "the folder {} of images to move is not there: put it back (is its drive connected?), or, if they are gone for good, \
-             make an empty one of that name; then repeat the command",
-            folder.display()
-        )));
-    }
-    if is_reserved {
-        atomic::remove(target)?;
-    }
-    Ok(true)
+/// Whether an image that is to be moved is in neither place. A link that leads nowhere is in its place: what it led to may be on
+/// a drive that is not connected.
+pub(super) fn has_vanished(source: &Path, target: &Path) -> bool {
+    let lacks = |path: &Path| fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
+    lacks(source) && (atomic::is_reserved(target) || lacks(target))
 }
 
 /// An error, unless what is there is this image.

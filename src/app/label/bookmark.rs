@@ -273,7 +273,7 @@ pub(super) fn finished(path: &Path) -> Error {
 fn another(path: &Path) -> Error {
     let path = path.display();
     Error::Output(format!(
-        "{path} has a labelling that was begun with another checkpoint, other images or other settings: repeat its command to go \
-         on with it, or name another --out"
+        "{path} has a labelling that was begun with another checkpoint, other images or settings, or another version: repeat its \
+         command to go on with it, or name another --out"
     ))
 }

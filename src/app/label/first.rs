@@ -173,8 +173,8 @@ impl First {
              <code>ssgan train {whole}</code>.{there}</p>\n\
              <p class=\"keys\">Keys: <kbd>Enter</kbd> goes to the next image, <kbd>Shift</kbd> <kbd>Enter</kbd> back. A class that was \
              written once has a button at the bottom.</p>\n<p class=\"note\" id=\"earlier\" hidden>Labels that were \
-             written on an earlier page of this folder, of images that are not on this one: <span id=\"others\"></span>. They are not \
-             saved. If the folder still has the same images: <button type=\"button\" id=\"keep\">Keep them</button></p>\n\
+             written on an earlier page of this folder, of images that are not on this one or look different now: \
+             <span id=\"others\"></span>. They are not saved. If the folder still has the same images: <button type=\"button\" id=\"keep\">Keep them</button></p>\n\
              <noscript><p class=\"note\">Labelling needs JavaScript; looking does not.</p></noscript>\n\
              <datalist id=\"classes\"></datalist>\n<ul id=\"known\" data-table=\"{name}\" hidden>\n{labelled}</ul>\n<ul id=\"none\" hidden>\n{none}</ul>\n\
              <main>\n<ul class=\"sheet\">\n{items}</ul>\n\

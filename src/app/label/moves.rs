@@ -1,7 +1,7 @@
 //! The end of a labelling that moves its images. All of it can be done again, as after a kill.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
@@ -10,20 +10,34 @@ use super::summary::Summary;
 use super::{Arrange, arrange, table};
 use crate::app::atomic;
 use crate::app::source::images::some;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Moves all images into their folders. One that is in neither place is passed over, as somebody removed it since it was
 /// labelled: it stands in `skipped.csv`, and not in `labels.csv`, which could not be trained on with it. What is to be told of
 /// such ones, which `summary` has then.
 ///
 /// # Errors
-/// As [`arrange::has_vanished`] and [`arrange::put`]; [`Error::Io`](crate::Error::Io) naming what cannot be written.
+/// [`Error::Output`] where nothing is left in the folder of such an image, which may be on a drive that is not connected; as
+/// [`arrange::put`]; [`Error::Io`] naming what cannot be written.
 pub(super) fn end(folder: &Folder, bookmark: &Bookmark, summary: &mut Summary) -> Result<Option<String>> {
     let (out, mut gone) = (folder.path(), BTreeSet::new());
+    // Folders out of which an image was moved now.
+    let mut there: HashSet<PathBuf> = HashSet::new();
     folder.each_place(0, bookmark.places, |source, target| {
-        if arrange::has_vanished(source, &out.join(target))? {
+        let at = source.parent().unwrap_or(source);
+        if arrange::has_vanished(source, &out.join(target)) {
+            if !there.contains(at) {
+                check_there(at)?;
+            }
+            // An earlier move had taken its name.
+            if atomic::is_reserved(&out.join(target)) {
+                atomic::remove(&out.join(target))?;
+            }
             gone.extend(target.to_str().map(String::from));
             return Ok(());
+        }
+        if source.exists() && !there.contains(at) {
+            there.insert(at.into());
         }
         arrange::put(Arrange::Move, source, out, target)
     })?;
@@ -39,6 +53,18 @@ pub(super) fn end(folder: &Folder, bookmark: &Bookmark, summary: &mut Summary) -
     );
     summary.notes.push(note.clone());
     Ok(Some(note))
+}
+
+/// Whether a folder is there and has something: where a drive is not connected there may be an empty folder in its place.
+fn check_there(folder: &Path) -> Result<()> {
+    match std::fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Ok(()),
+        _ => Err(Error::Output(format!(
+            "the folder {} of images to move is empty or not there: put it back (is its drive connected?), or, if they are gone for \
+             good, put any file into a folder of that name; then repeat the command",
+            folder.display()
+        ))),
+    }
 }
 
 /// Takes the rows of these targets out of `labels.csv` and puts the images into `skipped.csv`, with the labels that were given.

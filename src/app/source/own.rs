@@ -141,6 +141,10 @@ fn read(own: &Own, trains: bool, purpose: Purpose, progress: &mut dyn Listener) 
         set.part_duplicates()?;
     } else if let Some(reason) = set.contradiction() {
         set.notes.push(format!("`train` refuses {reason}"));
+    } else if purpose == Purpose::Training
+        && let Err(e) = set.check_labels_stay()
+    {
+        set.notes.push(format!("`train` refuses this: {e}"));
     }
     Ok(set)
 }

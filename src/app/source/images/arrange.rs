@@ -80,8 +80,7 @@ fn no_parts(file: &Path, table: &LabelFile, parts: &BTreeMap<&OsStr, Part>) -> O
     let file = file.file_name().unwrap_or_default().display();
     none.then(|| {
         format!(
-            "{words}: no part of the data here, as {file} counts and names none: to test on these images, give {file} a column \
-             split (train, val or test)"
+            "{words}: not kept for tests, as {file} says what each image is and has no column split (train, val or test)"
         )
     })
 }

@@ -30,7 +30,7 @@ pub enum Part {
     /// To learn from.
     #[default]
     Train,
-    /// To choose by while training goes on.
+    /// To test on where there is no labelled image of `Test`.
     Validation,
     /// To test on in the end.
     Test,

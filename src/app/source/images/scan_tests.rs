@@ -204,10 +204,10 @@ fn parts_that_a_label_file_does_not_name() {
     let found = look(dir.path()).unwrap();
     assert!(found.images.iter().all(|image| image.part == Part::Train));
     let told = |found: Found| -> Vec<String> {
-        found.notes.into_iter().filter(|note| note.contains("no part of the data")).collect()
+        found.notes.into_iter().filter(|note| note.contains("not kept for tests")).collect()
     };
-    let note = "Val/; test/: no part of the data here, as labels.csv counts and names none: to test on these images, give \
-                labels.csv a column split (train, val or test)";
+    let note = "Val/; test/: not kept for tests, as labels.csv says what each image is and has no column split (train, val or \
+                test)";
     assert_eq!(told(found), [note]);
     // Named they are parts, and there is nothing to tell; nor is there of train/ alone.
     put(dir.path(), "labels.csv", b"path,label,split\ntrain/1.png,a,\ntrain/2.png,b,\ntest/3.png,a,test\n");

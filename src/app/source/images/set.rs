@@ -214,7 +214,7 @@ impl ImageSet {
         }
         let lost = goes.into_iter().filter(|(class, _)| !stays.contains(class));
         let lost = lost.map(|(class, (path, other))| {
-            format!("{} ({} is {})", self.called(class), path.display(), other.display())
+            format!("{} ({} is the same picture as {})", self.called(class), path.display(), other.display())
         });
         let lost = some(lost, 2);
         match lost.is_empty() {
@@ -258,8 +258,8 @@ impl ImageSet {
         }
         if taken > 0 {
             self.notes.push(format!(
-                "{taken} images are in two parts, or to test on also without a label: kept where they are tested on, else in the \
-                 first of train, val, test"
+                "{taken} images are in two parts, and left out of one: what is tested on is not learnt from, and of others the first \
+                 of train, val, test has them"
             ));
         }
     }

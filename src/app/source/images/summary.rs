@@ -17,9 +17,9 @@ pub struct ClassCount {
     pub class: String,
     /// To learn from.
     pub train: usize,
-    /// To choose by.
+    /// In `val/`.
     pub validation: usize,
-    /// To test on.
+    /// In `test/`.
     pub test: usize,
 }
 
