@@ -32,7 +32,8 @@ fn quiet_mesa() {
         variables.push(("NODEVICE_SELECT", "1".into()));
     }
     if unset(&["MESA_SHADER_CACHE_DIR", "MESA_GLSL_CACHE_DIR", "XDG_CACHE_HOME"])
-        && let Some(folder) = std::env::var_os("SSGAN_CACHE_DIR").filter(|_| !home_is_writable())
+        && let Some(folder) =
+            std::env::var_os("SSGAN_CACHE_DIR").filter(|dir| !dir.is_empty() && !home_is_writable())
     {
         let folder = std::path::Path::new(&folder).join("mesa");
         let _ = std::fs::create_dir_all(&folder);

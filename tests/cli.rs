@@ -1050,6 +1050,15 @@ fn a_report_is_gone_on_with() {
     changed(&|r| drop(r["settings"].as_object_mut().unwrap().remove("precision")));
     let out = b.run("reproduce --quick --label-seeds 1 --merge poor --out i");
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    // The precision is the plan's, as the data set is.
+    changed(&|r| {
+        r["settings"]["precision"] = serde_json::json!("mixed");
+        r["command"] = format!("{} --precision mixed", r["command"].as_str().unwrap()).into();
+    });
+    b.fails("reproduce --quick --label-seeds 1 --merge poor --out h", 6, &["other settings"]);
+    let mixed = "reproduce --quick --label-seeds 1 --merge poor --precision mixed --out mixed";
+    let out = b.run(mixed);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     changed(&|r| r["epochs"] = serde_json::json!(19));
     b.fails("reproduce --quick --label-seeds 1 --merge poor --out h", 6, &["not of the whole run"]);
     // Of which data a folder's summaries are is known, or they are not used.
@@ -1119,6 +1128,8 @@ fn benchmarks_verify_and_time() {
     b.fails("bench kernel gemm --variant fast", 2, &["unknown variant", "workgroup-64x64-4x4"]);
     b.fails("bench kernel conv", 2, &["gemm"]);
     b.fails("bench step --model no", 2, &["unknown model"]);
+    let supervised = "train --recipe quick --method supervised";
+    b.fails(supervised, 2, &["recipe quick is for the method ssl", "leave out one"]);
     b.fails("bench step --recipe no", 2, &["possible values: paper, best, quick"]);
 }
 

@@ -195,18 +195,23 @@ class Step:
             loss = loss + self.consistency * ((real.softmax(1) - again.softmax(1)) ** 2).sum(1).mean()
         return loss, supervised, unlabelled, spotted
 
-    def g_losses(self, z, draws=None, g_draws=None):
-        x = torch.cat([self.images(z, g_draws), self.real])
-        f = self.d(x, draws, self.matched)
+    def features(self, x, draws, rows):
+        part = None if draws is None else lambda i, kind, x: draws(i, kind, x, rows)
+        f = self.d(x, part, self.matched)
         if f.dim() == 4:
             f = f.permute(0, 2, 3, 1)
-        f = f.flatten(1)
-        made, real = f[: len(z)], f[len(z) :].detach()
+        return f.flatten(1)
+
+    def g_losses(self, z, draws=None, g_draws=None):
+        made = self.features(self.images(z, g_draws), draws, slice(len(z)))
+        # Apart: through one pass of both the backward pass would have the zeros of these rows too, which ours has not.
+        with torch.no_grad():
+            real = self.features(self.real, draws, slice(len(z), None))
         loss = ((made.mean(0) - real.mean(0)) ** 2).sum()
         if self.moments:
             apart = torch.cov(made.T, correction=0) - torch.cov(real.T, correction=0)
             loss = loss + apart.square().sum()
-        return loss / f.shape[1] if self.mean else loss
+        return loss / made.shape[1] if self.mean else loss
 
     def run(self, d_step, g_step):
         """d_step, g_step: (z, draws of D, draws of G)."""
@@ -233,8 +238,8 @@ class Step:
 
     def recorded(self):
         def draws(step, net):
-            def one(i, kind, x):
-                t = self.trace[f"{step}.{net}.{i}.{kind}"].to(self.device)
+            def one(i, kind, x, rows=slice(None)):
+                t = self.trace[f"{step}.{net}.{i}.{kind}"][rows].to(self.device)
                 if kind == "affine":
                     return t
                 return (t.permute(0, 3, 1, 2) if t.dim() == 4 else t).reshape(x.shape)

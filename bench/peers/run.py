@@ -150,7 +150,7 @@ def measure(args, model, folder):
     turns(peers, args, failed)
     rows = []
     for peer in peers:
-        low, middle, high = statistics.quantiles(peer.times, n=4)
+        low, middle, high = statistics.quantiles(peer.times, n=4, method="inclusive")
         rows.append({"peer": peer.label, **peer.hello, "median_ms": middle, "p25_ms": low, "p75_ms": high,
                      "min_ms": min(peer.times), "times_ms": peer.times})
         peer.close()
@@ -178,6 +178,8 @@ def main():
     parser.add_argument("--peer", nargs="+", default=["pytorch"])
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
+    if args.rounds < 2:
+        parser.error("--rounds: at least 2, for quartiles")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the traces are removed
     with tempfile.TemporaryDirectory() as folder:
         results = [measure(args, model, folder) for model in args.model]

@@ -21,7 +21,7 @@ def of_plan(flags):
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for flag in ("--quick", "--ablate", "--paper", "--quiet", "--json"):
         parser.add_argument(flag, action="append_const", dest="flags", const=flag, default=[])
-    for flag in ("--label-seeds", "--dataset"):
+    for flag in ("--label-seeds", "--dataset", "--precision"):
         parser.add_argument(flag, action="append", dest="values", type=lambda value, flag=flag: f"{flag}={value}", default=[])
     known, _ = parser.parse_known_args(flags)
     return known.flags + known.values

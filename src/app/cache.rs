@@ -31,7 +31,7 @@ pub fn adapter_file(gpu: &Gpu, what: &str, also: &str) -> Option<PathBuf> {
     // A software adapter is as fast as the machine under it, of which its name tells nothing.
     let threads = std::thread::available_parallelism().map_or(0, usize::from);
     let asked = std::env::var("LP_NUM_THREADS").unwrap_or_default();
-    let machine = if s.is_software() { format!("{threads} {asked}") } else { String::new() };
+    let machine = if s.is_software() { format!("{threads} {asked} {}", processor()) } else { String::new() };
     let shaders = shader_hash();
     for part in [&s.name, &s.backend, &s.driver, &s.driver_info, &shaders, &machine, also] {
         h.update(part.as_bytes());
@@ -39,6 +39,12 @@ pub fn adapter_file(gpu: &Gpu, what: &str, also: &str) -> Option<PathBuf> {
     }
     let key = hex(&h.finalize()[..8]);
     Some(dir().ok()?.join(what).join(format!("{key}.json")))
+}
+
+/// The processor's name, where the system tells it in a file: a cache may be taken to another machine, as from job to job in CI.
+fn processor() -> String {
+    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    told.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_string()
 }
 
 /// What is kept in `file`; `None` where it cannot be read or makes no sense.

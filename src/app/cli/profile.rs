@@ -6,7 +6,7 @@ use super::load::{self, adapter_line};
 use super::output::{self, Kind};
 use crate::app::atomic;
 use crate::app::profile::roofline;
-use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Samples, Spread};
+use crate::app::profile::{self, Change, Comparison, Profile, Roofs, Row, Samples, Spread, TWO_PROCESSES};
 use crate::app::report::table::{Table, wrapped};
 use crate::app::run::adapter::asked;
 use crate::app::run::tiles;
@@ -14,7 +14,7 @@ use crate::app::text::{count, or_unknown, percent};
 use crate::error::{Error, Result};
 use crate::gpu::{Timer, TimingMode};
 use crate::native::{self, BlockOn};
-use crate::train::{Scratch, Trainer};
+use crate::train::{Scratch, Storage, Trainer};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +98,8 @@ pub fn run(args: &Args) -> Result<()> {
     let gpu = native::open(&asked(s.adapter_choice()))?;
     progress.note(&format!("profiling {} on {}, {}", model.name, set.name, adapter_line(&gpu)));
     let chosen = tiles::choose(&gpu, &model, &s.train, s.tune, &progress, || Ok(()))?;
-    let trainer = Trainer::with_tiles(&gpu, &model, &s.train, &set, Scratch::Shared, &chosen).block_on()?;
+    let storage = Storage { scratch: Scratch::Shared, images: s.images() };
+    let trainer = Trainer::with_tiles(&gpu, &model, &s.train, &set, storage, &chosen).block_on()?;
     let mode = args.timing.map_or_else(|| gpu.timing_modes()[0], Into::into);
     let mut timer = Timer::new(&gpu, mode, trainer.program().dispatches.len())?;
     let roofs = || Roofs::cached(&gpu, args.fresh_roofs);
@@ -386,7 +387,7 @@ fn changes(c: &Comparison, width: Option<usize>) -> String {
     }
     width.map(|w| fit(&mut t, w));
     let notes = c.differences.iter().map(|d| format!("Note: not the same {d}\n"));
-    let few = c.few_steps.iter().map(|few| format!("Note: {few}\n"));
+    let few = c.few_steps.iter().map(String::as_str).chain([TWO_PROCESSES]).map(|s| format!("Note: {s}\n"));
     let notes: String = notes.chain(few).collect();
     let notes = width.map_or(notes.clone(), |w| wrapped(&notes, w));
     format!(

@@ -31,8 +31,8 @@ use std::time::Instant;
 const KEEP: usize = 2;
 
 /// What a merge trains nothing with.
-const MERGED: [&str; 9] =
-    ["shard", "only", "max_seconds", "data_dir", "offline", "adapter", "backend", "precision", "tune"];
+const MERGED: [&str; 8] =
+    ["shard", "only", "max_seconds", "data_dir", "offline", "adapter", "backend", "tune"];
 
 const MOST_LABEL_SEEDS: u64 = 1000;
 
@@ -350,6 +350,16 @@ fn time_left(results: &Results, runs: &[Planned], pace: (f64, f64)) -> String {
     if seconds > 0.0 { format!("; about {} left", duration(seconds)) } else { String::new() }
 }
 
+/// What `--json` prints; a struct, as a value of JSON would make 64-bit floats of these.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    page: String,
+    planned: usize,
+    finished: usize,
+    /// By model, of each label seed.
+    test_accuracy: BTreeMap<&'a str, Vec<f32>>,
+}
+
 fn report(args: &Args, results: &Results) -> Result<()> {
     let page = ReportDir::new(&args.out).page();
     if args.speech.json {
@@ -358,9 +368,13 @@ fn report(args: &Args, results: &Results) -> Result<()> {
             .iter()
             .map(|arm| (arm.key, results.of(arm).iter().map(|r| r.record.summary.test_accuracy).collect()))
             .collect();
-        return output::print_json(&serde_json::json!({
-            "page": page, "planned": results.planned, "finished": results.runs.len(), "test_accuracy": accuracies,
-        }));
+        let finished = results.runs.len();
+        return output::print_json(&Document {
+            page,
+            planned: results.planned,
+            finished,
+            test_accuracy: accuracies,
+        });
     }
     let mut table = Table::of(&["model"], &["reference", "ours", "averaged", "runs"], &[]);
     for arm in &ARMS {
@@ -392,7 +406,18 @@ mod tests {
     #[test]
     fn a_merge_refuses_the_flags_of_a_training() {
         let all = <Args as clap::Args>::augment_args(clap::Command::new("reproduce"));
-        let taken = ["out", "label_seeds", "quick", "paper", "ablate", "merge", "dataset", "json", "quiet"];
+        let taken = [
+            "out",
+            "label_seeds",
+            "quick",
+            "paper",
+            "ablate",
+            "merge",
+            "dataset",
+            "precision",
+            "json",
+            "quiet",
+        ];
         let flags = all.get_arguments().map(|flag| flag.get_id().as_str());
         let refused: Vec<&str> = flags.filter(|flag| !taken.contains(flag)).collect();
         assert_eq!(refused, MERGED);

@@ -74,11 +74,7 @@ fn keep(text: &str) -> std::result::Result<usize, String> {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = args.speech.progress();
-    let (mut run, gpu, own, stop) = begin(args, &mut progress)?;
-    let set = match own {
-        Some(set) => set,
-        None => load::dataset(&run.resolved.settings, &mut progress)?,
-    };
+    let (mut run, gpu, set, stop) = begin(args, &mut progress)?;
     go_on(stop)?;
     let Args { max_steps, max_seconds, keep, tensorboard, .. } = *args;
     let options = Options { max_steps, max_seconds, keep, tensorboard };
@@ -97,22 +93,17 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The run and its device, and the data where the run's settings depend on them. What can be refused without the data is, and
-/// of a new run before it has a folder. Until the user's own images are read a signal ends the program at once: there is nothing
-/// to save.
-fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Dataset>, &'static Stop)> {
+/// The run, its device and its data. What can be refused without the data is, and of a new run before it has a folder. Until the
+/// data are read, which may take a download, a signal ends the program at once: there is nothing to save.
+fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Dataset, &'static Stop)> {
     let open = |resolved: &Resolved| native::open(&asked(resolved.settings.adapter_choice()));
-    let own_images = |settings: &RunSettings, progress: &mut Progress| match settings.data.is_some() {
-        true => load::dataset(settings, progress).map(Some),
-        false => Ok(None),
-    };
     if let Some(from) = &args.resume {
         let given = args.settings.given_anew()?;
         let run = Run::reopen(from, &given)?;
         refuse_idle(&given, &run.resolved.settings)?;
         let gpu = open(&run.resolved)?;
-        let own = own_images(&run.resolved.settings, progress)?;
-        return Ok((run, gpu, own, interrupt::install()?));
+        let set = load::dataset(&run.resolved.settings, progress)?;
+        return Ok((run, gpu, set, interrupt::install()?));
     }
     let mut resolved = args.settings.resolve()?;
     resolved.check_before_data()?;
@@ -120,9 +111,9 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
     args.out.as_deref().map_or(Ok(()), lock::check_unused)?;
     let from = args.from.as_deref().map(LoadedModel::load).transpose()?;
     let gpu = open(&resolved)?;
-    let own = own_images(&resolved.settings, progress)?;
-    if let Some(set) = &own {
-        resolved = fitted(args, &gpu, set, progress)?;
+    let set = load::dataset(&resolved.settings, progress)?;
+    if resolved.settings.data.is_some() {
+        resolved = fitted(args, &gpu, &set, progress)?;
         let RunSettings { model, train, .. } = &resolved.settings;
         progress.note(&format!(
             "{} images {}, model {model}, {} of {} images a minibatch",
@@ -136,9 +127,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
         advice::short_ramp(train, steps_per_epoch).iter().for_each(|note| progress.note(note));
     }
     from.iter().try_for_each(|from| check_weights(from, &resolved))?;
-    if let (Some(from), Some(set)) = (&from, &own)
-        && from.class_names != set.class_names
-    {
+    if let Some(from) = from.as_ref().filter(|from| from.class_names != set.class_names) {
         let (theirs, ours) = (from.class_names.join(", "), set.class_names.join(", "));
         progress.note(&format!(
             "--from: its outputs stood for {theirs}, in this order; now they stand for {ours}"
@@ -146,7 +135,7 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Option<Datas
     }
     let from = from.as_ref().map(|from| (from.path.as_path(), &from.checkpoint));
     let stop = interrupt::install()?;
-    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, own, stop))
+    Ok((Run::create_from(resolved, args.out.as_deref(), from)?, gpu, set, stop))
 }
 
 /// Refuses a size of images that is too large for the model, before the images are read. Of them no more is known than that
@@ -316,6 +305,7 @@ fn supervised(settings: &RunSettings, s: &Summary) -> String {
     let text = |value: Option<String>| value.unwrap_or_default();
     let flags = [
         ("--labels", train.labels.to_string(), all_labels),
+        ("--label-choice", train.label_choice.name().into(), "random"),
         ("--label-seed", train.label_seed.to_string(), "1"),
         ("--data-dir", text(settings.data_dir.as_ref().map(|dir| shell_word(dir))), ""),
         ("--image-size", text(settings.image_size.map(|n| n.to_string())), ""),

@@ -55,7 +55,8 @@ pub fn page(results: &Results, data_picture: &Path) -> Result<String> {
     let charts = figures::ablations(results);
     if !charts.is_empty() {
         let draw = |dots: &Vec<Dot>| {
-            let svg = draw_dots_svg(dots, "difference in accuracy", CHART.0);
+            let svg =
+                named(&draw_dots_svg(dots, "difference in accuracy", CHART.0), "differences in accuracy");
             format!("<div class=\"chart\">{svg}</div>\n")
         };
         let charts: String = charts.iter().map(draw).collect();
@@ -93,6 +94,11 @@ fn png(bytes: &[u8], alt: &str) -> String {
     format!("<img alt=\"{alt}\" src=\"data:image/png;base64,{}\">", STANDARD.encode(bytes))
 }
 
+/// A drawing with a name for those who do not see it, to whom its texts would be loose numbers.
+fn named(svg: &str, name: &str) -> String {
+    svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", escape(name)), 1)
+}
+
 fn charts_figure(caption: &str, all: &[Chart]) -> String {
     if all.is_empty() {
         return String::new();
@@ -103,7 +109,10 @@ fn charts_figure(caption: &str, all: &[Chart]) -> String {
             format!(
                 "<div class=\"chart\"><h3>{}</h3>\n{}</div>\n",
                 escape(&c.name),
-                draw_svg(&c.panel, CHART)
+                named(
+                    &draw_svg(&c.panel, CHART),
+                    &format!("{} {}", caption.trim_start_matches("Figure #. "), c.name)
+                )
             )
         })
         .collect();

@@ -66,8 +66,12 @@ pub struct Comparison {
 }
 
 /// Of fewer steps no change is called one. Simulated without a change, with independent jitter of 5 to 10 %, a row is called
-/// faster or slower in 16 to 20 % of cases by 5 steps, in 3 % by 10 and in 0.2 % by 20.
+/// faster or slower in 16 to 20 % of cases by 5 steps, in 3 % by 10 and in 0.2 % by 20; how far two processes of one program
+/// are apart comes on top.
 const ENOUGH: u32 = 12;
+
+/// What the spread of one process's steps does not tell (docs/performance.md).
+pub const TWO_PROCESSES: &str = "two processes of one program were up to 12 % apart: take both profiles again, in turns, before you believe a change";
 
 /// Compares `after` with `before`.
 pub fn compare(before: &Profile, after: &Profile) -> Comparison {
@@ -89,6 +93,10 @@ pub fn compare(before: &Profile, after: &Profile) -> Comparison {
     if before.mode != after.mode {
         let (a, b) = (before.mode.describe(), after.mode.describe());
         differences.push(format!("timing: {a} before, {b} now"));
+    }
+    if before.whole.flops != after.whole.flops {
+        let (a, b) = (before.whole.flops as f64 / 1e9, after.whole.flops as f64 / 1e9);
+        differences.push(format!("work: {a:.2} GFLOP a step before, {b:.2} now"));
     }
     let same = |a: &Row, b: &Row| a.kernel == b.kernel && a.layer == b.layer;
     let mut rows: Vec<Compared> = vec![];

@@ -11,7 +11,7 @@ pub mod roofs;
 mod samples;
 pub mod trace;
 
-pub use compare::{Change, Comparison, compare};
+pub use compare::{Change, Comparison, TWO_PROCESSES, compare};
 pub use roofs::Roofs;
 pub use samples::{Samples, sample};
 
@@ -207,9 +207,9 @@ impl Profile {
         self.whole.gpu.map(|g| self.whole.wall.mean - g.mean)
     }
 
-    /// FLOP/s of the median step.
+    /// FLOP/s of the median step, without the timing of its kernels where such steps were taken.
     pub fn flop_rate(&self) -> f64 {
-        self.whole.flops as f64 / self.whole.wall.p50
+        self.whole.flops as f64 / self.whole.wall_untimed.unwrap_or(self.whole.wall).p50
     }
 
     /// Median cost of timing, as a share of the untimed step.

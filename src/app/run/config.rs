@@ -10,7 +10,7 @@ use crate::model::parse;
 use crate::model::shape::{DataShape, ModelShape};
 use crate::model::spec::{LayerOp, ModelSpec};
 use crate::text;
-use crate::train::settings::{LabelChoice, LabelCount, Settings};
+use crate::train::settings::{LabelChoice, LabelCount, Method, Settings};
 use std::path::Path;
 use toml::Table;
 use toml::de::DeTable;
@@ -148,7 +148,12 @@ pub fn resolve(
     })?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
     let settings = layered(defaults(first.train.method, convolutional))?;
-    validate(&settings, file.as_ref(), flags)?;
+    validate(&settings, file.as_ref(), flags).map_err(|e| match &recipe {
+        Some(recipe) if settings.train.method == Method::Supervised && recipe.is_of_ssl() => Error::Usage(
+            format!("the recipe {} is for the method ssl: leave out one of the two", recipe.name),
+        ),
+        _ => e,
+    })?;
     Ok(Resolved { settings, spec, model_toml })
 }
 
@@ -222,6 +227,12 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
+    /// Whether it has a setting of semi-supervised training.
+    fn is_of_ssl(&self) -> bool {
+        let only = |key: &String| Settings::named(key).and_then(|setting| setting.only);
+        self.values.keys().any(|key| only(key) == Some(Method::Ssl))
+    }
+
     fn read(path: &Path) -> Result<ConfigFile> {
         ConfigFile::parse(&path.display().to_string(), text_file::read(path)?)
     }

@@ -106,7 +106,7 @@ pub const FASHION_MNIST: Source = Source {
             kind: Kind::Labels,
             gz_bytes: 29_515,
             gz_sha256: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            sha256: None,
+            sha256: Some("bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
         },
         Published {
             name: TEST_IMAGES,
@@ -120,7 +120,7 @@ pub const FASHION_MNIST: Source = Source {
             kind: Kind::Labels,
             gz_bytes: 5_148,
             gz_sha256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            sha256: None,
+            sha256: Some("0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
         },
     ],
 };
