@@ -483,6 +483,9 @@ fn a_run_leaves_its_folder_and_can_be_used() {
     stdout(&b.run("sample run --out again.png --count 9"));
     assert_eq!(fs::read(b.path("grid.png")).unwrap(), fs::read(b.path("again.png")).unwrap());
 
+    // What a run is to begin with is looked at before data are fetched for it.
+    b.fails("train --dataset mnist --offline --model dnn --from run --out other", 7, &["--model"]);
+
     // Through a pipe goes the file alone, and nothing where the result goes.
     if cfg!(unix) {
         stdout(&b.run("export run --onnx m.onnx"));
@@ -1130,6 +1133,7 @@ fn benchmarks_verify_and_time() {
     b.fails("bench step --model no", 2, &["unknown model"]);
     let supervised = "train --recipe quick --method supervised";
     b.fails(supervised, 2, &["recipe quick is for the method ssl", "leave out one"]);
+    b.fails("train --recipe paper --method supervised --unlabelled 5", 2, &["unlabelled", "leave it out"]);
     b.fails("bench step --recipe no", 2, &["possible values: paper, best, quick"]);
 }
 

@@ -204,7 +204,8 @@ class Step:
 
     def g_losses(self, z, draws=None, g_draws=None):
         made = self.features(self.images(z, g_draws), draws, slice(len(z)))
-        # Apart: through one pass of both the backward pass would have the zeros of these rows too, which ours has not.
+        # Apart: through one pass of both the backward pass would have the zeros of these rows too, which ours has not. It
+        # normalises weights once more than ours.
         with torch.no_grad():
             real = self.features(self.real, draws, slice(len(z), None))
         loss = ((made.mean(0) - real.mean(0)) ** 2).sum()

@@ -321,7 +321,7 @@ fn step_lines(p: &Profile) -> String {
     let gpu = or_unknown(w.gpu, |g| format!("{} ms", ms(g.p50)));
     let mut text = format!(
         "step: wall {} ms (median; {} to {}), kernels {gpu}, recording {} ms, submission {} ms\n      {} dispatches in \
-         {}, {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s",
+         {}, {} bytes up, {} bytes down, {:.2} GFLOP at {:.2} GFLOP/s{}",
         ms(w.wall.p50),
         ms(w.wall.min),
         ms(w.wall.max),
@@ -333,6 +333,7 @@ fn step_lines(p: &Profile) -> String {
         w.bytes_read_back,
         w.flops as f64 / 1e9,
         p.flop_rate() / 1e9,
+        if w.wall_untimed.is_some() { " untimed" } else { "" },
     );
     let kernels = || p.kernels.iter().map(|row| row.kernel.as_str());
     if let Some(share) = p.roofs.as_ref().and_then(|r| r.share_of_step(kernels(), p.flop_rate())) {

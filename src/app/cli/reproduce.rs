@@ -13,7 +13,7 @@ use crate::app::run::device::Device;
 use crate::app::run::folder::RunDir;
 use crate::app::run::interrupt;
 use crate::app::run::settings::RunSettings;
-use crate::app::run::{Options, Run, begun, go_on};
+use crate::app::run::{Options, Run, begun};
 use crate::app::source::{self, Info};
 use crate::app::text::duration;
 use crate::data::Dataset;
@@ -99,9 +99,8 @@ pub fn run(args: &Args) -> Result<()> {
         return merge(args, &args.asked_for(all), &progress);
     }
     let out = ReportDir::new(&args.out);
-    let stop = interrupt::install()?;
     let Work { mine, resolved, set, info } = args.prepare((&scope, &all), &out, &mut progress)?;
-    go_on(stop)?;
+    let stop = interrupt::install()?;
     let mut device = Device::new(native::open(&args.adapter.choice())?);
     args.max_seconds.into_iter().for_each(interrupt::stop_after);
     let mut diverged: Vec<String> = Vec::new();

@@ -110,6 +110,10 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Dataset, &'s
     check_size(&resolved)?;
     args.out.as_deref().map_or(Ok(()), lock::check_unused)?;
     let from = args.from.as_deref().map(LoadedModel::load).transpose()?;
+    // Of a data set by name the model is known before it is read.
+    if resolved.settings.data.is_none() {
+        from.iter().try_for_each(|from| check_weights(from, &resolved))?;
+    }
     let gpu = open(&resolved)?;
     let set = load::dataset(&resolved.settings, progress)?;
     if resolved.settings.data.is_some() {

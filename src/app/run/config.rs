@@ -148,13 +148,25 @@ pub fn resolve(
     })?;
     let convolutional = spec.discriminator.layers.iter().any(|l| matches!(l.op, LayerOp::Conv2d(_)));
     let settings = layered(defaults(first.train.method, convolutional))?;
-    validate(&settings, file.as_ref(), flags).map_err(|e| match &recipe {
-        Some(recipe) if settings.train.method == Method::Supervised && recipe.is_of_ssl() => Error::Usage(
-            format!("the recipe {} is for the method ssl: leave out one of the two", recipe.name),
-        ),
-        _ => e,
-    })?;
+    recipe
+        .iter()
+        .try_for_each(|r| check_method(r, defaults(settings.train.method, convolutional), &settings))?;
+    validate(&settings, file.as_ref(), flags)?;
     Ok(Resolved { settings, spec, model_toml })
+}
+
+/// Refuses a recipe of semi-supervised training, which over the defaults `alone` cannot be supervised, for settings that are to be.
+fn check_method(recipe: &ConfigFile, mut alone: RunSettings, settings: &RunSettings) -> Result<()> {
+    recipe.over(&mut alone)?;
+    alone.train.method = settings.train.method;
+    if settings.train.method == Method::Ssl
+        || settings.train.validate().is_ok()
+        || alone.train.validate().is_ok()
+    {
+        return Ok(());
+    }
+    let name = &recipe.name;
+    Err(Error::Usage(format!("the recipe {name} is for the method ssl: leave out one of the two")))
 }
 
 /// Whether a recipe's generator and its loss stay: they belong to the model that it names, and to each other. A file that names a
@@ -227,12 +239,6 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Whether it has a setting of semi-supervised training.
-    fn is_of_ssl(&self) -> bool {
-        let only = |key: &String| Settings::named(key).and_then(|setting| setting.only);
-        self.values.keys().any(|key| only(key) == Some(Method::Ssl))
-    }
-
     fn read(path: &Path) -> Result<ConfigFile> {
         ConfigFile::parse(&path.display().to_string(), text_file::read(path)?)
     }

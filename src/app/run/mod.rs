@@ -79,8 +79,8 @@ pub struct Options {
 }
 
 impl Run {
-    /// A new run in a new folder. One that cannot be used is known before the slow parts, and nothing stays of it if
-    /// they fail.
+    /// A new run in a new folder. One that cannot be used is known before the training, and nothing stays of it if that
+    /// fails before its first step.
     ///
     /// # Errors
     /// As [`RunDir::create`].

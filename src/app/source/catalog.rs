@@ -34,8 +34,8 @@ pub struct Published {
     pub gz_bytes: u64,
     /// SHA-256 of the `.gz` as served.
     pub gz_sha256: &'static str,
-    /// SHA-256 of the uncompressed bytes, where it is known.
-    pub sha256: Option<&'static str>,
+    /// SHA-256 of the uncompressed bytes.
+    pub sha256: &'static str,
 }
 
 const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
@@ -57,28 +57,28 @@ pub const MNIST: Source = Source {
             kind: Kind::Images,
             gz_bytes: 9_912_422,
             gz_sha256: "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            sha256: Some("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+            sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         },
         Published {
             name: TRAIN_LABELS,
             kind: Kind::Labels,
             gz_bytes: 28_881,
             gz_sha256: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            sha256: Some("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+            sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         },
         Published {
             name: TEST_IMAGES,
             kind: Kind::Images,
             gz_bytes: 1_648_877,
             gz_sha256: "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            sha256: Some("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+            sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         },
         Published {
             name: TEST_LABELS,
             kind: Kind::Labels,
             gz_bytes: 4_542,
             gz_sha256: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            sha256: Some("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+            sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
     ],
 };
@@ -99,28 +99,28 @@ pub const FASHION_MNIST: Source = Source {
             kind: Kind::Images,
             gz_bytes: 26_421_880,
             gz_sha256: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            sha256: None,
+            sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         },
         Published {
             name: TRAIN_LABELS,
             kind: Kind::Labels,
             gz_bytes: 29_515,
             gz_sha256: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            sha256: Some("bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+            sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
         },
         Published {
             name: TEST_IMAGES,
             kind: Kind::Images,
             gz_bytes: 4_422_102,
             gz_sha256: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            sha256: None,
+            sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         },
         Published {
             name: TEST_LABELS,
             kind: Kind::Labels,
             gz_bytes: 5_148,
             gz_sha256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            sha256: Some("0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+            sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         },
     ],
 };
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn hashes_are_hashes() {
         for file in MNIST.files.iter().chain(&FASHION_MNIST.files) {
-            for hash in [Some(file.gz_sha256), file.sha256].into_iter().flatten() {
+            for hash in [file.gz_sha256, file.sha256] {
                 assert!(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
             }
         }
