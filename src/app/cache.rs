@@ -42,7 +42,8 @@ pub fn adapter_file(gpu: &Gpu, what: &str, also: &str) -> Option<PathBuf> {
     Some(dir().ok()?.join(what).join(format!("{key}.json")))
 }
 
-/// The processor's name, where the system tells it in a file, as Linux does on x86: a cache may be taken to another machine, as from job to job in CI.
+/// The processor's name, where the system tells it in a file, as Linux does on x86: a cache may be taken to another machine, as
+/// from job to job in CI.
 fn processor() -> String {
     let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     told.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_string()

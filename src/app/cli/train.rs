@@ -129,8 +129,8 @@ fn begin(args: &Args, progress: &mut Progress) -> Result<(Run, Gpu, Dataset, &'s
         let unlabelled = train.unlabelled.unwrap_or(u32::MAX).min(set.train.len() as u32);
         let steps_per_epoch = train.steps_per_epoch(0, unlabelled);
         advice::short_ramp(train, steps_per_epoch).iter().for_each(|note| progress.note(note));
+        from.iter().try_for_each(|from| check_weights(from, &resolved))?;
     }
-    from.iter().try_for_each(|from| check_weights(from, &resolved))?;
     if let Some(from) = from.as_ref().filter(|from| from.class_names != set.class_names) {
         let (theirs, ours) = (from.class_names.join(", "), set.class_names.join(", "));
         progress.note(&format!(

@@ -24,14 +24,14 @@ pub(super) fn end(folder: &Folder, bookmark: &Bookmark, summary: &mut Summary) -
     // Folders out of which an image was moved now.
     let mut there: HashSet<PathBuf> = HashSet::new();
     folder.each_place(0, bookmark.places, |source, target| {
-        let at = source.parent().unwrap_or(source);
-        if arrange::has_vanished(source, &out.join(target)) {
+        let (at, place) = (source.parent().unwrap_or(source), out.join(target));
+        if arrange::has_vanished(source, &place) {
             if !there.contains(at) {
                 check_there(at)?;
             }
             // An earlier move had taken its name.
-            if atomic::is_reserved(&out.join(target)) {
-                atomic::remove(&out.join(target))?;
+            if atomic::is_reserved(&place) {
+                atomic::remove(&place)?;
             }
             gone.extend(target.to_str().map(String::from));
             return Ok(());
