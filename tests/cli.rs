@@ -6,7 +6,7 @@ mod small_data;
 
 use ssgan::app::run::checkpoint;
 use ssgan::app::run::history;
-use ssgan::train::checkpoint::Checkpoint;
+use ssgan::train::checkpoint::{Checkpoint, TensorData};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -177,6 +177,18 @@ fn unknown_commands_flags_and_values_are_usage_errors() {
         "train --generator-loss non-saturating --feature-matching sum",
         2,
         &["--feature-matching would do"],
+    );
+    for flag in
+        ["--feature-matching sum", "--unsupervised-weight 0.5", "--generator conv", "--label-smoothing 0.1"]
+    {
+        let line = format!("train --recipe quick --generator-loss none {flag}");
+        b.fails(&line, 2, &["would do nothing", "there is no generator"]);
+    }
+    b.fails("train --generator-loss none", 2, &["--generator-loss", "--consistency-weight"]);
+    b.fails(
+        "train --recipe quick --generator-loss none --discriminator-updates separate",
+        2,
+        &["--discriminator-updates", "one update a step"],
     );
     b.fails("train --method supervised --label-smoothing 0.1", 2, &["--label-smoothing", "supervised"]);
     b.fails("train --validation-split 0.2", 2, &["--validation-split", "supervised"]);
@@ -385,7 +397,8 @@ fn pictures_have_a_largest_side() {
         ("model_toml", MODEL),
     ];
     let metadata = metadata.map(|(key, text)| (key.into(), text.into())).into();
-    let large = Checkpoint { tensors: vec![], metadata };
+    let of_g = TensorData { name: "generator.0.weight".into(), shape: vec![0], values: vec![] };
+    let large = Checkpoint { tensors: vec![of_g], metadata };
     checkpoint::save(&large, &b.path("large.safetensors")).unwrap();
     b.fails("sample large.safetensors --count 100", 2, &["--count 100: a picture 10000 pixels", "8192"]);
     assert_eq!(b.content(), ["large.safetensors"]);

@@ -214,6 +214,7 @@ fn sharing_memory_changes_nothing() {
     let views = Settings { consistency_weight: 1.0, entropy_weight: 1.0, ..small.clone() };
     let plain = Settings { generator_loss: GeneratorLoss::NonSaturating, ..small.clone() };
     let moments = Settings { generator_loss: GeneratorLoss::MomentMatching, ..small.clone() };
+    let alone = Settings { generator_loss: GeneratorLoss::None, ..views.clone() };
     let supervised = Settings {
         labels: 20.into(),
         batch_size: 23,
@@ -224,7 +225,8 @@ fn sharing_memory_changes_nothing() {
     let cases = [
         ("odd", odd.clone(), &small),
         ("odd, separate updates", odd.clone(), &separate),
-        ("odd, two views", odd, &views),
+        ("odd, two views", odd.clone(), &views),
+        ("odd, no generator", odd, &alone),
         ("dnn", load("dnn", None), &plain),
         ("dnn-unit", load("dnn-unit", None), &separate),
         ("cnn", load("cnn", None), &views),

@@ -634,7 +634,7 @@ fn a_run_is_compared_with_what_is_like_it() {
     let chosen = "--image-size 6 --fit crop --channels 1 --hold-out 0.4 --augment none";
     let (result, _) = bench.succeeds(&format!("train photos --model m.toml --epochs 2 {chosen} --out run"));
     let line = result.lines().find_map(|line| {
-        line.trim().strip_prefix("ssgan ")?.strip_suffix("    for comparison, without the GAN")
+        line.trim().strip_prefix("ssgan ")?.strip_suffix("    for comparison, by the labels alone")
     });
     let line = line.unwrap_or_else(|| panic!("{result}"));
     bench.succeeds(&format!("{line} --max-steps 1 --quiet --out alone"));

@@ -347,6 +347,32 @@ fn the_supervised_baseline() {
     }
 }
 
+#[test]
+fn a_run_without_a_generator() {
+    let b = Bench::new();
+    let line = format!("train {SSL} --generator-loss none");
+    let said = String::from_utf8(b.run(&format!("{line} --out full")).stdout).unwrap();
+    assert!(!said.contains("generated images") && !said.contains("ssgan sample"), "{said}");
+    assert!(said.contains("by the labels alone"), "{said}");
+    b.good(&format!("{line} --out part --max-steps 13"));
+    b.good("train --resume part");
+    b.same("full", "part");
+    let last = checkpoint::load(&b.path("full/checkpoints/epoch-10.safetensors")).unwrap();
+    assert!(!last.has_generator() && last.meta("method").unwrap() == "ssl");
+    assert!(!b.path("full/samples").exists());
+    let header = fs::read_to_string(b.path("full/metrics.csv")).unwrap();
+    assert!(header.lines().nth(1).unwrap().contains(",,"), "{header}");
+    let out = b.run("sample part");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(2) && said.contains("--generator-loss none"), "{said}");
+    // Weights go from runs with a generator to those without, and back.
+    b.good(&format!("train {SSL} --from full --out gan --max-steps 1"));
+    let gan = checkpoint::load(&b.path("gan/checkpoints/epoch-00-step-1.safetensors")).unwrap();
+    assert!(gan.has_generator());
+    b.good(&format!("{line} --from gan --out again --max-steps 1"));
+    assert!(b.good("eval again --quiet --dataset mnist --data-dir d").is_empty());
+}
+
 /// SIGKILL at moments spread over a whole run, again and again on what the one before left. `SSGAN_KILLS` asks for
 /// more of them.
 #[test]

@@ -79,9 +79,9 @@ impl Ops {
 
 impl StepMetrics {
     /// Whether the losses that are trained on are numbers, and so the parameters after the step: where one of D or G is
-    /// not, its loss is a NaN (`adam.wgsl`). Without a GAN there is no loss of G.
-    pub fn is_finite(&self, gan: bool) -> bool {
-        self.loss_discriminator.is_finite() && (!gan || self.loss_generator.is_finite())
+    /// not, its loss is a NaN (`adam.wgsl`). Without a generator there is no loss of G.
+    pub fn is_finite(&self, generator: bool) -> bool {
+        self.loss_discriminator.is_finite() && (!generator || self.loss_generator.is_finite())
     }
 }
 

@@ -76,8 +76,8 @@ pub struct StepSettings {
     pub batch: u32,
     /// Weights of D's loss.
     pub loss: LossSettings,
-    /// G's loss.
-    pub generator_loss: GeneratorLoss,
+    /// G's loss; without one there is no G, and D's loss has to have a weight of 0 for its images.
+    pub generator_loss: Option<GeneratorLoss>,
     /// D's optimiser.
     pub d_adam: AdamSettings,
     /// G's optimiser.
@@ -128,8 +128,8 @@ pub struct DiscriminatorPass {
     pub labelled: Vec<u32>,
     /// Unlabelled images of the minibatch; none where the update is of other rows.
     pub unlabelled: Vec<u32>,
-    /// G's pass on z; its output are the generated rows.
-    pub generator: Tape,
+    /// G's pass on z, where there is a G; its output are the generated rows.
+    pub generator: Option<Tape>,
     /// D's pass on `[generated | labelled | unlabelled | second view]`.
     pub tape: Tape,
     /// L_D; its `d_logits` in the row order of `tape`.
@@ -158,9 +158,11 @@ pub fn discriminator_pass(
     if !rows.has(BatchPart::Unlabelled) {
         unlabelled.clear();
     }
-    let generator = generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
+    let of_g = || generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
+    let generator = settings.generator_loss.map(|_| of_g());
     let second = if settings.loss.second_view { &unlabelled[..] } else { &[][..] };
-    let images = if rows.has(BatchPart::Generated) { generator.output() } else { &[] };
+    let seen = generator.as_ref().filter(|_| rows.has(BatchPart::Generated));
+    let images = seen.map_or(&[][..], Tape::output);
     let made = images.len() / values;
     let input = [
         images.to_vec(),
@@ -213,7 +215,9 @@ pub fn discriminator_step(
         passes.push(pass);
     }
     // G's pass is the same in all of them.
-    update_running(&model.generator, &mut state.g, &passes[0].generator);
+    if let Some(tape) = &passes[0].generator {
+        update_running(&model.generator, &mut state.g, tape);
+    }
     ema(&model.discriminator, &mut state.d_ema, &state.d, settings.ema_rate);
     passes
 }
@@ -251,20 +255,21 @@ pub struct GeneratorPass {
 /// Loss and gradients of G at the state's step.
 ///
 /// # Panics
-/// Where the discriminator has no feature layer, or none below its last product.
+/// Where the discriminator has no feature layer, or none below its last product; where G has no loss.
 pub fn generator_pass(
     model: &ModelShape,
     state: &GanState,
     settings: &StepSettings,
     data: &Dataset,
 ) -> GeneratorPass {
+    let of_g = settings.generator_loss.expect("a loss of G");
     let (net, seed, step, batch) = (&model.discriminator, settings.seed, state.step, settings.batch);
     let values = net.input.len() as usize;
     let generator = generate(model, state, settings, streams::Z_G_STEP, streams::NOISE_G_IN_G_STEP);
     let rows = batch as usize;
     let group = Group { rows, update_running: false };
     let mode = Mode::Train { seed, noise_base: streams::NOISE_G_STEP, step };
-    let (unlabelled, discriminator, loss, discriminator_gradients) = match settings.generator_loss {
+    let (unlabelled, discriminator, loss, discriminator_gradients) = match of_g {
         GeneratorLoss::NonSaturating => {
             let tape = forward(net, &state.d, generator.output(), &[group], mode);
             let (loss, d_logits) = generator_loss(tape.output(), model.data.classes as usize);
@@ -276,7 +281,7 @@ pub fn generator_pass(
             let unlabelled = minibatch(seed, streams::ORDER_UNLABELLED_G, step, batch, n);
             let input = [generator.output().to_vec(), gather(data.unlabelled, &unlabelled, values)].concat();
             let tape = forward(net, &state.d, &input, &[group; 2], mode);
-            let (layer, matching): (_, fn(&[f64], _, _, _, _) -> _) = match settings.generator_loss {
+            let (layer, matching): (_, fn(&[f64], _, _, _, _) -> _) = match of_g {
                 GeneratorLoss::MomentMatching(_) => (net.below_last_affine(), moment_matching),
                 _ => (net.feature(), feature_matching),
             };
@@ -310,15 +315,15 @@ pub fn generator_step(
     pass
 }
 
-/// One whole step: D, then G against the updated D.
+/// One whole step: D, then G, if there is one, against the updated D.
 pub fn gan_step(
     model: &ModelShape,
     state: &mut GanState,
     settings: &StepSettings,
     data: &Dataset,
-) -> (Vec<DiscriminatorPass>, GeneratorPass) {
+) -> (Vec<DiscriminatorPass>, Option<GeneratorPass>) {
     let d = discriminator_step(model, state, settings, data);
-    let g = generator_step(model, state, settings, data);
+    let g = settings.generator_loss.map(|_| generator_step(model, state, settings, data));
     state.step += 1;
     (d, g)
 }

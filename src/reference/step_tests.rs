@@ -15,7 +15,7 @@ const SETTINGS: StepSettings = StepSettings {
     seed: 21,
     batch: 6,
     loss: LossSettings { weight: 1.0, alpha: 0.9, entropy: 0.0, consistency: 0.0, second_view: false },
-    generator_loss: GeneratorLoss::FeatureMatching(FeatureMatching::Sum),
+    generator_loss: Some(GeneratorLoss::FeatureMatching(FeatureMatching::Sum)),
     d_adam: ADAM,
     g_adam: AdamSettings { lr: 0.003, placement: EpsPlacement::Outside, ..ADAM },
     ema_rate: 0.1,
@@ -70,6 +70,26 @@ fn gradients_of_the_discriminator_step() {
     });
 }
 
+/// Without a generator: rows of the data alone, each unlabelled image twice.
+#[test]
+fn gradients_of_the_discriminator_alone() {
+    let loss =
+        LossSettings { weight: 0.0, entropy: 0.3, consistency: 2.0, second_view: true, ..SETTINGS.loss };
+    let settings = StepSettings { generator_loss: None, loss, ..SETTINGS };
+    with_models(|model, mut state, data| {
+        state.step = 3;
+        let pass = discriminator_pass(model, &state, &settings, data, BatchPart::All);
+        assert_eq!((pass.tape.rows(), pass.generator), (4 + 6 + 6, None));
+        check_params(&model.name, &model.discriminator, &state.d, &pass.gradients.params, |d| {
+            let state = GanState { d: d.clone(), ..state.clone() };
+            discriminator_pass(model, &state, &settings, data, BatchPart::All).loss.total
+        });
+        let before = state.clone();
+        assert_eq!(gan_step(model, &mut state, &settings, data).1, None);
+        assert!(state.g == before.g && state.d != before.d);
+    });
+}
+
 #[test]
 fn gradients_of_the_generator_step_run_through_the_discriminator() {
     for generator_loss in [
@@ -80,7 +100,7 @@ fn gradients_of_the_generator_step_run_through_the_discriminator() {
     ] {
         with_models(|model, mut state, data| {
             state.step = 3;
-            let settings = StepSettings { generator_loss, ..SETTINGS };
+            let settings = StepSettings { generator_loss: Some(generator_loss), ..SETTINGS };
             let pass = generator_pass(model, &state, &settings, data);
             // With joined batch norm the features of real images depend on G too.
             check_params(&model.name, &model.generator, &state.g, &pass.gradients.params, |g| {
@@ -137,7 +157,8 @@ fn a_step_moves_what_it_should() {
         }
         assert_eq!(after_g.d, after_d.d, "G's step changed D");
         assert_ne!(d_pass.unlabelled, g_pass.unlabelled);
-        assert_ne!(d_pass.generator.activations[0], g_pass.generator.activations[0], "the same z");
+        let made = d_pass.generator.unwrap();
+        assert_ne!(made.activations[0], g_pass.generator.activations[0], "the same z");
         for (i, layer) in model.generator.layers.iter().enumerate() {
             for (j, shape) in layer.params().iter().enumerate() {
                 let (before, middle, after) = (&fresh.g[i][j], &after_d.g[i][j], &after_g.g[i][j]);
@@ -240,6 +261,7 @@ fn draws_come_from_their_streams() {
         state.step = 3;
         let (seed, batch) = (SETTINGS.seed, SETTINGS.batch);
         let d = discriminator_pass(model, &state, &SETTINGS, data, BatchPart::All);
+        let made = d.generator.unwrap();
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         assert_eq!(d.labelled, minibatch(seed, streams::ORDER_LABELLED, 3, 4, 4));
@@ -247,13 +269,13 @@ fn draws_come_from_their_streams() {
         assert_eq!(d.unlabelled, minibatch(seed, streams::ORDER_UNLABELLED_D, 3, batch, 10));
         assert_eq!(g.unlabelled, minibatch(seed, streams::ORDER_UNLABELLED_G, 3, batch, 10));
         let z = |stream| latent(model.prior, seed, stream, 3, batch, model.generator.input.len());
-        assert_eq!(d.generator.activations[0], z(streams::Z_D_STEP));
+        assert_eq!(made.activations[0], z(streams::Z_D_STEP));
         assert_eq!(g.generator.activations[0], z(streams::Z_G_STEP));
         let noise = [
             (&model.discriminator, &d.tape, streams::NOISE_D_STEP),
             (&model.discriminator, &g.discriminator, streams::NOISE_G_STEP),
             (&model.discriminator, &s.tape, streams::NOISE_D_STEP),
-            (&model.generator, &d.generator, streams::NOISE_G_IN_D_STEP),
+            (&model.generator, &made, streams::NOISE_G_IN_D_STEP),
             (&model.generator, &g.generator, streams::NOISE_G_IN_G_STEP),
         ];
         for (net, tape, stream) in noise {
@@ -294,17 +316,18 @@ fn batches_are_stacked_in_groups() {
     with_models(|model, state, data| {
         let values = model.data.image.len() as usize;
         let d = discriminator_pass(model, &state, &SETTINGS, data, BatchPart::All);
+        let made = d.generator.unwrap();
         let g = generator_pass(model, &state, &SETTINGS, data);
         let s = supervised_pass(model, &state, &SETTINGS, data);
         let group = |rows, update_running| Group { rows, update_running };
         assert_eq!(d.tape.groups, [group(6, false), group(4, true), group(6, true), group(0, false)]);
-        assert_eq!(d.generator.groups, [group(6, true)]);
+        assert_eq!(made.groups, [group(6, true)]);
         assert_eq!(g.discriminator.groups, [group(6, false), group(6, false)]);
         assert_eq!(g.generator.groups, [group(6, true)]);
         assert_eq!(s.tape.groups, [group(6, true)]);
         let (labelled, unlabelled) = (d.labelled[1] as usize, d.unlabelled[2] as usize);
         let row = |tape: &Tape, i: usize| tape.activations[0][i * values..][..values].to_vec();
-        assert_eq!(row(&d.tape, 5), d.generator.output()[5 * values..]);
+        assert_eq!(row(&d.tape, 5), made.output()[5 * values..]);
         assert_eq!(row(&d.tape, 6 + 1), data.labelled[labelled * values..][..values]);
         assert_eq!(row(&d.tape, 10 + 2), data.unlabelled[unlabelled * values..][..values]);
         assert_eq!(row(&g.discriminator, 5), g.generator.output()[5 * values..]);

@@ -107,6 +107,11 @@ impl Checkpoint {
         Ok(&tensor.values)
     }
 
+    /// Whether the parameters of a generator are there: not those of a run that trained none.
+    pub fn has_generator(&self) -> bool {
+        self.tensors.iter().any(|t| t.name.starts_with("generator."))
+    }
+
     /// A metadata value that must be there.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ pub struct Pass {
 /// Tensors of the D step.
 #[derive(Debug)]
 pub struct DStep {
-    /// z `[batch, latent]`; absent in `supervised`.
+    /// z `[batch, latent]`; absent without a generator.
     pub z: Option<Tensor>,
     /// G's activations.
     pub generator: Option<Tape>,
@@ -151,7 +151,7 @@ pub struct GStep {
 pub struct Gan {
     /// Discriminator.
     pub d: Trained,
-    /// Generator; absent in `supervised`.
+    /// Generator, if one is trained.
     pub g: Option<Trained>,
     /// Moving average of D's parameters, from zero.
     pub average: Tensor,
@@ -245,10 +245,7 @@ impl Gan {
             Ok(Trained::new(ops, net))
         };
         let d = make(&model.discriminator, streams::INIT_D)?;
-        let g = match settings.method {
-            Method::Ssl => Some(make(&model.generator, streams::INIT_G)?),
-            Method::Supervised => None,
-        };
+        let g = settings.has_generator().then(|| make(&model.generator, streams::INIT_G)).transpose()?;
         let g_net = g.as_ref().map(|g| &g.net);
         let average = gpu.vector("average", d.net.params.layout.trained as u32);
         let metrics = gpu.tensor("metrics", SLOTS, METRICS);

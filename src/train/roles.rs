@@ -81,7 +81,7 @@ fn labelled(settings: &Settings, data: &Dataset) -> Result<Vec<u32>> {
 /// Whether minibatches of the size that was set are possible.
 fn fits(model: &ModelShape, settings: &Settings, (unlabelled, name): (u32, &str)) -> Result<()> {
     let (rows, ssl) = (settings.batch_size, settings.method == Method::Ssl);
-    let nets = [Some(&model.discriminator), ssl.then_some(&model.generator)];
+    let nets = [Some(&model.discriminator), settings.has_generator().then_some(&model.generator)];
     if let Some(net) = nets.into_iter().flatten().find(|net| rows == 1 && net.normalises_rows()) {
         return Err(Error::Usage(format!(
             "batch_size = 1: the {}'s batch norm would see one value of each channel; use at least 2",

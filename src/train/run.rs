@@ -2,7 +2,6 @@
 
 use super::evaluator::{Evaluation, Weights};
 use super::event::{EpochMetrics, EpochTime, Event, History, Observer, StepMetrics, Summary, TimeAt};
-use super::settings::Method;
 use super::stop::Stop;
 use super::trainer::Trainer;
 use crate::data::Tested;
@@ -150,8 +149,8 @@ impl Run<'_> {
             finished.iter().for_each(|m| self.so_far.sums.add(m));
             self.observer.on(Event::Steps(finished))?;
         }
-        let ssl = self.trainer.settings().method == Method::Ssl;
-        match finished.iter().find(|m| !m.is_finite(ssl)) {
+        let generator = self.trainer.settings().has_generator();
+        match finished.iter().find(|m| !m.is_finite(generator)) {
             Some(m) => {
                 let (d, g) = (m.loss_discriminator, m.loss_generator);
                 let what = format!("a loss or a parameter is not finite (L_D = {d}, L_G = {g})");

@@ -85,6 +85,8 @@ names! {
         MomentMatching = "moment_matching",
         /// -log D(G(z)) (Goodfellow et al. 2014).
         NonSaturating = "non_saturating",
+        /// There is no generator: of unlabelled images D learns by entropy and consistency alone.
+        None = "none",
     }
 }
 
@@ -221,7 +223,7 @@ settings! { |method, convolutional|
     epsilon_inside_root: bool = false, Setting::new(TRAINING, Values::Switch).placeholder("BOOL");
     /// Weight of the unlabelled and generated losses.
     ///
-    /// The w of L_D = L_supervised + w (L_unlabelled + L_generated) / 2.
+    /// The w of L_D = L_supervised + w (L_unlabelled + L_generated) / 2; see [`Settings::adversarial_weight`].
     unsupervised_weight: f32 = 1.0, WEIGHT;
     /// One update of D a step by the sum of its losses, or one by each of them in turn.
     #[serde(default)]
@@ -242,7 +244,7 @@ settings! { |method, convolutional|
     consistency_weight: f32 = 0.0, WEIGHT;
     /// Epochs over which the entropy and consistency weights rise from 0.
     ramp_epochs: u32 = 2, whole(TRAINING, 0, u32::MAX as u64).only(Method::Ssl);
-    /// The generator's loss.
+    /// The generator's loss; none: there is no generator, and of unlabelled images entropy and consistency alone are learnt.
     generator_loss: GeneratorLoss = GeneratorLoss::FeatureMatching, word(GeneratorLoss::NAMES).only(Method::Ssl);
     /// Reduction of feature and moment matching over the features.
     feature_matching: FeatureMatching = FeatureMatching::Mean, word(FeatureMatching::NAMES).only(Method::Ssl);
@@ -269,6 +271,17 @@ impl Settings {
     /// [`Error::Usage`] for a seed that a configuration file cannot hold.
     pub fn values(&self) -> Result<Table> {
         Table::try_from(self).map_err(|e| Error::Usage(format!("settings: {e}; seeds are {SEED}")))
+    }
+
+    /// Whether a generator is trained beside the discriminator.
+    pub fn has_generator(&self) -> bool {
+        self.method == Method::Ssl && self.generator_loss != GeneratorLoss::None
+    }
+
+    /// The weight of the unlabelled and generated losses; 0 without a generator, where nothing would keep D(x) of real images from
+    /// rising for ever.
+    pub fn adversarial_weight(&self) -> f32 {
+        if self.has_generator() { self.unsupervised_weight } else { 0.0 }
     }
 
     /// Steps of an epoch with so many labelled and unlabelled images; none with minibatches of 0.
@@ -319,6 +332,20 @@ impl Settings {
                     "{name}: `supervised` sees neither unlabelled nor generated images; leave it out"
                 )));
             }
+        } else if !self.has_generator() {
+            if self.entropy_weight == 0.0 && self.consistency_weight == 0.0 {
+                return Err(Error::Usage(
+                    "`generator_loss = none`: nothing would be learnt from unlabelled images; set `consistency_weight` or `entropy_weight`, \
+                     or use `method = supervised`"
+                        .into(),
+                ));
+            }
+            if self.discriminator_updates != DiscriminatorUpdates::Joint {
+                return Err(Error::Usage(
+                    "`discriminator_updates = separate`: with `generator_loss = none` there is one update a step; leave out one of the two"
+                        .into(),
+                ));
+            }
         }
         Ok(())
     }
@@ -353,6 +380,29 @@ mod tests {
         assert!(with(|s| (s.method, s.unlabelled) = (Method::Supervised, Some(5))).is_err());
         assert!(with(|s| s.learning_rate_decay = 1.5).is_err());
         assert!(with(|s| (s.consistency_weight, s.learning_rate_decay) = (10.0, 1.0)).is_ok());
+    }
+
+    #[test]
+    fn without_a_generator_the_other_terms_are_learnt() {
+        let none = Settings {
+            generator_loss: GeneratorLoss::None,
+            unsupervised_weight: 0.7,
+            ..Settings::defaults(Method::Ssl, false)
+        };
+        let said = none.validate().unwrap_err().to_string();
+        assert!(said.contains("nothing would be learnt"), "{said}");
+        for s in [
+            Settings { entropy_weight: 1.0, ..none.clone() },
+            Settings { consistency_weight: 1.0, ..none.clone() },
+        ] {
+            assert_eq!((s.validate().is_ok(), s.has_generator(), s.adversarial_weight()), (true, false, 0.0));
+            let separate = Settings { discriminator_updates: DiscriminatorUpdates::Separate, ..s.clone() };
+            assert!(separate.validate().is_err());
+            let gan = Settings { generator_loss: GeneratorLoss::NonSaturating, ..s };
+            assert_eq!((gan.has_generator(), gan.adversarial_weight()), (true, 0.7));
+        }
+        let supervised = Settings::defaults(Method::Supervised, false);
+        assert_eq!((supervised.has_generator(), supervised.adversarial_weight()), (false, 0.0));
     }
 
     /// A value that the declaration admits can be set, one that it does not is refused, and what was set is there.

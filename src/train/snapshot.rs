@@ -3,7 +3,6 @@
 use super::checkpoint::{Checkpoint, FORMAT};
 use super::export::{export_arena, export_net, import_arena, import_net};
 use super::gan::ema_scale;
-use super::settings::Method;
 use super::stepping::Position;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
@@ -60,8 +59,8 @@ impl Trainer {
     }
 
     /// Before the first step: begins a new run with the parameters and running statistics of `from`, in place of
-    /// [`Trainer::initialise`]; all else, such as Adam's moments and the averages, begins as in any run. A supervised run left none
-    /// for G, which begins with new ones.
+    /// [`Trainer::initialise`]; all else, such as Adam's moments and the averages, begins as in any run. A run without a generator
+    /// left none for G, which begins with new ones.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if it lacks a tensor of this model or has it in another shape; [`Error::Gpu`] or
@@ -69,8 +68,7 @@ impl Trainer {
     pub async fn begin_from(&self, from: &Checkpoint) -> Result<()> {
         self.initialise().await?;
         let gpu = &self.ops.gpu;
-        let untrained = from.metadata.get("method").is_some_and(|m| m == Method::Supervised.name());
-        for t in self.gan.nets().take(if untrained { 1 } else { 2 }) {
+        for t in self.gan.nets().take(if from.has_generator() { 2 } else { 1 }) {
             import_net(gpu, &t.net, from)?;
         }
         gpu.submit(&self.gan.repack, &[]).await?;

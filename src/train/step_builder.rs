@@ -19,7 +19,7 @@ const INIT_ROWS: u32 = 500;
 fn rows_of_d(s: &Settings, batch: u32, labelled: u32) -> HeadRows {
     match s.method {
         Method::Ssl => HeadRows {
-            generated: batch,
+            generated: if s.has_generator() { batch } else { 0 },
             labelled: batch.min(labelled),
             unlabelled: batch,
             second: if s.consistency_weight > 0.0 { batch } else { 0 },
@@ -41,7 +41,7 @@ fn groups_of_d(r: HeadRows) -> Vec<Group> {
 
 fn head_weights(s: &Settings) -> HeadWeights {
     HeadWeights {
-        unsupervised: s.unsupervised_weight,
+        unsupervised: s.adversarial_weight(),
         real_target: 1.0 - s.label_smoothing,
         entropy: s.entropy_weight,
         consistency: s.consistency_weight,
@@ -57,13 +57,15 @@ pub fn batch_that_fits(gpu: &Gpu, model: &ModelShape, settings: &Settings, label
         let rows = rows_of_d(settings, batch, labelled);
         let updates = UpdateRows::of(settings.discriminator_updates, rows);
         // The G step has generated and unlabelled rows.
-        let of_g = if settings.method == Method::Ssl { 2 * batch } else { 0 };
+        let (of_g, made) = if settings.has_generator() { (2 * batch, batch) } else { (0, 0) };
         let most = updates.iter().map(|u| u.rows.total()).fold(of_g, u32::max);
-        u64::from(most) <= d && u64::from(batch) <= g
+        u64::from(most) <= d && u64::from(made) <= g
     };
     let below = (1..=settings.batch_size.saturating_sub(1) / 16).rev().map(|n| 16 * n);
     std::iter::once(settings.batch_size).chain(below).find(|&batch| fits(batch)).unwrap_or(1)
 }
+
+const NO_GENERATOR: &str = "a step of G is recorded where there is a G";
 
 /// The layer of D whose output the loss of G is made from.
 fn layer_of_g_loss(loss: GeneratorLoss, d: &NetShape) -> Result<usize> {
@@ -76,6 +78,7 @@ fn layer_of_g_loss(loss: GeneratorLoss, d: &NetShape) -> Result<usize> {
             d.below_last_affine().ok_or_else(|| Error::Usage(format!("generator_loss: {why}")))
         }
         GeneratorLoss::NonSaturating => Ok(d.layers.len() - 1),
+        GeneratorLoss::None => unreachable!("{NO_GENERATOR}"),
     }
 }
 
@@ -343,6 +346,7 @@ impl StepBuilder<'_> {
             GeneratorLoss::FeatureMatching => ops.feature_matching(p, features, &df, metrics)?,
             GeneratorLoss::MomentMatching => ops.moment_matching(p, features, &df, metrics)?,
             GeneratorLoss::NonSaturating => ops.generator_loss(p, &f, &df, metrics)?,
+            GeneratorLoss::None => unreachable!("{NO_GENERATOR}"),
         }
         let d_gradients = d.backward(ops, p, &d_tape, last, &df, Wanted::Input)?;
         let dx = d_gradients.input.as_ref().expect("asked for").clone();

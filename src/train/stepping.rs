@@ -237,8 +237,9 @@ impl Trainer {
         let ssl = self.settings.method == Method::Ssl;
         match name {
             "loss_supervised" | "accuracy_labelled" | "loss_discriminator" => true,
+            "entropy_unlabelled" => ssl,
             "loss_consistency" => ssl && self.settings.consistency_weight > 0.0,
-            _ => ssl,
+            _ => self.settings.has_generator(),
         }
     }
 }

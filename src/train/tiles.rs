@@ -243,12 +243,14 @@ fn sized_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32)
 /// The distinct products of the step with minibatches of so many rows.
 fn step_products(gpu: &Gpu, model: &ModelShape, settings: &Settings, rows: u32) -> Vec<Product> {
     let bytes = gpu.max_binding();
-    let mut all = match settings.method {
-        // D sees the generated and the unlabelled images at once.
-        Method::Ssl => products(&model.discriminator, 2 * rows, bytes),
-        Method::Supervised => products(&model.discriminator, rows, bytes),
+    let generator = settings.has_generator();
+    let all_rows = match settings.method {
+        // D sees the unlabelled images and the generated ones, or the second view, at once.
+        Method::Ssl if generator || settings.consistency_weight > 0.0 => 2 * rows,
+        Method::Ssl | Method::Supervised => rows,
     };
-    if settings.method == Method::Ssl {
+    let mut all = products(&model.discriminator, all_rows, bytes);
+    if generator {
         all.extend(products(&model.generator, rows, bytes));
     }
     if settings.generator_loss == GeneratorLoss::MomentMatching {

@@ -56,7 +56,7 @@ pub async fn trace_step(
         ("epsilon", s.epsilon.to_string()),
         ("epsilon_inside_root", s.epsilon_inside_root.to_string()),
         ("ema_rate", s.ema_rate.to_string()),
-        ("unsupervised_weight", s.unsupervised_weight.to_string()),
+        ("unsupervised_weight", s.adversarial_weight().to_string()),
         ("discriminator_updates", trainer.gan.d_step.updates.len().to_string()),
         ("label_smoothing", s.label_smoothing.to_string()),
         ("entropy_weight", (s.entropy_weight * state.ramp).to_string()),
@@ -235,8 +235,10 @@ impl Writer<'_> {
         self.tensors.push(TensorData { name: "d_step.rows".into(), shape: vec![4], values: rows.into() });
         self.push_image_numbers("d_step.labelled.index".into(), &s.labelled.0).await?;
         self.push_integers("d_step.labelled.label".into(), &s.labelled.1, |label| label).await?;
-        if let (Some(z), Some(tape), Some(index)) = (&s.z, &s.generator, &s.unlabelled) {
+        if let Some(index) = &s.unlabelled {
             self.push_image_numbers("d_step.unlabelled.index".into(), index).await?;
+        }
+        if let (Some(z), Some(tape)) = (&s.z, &s.generator) {
             self.push_rows("d_step.z".into(), z, model.generator.input.len()).await?;
             self.activations("d_step", &model.generator, tape).await?;
             self.draws("d_step", &model.generator, tape, streams::NOISE_G_IN_D_STEP).await?;

@@ -5,7 +5,7 @@ use ssgan::checks::steps::models::{CNN_JOINED, CNN_SEPARATE, DNN};
 use std::fs;
 
 /// Weights that have risen to three tenths, label smoothing, three updates of D, both places of epsilon, two losses of G,
-/// learning rates that have fallen, a step without G.
+/// learning rates that have fallen, steps without G.
 #[test]
 #[ignore = "needs Python with torch: make test-torch"]
 fn a_step_is_done_again() {
@@ -20,6 +20,11 @@ fn a_step_is_done_again() {
              --epsilon-inside-root",
         ),
         ("joined", CNN_JOINED, "--generator-loss moment-matching --lr-decay 1"),
+        (
+            "alone",
+            CNN_SEPARATE,
+            "--generator-loss none --consistency-weight 2 --entropy-weight 0.3 --ramp-epochs 1",
+        ),
         ("supervised", DNN, "--method supervised --validation-split 0"),
     ] {
         fs::write(folder.join("model.toml"), model).unwrap();

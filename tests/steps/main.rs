@@ -19,7 +19,7 @@ use ssgan::ops::{Product, Tile};
 use ssgan::reference::check_close;
 use ssgan::train::checkpoint::Checkpoint;
 use ssgan::train::event::{Event, Observer, StepMetrics};
-use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Method, Settings};
+use ssgan::train::settings::{DiscriminatorUpdates, FeatureMatching, GeneratorLoss, Settings};
 use ssgan::train::{Scratch, Stop, Tiles, Trainer, run};
 use std::sync::Arc;
 
@@ -74,15 +74,10 @@ impl Recorder {
     }
 }
 
-/// In the order of [`Pass::metrics`].
-fn metrics(m: &StepMetrics, method: Method) -> Vec<f32> {
-    let mut values = vec![m.loss_supervised, m.accuracy_labelled, m.loss_discriminator];
-    if method == Method::Ssl {
-        values.extend([m.loss_unlabelled, m.loss_generated, m.loss_generator, m.d_unlabelled, m.d_generated]);
-        values.push(m.entropy_unlabelled);
-        values.extend(Some(m.loss_consistency).filter(|c| c.is_finite()));
-    }
-    values
+/// The numbers of a step that are there, by name.
+fn metrics(m: &StepMetrics) -> Vec<(&'static str, f32)> {
+    let all = StepMetrics::NAMES.iter().copied().zip(m.values());
+    all.filter(|(_, value)| !value.is_nan()).collect()
 }
 
 /// Everything that was compared agrees.
@@ -114,7 +109,9 @@ fn whole_run_on(gpu: &Gpu, title: &str, model: &ModelShape, settings: &Settings,
     for step in &got.steps {
         let pass = twin.step();
         margin = margin.min(pass.margin(model));
-        let (expected, got) = (pass.metrics(), metrics(step, settings.method));
+        let ((names, expected), (given, got)): ((Vec<_>, Vec<_>), (Vec<_>, Vec<_>)) =
+            (pass.metrics().into_iter().unzip(), metrics(step).into_iter().unzip());
+        assert_eq!(names, given, "{title}: the numbers that the method has");
         if let Err(e) = check_close(&expected, &got, RUN_TOLERANCE, 1e-7) {
             c.fail(&format!("losses of step {}", step.step), e.to_string());
         }
@@ -186,6 +183,25 @@ fn cnn_with_joined_statistics_runs_like_the_twin() {
     whole_run("cnn 8x8x1, joined", &model(CNN_JOINED, 8, 1), &ssl());
     let three = Settings { labels: 12.into(), epsilon: 1e-3, epsilon_inside_root: true, ..ssl() };
     whole_run("cnn 8x8x3, joined", &model(CNN_JOINED, 8, 3), &three);
+}
+
+/// Without a generator D learns from labels, entropy and consistency; one of the two terms alone suffices.
+#[test]
+fn runs_without_a_generator_are_like_the_twin() {
+    let settings = Settings {
+        generator_loss: GeneratorLoss::None,
+        entropy_weight: 0.3,
+        consistency_weight: 2.0,
+        ramp_epochs: 1,
+        ..ssl()
+    };
+    whole_run("dnn, no generator", &model(DNN, 6, 1), &settings);
+    let settings = Settings { epsilon: 1e-3, ..settings };
+    whole_run("cnn 8x8x3, no generator", &model(CNN_SEPARATE, 8, 3), &settings);
+    whole_run("cnn 8x8x1, joined, no generator", &model(CNN_JOINED, 8, 1), &settings);
+    let entropy = Settings { consistency_weight: 0.0, ..settings.clone() };
+    whole_run("dnn, no generator, entropy alone", &model(DNN, 6, 1), &entropy);
+    one_step("dnn, no generator, step 6", &model(DNN, 6, 1), &settings, 6);
 }
 
 /// Entropy and consistency rise over the first epoch, the learning rates fall over the second half of the run.

@@ -256,6 +256,16 @@ fn idle(given: &Table, s: &RunSettings) -> Option<(String, &'static str)> {
             ("generator", _) | (_, Some(Method::Ssl)) if method == Method::Supervised => {
                 "`supervised` sees neither unlabelled nor generated images"
             }
+            (
+                "generator"
+                | "generator_learning_rate"
+                | "feature_matching"
+                | "unsupervised_weight"
+                | "label_smoothing",
+                _,
+            ) if !s.train.has_generator() => {
+                "with --generator-loss none there is no generator, nor a loss that tells its images from real ones"
+            }
             (_, Some(Method::Supervised)) if method == Method::Ssl => "it is of --method supervised alone",
             ("image_size" | "fit" | "channels" | "hold_out", _) if s.data.is_none() => {
                 "it is for images of your own, whose folder comes first"

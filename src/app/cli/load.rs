@@ -251,15 +251,18 @@ impl LoadedModel {
     /// Refuses a run without a generator.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a supervised run.
+    /// [`Error::Usage`] for such a run.
     pub fn has_generator(&self) -> Result<()> {
-        if self.checkpoint.meta("method").is_ok_and(|m| m == Method::Supervised.name()) {
-            let path = self.path.display();
-            return Err(Error::Usage(format!(
-                "{path} comes from a supervised run, which trains no generator"
-            )));
+        if self.checkpoint.has_generator() {
+            return Ok(());
         }
-        Ok(())
+        let (path, supervised) = (self.path.display(), Method::Supervised.name());
+        let why = if self.checkpoint.meta("method").is_ok_and(|m| m == supervised) {
+            "comes from a supervised run, which trains no generator"
+        } else {
+            "has no generator: its run was trained without one (--generator-loss none)"
+        };
+        Err(Error::Usage(format!("{path} {why}")))
     }
 
     /// Refuses data of other shape than the model was trained on.

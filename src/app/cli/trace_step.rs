@@ -83,8 +83,9 @@ fn size(model: &ModelShape, s: &Settings) -> u64 {
         // D sees labelled, unlabelled (twice with the consistency term) and generated images, then in G's step generated ones
         // beside unlabelled ones.
         Method::Ssl => {
-            let seen = if s.consistency_weight > 0.0 { 6 } else { 5 };
-            parameters + d + g + rows * (seen * 3 / 2 * d_row + 3 * g_row)
+            let second = if s.consistency_weight > 0.0 { 1 } else { 0 };
+            let (seen, made) = if s.has_generator() { (5 + second, 3) } else { (2 + second, 0) };
+            parameters + d + g + rows * (seen * 3 / 2 * d_row + made * g_row)
         }
     };
     4 * values

@@ -280,7 +280,7 @@ fn free(name: &str) -> String {
 fn next(run: &Path, settings: &RunSettings, s: &Summary) -> String {
     let folder = shell_word(run);
     let mut text = String::new();
-    if s.method == Method::Ssl.name() {
+    if settings.train.has_generator() {
         text += "  generated images serve the classifier: they match its features, and look like speckle in the first epochs\n";
     }
     text += &match &settings.data {
@@ -292,12 +292,14 @@ fn next(run: &Path, settings: &RunSettings, s: &Summary) -> String {
     if s.epochs < settings.train.epochs {
         text += &format!("  ssgan train --resume {folder}\n");
     }
-    if s.method == Method::Ssl.name() {
+    if settings.train.has_generator() {
         // Among images of one's own it would be one of them.
         let among: PathBuf = run.join("grid.png").components().collect();
         let grid = if settings.data.is_some() { among } else { "grid.png".into() };
         text += &format!("  ssgan sample {folder} --out {}\n", shell_word(&grid));
-        text += &format!("  ssgan train{}    for comparison, without the GAN\n", supervised(settings, s));
+    }
+    if s.method == Method::Ssl.name() {
+        text += &format!("  ssgan train{}    for comparison, by the labels alone\n", supervised(settings, s));
     }
     text
 }

@@ -8,7 +8,6 @@ use crate::data::Dataset;
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::model::shape::ModelShape;
-use crate::train::settings::Method;
 use crate::train::{NotFinite, Scratch, Stop, Storage, Trainer};
 
 impl Run {
@@ -22,9 +21,9 @@ impl Run {
     ) -> Option<NotFinite> {
         let folder = self.dir.path();
         let steps = history::load(folder).ok()?.steps;
-        let ssl = self.resolved.settings.train.method == Method::Ssl;
+        let generator = self.resolved.settings.train.has_generator();
         // Parameters that broke after the last step are found in that step.
-        let diverged = steps.iter().find(|m| !m.is_finite(ssl)).or(steps.last())?.step;
+        let diverged = steps.iter().find(|m| !m.is_finite(generator)).or(steps.last())?.step;
         let tiles = known_tiles(folder).ok()??;
         let storage = Storage { scratch: Scratch::Kept, images: self.resolved.settings.images() };
         let made = Trainer::with_tiles(gpu, model, &self.resolved.settings.train, set, storage, &tiles).await;

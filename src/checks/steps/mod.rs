@@ -11,8 +11,9 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::model::shape::{ModelShape, NetShape};
 use crate::native::BlockOn;
-use crate::reference::NetParams;
-use crate::train::checkpoint::Checkpoint;
+use crate::reference::step::GeneratorPass;
+use crate::reference::{NetParams, Tape};
+use crate::train::checkpoint::{Checkpoint, TensorData};
 use crate::train::settings::{Method, Settings};
 use crate::train::{permute_weights, trace_step};
 use models::data_set;
@@ -117,19 +118,12 @@ pub fn one_step(
         Pass::Supervised(s) => &s.labelled,
         Pass::Ssl(pass) => {
             let (d, g) = pass.as_ref();
-            let index = |i: &[u32]| i.iter().map(|&i| i as f32).collect::<Vec<_>>();
             let unlabelled: Vec<u32> = d.iter().flat_map(|p| p.unlabelled.clone()).collect();
             let drawn = index(&unlabelled) == values(&trace, "d_step.unlabelled.index")?;
             c.holds("d_step.unlabelled.index", "the images are those of the twin", drawn);
-            // The non-saturating loss of G looks at none.
-            if !g.unlabelled.is_empty() {
-                let drawn = index(&g.unlabelled) == values(&trace, "g_step.unlabelled.index")?;
-                c.holds("g_step.unlabelled.index", "the images are those of the twin", drawn);
+            if let (Some(g), Some(made)) = (g, &d[0].generator) {
+                generators(&mut c, &trace, made, g)?;
             }
-            c.tensor("d_step.z", &d[0].generator.activations[0], values(&trace, "d_step.z")?, STEP_TOLERANCE);
-            c.tensor("g_step.z", &g.generator.activations[0], values(&trace, "g_step.z")?, STEP_TOLERANCE);
-            let images = &g.discriminator.activations[0];
-            c.tensor("g_step.images", images, values(&trace, "g_step.images")?, STEP_TOLERANCE);
             for (step, pass) in prefixes(d.len()).into_iter().zip(d) {
                 let (images, logits) = (format!("{step}.images"), format!("{step}.grad.logits"));
                 c.tensor(&images, &pass.tape.activations[0], values(&trace, &images)?, STEP_TOLERANCE);
@@ -141,13 +135,16 @@ pub fn one_step(
     let numbers: Vec<f32> = labelled.iter().map(|&i| twin.labelled[i as usize] as f32).collect();
     let drawn = numbers == values(&trace, "d_step.labelled.index")?;
     c.holds("d_step.labelled.index", "the images are those of the twin", drawn);
-    let expected = pass.metrics();
-    let losses =
-        [("supervised", 0), ("discriminator", 2), ("unlabelled", 3), ("generated", 4), ("generator", 5)];
-    for (name, at) in losses.iter().filter(|(_, at)| *at < expected.len()) {
-        let name = format!("loss.{name}");
-        c.tensor(&name, &[expected[*at]], values(&trace, &name)?, STEP_TOLERANCE);
+    for (name, expected) in pass.metrics() {
+        // That of consistency is a part of the discriminator's.
+        if let Some(of) = name.strip_prefix("loss_").filter(|of| *of != "consistency") {
+            let name = format!("loss.{of}");
+            c.tensor(&name, &[expected], values(&trace, &name)?, STEP_TOLERANCE);
+        }
     }
+    let names = |t: &&TensorData| t.name.starts_with("generator.") || t.name.contains(".generator.");
+    let of_g = trace.tensors.iter().filter(names).count();
+    c.holds("generator", "there is one where one is trained", (of_g > 0) == settings.has_generator());
     for (net, params, moments) in twin.nets() {
         let after = format!("after.{}", net.name);
         c.net((net, params), &trace, (&after, ""), |_, _| true, STEP_TOLERANCE)?;
@@ -155,6 +152,31 @@ pub fn one_step(
         c.net((net, &moments.v), &trace, (&after, ".exp_avg_sq"), |_, t| t, STEP_TOLERANCE)?;
     }
     Ok(c)
+}
+
+/// What both passes of G were given, and what D was in G's step.
+fn generators(c: &mut Comparison, trace: &Checkpoint, in_d_step: &Tape, g: &GeneratorPass) -> Result<()> {
+    // The non-saturating loss of G looks at none.
+    if !g.unlabelled.is_empty() {
+        c.holds(
+            "g_step.unlabelled.index",
+            "the images are those of the twin",
+            index(&g.unlabelled) == values(trace, "g_step.unlabelled.index")?,
+        );
+    }
+    for (name, expected) in [
+        ("d_step.z", &in_d_step.activations[0]),
+        ("g_step.z", &g.generator.activations[0]),
+        ("g_step.images", &g.discriminator.activations[0]),
+    ] {
+        c.tensor(name, expected, values(trace, name)?, STEP_TOLERANCE);
+    }
+    Ok(())
+}
+
+/// Image numbers as a trace has them.
+fn index(numbers: &[u32]) -> Vec<f32> {
+    numbers.iter().map(|&i| i as f32).collect()
 }
 
 /// One step of a model of dense layers and of one of convolutions, semi-supervised and supervised. Step 6 begins inside an

@@ -13,8 +13,8 @@ use crate::train::settings::{self, Method, Settings};
 
 /// What one step left.
 pub enum Pass {
-    /// The GAN.
-    Ssl(Box<(Vec<step::DiscriminatorPass>, step::GeneratorPass)>),
+    /// The GAN, with or without its generator.
+    Ssl(Box<(Vec<step::DiscriminatorPass>, Option<step::GeneratorPass>)>),
     /// The baseline.
     Supervised(Box<step::SupervisedPass>),
 }
@@ -27,7 +27,6 @@ pub struct Twin {
     pub state: GanState,
     /// Training images that are labelled and trained on.
     pub labelled: Vec<u32>,
-    method: Method,
     settings: StepSettings,
     /// What the step's settings follow.
     schedule: Settings,
@@ -53,11 +52,11 @@ impl Twin {
         let labelled_images = step::gather(&images, &labelled, values);
         let mut state = GanState::new(model, s.seed);
         let ssl = s.method == Method::Ssl;
-        initialise(model, &mut state, s.seed, if ssl { &images } else { &labelled_images }, ssl);
+        let pool = if ssl { &images } else { &labelled_images };
+        initialise(model, &mut state, s.seed, pool, s.has_generator());
         Twin {
             model: model.clone(),
             state,
-            method: s.method,
             settings: step_settings(s),
             schedule: s.clone(),
             steps_per_epoch: s.steps_per_epoch(labelled.len() as u32, set.train.len() as u32),
@@ -71,14 +70,15 @@ impl Twin {
     /// The networks that are trained, with their parameters and moments: D, and G where there is one.
     pub fn nets(&self) -> impl Iterator<Item = (&NetShape, &NetParams, &Moments)> {
         let (model, s) = (&self.model, &self.state);
-        let g = (self.method == Method::Ssl).then_some((&model.generator, &s.g, &s.g_moments));
+        let g = self.schedule.has_generator().then_some((&model.generator, &s.g, &s.g_moments));
         std::iter::once((&model.discriminator, &s.d, &s.d_moments)).chain(g)
     }
 
     /// As [`Twin::nets`], to be set.
     pub fn nets_mut(&mut self) -> impl Iterator<Item = (&NetShape, &mut NetParams, &mut Moments)> {
         let (model, s) = (&self.model, &mut self.state);
-        let g = (self.method == Method::Ssl).then_some((&model.generator, &mut s.g, &mut s.g_moments));
+        let has_generator = self.schedule.has_generator();
+        let g = has_generator.then_some((&model.generator, &mut s.g, &mut s.g_moments));
         std::iter::once((&model.discriminator, &mut s.d, &mut s.d_moments)).chain(g)
     }
 
@@ -95,7 +95,7 @@ impl Twin {
         self.settings.g_adam.lr = f64::from((f64::from(s.generator_learning_rate) * factor) as f32);
         let data =
             step::Dataset { labelled: &self.labelled_images, labels: &self.labels, unlabelled: &self.images };
-        match self.method {
+        match self.schedule.method {
             Method::Ssl => {
                 Pass::Ssl(Box::new(step::gan_step(&self.model, &mut self.state, &self.settings, &data)))
             }
@@ -125,16 +125,17 @@ fn step_settings(s: &Settings) -> StepSettings {
         seed: s.seed,
         batch: s.batch_size,
         loss: LossSettings {
-            weight: f64::from(s.unsupervised_weight),
+            weight: f64::from(s.adversarial_weight()),
             alpha: 1.0 - f64::from(s.label_smoothing),
             entropy: 0.0,
             consistency: 0.0,
             second_view: s.consistency_weight > 0.0,
         },
         generator_loss: match s.generator_loss {
-            settings::GeneratorLoss::NonSaturating => GeneratorLoss::NonSaturating,
-            settings::GeneratorLoss::FeatureMatching => GeneratorLoss::FeatureMatching(reduction),
-            settings::GeneratorLoss::MomentMatching => GeneratorLoss::MomentMatching(reduction),
+            settings::GeneratorLoss::NonSaturating => Some(GeneratorLoss::NonSaturating),
+            settings::GeneratorLoss::FeatureMatching => Some(GeneratorLoss::FeatureMatching(reduction)),
+            settings::GeneratorLoss::MomentMatching => Some(GeneratorLoss::MomentMatching(reduction)),
+            settings::GeneratorLoss::None => None,
         },
         d_adam: adam(s.learning_rate),
         g_adam: adam(s.generator_learning_rate),
@@ -150,12 +151,15 @@ impl Pass {
             Pass::Supervised(s) => vec![("discriminator", "d_step.discriminator".into(), &s.tape)],
             Pass::Ssl(pass) => {
                 let (d, g) = pass.as_ref();
-                let mut all = vec![("generator", "d_step.generator".into(), &d[0].generator)];
+                let made = d[0].generator.iter().map(|tape| ("generator", "d_step.generator".into(), tape));
+                let mut all: Vec<_> = made.collect();
                 let update = |(step, pass)| (format!("{step}.discriminator"), pass);
                 let updates = prefixes(d.len()).into_iter().zip(d).map(update);
                 all.extend(updates.map(|(name, pass)| ("discriminator", name, &pass.tape)));
-                all.push(("generator", "g_step.generator".into(), &g.generator));
-                all.push(("discriminator", "g_step.discriminator".into(), &g.discriminator));
+                if let Some(g) = g {
+                    all.push(("generator", "g_step.generator".into(), &g.generator));
+                    all.push(("discriminator", "g_step.discriminator".into(), &g.discriminator));
+                }
                 all
             }
         }
@@ -176,15 +180,14 @@ impl Pass {
                 let updates = prefixes(d.len()).into_iter().zip(d);
                 let mut all: Vec<_> =
                     updates.map(|(step, p)| ("discriminator", name(step), &p.gradients.params)).collect();
-                all.push(("generator", "grad.generator".into(), &g.gradients.params));
+                all.extend(g.iter().map(|g| ("generator", "grad.generator".into(), &g.gradients.params)));
                 all
             }
         }
     }
 
-    /// Supervised loss, labelled accuracy, L_D; then of the GAN the unlabelled and generated loss, L_G, mean
-    /// D(x) and mean D(G(z)).
-    pub fn metrics(&self) -> Vec<f64> {
+    /// The numbers of the step by their names in [`StepMetrics::NAMES`](crate::train::event::StepMetrics::NAMES): those that the method has.
+    pub fn metrics(&self) -> Vec<(&'static str, f64)> {
         let (losses, labelled): (Vec<&DiscriminatorLoss>, usize) = match self {
             Pass::Supervised(s) => (vec![&s.loss], s.labelled.len()),
             Pass::Ssl(pass) => (pass.0.iter().map(|p| &p.loss).collect(), pass.0[0].labelled.len()),
@@ -192,12 +195,24 @@ impl Pass {
         // What an update does not see counts 0 in its loss.
         let sum = |of: fn(&DiscriminatorLoss) -> f64| losses.iter().map(|l| of(l)).sum::<f64>();
         let right = sum(|l| l.correct as f64) / labelled as f64;
-        let mut metrics = vec![sum(|l| l.supervised), right, sum(|l| l.total)];
+        let mut metrics = vec![
+            ("loss_supervised", sum(|l| l.supervised)),
+            ("accuracy_labelled", right),
+            ("loss_discriminator", sum(|l| l.total)),
+        ];
         if let Pass::Ssl(pass) = self {
-            metrics.extend([sum(|l| l.real), sum(|l| l.fake), pass.1.loss]);
-            metrics.extend([sum(|l| l.d_real), sum(|l| l.d_fake), sum(|l| l.entropy)]);
+            if let Some(g) = &pass.1 {
+                metrics.extend([
+                    ("loss_unlabelled", sum(|l| l.real)),
+                    ("loss_generated", sum(|l| l.fake)),
+                    ("loss_generator", g.loss),
+                    ("d_unlabelled", sum(|l| l.d_real)),
+                    ("d_generated", sum(|l| l.d_fake)),
+                ]);
+            }
+            metrics.push(("entropy_unlabelled", sum(|l| l.entropy)));
             if pass.0.iter().any(|p| p.tape.groups[3].rows > 0) {
-                metrics.push(sum(|l| l.consistency));
+                metrics.push(("loss_consistency", sum(|l| l.consistency)));
             }
         }
         metrics
