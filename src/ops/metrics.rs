@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 macro_rules! step_metrics {
     ($($(#[$attribute:meta])* $name:ident,)*) => {
         /// Numbers of one finished step. Losses are minibatch means in nats; rates are shares of 1.
-        /// Those that the method does not have (`supervised` has only the first three) are NaN.
+        /// Those that the method does not have are NaN: `supervised` has only the first three, and without a generator there are
+        /// besides only those of entropy and consistency.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         pub struct StepMetrics {
             /// Step, counted from 1.
