@@ -25,16 +25,17 @@ test: adapter
 # In a recipe: the path of a test program that is built.
 program = program() { cargo test --locked --no-run --test $$1 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p'; }
 
-# What needs cooperative matrices, and whole steps, with Mesa's newer llvmpipe; on Debian, as root.
+# What needs cooperative matrices, and whole steps, with Mesa's newer llvmpipe; on Debian, as root. One test after the other: with
+# tests side by side, each with devices of its own, Debian 13's Vulkan loader (1.4.309) crashed once in libvulkan.so.1.
 test-newer-driver:
 	cargo test --locked --no-run --test kernels --test steps
 	set -ex; \
 	$(program); \
 	steps=$$(program steps); \
 	run="sh assets/setup/newer-driver.sh"; run_dir=target/debian13/tmp/run; rm -rf $$run_dir; \
-	$$run $$steps --skip pytorch --skip other_tiles --skip photo; \
-	$$run $$steps --ignored mixed; \
-	$$run $$(program kernels) --ignored cooperative; \
+	$$run $$steps --test-threads 1 --skip pytorch --skip other_tiles --skip photo; \
+	$$run $$steps --test-threads 1 --ignored mixed; \
+	$$run $$(program kernels) --test-threads 1 --ignored cooperative; \
 	ssgan=$$(dirname $$steps)/../ssgan; \
 	$$run $$ssgan doctor; \
 	$$run $$ssgan train --model cnn --method supervised --max-steps 4 --precision mixed --quiet --out /tmp/run; \
