@@ -360,8 +360,12 @@ fn a_run_without_a_generator() {
     let last = checkpoint::load(&b.path("full/checkpoints/epoch-10.safetensors")).unwrap();
     assert!(!last.has_generator() && last.meta("method").unwrap() == "ssl");
     assert!(!b.path("full/samples").exists());
-    let header = fs::read_to_string(b.path("full/metrics.csv")).unwrap();
-    assert!(header.lines().nth(1).unwrap().contains(",,"), "{header}");
+    let table = fs::read_to_string(b.path("full/metrics.csv")).unwrap();
+    let [header, first] = [0, 1].map(|n| table.lines().nth(n).unwrap().split(',').collect::<Vec<_>>());
+    let is_there = |name: &str| !first[header.iter().position(|column| *column == name).unwrap()].is_empty();
+    assert!(["entropy_unlabelled", "loss_consistency"].into_iter().all(is_there), "{table}");
+    let of_g = ["loss_unlabelled", "loss_generated", "loss_generator", "d_unlabelled", "d_generated"];
+    assert!(!of_g.into_iter().any(is_there), "{table}");
     let out = b.run("sample part");
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.code() == Some(2) && said.contains("--generator-loss none"), "{said}");
@@ -371,6 +375,9 @@ fn a_run_without_a_generator() {
     assert!(gan.has_generator());
     b.good(&format!("{line} --from gan --out again --max-steps 1"));
     assert!(b.good("eval again --quiet --dataset mnist --data-dir d").is_empty());
+    // Nor does it matter which generator the other run had, or the model has.
+    b.good(&format!("{line} --from gan --out other --max-steps 1"));
+    b.good(&format!("train {SSL} --generator dnn --from part --out dense --max-steps 1"));
 }
 
 /// SIGKILL at moments spread over a whole run, again and again on what the one before left. `SSGAN_KILLS` asks for

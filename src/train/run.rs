@@ -152,8 +152,9 @@ impl Run<'_> {
         let generator = self.trainer.settings().has_generator();
         match finished.iter().find(|m| !m.is_finite(generator)) {
             Some(m) => {
-                let (d, g) = (m.loss_discriminator, m.loss_generator);
-                let what = format!("a loss or a parameter is not finite (L_D = {d}, L_G = {g})");
+                let d = m.loss_discriminator;
+                let g = if generator { format!(", L_G = {}", m.loss_generator) } else { String::new() };
+                let what = format!("a loss or a parameter is not finite (L_D = {d}{g})");
                 Err(diverged(m.step, &what))
             }
             None => Ok(()),

@@ -188,7 +188,9 @@ fn check_weights(theirs: &LoadedModel, resolved: &Resolved) -> Result<()> {
         nets.map(|net| net.layers.iter().map(of).collect::<Vec<_>>())
     };
     let (ours, given) = (params(&own), params(&theirs.model));
-    if ours == given {
+    // A generator counts where there is one on both sides: else the run begins with a new one, or has none.
+    let generators = resolved.settings.train.has_generator() && theirs.checkpoint.has_generator();
+    if ours[0] == given[0] && (!generators || ours[1] == given[1]) {
         return Ok(());
     }
     let reason = match ours[0] == given[0] {
