@@ -376,8 +376,8 @@ fn a_run_without_a_generator() {
     b.good(&format!("{line} --from gan --out again --max-steps 1"));
     assert!(b.good("eval again --quiet --dataset mnist --data-dir d").is_empty());
     // Nor does it matter which generator the other run had, or the model has.
-    b.good(&format!("{line} --from gan --out other --max-steps 1"));
     b.good(&format!("train {SSL} --generator dnn --from part --out dense --max-steps 1"));
+    b.good(&format!("{line} --from dense --out other --max-steps 1"));
 }
 
 /// SIGKILL at moments spread over a whole run, again and again on what the one before left. `SSGAN_KILLS` asks for

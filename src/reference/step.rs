@@ -158,8 +158,9 @@ pub fn discriminator_pass(
     if !rows.has(BatchPart::Unlabelled) {
         unlabelled.clear();
     }
-    let of_g = || generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP);
-    let generator = settings.generator_loss.map(|_| of_g());
+    let generator = settings
+        .generator_loss
+        .map(|_| generate(model, state, settings, streams::Z_D_STEP, streams::NOISE_G_IN_D_STEP));
     let second = if settings.loss.second_view { &unlabelled[..] } else { &[][..] };
     let seen = generator.as_ref().filter(|_| rows.has(BatchPart::Generated));
     let images = seen.map_or(&[][..], Tape::output);

@@ -252,7 +252,7 @@ impl Trainer {
     }
 
     /// Images that G makes of the latent vectors of the settings' seed, always the same ones: `SAMPLES x dims` values in 0..1;
-    /// `None` for a method without G.
+    /// `None` without G.
     ///
     /// # Errors
     /// [`crate::Error::Gpu`] or [`crate::Error::DeviceLost`] if the device failed.

@@ -190,10 +190,11 @@ fn check_weights(theirs: &LoadedModel, resolved: &Resolved) -> Result<()> {
     let (ours, given) = (params(&own), params(&theirs.model));
     // A generator counts where there is one on both sides: else the run begins with a new one, or has none.
     let generators = resolved.settings.train.has_generator() && theirs.checkpoint.has_generator();
-    if ours[0] == given[0] && (!generators || ours[1] == given[1]) {
+    let same_discriminator = ours[0] == given[0];
+    if same_discriminator && (!generators || ours[1] == given[1]) {
         return Ok(());
     }
-    let reason = match ours[0] == given[0] {
+    let reason = match same_discriminator {
         true => format!(
             "has another generator than this run: give the one that its run had with --generator, which is {name} where it was the model's own"
         ),

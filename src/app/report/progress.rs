@@ -378,7 +378,7 @@ impl source::Listener for Progress {
     }
 }
 
-/// The losses that there are: `supervised` has no others.
+/// The losses that there are.
 fn losses(m: &StepMetrics) -> String {
     let mut text = format!("loss {:.3}", m.loss_supervised);
     for (name, v) in [

@@ -186,7 +186,8 @@ impl Pass {
         }
     }
 
-    /// The numbers of the step by their names in [`StepMetrics::NAMES`](crate::train::event::StepMetrics::NAMES): those that the method has.
+    /// The numbers of the step that there are, by their names in
+    /// [`StepMetrics::NAMES`](crate::train::event::StepMetrics::NAMES).
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
         let (losses, labelled): (Vec<&DiscriminatorLoss>, usize) = match self {
             Pass::Supervised(s) => (vec![&s.loss], s.labelled.len()),
