@@ -1,9 +1,11 @@
-// The step's row of the metrics ring [slots, METRICS], all but the loss of G, from row_stats [rows] of head.wgsl.
-//   L_D = L_lab + w (L_unl + L_gen) / 2 + ramp (entropy weight x entropy + consistency weight x consistency).
+// The step's row of the metrics ring [slots, METRICS], all but the loss of G and the balance of
+// predictions (balance.wgsl), which where it has a weight is there before, from row_stats [rows] of head.wgsl.
+//   L_D = L_lab + w (L_unl + L_gen) / 2 + ramp (entropy weight x entropy + consistency weight x consistency
+//         + balance weight x balance).
 
 struct Params {
     generated: u32, labelled: u32, unlabelled: u32, second: u32,
-    weight: f32, entropy: f32, consistency: f32,
+    weight: f32, entropy: f32, consistency: f32, balance: f32,
     slots: u32,
 }
 
@@ -34,10 +36,11 @@ fn main(@builtin(local_invocation_index) local: u32) {
     let second = mean_rows(local, real + p.unlabelled, p.second);
     if (local == 0u) {
         let at = metrics_row();
+        let balance = select(0.0, p.balance * metrics[at + LOSS_BALANCE], p.balance > 0.0);
         metrics[at + LOSS_SUPERVISED] = labelled.x;
         metrics[at + ACCURACY_LABELLED] = labelled.y;
         metrics[at + LOSS_DISCRIMINATOR] = labelled.x + p.weight * 0.5 * (unlabelled.x + generated.x)
-            + state.ramp * (p.entropy * unlabelled.w + p.consistency * second.x);
+            + state.ramp * (p.entropy * unlabelled.w + p.consistency * second.x + balance);
         metrics[at + LOSS_UNLABELLED] = unlabelled.x;
         metrics[at + LOSS_GENERATED] = generated.x;
         metrics[at + D_UNLABELLED] = unlabelled.z;

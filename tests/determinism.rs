@@ -214,7 +214,7 @@ fn sharing_memory_changes_nothing() {
     let views = Settings { consistency_weight: 1.0, entropy_weight: 1.0, ..small.clone() };
     let plain = Settings { generator_loss: GeneratorLoss::NonSaturating, ..small.clone() };
     let moments = Settings { generator_loss: GeneratorLoss::MomentMatching, ..small.clone() };
-    let alone = Settings { generator_loss: GeneratorLoss::None, ..views.clone() };
+    let alone = Settings { generator_loss: GeneratorLoss::None, balance_weight: 1.0, ..views.clone() };
     let supervised = Settings {
         labels: 20.into(),
         batch_size: 23,

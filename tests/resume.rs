@@ -39,7 +39,7 @@ layers = [
 
 /// 10 epochs of 8 steps; weights that rise and learning rates that fall, so that the step itself matters.
 const SSL: &str = "--dataset mnist --data-dir d --model m.toml --batch-size 64 --epochs 10 --unlabelled 512 \
-                   --entropy-weight 0.5 --consistency-weight 1 --lr-decay 0.5";
+                   --entropy-weight 0.5 --consistency-weight 1 --balance-weight 0.3 --lr-decay 0.5";
 const EPOCH: u32 = 8;
 
 /// A folder with the model and a small data set in it.
@@ -363,7 +363,7 @@ fn a_run_without_a_generator() {
     let table = fs::read_to_string(b.path("full/metrics.csv")).unwrap();
     let [header, first] = [0, 1].map(|n| table.lines().nth(n).unwrap().split(',').collect::<Vec<_>>());
     let is_there = |name: &str| !first[header.iter().position(|column| *column == name).unwrap()].is_empty();
-    assert!(["entropy_unlabelled", "loss_consistency"].into_iter().all(is_there), "{table}");
+    assert!(["entropy_unlabelled", "loss_consistency", "loss_balance"].into_iter().all(is_there), "{table}");
     let of_g = ["loss_unlabelled", "loss_generated", "loss_generator", "d_unlabelled", "d_generated"];
     assert!(!of_g.into_iter().any(is_there), "{table}");
     let out = b.run("sample part");

@@ -261,6 +261,10 @@ def main():
     args = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.tf32
     trace, model = load(args.trace, None, torch.float32)
+    if trace.meta["generator_loss"] == "None" or trace.meta["method"] != "ssl":
+        sys.exit("the peer trains a GAN: trace a step of one, --method ssl with another --generator-loss than none")
+    if "balance_weight" in trace.meta and trace.number("balance_weight"):
+        sys.exit("the peer has no balance term: trace a step without --balance-weight")
     make = lambda mode: Step(trace, model, args.device, mode)
     step = make(args.mode)
     synchronize = torch.cuda.synchronize if args.device == "cuda" else lambda: None

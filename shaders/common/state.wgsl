@@ -10,7 +10,7 @@ struct State {
     learning_rate_d: f32,
     learning_rate_g: f32,
     ema_scale: f32,        // 1 / (1 - (1 - rate)^t)
-    ramp: f32,             // 0 to 1: how much of the entropy and consistency weights holds
+    ramp: f32,             // 0 to 1: how much of the entropy, consistency and balance weights holds
     // Of Adam's t-th update: D's first, second and third one of the step, G's.
     correction1: vec4<f32>,   // 1 / (1 - beta1^t)
     correction2: vec4<f32>,   // 1 / (1 - beta2^t)
@@ -27,4 +27,5 @@ const D_UNLABELLED = 6u;
 const D_GENERATED = 7u;
 const ENTROPY_UNLABELLED = 8u;
 const LOSS_CONSISTENCY = 9u;
-const METRICS = 10u;
+const LOSS_BALANCE = 10u;
+const METRICS = 11u;

@@ -1,7 +1,8 @@
 //! All checks, in the order in which a report performs them.
 
 use super::{
-    Checks, conv, gemm, losses, minibatch_discrimination, norm, optimizer, pointwise, pool, random, roof,
+    Checks, conv, gemm, losses, matching, minibatch_discrimination, norm, optimizer, pointwise, pool, random,
+    roof,
 };
 use crate::error::Result;
 
@@ -58,10 +59,11 @@ pub const ALL: &[Check] = &[
     long("losses", "discriminator, many rows", losses::head_of_many_rows),
     short("losses", "labels that are no class", losses::labels_that_are_no_class),
     short("losses", "slots beyond the ring", losses::slots_beyond_the_ring),
+    short("losses", "balance", losses::balance),
     short("losses", "generator", losses::generator_loss),
-    short("losses", "feature matching", losses::feature_matching),
-    short("losses", "moment matching", losses::moment_matching),
-    long("losses", "feature and moment matching, many rows", losses::feature_matching_of_much),
+    short("losses", "feature matching", matching::feature_matching),
+    short("losses", "moment matching", matching::moment_matching),
+    long("losses", "feature and moment matching, many rows", matching::feature_matching_of_much),
     short("losses", "evaluation", losses::evaluation),
     short("normalisation", "column sums", norm::column_sums),
     long("normalisation", "column sums, many rows", norm::long_column_sums),

@@ -1,30 +1,33 @@
-//! D's losses, feature matching, evaluation.
+//! D's losses, the non-saturating loss of G, evaluation.
 
 use super::{Checks, Output, Slack, input, numbers, wide};
 use crate::error::Result;
+use crate::gpu::Tensor;
 use crate::native::BlockOn;
-use crate::ops::{Features, Head, HeadRows, HeadWeights, METRICS, State};
-use crate::reference::loss::{self, FeatureMatching, LossSettings};
+use crate::ops::{Balance, Features, Head, HeadRows, HeadWeights, METRICS, Rows, State};
+use crate::reference::loss::{self, DiscriminatorLoss, LossSettings};
 
 /// Step's row in a metrics ring of three.
 const SLOT: u32 = 1;
 
-fn metrics(checks: &Checks<'_>) -> Output {
+/// A ring of three steps' metrics.
+pub(super) fn metrics(checks: &Checks<'_>) -> Output {
     Output::new(checks, 3, METRICS, Slack::None)
 }
 
-/// Share of the entropy and consistency weights.
+/// Share of the entropy, consistency and balance weights.
 const RAMP: f32 = 0.625;
 
 const PLAIN: HeadWeights =
-    HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 };
+    HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0, balance: 0.0 };
 
-fn state() -> State {
+/// That of a step within it.
+pub(super) fn state() -> State {
     State { slot: SLOT, ramp: RAMP, ..State::default() }
 }
 
 /// The step's row; the others must not have been written.
-fn slot_of(checks: &Checks<'_>, ring: &Output, name: &str) -> Result<Vec<f32>> {
+pub(super) fn slot_of(checks: &Checks<'_>, ring: &Output, name: &str) -> Result<Vec<f32>> {
     let all: Vec<f32> = ring.read(checks, name)?;
     let (m, at) = (METRICS as usize, (SLOT * METRICS) as usize);
     let others = [&all[..at], &all[at + m..]].concat();
@@ -54,7 +57,13 @@ pub fn head(checks: &Checks<'_>) -> Result<()> {
             let consistency = if second > 0 { 2.0 } else { 0.0 };
             let weights = match i % 2 {
                 0 => HeadWeights { consistency, ..PLAIN },
-                _ => HeadWeights { unsupervised: 0.3, real_target: 0.9, entropy: 0.7, consistency },
+                _ => HeadWeights {
+                    unsupervised: 0.3,
+                    real_target: 0.9,
+                    entropy: 0.7,
+                    consistency,
+                    balance: 0.0,
+                },
             };
             check_head(checks, rows, &classes(labelled, k), &logits, weights)?;
         }
@@ -110,7 +119,7 @@ pub fn slots_beyond_the_ring(checks: &Checks<'_>) -> Result<()> {
     let rows = HeadRows { generated: 1, labelled: 1, unlabelled: 2, second: 0 };
     let (stats, f) = (input(checks, 4, 4, &numbers(141, 16)), input(checks, 6, 5, &numbers(142, 30)));
     let features = Features { f: &f, generated: 3, mean: true };
-    for kernel in ["head_metrics", "generator_loss", "feature_matching", "moment_matching"] {
+    for kernel in ["head_metrics", "balance", "generator_loss", "feature_matching", "moment_matching"] {
         let (df, dlogits) = (checks.tensor("df", 3, 5), checks.tensor("dlogits", 6, 5));
         let row = |slot: u32| -> Result<Vec<u32>> {
             let ring = metrics(checks);
@@ -118,6 +127,7 @@ pub fn slots_beyond_the_ring(checks: &Checks<'_>) -> Result<()> {
             let to = &ring.tensor;
             checks.run(State { slot, ..state() }, |ops, p| match kernel {
                 "head_metrics" => ops.head_metrics(p, rows, PLAIN, &stats, to),
+                "balance" => ops.balance(p, balance_of(&f, rows, 1.0, &dlogits), to),
                 "generator_loss" => ops.generator_loss(p, &f, &dlogits, to),
                 "feature_matching" => ops.feature_matching(p, features, &df, to),
                 _ => ops.moment_matching(p, features, &df, to),
@@ -129,6 +139,35 @@ pub fn slots_beyond_the_ring(checks: &Checks<'_>) -> Result<()> {
         checks.same(kernel, &want, &row(SLOT + 3_000_000_000)?);
     }
     Ok(())
+}
+
+/// The balance of the predictions for the unlabelled rows in their first view.
+fn balance_of<'a>(logits: &'a Tensor, rows: HeadRows, weight: f32, dlogits: &'a Tensor) -> Balance<'a> {
+    let rows = Rows { start: rows.generated + rows.labelled, count: rows.unlabelled };
+    Balance { logits, rows, weight, dlogits }
+}
+
+/// The balance of predictions, alone and among the other terms; also of classes that no row is given any share of.
+pub fn balance(checks: &Checks<'_>) -> Result<()> {
+    let alone = HeadWeights { unsupervised: 0.0, balance: 1.5, ..PLAIN };
+    let all = HeadWeights { real_target: 0.9, entropy: 0.7, consistency: 2.0, balance: 0.8, ..PLAIN };
+    let counts = [(0, 0, 1), (0, 7, 5), (3, 1, 40), (31, 33, 512), (1, 1, 20_000)];
+    for (i, (generated, labelled, unlabelled)) in counts.into_iter().enumerate() {
+        for (k, scale) in [(2, 1.0), (10, 8.0), (13, 200.0), (1000, 8.0)] {
+            if unlabelled * k > 2_000_000 {
+                continue;
+            }
+            let second = if i % 2 == 0 { unlabelled } else { 0 };
+            let rows = HeadRows { generated, labelled, unlabelled, second };
+            let logits: Vec<f32> =
+                numbers(110 + i as u32, rows.total() * k).iter().map(|v| v * scale).collect();
+            let weights = if second > 0 { all } else { alone };
+            check_head(checks, rows, &classes(labelled, k), &logits, weights)?;
+        }
+    }
+    let rows = HeadRows { generated: 0, labelled: 0, unlabelled: 4, second: 0 };
+    let logits = [200.0, -200.0, 0.0].repeat(4);
+    check_head(checks, rows, &[], &logits, alone)
 }
 
 /// Compares D's losses with the twin's; `labels` are those of the labelled rows.
@@ -143,8 +182,8 @@ fn check_head(
     let count = rows.total();
     let k = logits.len() as u32 / count;
     let name = format!("head {rows:?} x {k}");
-    let bound = if labels.is_empty() { vec![0] } else { labels.to_vec() };
-    let (tl, ty) = (input(checks, count, k, logits), input(checks, 1, bound.len() as u32, &bound));
+    let bound = if labels.is_empty() { &[0] } else { labels };
+    let (tl, ty) = (input(checks, count, k, logits), input(checks, 1, bound.len() as u32, bound));
     let dlogits = Output::new(checks, count, k, Slack::None);
     let ring = metrics(checks);
     // Behind other rows, whose statistics stay.
@@ -153,7 +192,13 @@ fn check_head(
     let stats = input(checks, first + count + behind, 4, &before);
     let head =
         Head { logits: &tl, labels: &ty, rows, weights, dlogits: &dlogits.open, row_stats: &stats, first };
-    checks.run(state(), |ops, p| ops.head(p, head))?;
+    checks.run(state(), |ops, p| {
+        ops.head(p, head)?;
+        if weights.balance > 0.0 {
+            ops.balance(p, balance_of(&tl, rows, weights.balance, &dlogits.open), &ring.open)?;
+        }
+        Ok(())
+    })?;
     let all: Vec<f32> = checks.read(&stats).block_on()?;
     let (from, to) = (4 * first as usize, 4 * (first + count) as usize);
     let others = all[..from].iter().chain(&all[to..]).all(|v| *v == 7.0);
@@ -174,19 +219,29 @@ fn check_head(
     // p - 1 of a sure and right row is what rounding leaves, divided by the rows.
     checks.values(&name, &d, &got, 1.5e-7 / f64::from(labelled.max(1)));
     let m = slot_of(checks, &ring, &name)?;
-    let share = |n: usize| if labelled == 0 { 0.0 } else { n as f64 / f64::from(labelled) };
-    let losses = [want.supervised, share(want.correct), want.total, want.real, want.fake];
     // A loss that is small against its logits is a difference of them.
     let spacing = logits.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs()))) * 2e-7;
-    checks.values(&name, &losses, &m[..5], spacing);
-    checks.untouched(&name, "L_G", &m[5..6]);
-    checks.values(
-        &name,
-        &[want.d_real, want.d_fake, want.entropy, want.consistency],
-        &m[6..],
-        1e-7 + spacing,
-    );
+    check_metrics(checks, (&name, labelled, spacing), &want, &m);
     Ok(())
+}
+
+/// Compares a step's numbers, of so many labelled rows, with the twin's.
+fn check_metrics(
+    checks: &Checks<'_>,
+    (name, labelled, spacing): (&str, u32, f64),
+    want: &DiscriminatorLoss,
+    m: &[f32],
+) {
+    let share = |n: usize| if labelled == 0 { 0.0 } else { n as f64 / f64::from(labelled) };
+    let losses = [want.supervised, share(want.correct), want.total, want.real, want.fake];
+    checks.values(name, &losses, &m[..5], spacing);
+    checks.untouched(name, "L_G", &m[5..6]);
+    let means = [want.d_real, want.d_fake, want.entropy, want.consistency];
+    checks.values(name, &means, &m[6..10], 1e-7 + spacing);
+    match want.balance {
+        Some(balance) => checks.values(name, &[balance], &m[10..], 1e-6),
+        None => checks.untouched(name, "balance", &m[10..]),
+    }
 }
 
 /// The weights of the terms as the twin has them.
@@ -196,6 +251,7 @@ fn of_twin(weights: HeadWeights, rows: HeadRows) -> LossSettings {
         alpha: weights.real_target.into(),
         entropy: f64::from(RAMP * weights.entropy),
         consistency: f64::from(RAMP * weights.consistency),
+        balance: (weights.balance > 0.0).then(|| f64::from(RAMP * weights.balance)),
         second_view: rows.second > 0,
     }
 }
@@ -228,82 +284,6 @@ pub fn generator_loss(checks: &Checks<'_>) -> Result<()> {
         checks.values(&name, &[loss], &m[5..6], 1e-6 * f64::from(scale));
         checks.untouched(&name, "other metrics", &[&m[..5], &m[6..]].concat());
     }
-    Ok(())
-}
-
-/// Feature matching by mean and by sum, and its gradient.
-pub fn feature_matching(checks: &Checks<'_>) -> Result<()> {
-    for (generated, real, n) in [(1, 1, 1), (3, 5, 31), (33, 31, 32), (100, 64, 250), (7, 9, 1009)] {
-        for (mean, all_rows) in [(true, false), (false, true)] {
-            let of = Matching { moments: false, mean, all_rows };
-            check_feature_matching(checks, (generated, real, n), of)?;
-        }
-    }
-    Ok(())
-}
-
-/// Moment matching by mean and by sum, and its gradient; features fewer and more than rows.
-pub fn moment_matching(checks: &Checks<'_>) -> Result<()> {
-    let sizes = [(1, 1, 1), (3, 5, 31), (33, 31, 32), (100, 64, 250), (7, 9, 257), (512, 512, 576)];
-    for (generated, real, n) in sizes {
-        for (mean, all_rows) in [(true, false), (false, true)] {
-            let of = Matching { moments: true, mean, all_rows };
-            check_feature_matching(checks, (generated, real, n), of)?;
-        }
-    }
-    Ok(())
-}
-
-/// More rows than an axis of a grid has workgroups; more features than a workgroup of llvmpipe's goes over.
-pub fn feature_matching_of_much(checks: &Checks<'_>) -> Result<()> {
-    let all = Matching { moments: false, mean: true, all_rows: true };
-    check_feature_matching(checks, (32_768, 32_769, 4), all)?;
-    check_feature_matching(checks, (32_768, 32_769, 4), Matching { moments: true, ..all })?;
-    check_feature_matching(checks, (1, 2, 600_001), Matching { all_rows: false, ..all })
-}
-
-/// What is compared of the moments of features.
-#[derive(Debug, Clone, Copy)]
-struct Matching {
-    /// The covariances too.
-    moments: bool,
-    /// Divided by the number of features.
-    mean: bool,
-    /// The gradient of the real rows too.
-    all_rows: bool,
-}
-
-fn check_feature_matching(
-    checks: &Checks<'_>,
-    (generated, real, n): (u32, u32, u32),
-    of: Matching,
-) -> Result<()> {
-    let Matching { moments, mean, all_rows } = of;
-    let kind = if moments { "moment" } else { "feature" };
-    let name = format!("{kind} matching {generated}+{real} x {n} mean {mean}");
-    let mut f = numbers(121, (generated + real) * n);
-    f[..(generated * n) as usize].iter_mut().for_each(|v| *v += 0.5);
-    let tf = input(checks, generated + real, n, &f);
-    let df_rows = if all_rows { generated + real } else { generated };
-    let df = Output::new(checks, df_rows, n, Slack::None);
-    let ring = metrics(checks);
-    let features = Features { f: &tf, generated, mean };
-    checks.run(state(), |ops, p| match moments {
-        true => ops.moment_matching(p, features, &df.tensor, &ring.open),
-        false => ops.feature_matching(p, features, &df.tensor, &ring.open),
-    })?;
-    let split = (generated * n) as usize;
-    let turned = [&wide(&f)[split..], &wide(&f)[..split]].concat();
-    let reduction = if mean { FeatureMatching::Mean } else { FeatureMatching::Sum };
-    let (r, g) = (real as usize, generated as usize);
-    let twin = if moments { loss::moment_matching } else { loss::feature_matching };
-    let (want_loss, want) = twin(&turned, r, g, n as usize, reduction);
-    let d = [&want[(real * n) as usize..], &want[..(real * n) as usize]].concat();
-    checks.sums(&name, &d[..(df_rows * n) as usize], &df.read(checks, &name)?);
-    let m = slot_of(checks, &ring, &name)?;
-    checks.sums(&name, &[want_loss], &m[5..6]);
-    let others = [&m[..5], &m[6..]].concat();
-    checks.untouched(&name, "D's metrics", &others);
     Ok(())
 }
 

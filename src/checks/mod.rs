@@ -7,6 +7,7 @@
 pub mod conv;
 pub mod gemm;
 pub mod losses;
+pub mod matching;
 pub mod minibatch_discrimination;
 pub mod norm;
 pub mod optimizer;

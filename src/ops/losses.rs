@@ -25,8 +25,8 @@ impl HeadRows {
     }
 }
 
-/// Weights of L_D = L_labelled + w (L_unlabelled + L_generated) / 2 + ramp (entropy + consistency), whose ramp is the
-/// state's.
+/// Weights of L_D = L_labelled + w (L_unlabelled + L_generated) / 2 + ramp (entropy + consistency + balance), whose ramp is
+/// the state's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadWeights {
     /// The weight w of the unlabelled and generated losses.
@@ -37,6 +37,8 @@ pub struct HeadWeights {
     pub entropy: f32,
     /// Weight of the squared distance between the predictions of the two views.
     pub consistency: f32,
+    /// Weight of the balance of the predictions for unlabelled images, which [`Ops::balance`] adds.
+    pub balance: f32,
 }
 
 /// What the losses of D are made from, and where they go.
@@ -68,7 +70,7 @@ impl Ops {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
         assert!(rows.total() == logits.rows && (second == 0 || second == unlabelled));
         assert!(labels.len() >= labelled as usize && dlogits.len() >= logits.len());
-        let HeadWeights { unsupervised, real_target, entropy, consistency } = weights;
+        let HeadWeights { unsupervised, real_target, entropy, consistency, balance: _ } = weights;
         let share = |w: f32, n: u32| if n == 0 { 0.0 } else { w / n as f32 };
         assert!(row_stats.cols == 4 && logits.cols > 0);
         assert!(u64::from(first) + u64::from(logits.rows) <= row_stats.rows.into());
@@ -95,7 +97,8 @@ impl Ops {
         p.each(&self.gpu, call, logits.rows.into())
     }
 
-    /// The losses of `rows` rows into `metrics` `[slots, METRICS]`, from `row_stats` `[rows, 4]`.
+    /// The losses of `rows` rows into `metrics` `[slots, METRICS]`, from `row_stats` `[rows, 4]`; where the balance has a weight,
+    /// after [`Ops::balance`].
     ///
     /// # Errors
     /// As [`Ops`].
@@ -108,7 +111,7 @@ impl Ops {
         metrics: &Tensor,
     ) -> Result<()> {
         let HeadRows { generated, labelled, unlabelled, second } = rows;
-        let HeadWeights { unsupervised, entropy, consistency, .. } = weights;
+        let HeadWeights { unsupervised, entropy, consistency, balance, .. } = weights;
         assert!(row_stats.len() as u64 >= 4 * u64::from(rows.total()));
         // Four parts, each of them at most all rows.
         let call = self.reducing(Call::new("head_metrics", "losses"), rows.total(), 4);
@@ -121,7 +124,8 @@ impl Ops {
             .param("second", second)
             .param("weight", unsupervised)
             .param("entropy", entropy)
-            .param("consistency", consistency);
+            .param("consistency", consistency)
+            .param("balance", balance);
         p.dispatch(&self.gpu, call, [1, 1, 1])
     }
 
@@ -226,6 +230,7 @@ mod tests {
                         real_target: 1.0,
                         entropy: 0.0,
                         consistency: 0.0,
+                        balance: 0.0,
                     },
                     dlogits: &dlogits,
                     row_stats: &row_stats,

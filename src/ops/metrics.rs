@@ -9,7 +9,7 @@ macro_rules! step_metrics {
     ($($(#[$attribute:meta])* $name:ident,)*) => {
         /// Numbers of one finished step. Losses are minibatch means in nats; rates are shares of 1.
         /// Those that the method does not have are NaN: `supervised` has only the first three, and without a generator there are
-        /// besides only those of entropy and consistency.
+        /// besides only those of entropy, consistency and balance.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         pub struct StepMetrics {
             /// Step, counted from 1.
@@ -64,6 +64,9 @@ step_metrics! {
     /// Mean squared distance between the predictions of their two views.
     #[serde(default = "nan")]
     loss_consistency,
+    /// log K less the entropy of their mean prediction: 0 where the classes are as frequent as one another.
+    #[serde(default = "nan")]
+    loss_balance,
 }
 
 /// Values per step in the metrics ring.

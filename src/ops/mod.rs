@@ -1,6 +1,7 @@
 //! Operations: one function per shader, checking shapes, choosing the variant and the grid, and recording
 //! the call. Named like the shader files. Nothing here knows of layers.
 
+mod balance;
 mod batch;
 mod gemm;
 mod losses;
@@ -18,6 +19,7 @@ mod self_test;
 mod state;
 mod weights;
 
+pub use balance::Balance;
 pub use batch::ImageBlock;
 #[cfg(all(test, feature = "native"))]
 pub(crate) use gemm::RECORDED;
@@ -119,7 +121,8 @@ mod tests {
         assert!(evaluate(4, 4, 3) && !evaluate(3, 4, 3) && !evaluate(4, 3, 3) && !evaluate(4, 4, 2));
 
         let rows = HeadRows { generated: 1, labelled: 2, unlabelled: 1, second: 0 };
-        let weights = HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0 };
+        let weights =
+            HeadWeights { unsupervised: 1.0, real_target: 1.0, entropy: 0.0, consistency: 0.0, balance: 0.0 };
         let head = |labels, gradients, first| {
             let head = Head {
                 logits: &logits,

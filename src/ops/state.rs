@@ -22,7 +22,7 @@ pub struct State {
     pub learning_rate_g: f32,
     /// 1 / (1 - (1 - rate)^t)
     pub ema_scale: f32,
-    /// 0 to 1: how much of the entropy and consistency weights holds.
+    /// 0 to 1: how much of the entropy, consistency and balance weights holds.
     pub ramp: f32,
     /// 1 / (1 - beta1^t) of Adam's t-th update: D's first, second and third one of the step, G's.
     pub correction1: [f32; 4],

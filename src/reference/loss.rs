@@ -38,20 +38,30 @@ pub struct LossSettings {
     pub entropy: f64,
     /// Of the mean squared distance between the predictions of an unlabelled image in its two views.
     pub consistency: f64,
+    /// Of the distance of the unlabelled rows' mean prediction from all classes alike; none where it is not looked at.
+    pub balance: Option<f64>,
     /// The unlabelled rows are followed by as many rows of the same images.
     pub second_view: bool,
 }
 
 impl Default for LossSettings {
     fn default() -> Self {
-        LossSettings { weight: 1.0, alpha: 1.0, entropy: 0.0, consistency: 0.0, second_view: false }
+        LossSettings {
+            weight: 1.0,
+            alpha: 1.0,
+            entropy: 0.0,
+            consistency: 0.0,
+            balance: None,
+            second_view: false,
+        }
     }
 }
 
 /// The discriminator's loss with its parts and its gradient.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DiscriminatorLoss {
-    /// `L_D = supervised + weight (real + fake) / 2 + entropy weight x entropy + consistency weight x consistency`
+    /// `L_D = supervised + weight (real + fake) / 2 + entropy weight x entropy + consistency weight x consistency
+    /// + balance weight x balance`
     pub total: f64,
     /// Mean cross entropy of the labelled rows.
     pub supervised: f64,
@@ -69,6 +79,8 @@ pub struct DiscriminatorLoss {
     pub entropy: f64,
     /// Mean squared distance between the two views' predictions.
     pub consistency: f64,
+    /// log K less the entropy of the mean prediction for the unlabelled rows, where the settings have a weight of it.
+    pub balance: Option<f64>,
     /// dL_D/dlogits `[rows, classes]`.
     pub d_logits: Vec<f64>,
 }
@@ -117,6 +129,13 @@ pub fn discriminator_loss(
         + settings.weight * (loss.real + loss.fake) / 2.0
         + settings.entropy * loss.entropy
         + settings.consistency * loss.consistency;
+    if let Some(weight) = settings.balance.filter(|_| unlabelled > 0) {
+        let rows = first.start * classes..first.end * classes;
+        let (balance, d) = distance_from_even(&logits[rows.clone()], classes);
+        loss.balance = Some(balance);
+        loss.total += weight * balance;
+        loss.d_logits[rows].iter_mut().zip(d).for_each(|(to, d)| *to += weight * d);
+    }
     loss
 }
 
@@ -159,6 +178,23 @@ fn view_distance(one: &[f64], other: &[f64], images: usize, weight: f64) -> (f64
     let mean: f64 = p.iter().zip(&apart).map(|(p, d)| p * d).sum();
     let d = p.iter().zip(&apart).map(|(p, d)| weight * 2.0 * p * (d - mean) / n).collect();
     (apart.iter().map(|d| d * d).sum::<f64>() / n, d)
+}
+
+/// log K less the entropy of q, the mean of the predictions of logits `[rows, classes]`, which is the Kullback-Leibler divergence of q
+/// from all classes alike, and its gradient `p_j (log q_j - sum_k p_k log q_k) / rows` (Krause et al. 2010; Springenberg
+/// 2016).
+fn distance_from_even(logits: &[f64], classes: usize) -> (f64, Vec<f64>) {
+    let predictions: Vec<f64> = logits.chunks_exact(classes).flat_map(softmax).collect();
+    let rows = (logits.len() / classes) as f64;
+    let mean = column_means(&predictions, classes);
+    // What no row gives any share to is multiplied with 0.
+    let logs: Vec<f64> = mean.iter().map(|q| q.max(f64::MIN_POSITIVE).ln()).collect();
+    let weighted = |p: &[f64]| p.iter().zip(&logs).map(|(p, log)| p * log).sum::<f64>();
+    let gradient = predictions.chunks_exact(classes).flat_map(|p| {
+        let expected = weighted(p);
+        p.iter().zip(&logs).map(move |(p, log)| p * (log - expected) / rows)
+    });
+    ((classes as f64).ln() + weighted(&mean), gradient.collect())
 }
 
 /// The non-saturating loss of G, -mean log D over the logits `[rows, classes]` of its images, and its gradient.
@@ -348,13 +384,48 @@ mod tests {
     fn gradients_of_entropy_and_consistency() {
         let logits: Vec<f64> = numbers(3, 9 * 4).iter().map(|x| 2.0 * x - 1.0).collect();
         for (weight, entropy, consistency) in [(0.0, 0.0, 1.0), (0.7, 0.3, 2.0)] {
-            let settings = LossSettings { weight, alpha: 0.9, entropy, consistency, second_view: true };
+            let settings =
+                LossSettings { weight, alpha: 0.9, entropy, consistency, balance: None, second_view: true };
             let loss = |l: &[f64]| discriminator_loss(l, 4, &[0, 3], 3, 1, settings);
             check_gradient("d_logits", &logits, &loss(&logits).d_logits, |l| loss(l).total);
         }
         let settings = LossSettings { weight: 0.0, entropy: 1.0, ..LossSettings::default() };
         let loss = |l: &[f64]| discriminator_loss(l, 4, &[], 9, 0, settings);
         check_gradient("entropy alone", &logits, &loss(&logits).d_logits, |l| loss(l).total);
+    }
+
+    /// Alone, and among the other terms: 2 labelled, 3 unlabelled and again, 1 generated.
+    #[test]
+    fn gradients_of_balance() {
+        let logits: Vec<f64> = numbers(4, 9 * 4).iter().map(|x| 4.0 * x - 2.0).collect();
+        let alone = LossSettings { weight: 0.0, balance: Some(1.0), ..LossSettings::default() };
+        let loss = |l: &[f64]| discriminator_loss(l, 4, &[], 9, 0, alone);
+        check_gradient("balance alone", &logits, &loss(&logits).d_logits, |l| loss(l).total);
+        let settings = LossSettings {
+            weight: 0.7,
+            alpha: 0.9,
+            entropy: 0.3,
+            consistency: 2.0,
+            balance: Some(1.5),
+            second_view: true,
+        };
+        let loss = |l: &[f64]| discriminator_loss(l, 4, &[0, 3], 3, 1, settings);
+        check_gradient("balance and others", &logits, &loss(&logits).d_logits, |l| loss(l).total);
+    }
+
+    #[test]
+    fn known_balance() {
+        let of = |logits: &[f64]| {
+            let settings = LossSettings { weight: 0.0, balance: Some(2.0), ..LossSettings::default() };
+            let loss = discriminator_loss(logits, 2, &[], logits.len() / 2, 0, settings);
+            assert_close("L_D", &[2.0 * loss.balance.unwrap()], &[loss.total], 1e-14, 0.0);
+            loss.balance.unwrap()
+        };
+        // Predictions (3/4, 1/4) and (1/4, 3/4): even between them. (3/4, 1/4) twice. A class that nothing is given to.
+        let (ln2, ln3) = (2f64.ln(), 3f64.ln());
+        let entropy = 0.75 * (4f64 / 3.0).ln() + 0.25 * 4f64.ln();
+        let got = [of(&[ln3, 0.0, 0.0, ln3]), of(&[ln3, 0.0, ln3, 0.0]), of(&[1e4, 0.0, 1e4, 0.0])];
+        assert_close("balance", &[0.0, ln2 - entropy, ln2], &got, 1e-14, 1e-15);
     }
 
     #[test]

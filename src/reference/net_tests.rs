@@ -15,8 +15,14 @@ const GROUPS: [Group; 3] = [
 ];
 const LABELS: [u32; 2] = [2, 0];
 const MODE: Mode = Mode::Train { seed: 11, noise_base: streams::NOISE_D_STEP, step: 5 };
-const SMOOTHED: LossSettings =
-    LossSettings { weight: 0.8, alpha: 0.9, entropy: 0.0, consistency: 0.0, second_view: false };
+const SMOOTHED: LossSettings = LossSettings {
+    weight: 0.8,
+    alpha: 0.9,
+    entropy: 0.0,
+    consistency: 0.0,
+    balance: None,
+    second_view: false,
+};
 
 fn input(net: &NetShape, rows: usize) -> Vec<f64> {
     numbers(900, rows * net.input.len() as usize)

@@ -14,7 +14,14 @@ const ADAM: AdamSettings =
 const SETTINGS: StepSettings = StepSettings {
     seed: 21,
     batch: 6,
-    loss: LossSettings { weight: 1.0, alpha: 0.9, entropy: 0.0, consistency: 0.0, second_view: false },
+    loss: LossSettings {
+        weight: 1.0,
+        alpha: 0.9,
+        entropy: 0.0,
+        consistency: 0.0,
+        balance: None,
+        second_view: false,
+    },
     generator_loss: Some(GeneratorLoss::FeatureMatching(FeatureMatching::Sum)),
     d_adam: ADAM,
     g_adam: AdamSettings { lr: 0.003, placement: EpsPlacement::Outside, ..ADAM },
@@ -73,8 +80,14 @@ fn gradients_of_the_discriminator_step() {
 /// Without a generator: rows of the data alone, each unlabelled image twice.
 #[test]
 fn gradients_of_the_discriminator_alone() {
-    let loss =
-        LossSettings { weight: 0.0, entropy: 0.3, consistency: 2.0, second_view: true, ..SETTINGS.loss };
+    let loss = LossSettings {
+        weight: 0.0,
+        entropy: 0.3,
+        consistency: 2.0,
+        balance: Some(0.8),
+        second_view: true,
+        ..SETTINGS.loss
+    };
     let settings = StepSettings { generator_loss: None, loss, ..SETTINGS };
     with_models(|model, mut state, data| {
         state.step = 3;

@@ -84,6 +84,8 @@ impl History {
 /// Known before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Started {
+    /// [`Settings::variant`](crate::train::settings::Settings::variant).
+    pub variant: &'static str,
     /// Steps in the whole run.
     pub steps: u32,
     /// Steps done before, where a run goes on.

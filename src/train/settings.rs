@@ -85,7 +85,7 @@ names! {
         MomentMatching = "moment_matching",
         /// -log D(G(z)) (Goodfellow et al. 2014).
         NonSaturating = "non_saturating",
-        /// There is no generator: of unlabelled images D learns by entropy and consistency alone.
+        /// There is no generator: of unlabelled images D learns by entropy, consistency and balance alone.
         None = "none",
     }
 }
@@ -242,9 +242,15 @@ settings! { |method, convolutional|
     /// Where not 0, D sees each unlabelled image twice, under other noise, dropout and moves of the image, and pays the
     /// squared distance of the two predictions (Laine & Aila 2017, the pi-model).
     consistency_weight: f32 = 0.0, WEIGHT;
-    /// Epochs over which the entropy and consistency weights rise from 0.
+    /// Weight of the balance of predictions: over a minibatch of unlabelled images, the classes should be as frequent as one another.
+    ///
+    /// log K less the entropy of the mean prediction is a term of L_D (Krause et al. 2010; Springenberg 2016). Only of data whose
+    /// classes are about as frequent as one another, and minibatches that hold several images of each.
+    #[serde(default)]
+    balance_weight: f32 = 0.0, WEIGHT;
+    /// Epochs over which the entropy, consistency and balance weights rise from 0.
     ramp_epochs: u32 = 2, whole(TRAINING, 0, u32::MAX as u64).only(Method::Ssl);
-    /// The generator's loss; none: there is no generator, and of unlabelled images entropy and consistency alone are learnt.
+    /// The generator's loss; none: there is no generator, and of unlabelled images entropy, consistency and balance alone are learnt.
     generator_loss: GeneratorLoss = GeneratorLoss::FeatureMatching, word(GeneratorLoss::NAMES).only(Method::Ssl);
     /// Reduction of feature and moment matching over the features.
     feature_matching: FeatureMatching = FeatureMatching::Mean, word(FeatureMatching::NAMES).only(Method::Ssl);
@@ -278,6 +284,14 @@ impl Settings {
         self.method == Method::Ssl && self.generator_loss != GeneratorLoss::None
     }
 
+    /// The method, and whether it has no generator, for people.
+    pub fn variant(&self) -> &'static str {
+        match self.method {
+            Method::Ssl if !self.has_generator() => "ssl without a generator",
+            method => method.name(),
+        }
+    }
+
     /// The weight of the unlabelled and generated losses; 0 without a generator, where nothing would keep D(x) of real images from
     /// rising for ever.
     pub fn adversarial_weight(&self) -> f32 {
@@ -300,13 +314,19 @@ impl Settings {
         if falling > 0.0 { (f64::from(steps.saturating_sub(t)) / falling).min(1.0) } else { 1.0 }
     }
 
-    /// How much of the entropy and consistency weights holds at step `t` (from 0), 0 to 1.
+    /// Whether D learns from unlabelled images by terms of their own, beside the GAN's.
+    pub fn has_terms(&self) -> bool {
+        [self.entropy_weight, self.consistency_weight, self.balance_weight].into_iter().any(|w| w > 0.0)
+    }
+
+    /// How much of the entropy, consistency and balance weights holds at step `t` (from 0), 0 to 1.
     pub fn ramp(&self, t: u32, steps_per_epoch: u32) -> f64 {
         let rising = f64::from(self.ramp_epochs) * f64::from(steps_per_epoch);
         if rising > 0.0 { (f64::from(t) / rising).min(1.0) } else { 1.0 }
     }
 
-    /// Checks every value alone; sizes against the data are checked when training starts.
+    /// Checks every value alone, and whether something is learnt from unlabelled images; sizes against the data are checked when
+    /// training starts.
     ///
     /// Settings of the other method that can do no harm, such as a label smoothing of `supervised`, count for nothing.
     ///
@@ -323,6 +343,7 @@ impl Settings {
             let unused = [
                 ("entropy_weight", self.entropy_weight > 0.0),
                 ("consistency_weight", self.consistency_weight > 0.0),
+                ("balance_weight", self.balance_weight > 0.0),
                 ("unlabelled", self.unlabelled.is_some()),
                 ("generator_loss", self.generator_loss != GeneratorLoss::FeatureMatching),
                 ("discriminator_updates", self.discriminator_updates != DiscriminatorUpdates::Joint),
@@ -333,10 +354,10 @@ impl Settings {
                 )));
             }
         } else if !self.has_generator() {
-            if self.entropy_weight == 0.0 && self.consistency_weight == 0.0 {
+            if !self.has_terms() {
                 return Err(Error::Usage(
-                    "`generator_loss = none`: nothing would be learnt from unlabelled images; set `consistency_weight` or `entropy_weight`, \
-                     or use `method = supervised`"
+                    "`generator_loss = none`: nothing would be learnt from unlabelled images; set `consistency_weight`, `entropy_weight` \
+                     or `balance_weight`, or use `method = supervised`"
                         .into(),
                 ));
             }
@@ -377,6 +398,7 @@ mod tests {
         };
         assert!(with(|s| s.entropy_weight = -1.0).is_err());
         assert!(with(|s| s.consistency_weight = f32::NAN).is_err());
+        assert!(with(|s| (s.method, s.balance_weight) = (Method::Supervised, 1.0)).is_err());
         assert!(with(|s| (s.method, s.unlabelled) = (Method::Supervised, Some(5))).is_err());
         assert!(with(|s| s.learning_rate_decay = 1.5).is_err());
         assert!(with(|s| (s.consistency_weight, s.learning_rate_decay) = (10.0, 1.0)).is_ok());
@@ -394,12 +416,14 @@ mod tests {
         for s in [
             Settings { entropy_weight: 1.0, ..none.clone() },
             Settings { consistency_weight: 1.0, ..none.clone() },
+            Settings { balance_weight: 1.0, ..none.clone() },
         ] {
             assert_eq!((s.validate().is_ok(), s.has_generator(), s.adversarial_weight()), (true, false, 0.0));
+            assert_eq!(s.variant(), "ssl without a generator");
             let separate = Settings { discriminator_updates: DiscriminatorUpdates::Separate, ..s.clone() };
             assert!(separate.validate().is_err());
             let gan = Settings { generator_loss: GeneratorLoss::NonSaturating, ..s };
-            assert_eq!((gan.has_generator(), gan.adversarial_weight()), (true, 0.7));
+            assert_eq!((gan.has_generator(), gan.adversarial_weight(), gan.variant()), (true, 0.7, "ssl"));
         }
         let supervised = Settings::defaults(Method::Supervised, false);
         assert_eq!((supervised.has_generator(), supervised.adversarial_weight()), (false, 0.0));

@@ -101,6 +101,11 @@ impl Trainer {
                 return Err(bad(format!("{key} is {theirs}, here it is {mine}: {whose}")));
             }
         }
+        let (theirs, mine) = (from.has_generator(), self.settings.has_generator());
+        if theirs != mine {
+            let of = |has| if has { "has a generator" } else { "has none" };
+            return Err(bad(format!("it {}, this run {}: it belongs to another run", of(theirs), of(mine))));
+        }
         let step = from.meta("step")?;
         let step = step.parse().map_err(|_| bad(format!("step {step:?} is no number")))?;
         let gpu = &self.ops.gpu;
@@ -130,6 +135,7 @@ mod tests {
     use crate::native::{self, BlockOn};
     use crate::shape::Dims;
     use crate::train::event::{Event, History, Observer};
+    use crate::train::settings::{GeneratorLoss, Settings};
     use crate::train::{Stop, Trainer, run};
 
     /// Counts the epoch of each checkpoint from 1.
@@ -141,6 +147,27 @@ mod tests {
                 assert_eq!((time.epoch, time.step), (epoch.max(1), 1), "after {epoch} epochs");
             }
             Ok(())
+        }
+    }
+
+    /// What is of a run with a generator is not of one without, though all that the latter reads is there.
+    #[test]
+    fn a_run_without_a_generator_is_another() {
+        let gpu = native::open(&Default::default()).unwrap();
+        let model = model(DNN, 8, 1);
+        let data = data_set(&model, IMAGES);
+        let of = |generator_loss| {
+            let settings = Settings { generator_loss, entropy_weight: 1.0, ..ssl() };
+            let trainer = Trainer::new(&gpu, &model, &settings, &data).block_on().unwrap();
+            trainer.initialise().block_on().unwrap();
+            trainer
+        };
+        let [mut gan, mut alone] = [GeneratorLoss::FeatureMatching, GeneratorLoss::None].map(of);
+        let saved = [&gan, &alone].map(|t| t.snapshot(0).block_on().unwrap());
+        for (trainer, own, other) in [(&mut gan, 0, 1), (&mut alone, 1, 0)] {
+            let refused = trainer.restore(&saved[other]).block_on().unwrap_err().to_string();
+            assert!(refused.contains("another run") && refused.contains("generator"), "{refused}");
+            trainer.restore(&saved[own]).block_on().unwrap();
         }
     }
 

@@ -8,7 +8,7 @@ use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::model::spec::Prior;
 use crate::nn::{Group, Mode, Net, Tape, Wanted};
-use crate::ops::{Adam, Features, Fill, Head, HeadRows, HeadWeights, Ops, Update};
+use crate::ops::{Adam, Balance, Features, Fill, Head, HeadRows, HeadWeights, Ops, Rows, Update};
 use crate::rng::streams;
 
 /// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
@@ -45,6 +45,7 @@ fn head_weights(s: &Settings) -> HeadWeights {
         real_target: 1.0 - s.label_smoothing,
         entropy: s.entropy_weight,
         consistency: s.consistency_weight,
+        balance: s.balance_weight,
     }
 }
 
@@ -304,6 +305,11 @@ impl StepBuilder<'_> {
                 first: of.first,
             };
             ops.head(p, head)?;
+            if weights.balance > 0.0 && r.unlabelled > 0 {
+                let rows = Rows { start: r.generated + r.labelled, count: r.unlabelled };
+                let of = Balance { logits: &logits, rows, weight: weights.balance, dlogits: &dlogits };
+                ops.balance(p, of, metrics)?;
+            }
             let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);
             let wanted = Wanted::Parameters(&grads);
             let gradients = d.net.backward(ops, p, &tape, layers - 1, &dlogits, wanted)?;

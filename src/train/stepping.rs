@@ -239,6 +239,7 @@ impl Trainer {
             "loss_supervised" | "accuracy_labelled" | "loss_discriminator" => true,
             "entropy_unlabelled" => ssl,
             "loss_consistency" => ssl && self.settings.consistency_weight > 0.0,
+            "loss_balance" => ssl && self.settings.balance_weight > 0.0,
             _ => self.settings.has_generator(),
         }
     }

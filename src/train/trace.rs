@@ -61,6 +61,7 @@ pub async fn trace_step(
         ("label_smoothing", s.label_smoothing.to_string()),
         ("entropy_weight", (s.entropy_weight * state.ramp).to_string()),
         ("consistency_weight", (s.consistency_weight * state.ramp).to_string()),
+        ("balance_weight", (s.balance_weight * state.ramp).to_string()),
         ("generator_loss", format!("{:?}", s.generator_loss)),
         ("feature_matching", format!("{:?}", s.feature_matching).to_lowercase()),
     ];
@@ -93,8 +94,9 @@ impl Trainer {
         let metrics: Vec<f32> = gpu.read(&self.gan.metrics).await?;
         let row = &metrics[(self.state(step).slot * crate::ops::METRICS) as usize..];
         for (name, &value) in StepMetrics::NAMES.iter().zip(row).filter(|(name, _)| self.has_metric(name)) {
-            // That of consistency is a part of the discriminator's.
-            if let Some(of) = name.strip_prefix("loss_").filter(|of| *of != "consistency") {
+            // Those of consistency and balance are parts of the discriminator's.
+            if let Some(of) = name.strip_prefix("loss_").filter(|of| !["consistency", "balance"].contains(of))
+            {
                 tensors.push(TensorData { name: format!("loss.{of}"), shape: vec![], values: vec![value] });
             }
         }

@@ -272,6 +272,7 @@ impl Trainer {
     pub fn started(&self, steps: u32) -> Started {
         let s = self.ops.gpu.summary();
         Started {
+            variant: self.settings.variant(),
             steps,
             done: self.done(),
             steps_per_epoch: self.steps_per_epoch,

@@ -140,6 +140,10 @@ pub const TABLE: &[Entry] = &[
     entry("adam", &[WG, ("ROLE", &["0", "1", "2", "3"]), ("INSIDE", OFF_ON), ("EMA", OFF_ON)]),
     entry("avg_pool2d", &[WG, POOL]),
     entry("avg_pool2d_grad", &[WG, ACT, POOL]),
+    Entry {
+        legal: |v| v.get("PASS") == 1 || v.get("WG") >= 64,
+        ..entry("balance", &[SUMMING, ("PASS", &["0", "1", "2"])])
+    },
     entry("batch_norm", &[WG, ACT, ("SCALE", OFF_ON), ("SHIFT", OFF_ON), LANES]),
     Entry {
         legal: |v| v.get("PASS") == 0 || v.get("SHIFT") == 0,

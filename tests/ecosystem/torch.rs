@@ -23,7 +23,7 @@ fn a_step_is_done_again() {
         (
             "alone",
             CNN_SEPARATE,
-            "--generator-loss none --consistency-weight 2 --entropy-weight 0.3 --ramp-epochs 1",
+            "--generator-loss none --consistency-weight 2 --entropy-weight 0.3 --balance-weight 1.5 --ramp-epochs 1",
         ),
         ("supervised", DNN, "--method supervised --validation-split 0"),
     ] {

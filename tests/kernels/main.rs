@@ -13,6 +13,7 @@ mod gemm;
 mod harness;
 mod judging;
 mod losses;
+mod matching;
 mod minibatch_discrimination;
 mod norm;
 mod optimizer;

@@ -185,13 +185,14 @@ fn cnn_with_joined_statistics_runs_like_the_twin() {
     whole_run("cnn 8x8x3, joined", &model(CNN_JOINED, 8, 3), &three);
 }
 
-/// Without a generator D learns from labels, entropy and consistency; one of the two terms alone suffices.
+/// Without a generator D learns from labels, entropy, consistency and balance; one of the terms alone suffices.
 #[test]
 fn runs_without_a_generator_are_like_the_twin() {
     let settings = Settings {
         generator_loss: GeneratorLoss::None,
         entropy_weight: 0.3,
         consistency_weight: 2.0,
+        balance_weight: 0.8,
         ramp_epochs: 1,
         ..ssl()
     };
@@ -199,17 +200,22 @@ fn runs_without_a_generator_are_like_the_twin() {
     let settings = Settings { epsilon: 1e-3, ..settings };
     whole_run("cnn 8x8x3, no generator", &model(CNN_SEPARATE, 8, 3), &settings);
     whole_run("cnn 8x8x1, joined, no generator", &model(CNN_JOINED, 8, 1), &settings);
-    let entropy = Settings { consistency_weight: 0.0, ..settings.clone() };
+    let entropy = Settings { consistency_weight: 0.0, balance_weight: 0.0, ..settings.clone() };
     whole_run("dnn, no generator, entropy alone", &model(DNN, 6, 1), &entropy);
+    let balance = Settings { balance_weight: 0.8, entropy_weight: 0.0, ..entropy };
+    whole_run("dnn, no generator, balance alone", &model(DNN, 6, 1), &balance);
+    let consistency = Settings { consistency_weight: 2.0, balance_weight: 0.0, ..balance };
+    whole_run("dnn, no generator, consistency alone", &model(DNN, 6, 1), &consistency);
     one_step("dnn, no generator, step 6", &model(DNN, 6, 1), &settings, 6);
 }
 
-/// Entropy and consistency rise over the first epoch, the learning rates fall over the second half of the run.
+/// Entropy, consistency and balance rise over the first epoch, the learning rates fall over the second half of the run.
 #[test]
 fn regularised_runs_are_like_the_twin() {
     let settings = Settings {
         entropy_weight: 0.3,
         consistency_weight: 2.0,
+        balance_weight: 0.8,
         ramp_epochs: 1,
         learning_rate_decay: 0.5,
         label_smoothing: 0.1,
@@ -236,6 +242,7 @@ fn three_updates_a_step_run_like_the_twin() {
         learning_rate: 0.001,
         entropy_weight: 0.3,
         consistency_weight: 2.0,
+        balance_weight: 0.8,
         label_smoothing: 0.1,
         epsilon: 1e-3,
         epsilon_inside_root: true,

@@ -78,6 +78,7 @@ fn a_trace_says_what_its_step_was_made_with() {
         label_smoothing: 0.1,
         entropy_weight: 0.5,
         consistency_weight: 2.0,
+        balance_weight: 1.5,
         ramp_epochs: 1,
         generator_loss: GeneratorLoss::MomentMatching,
         feature_matching: FeatureMatching::Sum,
@@ -101,6 +102,7 @@ fn a_trace_says_what_its_step_was_made_with() {
         ("label_smoothing", "0.1"),
         ("entropy_weight", "0.15"),
         ("consistency_weight", "0.6"),
+        ("balance_weight", "0.45000002"),
         ("generator_loss", "MomentMatching"),
         ("feature_matching", "sum"),
     ];

@@ -277,8 +277,8 @@ fn idle(given: &Table, s: &RunSettings) -> Option<(String, &'static str)> {
             ("feature_matching", _) if s.train.generator_loss == GeneratorLoss::NonSaturating => {
                 "--generator-loss non-saturating matches no features"
             }
-            ("ramp_epochs", _) if s.train.entropy_weight == 0.0 && s.train.consistency_weight == 0.0 => {
-                "--entropy-weight and --consistency-weight are 0"
+            ("ramp_epochs", _) if !s.train.has_terms() => {
+                "--entropy-weight, --consistency-weight and --balance-weight are 0"
             }
             _ => continue,
         };

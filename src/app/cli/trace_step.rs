@@ -76,6 +76,7 @@ fn size(model: &ModelShape, s: &Settings) -> u64 {
         (net.parameters() as u64, outputs + u64::from(net.input.len()))
     };
     let ((d, d_row), (g, g_row)) = (of(&model.discriminator), of(&model.generator));
+    let g = if s.has_generator() { g } else { 0 };
     let rows = u64::from(s.batch_size);
     let parameters = 2 * (4 * d + 3 * g);
     let values = match s.method {
@@ -85,7 +86,7 @@ fn size(model: &ModelShape, s: &Settings) -> u64 {
         Method::Ssl => {
             let second = if s.consistency_weight > 0.0 { 1 } else { 0 };
             let (seen, made) = if s.has_generator() { (5 + second, 3) } else { (2 + second, 0) };
-            parameters + d + g + rows * (seen * 3 / 2 * d_row + made * g_row)
+            parameters + d + g + rows * (seen * d_row * 3 / 2 + made * g_row)
         }
     };
     4 * values

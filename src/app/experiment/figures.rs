@@ -51,6 +51,7 @@ pub fn losses(results: &Results) -> Vec<Chart> {
         ("unlabelled", |e| e.metrics.mean.loss_unlabelled),
         ("generated", |e| e.metrics.mean.loss_generated),
         ("consistency", |e| e.metrics.mean.loss_consistency),
+        ("balance", |e| e.metrics.mean.loss_balance),
         ("generator", |e| e.metrics.mean.loss_generator),
     ];
     panels(results, Section::SemiSupervised, lines, ("loss", 0.0))

@@ -52,6 +52,7 @@ fn results(ablate: bool) -> Results {
             d_generated: 0.4,
             entropy_unlabelled: 0.2,
             loss_consistency: f32::NAN,
+            loss_balance: f32::NAN,
         };
         let epoch = |epoch| Epoch {
             metrics: EpochMetrics {

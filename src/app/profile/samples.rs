@@ -72,7 +72,7 @@ impl Samples {
             shaders: shader_hash(),
             model: trainer.model().name.clone(),
             dataset: trainer.dataset().to_string(),
-            method: settings.method.name().into(),
+            method: settings.variant().into(),
             batch_size: settings.batch_size,
             mode: timer.mode(),
             steps: timings.len() as u32,

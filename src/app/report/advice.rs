@@ -43,16 +43,16 @@ pub fn few_images(started: &Started) -> Option<String> {
 /// Steps of MNIST over which the recipes' terms rise, with which they were chosen.
 const RISING: u32 = 234;
 
-/// The weights of consistency and entropy rise over so few steps that the network may grow sure of what its first ones believe: digits of
+/// The weights of unlabelled images' own terms rise over so few steps that the network may grow sure of what its first ones believe: digits of
 /// 8x8 had 0.38 to 0.87 of the test images where 0.90 were right without these terms (docs/own-images.md).
 pub fn short_ramp(train: &Settings, steps_per_epoch: u32) -> Option<String> {
     let steps = train.ramp_epochs.saturating_mul(steps_per_epoch);
-    let terms = train.entropy_weight > 0.0 || train.consistency_weight > 0.0;
     let epochs = RISING.div_ceil(steps_per_epoch.max(1));
-    (terms && steps < RISING / 2).then(|| {
+    let other = if train.has_generator() { "a training without them" } else { "--method supervised" };
+    (train.has_terms() && steps < RISING / 2).then(|| {
         format!(
-            "consistency and entropy rise over {steps} steps, which may make the network sure of early mistakes: try --ramp-epochs \
-             {epochs} with more --epochs, and compare with a training without them"
+            "what is learnt from unlabelled images by itself counts in full after {steps} steps, which may make the network sure of early \
+             mistakes: try --ramp-epochs {epochs} with more --epochs, and compare with {other}"
         )
     })
 }
@@ -75,6 +75,7 @@ mod tests {
             d_generated: 0.01,
             entropy_unlabelled: f32::NAN,
             loss_consistency: f32::NAN,
+            loss_balance: f32::NAN,
         };
         EpochMetrics {
             epoch: 1,
@@ -115,19 +116,27 @@ mod tests {
 
     #[test]
     fn terms_that_rise_at_once_are_noticed() {
-        use crate::train::settings::Method;
+        use crate::train::settings::{GeneratorLoss, Method};
         let plain = Settings::defaults(Method::Ssl, true);
         let quick =
             Settings { entropy_weight: 1.0, consistency_weight: 3.0, ramp_epochs: 2, ..plain.clone() };
         assert_eq!((short_ramp(&plain, 2), short_ramp(&quick, 117)), (None, None));
         let note = short_ramp(&quick, 2).unwrap();
-        assert!(note.contains("over 4 steps") && note.contains("--ramp-epochs 117 "), "{note}");
+        assert!(
+            note.contains("after 4 steps")
+                && note.ends_with("without them")
+                && note.contains("--ramp-epochs 117 "),
+            "{note}"
+        );
+        let alone = Settings { generator_loss: GeneratorLoss::None, ..quick.clone() };
+        assert!(short_ramp(&alone, 2).unwrap().ends_with("--method supervised"));
         assert_eq!(short_ramp(&Settings { ramp_epochs: 117, ..quick }, 2), None);
     }
 
     #[test]
     fn few_images_are_noticed() {
         let started = |steps_per_epoch| Started {
+            variant: "ssl",
             steps: 10,
             done: 0,
             steps_per_epoch,

@@ -1,7 +1,9 @@
 //! Progress on standard error: a bar where it is a terminal, a line every quarter of a minute and per epoch where it is not.
 
+mod losses;
 mod task;
 
+use self::losses::losses;
 use self::task::Task;
 use super::advice;
 use crate::app::source;
@@ -160,11 +162,12 @@ impl Progress {
             return;
         }
         self.note(&format!(
-            "training on {}: {} of {}, {} images per step",
+            "training on {}: {} of {}, {} images per step{}",
             describe(&s.adapter, &s.backend, &s.driver),
             count(s.epochs, "epoch"),
             count(s.steps_per_epoch, "step"),
-            s.images_per_step
+            s.images_per_step,
+            if s.variant == "ssl" { String::new() } else { format!(", {}", s.variant) }
         ));
         if let Some(note) = advice::few_images(s) {
             self.note(&note);
@@ -376,22 +379,6 @@ impl source::Listener for Progress {
     fn note(&mut self, line: &str) {
         Progress::note(self, line);
     }
-}
-
-/// The losses that there are.
-fn losses(m: &StepMetrics) -> String {
-    let mut text = format!("loss {:.3}", m.loss_supervised);
-    for (name, v) in [
-        ("unl", m.loss_unlabelled),
-        ("gen", m.loss_generated),
-        ("G", m.loss_generator),
-        ("con", m.loss_consistency),
-    ] {
-        if v.is_finite() {
-            text += &format!(" {name} {v:.3}");
-        }
-    }
-    text + &format!(" acc {:.3}", m.accuracy_labelled)
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@ fn only_losses_that_exist_are_shown() {
         d_generated: nan,
         entropy_unlabelled: nan,
         loss_consistency: nan,
+        loss_balance: nan,
     };
     assert_eq!(losses(&m), "loss 0.500 G 0.100 acc 0.750");
+    let alone = StepMetrics { loss_generator: nan, entropy_unlabelled: 0.25, ..m };
+    assert_eq!(losses(&alone), "loss 0.500 ent 0.250 acc 0.750");
+    let gan = StepMetrics { loss_unlabelled: 0.125, loss_balance: 0.0625, ..alone };
+    assert_eq!(losses(&gan), "loss 0.500 unl 0.125 bal 0.062 acc 0.750");
 }

@@ -55,9 +55,9 @@ fn told(was: &Settings, epochs: u32) -> String {
             100.0 * share
         ),
     };
-    let ramps = match was.entropy_weight > 0.0 || was.consistency_weight > 0.0 {
+    let ramps = match was.has_terms() {
         true => format!(
-            "; the weights of entropy and consistency rise over the run's first {} epochs",
+            "; the weights of unlabelled images' own terms rise over the run's first {} epochs",
             was.ramp_epochs
         ),
         false => String::new(),

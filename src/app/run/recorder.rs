@@ -298,7 +298,9 @@ fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
         ("supervised", |m| m.loss_supervised),
         ("unlabelled", |m| m.loss_unlabelled),
         ("generated", |m| m.loss_generated),
+        ("entropy", |m| if m.loss_unlabelled.is_nan() { m.entropy_unlabelled } else { f32::NAN }),
         ("consistency", |m| m.loss_consistency),
+        ("balance", |m| m.loss_balance),
     ];
     let mut panels = vec![panel("Discriminator losses", "loss", d)];
     let g = panel("Generator loss", "loss", vec![("generator", |m| m.loss_generator)]);

@@ -20,6 +20,7 @@ fn step(n: u32) -> StepMetrics {
         d_generated: 0.5,
         entropy_unlabelled: 0.25,
         loss_consistency: f32::NAN,
+        loss_balance: f32::NAN,
     }
 }
 
@@ -69,6 +70,7 @@ fn summary() -> Summary {
 fn started() -> Started {
     let t = |s: &str| s.to_string();
     Started {
+        variant: "ssl",
         steps: 4,
         done: 0,
         steps_per_epoch: 2,
@@ -110,7 +112,7 @@ fn a_run_leaves_every_file_and_the_metrics_read_back() {
     let csv = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
     assert_eq!(rows.len(), 5);
-    assert!(rows.iter().all(|r| r.len() == 17), "{csv}");
+    assert!(rows.iter().all(|r| r.len() == 18), "{csv}");
     let column = |name| rows[0].iter().position(|c| *c == name).unwrap();
     assert_eq!((rows[2][0], rows[2][1], rows[2][column("test_accuracy_ema")]), ("2", "1", "0.8"));
     assert_eq!((rows[3][0], rows[3][1], rows[3][column("test_accuracy_ema")]), ("3", "2", ""));

@@ -136,8 +136,8 @@ pub fn one_step(
     let drawn = numbers == values(&trace, "d_step.labelled.index")?;
     c.holds("d_step.labelled.index", "the images are those of the twin", drawn);
     for (name, expected) in pass.metrics() {
-        // That of consistency is a part of the discriminator's.
-        if let Some(of) = name.strip_prefix("loss_").filter(|of| *of != "consistency") {
+        // Those of consistency and balance are parts of the discriminator's.
+        if let Some(of) = name.strip_prefix("loss_").filter(|of| !["consistency", "balance"].contains(of)) {
             let name = format!("loss.{of}");
             c.tensor(&name, &[expected], values(&trace, &name)?, STEP_TOLERANCE);
         }

@@ -90,6 +90,7 @@ impl Twin {
         let weight = |w: f32| f64::from(w * ramp as f32);
         self.settings.loss.entropy = weight(s.entropy_weight);
         self.settings.loss.consistency = weight(s.consistency_weight);
+        self.settings.loss.balance = (s.balance_weight > 0.0).then(|| weight(s.balance_weight));
         let factor = s.learning_rate_factor(t, self.steps_per_epoch * s.epochs);
         self.settings.d_adam.lr = f64::from((f64::from(s.learning_rate) * factor) as f32);
         self.settings.g_adam.lr = f64::from((f64::from(s.generator_learning_rate) * factor) as f32);
@@ -129,6 +130,7 @@ fn step_settings(s: &Settings) -> StepSettings {
             alpha: 1.0 - f64::from(s.label_smoothing),
             entropy: 0.0,
             consistency: 0.0,
+            balance: None,
             second_view: s.consistency_weight > 0.0,
         },
         generator_loss: match s.generator_loss {
@@ -215,6 +217,7 @@ impl Pass {
             if pass.0.iter().any(|p| p.tape.groups[3].rows > 0) {
                 metrics.push(("loss_consistency", sum(|l| l.consistency)));
             }
+            metrics.extend(losses.iter().find_map(|l| l.balance).map(|balance| ("loss_balance", balance)));
         }
         metrics
     }

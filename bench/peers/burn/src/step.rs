@@ -43,6 +43,9 @@ impl Gan {
         if trace.text("method")? != "ssl" || trace.text("epsilon_inside_root")? == "true" {
             return Err("only semi-supervised steps with epsilon outside of Adam's root are done here".into());
         }
+        if trace.text("generator_loss")? == "None" || trace.number("balance_weight").unwrap_or(0.0) > 0.0 {
+            return Err("only steps with a generator and without the balance term are done here".into());
+        }
         let model: Table = trace.text("model_toml")?.parse()?;
         let [generated, latent] = trace.shape("d_step.z")?[..] else {
             return Err("z is not a matrix".into());
