@@ -32,7 +32,7 @@ macro_rules! names {
 names! {
     /// What is trained on what.
     Method {
-        /// The GAN: labelled, unlabelled and generated images.
+        /// The GAN: labelled, unlabelled and, where there is a generator, generated images.
         #[default]
         Ssl = "ssl",
         /// The same discriminator network as a plain classifier on the labelled images alone.
@@ -183,7 +183,7 @@ macro_rules! settings {
 }
 
 settings! { |method, convolutional|
-    /// ssl: the GAN; supervised: the same network on the labelled images alone.
+    /// ssl: the GAN, or with generator loss none its discriminator alone; supervised: the same network on the labelled images alone.
     method: Method = method, Setting::new(None, Values::Names(Method::NAMES));
     /// Labelled images: a number of them, the same of each class, or all that have a label.
     labels: LabelCount = LabelCount::Balanced(100),
