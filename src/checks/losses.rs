@@ -2,9 +2,8 @@
 
 use super::{Checks, Output, Slack, input, numbers, wide};
 use crate::error::Result;
-use crate::gpu::Tensor;
 use crate::native::BlockOn;
-use crate::ops::{Balance, Features, Head, HeadRows, HeadWeights, METRICS, Rows, State};
+use crate::ops::{Balance, Features, Head, HeadRows, HeadWeights, METRICS, State};
 use crate::reference::loss::{self, DiscriminatorLoss, LossSettings};
 
 /// Step's row in a metrics ring of three.
@@ -127,7 +126,10 @@ pub fn slots_beyond_the_ring(checks: &Checks<'_>) -> Result<()> {
             let to = &ring.tensor;
             checks.run(State { slot, ..state() }, |ops, p| match kernel {
                 "head_metrics" => ops.head_metrics(p, rows, PLAIN, &stats, to),
-                "balance" => ops.balance(p, balance_of(&f, rows, 1.0, &dlogits), to),
+                "balance" => {
+                    let rows = rows.first_view();
+                    ops.balance(p, Balance { logits: &f, rows, weight: 1.0, dlogits: &dlogits }, to)
+                }
                 "generator_loss" => ops.generator_loss(p, &f, &dlogits, to),
                 "feature_matching" => ops.feature_matching(p, features, &df, to),
                 _ => ops.moment_matching(p, features, &df, to),
@@ -139,12 +141,6 @@ pub fn slots_beyond_the_ring(checks: &Checks<'_>) -> Result<()> {
         checks.same(kernel, &want, &row(SLOT + 3_000_000_000)?);
     }
     Ok(())
-}
-
-/// The balance of the predictions for the unlabelled rows in their first view.
-fn balance_of<'a>(logits: &'a Tensor, rows: HeadRows, weight: f32, dlogits: &'a Tensor) -> Balance<'a> {
-    let rows = Rows { start: rows.generated + rows.labelled, count: rows.unlabelled };
-    Balance { logits, rows, weight, dlogits }
 }
 
 /// The balance of predictions, alone and among the other terms; also of classes that no row is given any share of.
@@ -195,7 +191,8 @@ fn check_head(
     checks.run(state(), |ops, p| {
         ops.head(p, head)?;
         if weights.balance > 0.0 {
-            ops.balance(p, balance_of(&tl, rows, weights.balance, &dlogits.open), &ring.open)?;
+            let (rows, weight) = (rows.first_view(), weights.balance);
+            ops.balance(p, Balance { logits: &tl, rows, weight, dlogits: &dlogits.open }, &ring.open)?;
         }
         Ok(())
     })?;

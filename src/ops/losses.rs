@@ -1,6 +1,6 @@
 //! D's losses, the non-saturating loss of G, evaluation.
 
-use super::Ops;
+use super::{Ops, Rows};
 use crate::error::Result;
 use crate::gpu::{Call, Program, Tensor};
 
@@ -22,6 +22,11 @@ impl HeadRows {
     pub fn total(&self) -> u32 {
         let HeadRows { generated, labelled, unlabelled, second } = *self;
         [labelled, unlabelled, second].into_iter().fold(generated, u32::saturating_add)
+    }
+
+    /// The unlabelled ones in their first view.
+    pub fn first_view(&self) -> Rows {
+        Rows { start: self.generated + self.labelled, count: self.unlabelled }
     }
 }
 

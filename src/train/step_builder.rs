@@ -8,7 +8,7 @@ use crate::gpu::{Gpu, Program, Tensor};
 use crate::model::shape::{ModelShape, NetShape};
 use crate::model::spec::Prior;
 use crate::nn::{Group, Mode, Net, Tape, Wanted};
-use crate::ops::{Adam, Balance, Features, Fill, Head, HeadRows, HeadWeights, Ops, Rows, Update};
+use crate::ops::{Adam, Balance, Features, Fill, Head, HeadRows, HeadWeights, Ops, Update};
 use crate::rng::streams;
 
 /// Images that data-dependent initialisation looks at (the paper's code: 500), or as many as this adapter can bind the
@@ -306,8 +306,8 @@ impl StepBuilder<'_> {
             };
             ops.head(p, head)?;
             if weights.balance > 0.0 && r.unlabelled > 0 {
-                let rows = Rows { start: r.generated + r.labelled, count: r.unlabelled };
-                let of = Balance { logits: &logits, rows, weight: weights.balance, dlogits: &dlogits };
+                let (rows, weight) = (r.first_view(), weights.balance);
+                let of = Balance { logits: &logits, rows, weight, dlogits: &dlogits };
                 ops.balance(p, of, metrics)?;
             }
             let grads = ops.gpu.vector("gradients", d.net.params.layout.trained as u32);

@@ -43,16 +43,16 @@ pub fn few_images(started: &Started) -> Option<String> {
 /// Steps of MNIST over which the recipes' terms rise, with which they were chosen.
 const RISING: u32 = 234;
 
-/// The weights of unlabelled images' own terms rise over so few steps that the network may grow sure of what its first ones believe: digits of
-/// 8x8 had 0.38 to 0.87 of the test images where 0.90 were right without these terms (docs/own-images.md).
+/// The weights of entropy, consistency and balance rise over so few steps that the network may grow sure of what its first ones
+/// believe: digits of 8x8 had 0.38 to 0.87 of the test images where 0.90 were right without these terms (docs/own-images.md).
 pub fn short_ramp(train: &Settings, steps_per_epoch: u32) -> Option<String> {
     let steps = train.ramp_epochs.saturating_mul(steps_per_epoch);
     let epochs = RISING.div_ceil(steps_per_epoch.max(1));
     let other = if train.has_generator() { "a training without them" } else { "--method supervised" };
     (train.has_terms() && steps < RISING / 2).then(|| {
         format!(
-            "what is learnt from unlabelled images by itself counts in full after {steps} steps, which may make the network sure of early \
-             mistakes: try --ramp-epochs {epochs} with more --epochs, and compare with {other}"
+            "the weights of entropy, consistency and balance rise over {steps} steps, which may make the network sure of early mistakes: \
+             try --ramp-epochs {epochs} with more --epochs, and compare with {other}"
         )
     })
 }
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!((short_ramp(&plain, 2), short_ramp(&quick, 117)), (None, None));
         let note = short_ramp(&quick, 2).unwrap();
         assert!(
-            note.contains("after 4 steps")
+            note.contains("over 4 steps")
                 && note.ends_with("without them")
                 && note.contains("--ramp-epochs 117 "),
             "{note}"

@@ -57,7 +57,7 @@ fn told(was: &Settings, epochs: u32) -> String {
     };
     let ramps = match was.has_terms() {
         true => format!(
-            "; the weights of unlabelled images' own terms rise over the run's first {} epochs",
+            "; the weights of entropy, consistency and balance rise over the run's first {} epochs",
             was.ramp_epochs
         ),
         false => String::new(),

@@ -240,8 +240,8 @@ impl RunSettings {
 
     /// Suits what is not `given` to the user's own images; `measured` are the defaults or the recipe before that. A minibatch is
     /// at most half of the images, of two or three images two, which batch norm needs, and no larger than the adapter can bind. A
-    /// small set is trained on for as many steps as MNIST would be, and the weights of the unlabelled images' terms rise over as many,
-    /// though no longer than half of the training: a recipe's terms do harm where they are there before the network has learnt
+    /// small set is trained on for as many steps as MNIST would be, and the weights of entropy, consistency and balance rise over as
+    /// many, though no longer than half of the training: a recipe's terms do harm where they are there before the network has learnt
     /// anything (docs/own-images.md). Evaluations are a tenth of the epochs apart.
     pub fn suit(&mut self, own: OwnImages, measured: &Settings, given: impl Fn(&str) -> bool) {
         let train = &mut self.train;
