@@ -371,19 +371,26 @@ pub(super) fn run_folder(from: &Path) -> Result<PathBuf> {
         )));
     };
     // As the user wrote it where that is enough.
-    let written = from.parent().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
+    let saved = from.parent().filter(|saved| saved.ends_with(CHECKPOINTS));
+    let written = saved.and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
     Ok(written.map_or(folder, Into::into))
 }
 
-/// The run folder that a checkpoint lies in, if it does.
+/// The run folder that a checkpoint lies in, if it does: by its path as it is named, whose folder of checkpoints may be a link to
+/// another disk, or by where the file is.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read.
 pub(super) fn run_of(checkpoint: &Path) -> Result<Option<PathBuf>> {
+    let cannot = || Error::io("read", checkpoint);
+    let real = dunce::canonicalize(checkpoint).map_err(cannot())?;
     // The whole path: in that folder a file's name alone is one, too.
-    let whole = dunce::canonicalize(checkpoint).map_err(Error::io("read", checkpoint))?;
-    let saved = whole.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
-    Ok(saved.and_then(Path::parent).map(Into::into))
+    let named = std::path::absolute(checkpoint).map_err(cannot())?;
+    let run = |path: &Path| {
+        let saved = path.parent().filter(|folder| folder.ends_with(CHECKPOINTS))?;
+        saved.parent().map(PathBuf::from)
+    };
+    Ok(run(&named).or_else(|| run(&real)))
 }
 
 #[cfg(test)]

@@ -104,3 +104,27 @@ fn the_newest_checkpoint_is_found() {
     assert_eq!(resolve_checkpoint(&newest).unwrap(), newest);
     assert_eq!(resolve_checkpoint(&dir.path().join("none")).unwrap_err().exit_code(), 6);
 }
+
+/// The folder of checkpoints may be a link to another disk, and a checkpoint may be named through a link from elsewhere.
+#[cfg(unix)]
+#[test]
+fn the_run_of_a_checkpoint_is_found_through_links() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for folder in ["run", "scratch/c7", "keep/best", "other/checkpoints"] {
+        fs::create_dir_all(at(folder)).unwrap();
+    }
+    symlink(at("scratch/c7"), at("run/checkpoints")).unwrap();
+    let checkpoint = at("run/checkpoints/epoch-01.safetensors");
+    fs::write(&checkpoint, "").unwrap();
+    assert_eq!(run_of(&checkpoint).unwrap(), Some(at("run")));
+    assert_eq!(run_folder(&checkpoint).unwrap(), at("run"));
+    // Where it lies there is no run.
+    assert_eq!(run_of(&at("scratch/c7/epoch-01.safetensors")).unwrap(), None);
+    fs::write(at("other/checkpoints/epoch-02.safetensors"), "").unwrap();
+    let link = at("keep/best/good.safetensors");
+    symlink(at("other/checkpoints/epoch-02.safetensors"), &link).unwrap();
+    let other = dunce::canonicalize(at("other")).unwrap();
+    assert_eq!((run_of(&link).unwrap(), run_folder(&link).unwrap()), (Some(other.clone()), other));
+}

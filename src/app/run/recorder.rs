@@ -59,8 +59,6 @@ impl<'a> Recorder<'a> {
         steps_per_epoch: u32,
     ) -> Result<Recorder<'a>> {
         run.keep();
-        // Of a run that is taken back to before its end, it would state what is no longer so.
-        atomic::remove(&run.file("summary.json")?)?;
         let steps_per_epoch = steps_per_epoch.max(1);
         let mut csv = vec![csv_columns()];
         let mut jsonl = vec![];
@@ -80,10 +78,16 @@ impl<'a> Recorder<'a> {
                 jsonl.push(json(&JsonRow::Epoch(e.clone()))?);
             }
         }
+        let csv = LogFile::with(run.file("metrics.csv")?, &csv)?;
+        let jsonl = LogFile::with(run.file("metrics.jsonl")?, &jsonl)?;
+        let timing = LogFile::with(run.file("timing.csv")?, &timing)?;
+        // Of a run that is taken back to before its end, it would state what is no longer so. Last: where nothing can be written, a
+        // finished run keeps it.
+        atomic::remove(&run.file("summary.json")?)?;
         Ok(Recorder {
-            csv: LogFile::with(run.file("metrics.csv")?, &csv)?,
-            jsonl: LogFile::with(run.file("metrics.jsonl")?, &jsonl)?,
-            timing: LogFile::with(run.file("timing.csv")?, &timing)?,
+            csv,
+            jsonl,
+            timing,
             run,
             texts,
             steps_per_epoch,

@@ -297,6 +297,19 @@ fn fault_in_a_run(
     Some(result.is_err())
 }
 
+/// On a full disk a finished run that is opened again stays finished.
+#[test]
+fn where_nothing_can_be_written_a_summary_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    write_a_run(&out, History::default()).unwrap();
+    let mut run = RunDir::reopen(&out).unwrap();
+    // After the first operation, which could be that of removing it.
+    fault::after(1, std::io::ErrorKind::StorageFull, true);
+    let refused = Recorder::new(&mut run, Texts::new(), History::default(), 2).is_err();
+    assert!(fault::end() && refused && out.join("summary.json").is_file());
+}
+
 /// Another program that has plots or an old checkpoint open ends no training: what cannot be replaced or removed is told, each
 /// once, and done as soon as it can be.
 #[test]
