@@ -512,15 +512,27 @@ fn memory_stays_flat() {
 #[test]
 fn a_stopped_run_without_its_checkpoints_is_not_begun_anew() {
     let b = Bench::new();
+    let refused = || {
+        fs::remove_file(b.path("run/summary.json")).unwrap();
+        fs::remove_dir_all(b.path("run/checkpoints")).unwrap();
+        fs::create_dir(b.path("run/checkpoints")).unwrap();
+        let metrics = fs::read(b.path("run/metrics.csv")).unwrap();
+        let out = b.run("train --resume run");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(7) && said.contains("checkpoints are gone"), "{said}");
+        assert!(fs::read(b.path("run/metrics.csv")).unwrap() == metrics, "the numbers are gone");
+        fs::remove_dir_all(b.path("run")).unwrap();
+    };
     b.good(&format!("train {SSL} --out run --max-steps {}", 3 * EPOCH));
-    fs::remove_file(b.path("run/summary.json")).unwrap();
-    fs::remove_dir_all(b.path("run/checkpoints")).unwrap();
-    fs::create_dir(b.path("run/checkpoints")).unwrap();
-    let metrics = fs::read(b.path("run/metrics.csv")).unwrap();
-    let out = b.run("train --resume run");
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.code() == Some(7) && said.contains("checkpoints are gone"), "{said}");
-    assert!(fs::read(b.path("run/metrics.csv")).unwrap() == metrics, "the numbers are gone");
+    refused();
+    // Interrupted in the second epoch: the evaluation of `--max-steps` was not there.
+    b.good(&format!("train {SSL} --out run --max-steps {}", EPOCH + 2));
+    let log = b.path("run/metrics.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let (steps, last) = text.trim_end().rsplit_once('\n').unwrap();
+    assert!(last.contains("\"kind\":\"epoch\""), "{last}");
+    fs::write(&log, format!("{steps}\n")).unwrap();
+    refused();
 }
 
 fn epochs(run: &Path) -> Vec<String> {

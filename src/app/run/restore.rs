@@ -39,8 +39,10 @@ pub(super) fn check_checkpoints(from: &Path, folder: &Path) -> Result<()> {
     if from.is_file() || !checkpoints(folder)?.is_empty() {
         return Ok(());
     }
-    // An epoch's checkpoint is written before the next epoch's numbers.
-    if !leads_nowhere && !has_ended && history::load(folder)?.epochs.len() < 2 {
+    let history = history::load(folder)?;
+    // What is timed is saved before the next step's numbers are written.
+    let has_saved = history.times.first().is_some_and(|saved| history.steps.len() > saved.step as usize);
+    if !leads_nowhere && !has_ended && !has_saved && history.epochs.len() < 2 {
         return Ok(());
     }
     let reason = "the run's checkpoints are gone: put them back, or train anew with another --out".into();
