@@ -3,8 +3,8 @@
 use super::args::DataArgs;
 use crate::app::report::progress::Progress;
 use crate::app::run::checkpoint::{self, in_file};
-use crate::app::run::folder;
 use crate::app::run::images::{Learnt, TestImages};
+use crate::app::run::saved;
 use crate::app::run::settings::RunSettings;
 use crate::app::source::images::policy::{Choice, Fit, Policy};
 use crate::app::source::own::HOLD_OUT;
@@ -164,7 +164,7 @@ impl LoadedModel {
     /// # Errors
     /// [`Error::Io`] and [`Error::Checkpoint`], naming the file.
     pub fn load(run_or_file: &Path) -> Result<LoadedModel> {
-        let path = folder::resolve_checkpoint(run_or_file)?;
+        let path = saved::resolve_checkpoint(run_or_file)?;
         let checkpoint = checkpoint::load(&path)?;
         let (model, dataset) = model_of(&checkpoint).map_err(in_file(&path))?;
         let class_names = checkpoint.class_names(model.data.classes).map_err(in_file(&path))?;

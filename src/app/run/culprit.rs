@@ -1,6 +1,6 @@
 //! What broke first in a run that diverged.
 
-use super::folder::checkpoints;
+use super::saved::checkpoints;
 use super::settings::with_flags;
 use super::{Run, checkpoint, history, known_tiles, weights};
 use crate::app::report::progress::Progress;

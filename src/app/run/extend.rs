@@ -1,7 +1,7 @@
 //! A run that is to train more epochs than it began with, or fewer.
 
 use super::config;
-use super::folder::{checkpoints, epochs_begun};
+use super::saved::{checkpoints, epochs_begun};
 use super::settings::RunSettings;
 use crate::error::{Error, Result};
 use crate::train::settings::Settings;

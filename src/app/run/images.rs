@@ -1,7 +1,8 @@
 //! What a run keeps of the user's images, `images.npz` in its folder: those that it is tested on with their labels, and which
 //! it learnt the labels of, by hash. The folder that they came from grows, moves and is labelled further.
 
-use super::folder::{RunDir, run_of};
+use super::folder::RunDir;
+use super::saved::run_of;
 use super::weights::Origin;
 use crate::app::report::progress::Progress;
 use crate::app::source::packed::npz::{self, Array};
@@ -249,7 +250,7 @@ fn sha256(pixels: &[u8]) -> [u8; HASH] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::folder::CHECKPOINTS;
+    use super::super::saved::CHECKPOINTS;
     use super::*;
     use crate::shape::DataShape;
     use std::fs;

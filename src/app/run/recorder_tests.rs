@@ -126,7 +126,7 @@ fn a_run_leaves_every_file_and_the_metrics_read_back() {
     assert_eq!(kinds, ["step", "step", "epoch", "step", "step", "epoch"]);
     assert!(rows[0]["loss_generated"].is_null());
 
-    let last = checkpoint::load(&crate::app::run::folder::resolve_checkpoint(&out).unwrap()).unwrap();
+    let last = checkpoint::load(&crate::app::run::saved::resolve_checkpoint(&out).unwrap()).unwrap();
     assert_eq!((last.meta("model_toml").unwrap(), last.meta("step").unwrap()), ("name = \"m\"", "4"));
     for file in
         ["samples/epoch-02.png", "plots/losses.png", "plots/accuracy.png", "confusion.png", "summary.json"]
@@ -169,7 +169,7 @@ fn the_newest_checkpoints_and_the_best_stay() {
             r.record(&saved(e, e, &checkpoint(e))).unwrap();
         }
         let stem = |path: &std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
-        crate::app::run::folder::checkpoints(&out).unwrap().iter().map(stem).collect::<Vec<_>>()
+        crate::app::run::saved::checkpoints(&out).unwrap().iter().map(stem).collect::<Vec<_>>()
     };
     assert_eq!(kept([None; 5]), ["epoch-05", "epoch-04"]);
     let validated = |accuracies: [f32; 5]| kept(accuracies.map(Some));
@@ -340,7 +340,7 @@ fn what_training_does_not_need_ends_no_training() {
         assert!(told[1].contains("epoch-01") && told[1].ends_with(OLD_CHECKPOINT), "{told:?}");
         assert_eq!(told.len(), 2, "{told:?}");
     }
-    let saved = crate::app::run::folder::checkpoints(&out).unwrap();
+    let saved = crate::app::run::saved::checkpoints(&out).unwrap();
     assert_eq!(saved, [out.join("checkpoints/epoch-04.safetensors"), old.clone()]);
     std::fs::remove_dir(&old).unwrap();
     std::fs::remove_file(&plots).unwrap();
@@ -351,7 +351,7 @@ fn what_training_does_not_need_ends_no_training() {
 /// What is known at the newest checkpoint; every one must load.
 fn known_after_fault(out: &std::path::Path, name: &str) -> History {
     let history = crate::app::run::history::load(out).unwrap();
-    let saved = crate::app::run::folder::checkpoints(out).unwrap();
+    let saved = crate::app::run::saved::checkpoints(out).unwrap();
     let load = |path| checkpoint::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
     let steps: Vec<u32> = saved.iter().map(|p| load(p).meta("step").unwrap().parse().unwrap()).collect();
     steps.first().map_or(History::default(), |&at| {

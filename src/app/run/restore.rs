@@ -1,8 +1,8 @@
 //! Going on from what a run's folder holds: its tiles, and the newest checkpoint that is whole.
 
 use super::checkpoint::{self, in_file};
-use super::folder::{CHECKPOINTS, checkpoints};
 use super::records::LABELLED;
+use super::saved::{CHECKPOINTS, checkpoints};
 use super::{extend, history};
 use crate::app::report::progress::Progress;
 use crate::error::{Error, Result};

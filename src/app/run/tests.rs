@@ -1,6 +1,6 @@
 use super::*;
 use crate::app::report::progress::Style;
-use crate::app::run::folder::checkpoints;
+use crate::app::run::saved::checkpoints;
 use crate::data::Split;
 use crate::gpu::{AdapterChoice, fault};
 use crate::model::shape::{DataShape, Dims};
