@@ -1257,6 +1257,10 @@ mod interrupts {
                 false => start(&b),
             };
             signal(name, child.id());
+            // `timeout` sends its signal to the process and to the group that it is in.
+            if name == "TERM" {
+                signal(name, child.id());
+            }
             // The system repeats this one every second; that is no impatience.
             if name == "XCPU" {
                 std::thread::sleep(std::time::Duration::from_millis(50));
@@ -1316,6 +1320,8 @@ mod interrupts {
                 while !rest.contains("stopping") {
                     assert!(lines.read_line(&mut rest).unwrap() > 0, "{rest}");
                 }
+                // So soon they would be the first one's echo.
+                std::thread::sleep(std::time::Duration::from_millis(150));
                 then.iter().for_each(|name| signal(name, child.id()));
                 std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
                 let (code, saved) = (child.wait().unwrap().code(), rest.contains("interrupted"));

@@ -146,7 +146,7 @@ fn has_row<const N: usize>(text: &str, cells: [&str; N]) -> bool {
 
 /// Every tensor of the newest checkpoint, as bytes.
 fn tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let file = ssgan::app::run::folder::resolve_checkpoint(run).unwrap();
+    let file = ssgan::app::run::saved::resolve_checkpoint(run).unwrap();
     let saved = checkpoint::load(&file).unwrap();
     let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
     saved.tensors.iter().map(|t| (t.name.clone(), bytes(&t.values))).collect()

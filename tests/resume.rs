@@ -88,7 +88,7 @@ impl Bench {
             let entries = fs::read_dir(self.path(run).join(folder)).into_iter().flatten();
             let mut names: Vec<String> =
                 entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-            names.retain(|n| !n.contains("-step-"));
+            names.retain(|n| !n.contains("-step-") && n != "superseded");
             names.sort();
             names
         };
@@ -221,10 +221,21 @@ fn from_the_middle_of_an_epoch() {
     b.same("full", "stopped-3");
     b.good("train --resume stopped-3");
     b.same("full", "stopped-3");
-    // Taken back to before its end, it has not ended, and nothing says so.
+    // Taken back to before its end, it has not ended, and nothing says so; what was saved later is not its newest any more.
     let back = "train --resume stopped-3/checkpoints/epoch-01.safetensors";
-    b.good(&format!("{back} --max-seconds 0.001"));
+    let last = fs::read(b.path("stopped-3/checkpoints/epoch-10.safetensors")).unwrap();
+    let said = b.good(&format!("{back} --max-seconds 0.001"));
+    assert!(said.contains("superseded"), "{said}");
     assert!(!b.path("stopped-3/summary.json").exists());
+    assert!(fs::read(b.path("stopped-3/checkpoints/superseded/epoch-10.safetensors")).unwrap() == last);
+    for (folder, first) in [("checkpoints", 3), ("samples", 4)] {
+        let later = (first..=10).map(|n| b.path(&format!("stopped-3/{folder}/epoch-{n:02}")));
+        let there = later.flat_map(|path| ["safetensors", "png"].map(|e| path.with_extension(e)));
+        assert_eq!(there.filter(|path| path.exists()).count(), 0, "{folder}");
+    }
+    let epochs = b.run("train --resume stopped-3 --epochs 1");
+    let said = String::from_utf8_lossy(&epochs.stderr);
+    assert!(said.contains("in epoch 2 already"), "{said}");
     b.good("train --resume stopped-3");
     b.same("full", "stopped-3");
     // Test images that are others than those it was trained beside.
@@ -314,6 +325,13 @@ fn a_run_from_weights() {
         assert!(refused && said.contains(advice), "{said}");
     }
     fs::remove_dir_all(b.path("a")).unwrap();
+    // Without them it would begin with random ones.
+    let (weights, away) = (b.path("stopped/from.safetensors"), b.path("away"));
+    fs::rename(&weights, &away).unwrap();
+    let out = b.run("train --resume stopped");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(7) && said.contains("put it back"), "{said}");
+    fs::rename(&away, &weights).unwrap();
     let said = b.good("train --resume stopped");
     assert!(said.contains("beginning with the weights of"), "{said}");
     b.same("full", "stopped");
@@ -525,14 +543,16 @@ fn a_stopped_run_without_its_checkpoints_is_not_begun_anew() {
     };
     b.good(&format!("train {SSL} --out run --max-steps {}", 3 * EPOCH));
     refused();
-    // Interrupted in the second epoch: the evaluation of `--max-steps` was not there.
-    b.good(&format!("train {SSL} --out run --max-steps {}", EPOCH + 2));
-    let log = b.path("run/metrics.jsonl");
-    let text = fs::read_to_string(&log).unwrap();
-    let (steps, last) = text.trim_end().rsplit_once('\n').unwrap();
-    assert!(last.contains("\"kind\":\"epoch\""), "{last}");
-    fs::write(&log, format!("{steps}\n")).unwrap();
-    refused();
+    // Interrupted in the second epoch, and in the first: the evaluation of `--max-steps` was not there.
+    for steps in [EPOCH + 2, 3] {
+        b.good(&format!("train {SSL} --out run --max-steps {steps}"));
+        let log = b.path("run/metrics.jsonl");
+        let text = fs::read_to_string(&log).unwrap();
+        let (steps, last) = text.trim_end().rsplit_once('\n').unwrap();
+        assert!(last.contains("\"kind\":\"epoch\""), "{last}");
+        fs::write(&log, format!("{steps}\n")).unwrap();
+        refused();
+    }
 }
 
 fn epochs(run: &Path) -> Vec<String> {
@@ -567,6 +587,28 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
         for later in 3..=10 {
             fs::remove_file(b.path(&format!("run/checkpoints/epoch-{later:02}.safetensors"))).unwrap();
         }
+    }
+    // A line of the metrics: checkpoints whose steps they do not know are not lost, nor are the lines behind it.
+    b.good("train --resume run");
+    let log = b.path("run/metrics.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let damaged: String =
+        text.split_inclusive('\n').enumerate().map(|(i, l)| if i == 11 { "{}\n" } else { l }).collect();
+    fs::write(&log, &damaged).unwrap();
+    let out = b.run("train --resume run/checkpoints/epoch-10.safetensors");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(7) && said.contains("damaged in line 12"), "{said}");
+    let said = b.good("train --resume run");
+    assert!(
+        said.contains(&format!("after step {EPOCH}")) && said.contains("metrics.jsonl.damaged"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(b.path("run/metrics.jsonl.damaged")).unwrap(), damaged);
+    assert!(b.path("run/checkpoints/superseded/epoch-10.safetensors").is_file());
+    fs::remove_file(b.path("run/metrics.jsonl.damaged")).unwrap();
+    b.same("full", "run");
+    for later in 3..=10 {
+        fs::remove_file(b.path(&format!("run/checkpoints/epoch-{later:02}.safetensors"))).unwrap();
     }
     // All of them: nothing is overwritten.
     for n in ["01", "02"] {

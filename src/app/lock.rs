@@ -1,8 +1,10 @@
 //! A folder that one process at a time writes in.
 
 use crate::app::atomic::{fault, lacking, lacks};
+use crate::app::report::progress::say;
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The file in the folder that is locked; the system releases it when its process ends, however it ends.
@@ -10,24 +12,40 @@ pub const NAME: &str = ".lock";
 
 /// A lock that is held.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    /// Whether nobody else can hold it.
+    exclusive: bool,
+}
+
+impl Lock {
+    /// Whether nobody else can hold it: some file systems know no locks.
+    pub fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+}
 
 impl Drop for Lock {
     /// Not by closing alone: a child process that was just forked has the file open too, until it becomes its program.
     fn drop(&mut self) {
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
     }
 }
 
 /// Holds the folder until what is returned is dropped; its file is made if need be. `does` says what another process that
-/// holds it does.
+/// holds it does. Says so where there are no locks.
 ///
 /// # Errors
 /// [`Error::Output`] where another process holds it; [`Error::Io`] naming the file.
 pub fn hold(folder: &Path, does: &str) -> Result<Lock> {
-    lock(&folder.join(NAME))?.ok_or_else(|| {
+    let held = lock(&folder.join(NAME))?.ok_or_else(|| {
         Error::Output(format!("{}: another process {does}; wait for that, or end it", folder.display()))
-    })
+    })?;
+    if !held.exclusive {
+        let folder = folder.display();
+        say(&format!("{folder}: the file system has no locks: see to it that no other process {does}"));
+    }
+    Ok(held)
 }
 
 /// The error of a folder that has something else in it.
@@ -52,12 +70,17 @@ pub fn check_unused(folder: &Path) -> Result<()> {
 
 fn lock(path: &Path) -> Result<Option<Lock>> {
     let open = || File::options().write(true).create(true).truncate(false).open(path);
-    let file = fault::attempt(open).map_err(Error::io("write", path))?;
+    // That of another user, in a folder that both may write in.
+    let open_only = |e: std::io::Error| match e.kind() {
+        ErrorKind::PermissionDenied => File::open(path).map_err(|_| e),
+        _ => Err(e),
+    };
+    let file = fault::attempt(open).or_else(open_only).map_err(Error::io("write", path))?;
     match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
-        Ok(()) => Ok(Some(Lock(file))),
+        Ok(()) => Ok(Some(Lock { file, exclusive: true })),
         Err(TryLockError::WouldBlock) => Ok(None),
         // Some network file systems know no locks; there the folder's owner has to take care.
-        Err(TryLockError::Error(e)) if lacks(&e, lacking::LOCKS) => Ok(Some(Lock(file))),
+        Err(TryLockError::Error(e)) if lacks(&e, lacking::LOCKS) => Ok(Some(Lock { file, exclusive: false })),
         Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),
     }
 }
@@ -71,7 +94,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = lock(&path).unwrap().unwrap();
-        let childs = held.0.try_clone().unwrap();
+        let childs = held.file.try_clone().unwrap();
         assert!(lock(&path).unwrap().is_none());
         drop(held);
         assert!(lock(&path).unwrap().is_some());
@@ -87,10 +110,20 @@ mod tests {
         // The first operation opens the file, the second one locks it.
         for code in [libc::ENOLCK, libc::ENOTSUP, libc::EOPNOTSUPP, libc::ENOSYS] {
             fault::after(1, code, false);
-            assert!(lock(&path).unwrap().is_some() && fault::end(), "{code}");
+            let held = lock(&path).unwrap().unwrap();
+            assert!(!held.is_exclusive() && fault::end(), "{code}");
         }
         fault::after(1, libc::EIO, false);
         let e = lock(&path).unwrap_err();
         assert!(fault::end() && e.exit_code() == 6 && e.to_string().contains("cannot lock"), "{e}");
+        // The file of another user, which may be read.
+        fault::after(0, libc::EACCES, false);
+        let held = lock(&path).unwrap().unwrap();
+        assert!(held.is_exclusive() && fault::end() && lock(&path).unwrap().is_none());
+        drop(held);
+        std::fs::remove_file(&path).unwrap();
+        fault::after(0, libc::EACCES, false);
+        let e = lock(&path).unwrap_err();
+        assert!(fault::end() && e.to_string().contains("cannot write"), "{e}");
     }
 }

@@ -5,6 +5,7 @@
 //! env.json         program, adapter, data             labelled.json    indices of the labelled images
 //! metrics.csv      one row per step                   metrics.jsonl    one object per step and per epoch
 //! checkpoints/epoch-NN.safetensors                    samples/epoch-NN.png
+//! checkpoints/superseded/, samples/superseded/        those after the step from which the run went on
 //! images.npz       of the user's images: those to test on, hashes of those whose labels were learnt
 //! tiles.json       tiles of the matrix products
 //! timing.csv       one row per epoch                  .lock            held while a process trains
@@ -13,7 +14,7 @@
 //! tensorboard/     event files, where they are asked for
 //! ```
 
-use super::saved::{CHECKPOINTS, checkpoints};
+use super::saved::{CHECKPOINTS, SAMPLES, checkpoints};
 use crate::app::atomic::{self, fault};
 use crate::app::lock::{self, Lock};
 use crate::error::{Error, Result};
@@ -24,6 +25,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file whose exclusive creation makes a folder this run's own.
 const CLAIM: &str = "config.toml";
+/// Longest name that a run gets, in bytes: file systems have 255, some that encrypt names 143.
+const MOST_NAME: usize = 120;
 /// What a process does that holds the folder.
 const TRAINS: &str = "trains in it";
 /// The folder of event files for TensorBoard.
@@ -57,7 +60,7 @@ impl RunDir {
         let (path, new_folder) = match out {
             Some(path) => (path.to_path_buf(), make_given(path)?),
             None => {
-                let stem = format!("{}-{model}-{dataset}", timestamp(SystemTime::now(), true));
+                let stem = name_of(SystemTime::now(), model, dataset);
                 (make_fresh(Path::new("runs"), &stem)?, true)
             }
         };
@@ -90,9 +93,10 @@ impl RunDir {
             )));
         }
         let lock = lock::hold(path, TRAINS)?;
-        // Nobody else writes here now: what a killed process left half written goes.
-        for folder in ["", CHECKPOINTS, "samples", "plots", EVENTS] {
-            atomic::sweep(&path.join(folder), Duration::ZERO);
+        // Nobody else writes here now, where locks hold: what a killed process left half written goes.
+        let left = if lock.is_exclusive() { Duration::ZERO } else { atomic::LEFT };
+        for folder in ["", CHECKPOINTS, SAMPLES, "plots", EVENTS] {
+            atomic::sweep(&path.join(folder), left);
         }
         Ok(RunDir {
             path: path.into(),
@@ -214,9 +218,15 @@ fn make(folder: &Path) -> std::io::Result<()> {
     synced.inspect_err(|_| drop(fs::remove_dir(folder)))
 }
 
-/// Makes a folder and those around it, where they are not there.
+/// Makes a folder and those around it, where they are not there, likewise.
 fn make_all(folder: &Path) -> Result<()> {
-    fault::attempt(|| fs::create_dir_all(folder)).map_err(Error::io("create", folder))
+    for folder in missing(folder).iter().rev() {
+        match make(folder) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("create", folder)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes the folder that the user named; `false` if it was there, empty.
@@ -249,6 +259,14 @@ fn make_fresh(parent: &Path, stem: &str) -> Result<PathBuf> {
     )))
 }
 
+/// What a run is called that began at this time, if it has no other name.
+fn name_of(began: SystemTime, model: &str, dataset: &str) -> String {
+    let mut name = format!("{}-{model}-{dataset}", timestamp(began, true));
+    let cut = (0..=MOST_NAME).rev().find(|&at| name.is_char_boundary(at));
+    name.truncate(cut.unwrap_or_default());
+    name
+}
+
 /// UTC as ISO 8601: `2024-05-06T07:08:09Z`, or `20240506T070809Z` where `basic`, which file systems like.
 pub fn timestamp(time: SystemTime, basic: bool) -> String {
     let s = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
@@ -272,7 +290,12 @@ pub fn timestamp(time: SystemTime, basic: bool) -> String {
 
 /// File name of the images generated after an epoch.
 pub fn sample_name(epoch: u32) -> String {
-    format!("samples/epoch-{epoch:02}.png")
+    format!("{SAMPLES}/epoch-{epoch:02}.png")
+}
+
+/// The epoch after which the images of a file of this name were generated.
+pub(super) fn sampled_epoch(name: &str) -> Option<u32> {
+    name.strip_prefix("epoch-")?.strip_suffix(".png")?.parse().ok()
 }
 
 #[cfg(test)]

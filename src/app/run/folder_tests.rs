@@ -83,3 +83,14 @@ fn clocks_may_be_wrong() {
         ["19700101T000100Z-m-d", "19700101T000000Z-m-d", "19700101T000100Z-m-d-2"]
     );
 }
+
+/// A folder of images may have a long name, which the file system would not take with what a run adds to it.
+#[test]
+fn names_are_cut_between_characters() {
+    let dir = tempfile::tempdir().unwrap();
+    let stem = |dataset: &str| name_of(UNIX_EPOCH, "m", dataset);
+    assert_eq!(stem("d"), "19700101T000000Z-m-d");
+    let long = stem(&"\u{5199}".repeat(80));
+    assert!(long.len() <= MOST_NAME && long.ends_with('\u{5199}'), "{long}");
+    assert!(make_fresh(dir.path(), &long).unwrap().is_dir());
+}

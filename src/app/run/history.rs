@@ -18,8 +18,21 @@ pub(super) enum JsonRow {
 /// Columns of `timing.csv`, a row for every evaluated epoch, and for each interruption.
 pub const TIMING_COLUMNS: &str = "epoch,step,seconds,ms_per_step,images_per_second";
 
+/// The file of [`JsonRow`]s.
+pub(super) const METRICS: &str = "metrics.jsonl";
+
 /// Largest of these files, in bytes: a row for a step has about 350, and a run may have millions.
-const MOST: u64 = 8 << 30;
+pub(super) const MOST: u64 = 8 << 30;
+
+/// The first line of a run's `metrics.jsonl` that cannot be read or does not follow the one before, counted from 1, with which
+/// [`load`] ends; one that was not written to its end is no such line.
+pub fn damaged_line(folder: &Path) -> Option<usize> {
+    let text = text::bytes(&folder.join(METRICS), MOST).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let known = parse(&text, "");
+    let good = known.steps.len() + known.epochs.len();
+    (text.matches('\n').count() > good).then_some(good + 1)
+}
 
 /// Reads a run folder's `metrics.jsonl` and `timing.csv`. A last line that was not written to its end, and what
 /// follows a gap, does not count.
@@ -35,7 +48,7 @@ pub fn load(folder: &Path) -> Result<History> {
             Err(e) => Err(e),
         }
     };
-    Ok(parse(&read("metrics.jsonl")?, &read("timing.csv")?))
+    Ok(parse(&read(METRICS)?, &read("timing.csv")?))
 }
 
 /// As [`load`], from the texts of the two files.

@@ -1,11 +1,12 @@
-//! Signals: the first asks the trainer to finish its step and save, a second of the same leaves at once, and Ctrl-C
-//! after any.
+//! Signals: the first asks the trainer to finish its step and save, a second of the same leaves at once, unless it comes with
+//! the first, and Ctrl-C after any.
 
 use crate::app::report::progress::say;
 use crate::error::{Error, Result};
 use crate::train::{Stop, Urgency};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Exit status after Ctrl-C: 128 and the number of SIGINT, as shells count.
 const CTRL_C: u8 = 130;
@@ -13,6 +14,11 @@ const CTRL_C: u8 = 130;
 static STOP: Stop = Stop::new();
 /// Exit status that the first signal asks for; 0 until there is one.
 static SIGNALLED: AtomicU8 = AtomicU8::new(0);
+/// When it came.
+static FIRST: OnceLock<Instant> = OnceLock::new();
+/// How soon another is the same one: `timeout` and job systems signal a process, and then its group, which it is in. Nobody
+/// insists so fast.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// Catches Ctrl-C, on Unix SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU and SIGHUP too (the last unless it is ignored, as under
 /// `nohup`), and returns what the trainer looks at.
@@ -63,12 +69,14 @@ fn catch() -> std::result::Result<(), ctrlc::Error> {
 
 /// `insists`: whether a second of them means that the sender does not want to wait.
 fn signalled(status: u8, insists: bool) {
+    let is_echo = FIRST.get_or_init(Instant::now).elapsed() < ECHO;
     match SIGNALLED.compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst) {
         Ok(_) => {
             STOP.ask(Urgency::AfterStep);
             say("stopping: finishing the step and saving; press Ctrl-C again to quit without saving");
         }
         // Service managers hang up after SIGTERM: that is no impatience.
+        Err(first) if status == first && is_echo => {}
         Err(first) if insists && (status == CTRL_C || status == first) => leave(status),
         Err(_) => {}
     }

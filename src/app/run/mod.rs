@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod checkpoint;
 pub mod config;
 mod culprit;
+mod curves;
 pub mod device;
 mod extend;
 pub mod folder;
@@ -260,6 +261,7 @@ impl Run {
         let known = history.clone().unwrap_or_default();
         let events = EventFile::begin(&mut self.dir, &known, options.tensorboard)?;
         let mut recorder = Recorder::new(&mut self.dir, texts, known, trainer.steps_per_epoch())?;
+        recorder.supersede();
         recorder.keep(options.keep);
         // From here on the folder knows how far the run is, and the clock runs, whatever the device does.
         self.from = Some(folder);

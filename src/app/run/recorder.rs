@@ -1,13 +1,15 @@
 //! Writes a run's folder from the trainer's events.
 
 use super::checkpoint::save_with;
+use super::curves::{accuracy_panel, loss_panels};
 use super::history::{JsonRow, TIMING_COLUMNS};
 use crate::app::atomic::{self, LogFile};
-use crate::app::report::plot::{Line, Panel, draw};
+use crate::app::report::plot::{Panel, draw};
+use crate::app::report::png::Picture;
 use crate::app::report::progress::say;
 use crate::app::report::{confusion, grid};
 use crate::app::run::folder::{RunDir, sample_name};
-use crate::app::run::saved::{checkpoint_name, checkpoints, within_epoch};
+use crate::app::run::saved::{checkpoint_name, checkpoints, supersede, within_epoch};
 use crate::error::{Error, Result};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::event::{EpochMetrics, Event, History, StepMetrics, Summary, TimeAt};
@@ -28,6 +30,14 @@ pub type Texts = BTreeMap<String, String>;
 const OLD_PLOTS: &str = "the plots stay as they were until they can be drawn";
 /// Of a checkpoint that could not be removed.
 const OLD_CHECKPOINT: &str = "the old checkpoint stays for now";
+/// Of one that is of a later step than the run goes on from, and cannot be moved.
+const LATER_CHECKPOINT: &str = "until it is written over it counts as newer than what is trained now";
+/// Of generated images.
+const OLD_SAMPLES: &str = "their picture is written when it can be";
+/// Of the confusion matrix, at the end.
+const OLD_CONFUSION: &str = "summary.json has the numbers";
+/// Pictures that are held until they can be written.
+const MOST_PICTURES: usize = 8;
 
 /// Records into a run folder.
 pub struct Recorder<'a> {
@@ -42,6 +52,10 @@ pub struct Recorder<'a> {
     keep: Option<usize>,
     /// The newest step, whose row waits for the numbers of an epoch that it may have ended.
     waiting: Option<StepMetrics>,
+    /// Generated images whose picture could not be written yet, and its name.
+    samples: Vec<(String, Picture)>,
+    /// The end that the run had when it was taken up, where nothing is trained since.
+    former: Option<Summary>,
     /// What was said once of files that training does not need.
     said: Vec<&'static str>,
     /// Says it to the user.
@@ -84,8 +98,12 @@ impl<'a> Recorder<'a> {
         let timing = LogFile::with(run.file("timing.csv")?, &timing)?;
         // Of a run that is taken back to before its end, it would state what is no longer so. Last: where nothing can be written, a
         // finished run keeps it.
-        atomic::remove(&run.file("summary.json")?)?;
+        let summary = run.file("summary.json")?;
+        let former = crate::app::text::read_record(&summary).ok().and_then(|s| serde_json::from_str(&s).ok());
+        atomic::remove(&summary)?;
         Ok(Recorder {
+            samples: vec![],
+            former,
             csv,
             jsonl,
             timing,
@@ -98,6 +116,17 @@ impl<'a> Recorder<'a> {
             said: vec![],
             say,
         })
+    }
+
+    /// Moves aside what a run had left that went on from before it ([`supersede`]), and says so.
+    pub fn supersede(&mut self) {
+        let done = supersede(self.run.path(), self.history.steps.len() as u32, self.steps_per_epoch);
+        if let Ok(1..) = done {
+            (self.say)(
+                "later checkpoints are in checkpoints/superseded now: they are of a course that this run has left",
+            );
+        }
+        self.go_on_without(done.map(drop), LATER_CHECKPOINT);
     }
 
     /// From now on, after each save, the checkpoints before the `keep` newest up to that one are removed, but for the one
@@ -117,13 +146,11 @@ impl<'a> Recorder<'a> {
             Event::Steps(steps) => self.on_steps(steps),
             Event::Epoch(epoch) => self.on_epoch(epoch),
             Event::Samples { epoch, dims, images } => {
-                let path = self.run.file(&sample_name(epoch))?;
-                grid::grid(images, dims).save(&path)
+                self.samples.push((sample_name(epoch), grid::grid(images, dims)));
+                self.write_samples();
+                Ok(())
             }
-            Event::Checkpoint { epoch, time, checkpoint } => {
-                self.on_time(time)?;
-                self.on_checkpoint((epoch, time.step), checkpoint)
-            }
+            Event::Checkpoint { epoch, time, checkpoint } => self.on_checkpoint((epoch, time), checkpoint),
             Event::Finished(summary) => self.on_finished(summary),
         }
     }
@@ -136,6 +163,7 @@ impl<'a> Recorder<'a> {
         self.write_waiting(None)?;
         self.csv.flush()?;
         self.jsonl.flush()?;
+        self.write_samples();
         if !self.history.steps.is_empty() {
             self.write_plots();
         }
@@ -143,6 +171,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn on_steps(&mut self, steps: &[StepMetrics]) -> Result<()> {
+        self.former = None;
         for step in steps {
             self.write_waiting(None)?;
             self.waiting = Some(*step);
@@ -184,14 +213,17 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    fn on_checkpoint(&mut self, (epoch, step): (u32, u32), checkpoint: &Checkpoint) -> Result<()> {
+    fn on_checkpoint(&mut self, (epoch, time): (u32, TimeAt), checkpoint: &Checkpoint) -> Result<()> {
+        let step = time.step;
         self.write_waiting(None)?;
         self.csv.sync()?;
         self.jsonl.sync()?;
-        self.timing.sync()?;
         let within = (step != epoch.saturating_mul(self.steps_per_epoch)).then_some(step);
         let path = self.run.file(&checkpoint_name(epoch, within))?;
         save_with(checkpoint, &self.texts, &path)?;
+        // After it: a row that is no evaluation's tells that there was a checkpoint.
+        self.on_time(time)?;
+        self.timing.sync()?;
         // Of an epoch under way one is enough.
         if within.is_some() {
             for old in within_epoch(self.run.path(), epoch)?.into_iter().filter(|c| *c != path) {
@@ -223,11 +255,41 @@ impl<'a> Recorder<'a> {
 
     fn on_finished(&mut self, summary: &Summary) -> Result<()> {
         self.finish()?;
+        let summary = match self.former.take().filter(|former| former.steps == summary.steps) {
+            // Nothing was trained: the times are those of the device that did.
+            Some(Summary { adapter, driver, backend, ms_per_save, gpu_bytes, host_peak_bytes, .. }) => {
+                Summary {
+                    adapter,
+                    driver,
+                    backend,
+                    ms_per_save,
+                    gpu_bytes,
+                    host_peak_bytes,
+                    ..summary.clone()
+                }
+            }
+            None => summary.clone(),
+        };
+        self.run.write_json("summary.json", &summary)?;
         if !summary.confusion.is_empty() {
-            confusion::picture(&summary.confusion, &summary.class_names)
-                .save(&self.run.file("confusion.png")?)?;
+            let picture = confusion::picture(&summary.confusion, &summary.class_names);
+            let written = self.run.file("confusion.png").and_then(|path| picture.save(&path));
+            self.go_on_without(written, OLD_CONFUSION);
         }
-        self.run.write_json("summary.json", summary)
+        Ok(())
+    }
+
+    fn write_samples(&mut self) {
+        let mut failed = Ok(());
+        for (name, picture) in std::mem::take(&mut self.samples) {
+            if let Err(e) = self.run.file(&name).and_then(|path| picture.save(&path)) {
+                self.samples.push((name, picture));
+                failed = failed.and(Err(e));
+            }
+        }
+        let many = self.samples.len().saturating_sub(MOST_PICTURES);
+        self.samples.drain(..many);
+        self.go_on_without(failed, OLD_SAMPLES);
     }
 
     fn write_plots(&mut self) {
@@ -245,13 +307,13 @@ impl<'a> Recorder<'a> {
         losses.and(save("plots/accuracy.png", &[accuracy_panel(&self.history.epochs)]))
     }
 
-    /// A failure that ends no training: on Windows a program that shows a file keeps it from being replaced. `instead` says what
+    /// A failure that ends no run: on Windows a program that shows a file keeps it from being replaced. `instead` says what
     /// comes of it; the first of a kind is told.
     fn go_on_without(&mut self, done: Result<()>, instead: &'static str) {
         let Err(e) = done else { return };
         if !self.said.contains(&instead) {
             self.said.push(instead);
-            (self.say)(&format!("{e}; training goes on, and {instead}"));
+            (self.say)(&format!("{e}; {instead}"));
         }
     }
 }
@@ -282,60 +344,6 @@ fn csv_row(m: &StepMetrics, steps_per_epoch: u32, epoch: Option<&EpochMetrics>) 
         None => cells.extend(std::iter::repeat_n(String::new(), 5)),
     }
     cells.join(",")
-}
-
-fn loss_panels(steps: &[StepMetrics]) -> Vec<Panel> {
-    type Of = fn(&StepMetrics) -> f32;
-    let line = |(name, of): (&str, Of)| Line {
-        name: name.into(),
-        points: steps.iter().map(|m| (f64::from(m.step), f64::from(of(m)))).collect(),
-        members: vec![],
-    };
-    let there = |l: &Line| l.points.iter().any(|p| p.1.is_finite());
-    let panel = |title: &str, y: &str, lines: Vec<(&str, Of)>| Panel {
-        title: title.into(),
-        x_label: "step".into(),
-        y_label: y.into(),
-        lines: lines.into_iter().map(line).filter(there).collect(),
-        include: vec![0.0],
-    };
-    let d: Vec<(&str, Of)> = vec![
-        ("supervised", |m| m.loss_supervised),
-        ("unlabelled", |m| m.loss_unlabelled),
-        ("generated", |m| m.loss_generated),
-        ("entropy", |m| if m.loss_unlabelled.is_nan() { m.entropy_unlabelled } else { f32::NAN }),
-        ("consistency", |m| m.loss_consistency),
-        ("balance", |m| m.loss_balance),
-    ];
-    let mut panels = vec![panel("Discriminator losses", "loss", d)];
-    let g = panel("Generator loss", "loss", vec![("generator", |m| m.loss_generator)]);
-    if !g.lines.is_empty() {
-        panels.push(g);
-    }
-    panels
-}
-
-fn accuracy_panel(epochs: &[EpochMetrics]) -> Panel {
-    type Of = fn(&EpochMetrics) -> f32;
-    let lines: [(&str, Of); 4] = [
-        ("test", |e| e.test_accuracy),
-        ("test, averaged parameters", |e| e.test_accuracy_ema),
-        ("validation", |e| e.validation_accuracy.unwrap_or(f32::NAN)),
-        ("labelled minibatches", |e| e.mean.accuracy_labelled),
-    ];
-    let line = |(name, of): (&str, Of)| Line {
-        name: name.into(),
-        points: epochs.iter().map(|e| (f64::from(e.epoch), f64::from(of(e)))).collect(),
-        members: vec![],
-    };
-    let there = |l: &Line| l.points.iter().any(|p| p.1.is_finite());
-    Panel {
-        title: "Accuracy".into(),
-        x_label: "epoch".into(),
-        y_label: "accuracy".into(),
-        lines: lines.into_iter().map(line).filter(there).collect(),
-        include: vec![1.0],
-    }
 }
 
 #[cfg(test)]

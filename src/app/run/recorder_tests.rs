@@ -250,8 +250,8 @@ fn write_epochs(r: &mut Writer<'_>, first: u32) -> Result<()> {
 
 /// Everything that is done to files and folders fails in turn: writes half-way, flushes to the disk, renames, opening,
 /// making folders, removing old checkpoints; alone, and with all that comes after it. What is left can be gone on with: the
-/// newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same files. Alone, what fails of the
-/// plots and of removing a checkpoint ends nothing.
+/// newest checkpoint loads, the metrics know its steps, and the run that goes on ends in the same files. Alone, what fails of
+/// pictures and of removing a checkpoint ends nothing.
 #[test]
 fn a_fault_at_every_operation_leaves_a_run_that_can_go_on() {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
@@ -265,8 +265,9 @@ fn a_fault_at_every_operation_leaves_a_run_that_can_go_on() {
         let (faults, survived) = (ended.len(), ended.iter().filter(|ended| !**ended).count());
         println!("{faults} operations, {survived} of them of no matter");
         assert!(faults > 100);
-        // Three times two plots, each of six operations at least: two folders, temporary file, writing, flush, rename.
-        let expected = if lasting { 0..1 } else { 36..faults / 2 };
+        // Three times two plots, two samples and the confusion matrix, of five operations at least: folder, temporary file,
+        // writing, flush, rename. After the summary nothing is needed.
+        let expected = if lasting { 0..9 } else { 45..faults * 2 / 3 };
         assert!(expected.contains(&survived), "{survived} of {faults}");
     }
 }
@@ -288,6 +289,9 @@ fn fault_in_a_run(
     }
     if let Err(e) = &result {
         assert_eq!(e.exit_code(), 6, "{name}: {e}");
+    }
+    // The matrix has no later time to be drawn at.
+    if result.is_err() || !out.join("confusion.png").exists() {
         // A run that never began leaves nothing.
         let known = if out.exists() { known_after_fault(out, &name) } else { History::default() };
         write_a_run(out, known).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -310,7 +314,30 @@ fn where_nothing_can_be_written_a_summary_stays() {
     assert!(fault::end() && refused && out.join("summary.json").is_file());
 }
 
-/// Another program that has plots or an old checkpoint open ends no training: what cannot be replaced or removed is told, each
+/// A finished run that is evaluated again elsewhere has the speed of where it was trained, and says of which device that is.
+#[test]
+fn a_summary_names_the_device_that_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    write_a_run(&out, History::default()).unwrap();
+    let again = |steps: &[StepMetrics]| {
+        let known = crate::app::run::history::load(&out).unwrap();
+        let mut run = RunDir::reopen(&out).unwrap();
+        let mut r = Recorder::new(&mut run, Texts::new(), known, 2).unwrap();
+        if !steps.is_empty() {
+            r.record(&Event::Steps(steps)).unwrap();
+        }
+        let confusion = vec![vec![2, 2], vec![0, 4]];
+        r.record(&Event::Finished(&Summary { adapter: "b".into(), confusion, ..summary() })).unwrap();
+        let text = std::fs::read_to_string(out.join("summary.json")).unwrap();
+        let written: Summary = serde_json::from_str(&text).unwrap();
+        (written.adapter, written.confusion[0][0])
+    };
+    assert_eq!(again(&[]), ("a".to_string(), 2));
+    assert_eq!(again(&[step(5)]), ("b".to_string(), 2));
+}
+
+/// Another program that has a picture or an old checkpoint open ends no training: what cannot be replaced or removed is told, each
 /// once, and done as soon as it can be.
 #[test]
 fn what_training_does_not_need_ends_no_training() {
@@ -321,12 +348,16 @@ fn what_training_does_not_need_ends_no_training() {
     let mut r = Recorder::new(&mut run, Texts::new(), History::default(), 1).unwrap();
     r.keep(Some(1));
     r.say = |line| TOLD.lock().unwrap().push(line.into());
-    let plots = out.join("plots");
+    let (plots, samples) = (out.join("plots"), out.join("samples"));
     let old = out.join("checkpoints/epoch-01.safetensors");
     std::fs::write(&plots, "no folder").unwrap();
+    std::fs::write(&samples, "no folder").unwrap();
+    std::fs::create_dir(out.join("confusion.png")).unwrap();
     for e in 1..=4 {
         r.record(&Event::Steps(&[step(e)])).unwrap();
         r.record(&Event::Epoch(&epoch(e, e))).unwrap();
+        let dims = Dims { height: 2, width: 2, channels: 1 };
+        r.record(&Event::Samples { epoch: e, dims, images: &[0.5; 16] }).unwrap();
         r.record(&saved(e, e, &checkpoint(e))).unwrap();
         if e == 1 {
             // No file that could be removed.
@@ -337,15 +368,21 @@ fn what_training_does_not_need_ends_no_training() {
     {
         let told = TOLD.lock().unwrap();
         assert!(told[0].contains("losses.png") && told[0].ends_with(OLD_PLOTS), "{told:?}");
-        assert!(told[1].contains("epoch-01") && told[1].ends_with(OLD_CHECKPOINT), "{told:?}");
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].contains("epoch-01.png") && told[1].ends_with(OLD_SAMPLES), "{told:?}");
+        assert!(told[2].contains("epoch-01") && told[2].ends_with(OLD_CHECKPOINT), "{told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
     }
     let saved = crate::app::run::saved::checkpoints(&out).unwrap();
     assert_eq!(saved, [out.join("checkpoints/epoch-04.safetensors"), old.clone()]);
     std::fs::remove_dir(&old).unwrap();
     std::fs::remove_file(&plots).unwrap();
-    r.finish().unwrap();
+    std::fs::remove_file(&samples).unwrap();
+    r.record(&Event::Finished(&summary())).unwrap();
     assert!(plots.join("losses.png").is_file() && plots.join("accuracy.png").is_file());
+    assert_eq!(std::fs::read_dir(&samples).unwrap().count(), 4);
+    assert!(out.join("summary.json").is_file());
+    let told = TOLD.lock().unwrap();
+    assert!(told[3].contains("confusion.png") && told[3].ends_with(OLD_CONFUSION), "{told:?}");
 }
 
 /// What is known at the newest checkpoint; every one must load.

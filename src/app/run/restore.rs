@@ -5,6 +5,7 @@ use super::records::LABELLED;
 use super::saved::{CHECKPOINTS, checkpoints};
 use super::{extend, history};
 use crate::app::report::progress::Progress;
+use crate::app::{atomic, text};
 use crate::error::{Error, Result};
 use crate::native::BlockOn;
 use crate::train::checkpoint::Checkpoint;
@@ -19,7 +20,7 @@ pub(super) fn known_tiles(folder: &Path) -> Result<Option<Tiles>> {
         // Runs of earlier versions had no choice.
         return Ok(if checkpoints(folder)?.is_empty() { None } else { Some(Tiles::tables()) });
     }
-    serde_json::from_str(&crate::app::text::read_record(&file)?).map(Some).map_err(|e| {
+    serde_json::from_str(&text::read_record(&file)?).map(Some).map_err(|e| {
         let file = file.display();
         Error::Output(format!(
             "{file}: {e}; without it the tiles are those of the tables, and the last bits may differ"
@@ -42,6 +43,9 @@ pub(super) fn check_checkpoints(from: &Path, folder: &Path) -> Result<()> {
     let history = history::load(folder)?;
     // What is timed is saved before the next step's numbers are written.
     let has_saved = history.times.first().is_some_and(|saved| history.steps.len() > saved.step as usize);
+    // Where the run was not evaluated, it is timed when it has been saved.
+    let evaluated = |step| history.epochs.iter().any(|e| e.step == step);
+    let has_saved = has_saved || history.times.iter().any(|saved| !evaluated(saved.step));
     if !leads_nowhere && !has_ended && !has_saved && history.epochs.len() < 2 {
         return Ok(());
     }
@@ -78,12 +82,18 @@ pub(super) fn restore(
             let known =
                 history.until(step, |s| trainer.evaluates_after(s)).ok_or_else(|| Error::Checkpoint {
                     path: path.clone(),
-                    reason: format!("was saved after step {step}; metrics.jsonl ends before that"),
+                    reason: match history::damaged_line(folder) {
+                        Some(line) => {
+                            format!("was saved after step {step}; metrics.jsonl is damaged in line {line}")
+                        }
+                        None => format!("was saved after step {step}; metrics.jsonl ends before that"),
+                    },
                 })?;
             Ok((c, known))
         });
         match tried {
             Ok((c, known)) => {
+                keep_damaged(folder, progress)?;
                 let step = known.steps.len();
                 let path = path.display();
                 progress.note(&match step < trainer.steps() as usize {
@@ -105,6 +115,16 @@ pub(super) fn restore(
     refused.map_or(Ok(None), Err)
 }
 
+/// Where a line of `metrics.jsonl` is damaged, those behind it may be good: they are kept, as the file is cut.
+fn keep_damaged(folder: &Path, progress: &Progress) -> Result<()> {
+    let Some(line) = history::damaged_line(folder) else { return Ok(()) };
+    let (file, kept) = (folder.join(history::METRICS), folder.join("metrics.jsonl.damaged"));
+    atomic::write(&kept, &text::bytes(&file, history::MOST)?)?;
+    let kept = kept.display();
+    progress.note(&format!("metrics.jsonl is damaged in line {line}: the file as it was is kept as {kept}"));
+    Ok(())
+}
+
 /// What is read back of `labelled.json`; earlier versions wrote less.
 #[derive(serde::Deserialize)]
 struct Known {
@@ -118,7 +138,7 @@ fn check_labelled(trainer: &Trainer, folder: &Path) -> Result<()> {
     if !file.is_file() {
         return Ok(());
     }
-    let known: Known = serde_json::from_str(&crate::app::text::read_record(&file)?).map_err(|e| {
+    let known: Known = serde_json::from_str(&text::read_record(&file)?).map_err(|e| {
         let reason = format!(
             "{e}: the file is damaged; without it the labels are chosen anew by the settings, unchecked"
         );

@@ -1,11 +1,18 @@
 //! The checkpoints of a run: how they are called, which is the newest, and which run one is of.
 
+use super::folder::sampled_epoch;
+use crate::app::atomic::{self, fault};
 use crate::error::{Error, Result};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The folder of checkpoints.
 pub(super) const CHECKPOINTS: &str = "checkpoints";
+/// The folder of pictures of generated images.
+pub(super) const SAMPLES: &str = "samples";
+/// In each of them, what a run had left there that went on from before it.
+const SUPERSEDED: &str = "superseded";
 
 /// File name of a checkpoint after `epoch` whole epochs; in the middle of the next one, after which `step` of the run.
 pub fn checkpoint_name(epoch: u32, step: Option<u32>) -> String {
@@ -49,16 +56,49 @@ pub fn within_epoch(run: &Path, epoch: u32) -> Result<Vec<PathBuf>> {
     Ok(aged(run)?.into_iter().filter(within).map(|(_, path)| path).collect())
 }
 
+/// Moves the checkpoints after a step, and the samples of later epochs, into a folder `superseded` beside them, over what has
+/// their name there: to a run that goes on from that step they are none of its own. How many checkpoints were moved.
+///
+/// # Errors
+/// [`Error::Io`] naming the first file that cannot be moved, after the others.
+pub fn supersede(run: &Path, step: u32, steps_per_epoch: u32) -> Result<usize> {
+    let later = |&(epoch, within): &Age| match within {
+        // Of earlier versions, whose names tell the epoch alone.
+        Some(0) => epoch.saturating_mul(steps_per_epoch) >= step,
+        Some(at) => at > step,
+        None => epoch.saturating_mul(steps_per_epoch) > step,
+    };
+    let begun = step.div_ceil(steps_per_epoch);
+    let checkpoints = named(&run.join(CHECKPOINTS), |name| checkpoint_age(name).filter(later));
+    let samples = named(&run.join(SAMPLES), |name| sampled_epoch(name).filter(|epoch| *epoch > begun));
+    let (checkpoints, samples) = (checkpoints.unwrap_or_default(), samples.unwrap_or_default());
+    let files = checkpoints.iter().map(|(_, path)| path).chain(samples.iter().map(|(_, path)| path));
+    files.map(|path| put_aside(path)).fold(Ok(()), Result::and).map(|()| checkpoints.len())
+}
+
+fn put_aside(path: &Path) -> Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let aside = folder.join(SUPERSEDED);
+    match fault::attempt(|| fs::create_dir(&aside)) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("create", aside)(e)),
+        _ => {}
+    }
+    atomic::waiting(|| fs::rename(path, aside.join(name))).map_err(Error::io("move", path))
+}
+
 fn aged(run: &Path) -> Result<Vec<(Age, PathBuf)>> {
     let sub = run.join(CHECKPOINTS);
     let folder = if sub.is_dir() { sub } else { run.to_path_buf() };
-    let entries = fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
-    let mut found: Vec<_> = entries
-        .filter_map(|e| e.ok())
-        .filter_map(|e| Some((checkpoint_age(e.file_name().to_str()?)?, e.path())))
-        .collect();
+    let mut found = named(&folder, checkpoint_age)?;
     found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
     Ok(found)
+}
+
+/// The files in a folder that `of` finds something in the names of, and that.
+fn named<T>(folder: &Path, of: impl Fn(&str) -> Option<T>) -> Result<Vec<(T, PathBuf)>> {
+    let entries = fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let found = entries.flatten().filter_map(|e| Some((of(e.file_name().to_str()?)?, e.path())));
+    Ok(found.collect())
 }
 
 /// What a user means by `RUN|CHECKPOINT`: a file itself, or a run folder's newest checkpoint.
@@ -81,10 +121,10 @@ pub fn resolve_checkpoint(run_or_file: &Path) -> Result<PathBuf> {
     }
 }
 
-/// A run folder, or that of one of its checkpoints.
+/// A run folder, or that of one of its checkpoints, to go on with.
 ///
 /// # Errors
-/// [`Error::Output`] for another file, or none; [`Error::Io`] if it cannot be read.
+/// [`Error::Output`] for another file, or none, and for a checkpoint that was superseded; [`Error::Io`] if it cannot be read.
 pub(super) fn run_folder(from: &Path) -> Result<PathBuf> {
     if !from.exists() {
         let from = from.display();
@@ -94,6 +134,12 @@ pub(super) fn run_folder(from: &Path) -> Result<PathBuf> {
     }
     if !from.is_file() {
         return Ok(from.into());
+    }
+    if from.parent().is_some_and(|folder| folder.ends_with(SUPERSEDED)) {
+        let from = from.display();
+        return Err(Error::Output(format!(
+            "{from}: its run went on from before it: begin a new run with --from"
+        )));
     }
     let Some(folder) = run_of(from)? else {
         let from = from.display();
@@ -118,8 +164,9 @@ pub(super) fn run_of(checkpoint: &Path) -> Result<Option<PathBuf>> {
     // The whole path: in that folder a file's name alone is one, too.
     let named = std::path::absolute(checkpoint).map_err(cannot())?;
     let run = |path: &Path| {
-        let saved = path.parent().filter(|folder| folder.ends_with(CHECKPOINTS))?;
-        saved.parent().map(PathBuf::from)
+        let folder = path.parent()?;
+        let saved = if folder.ends_with(SUPERSEDED) { folder.parent()? } else { folder };
+        saved.parent().filter(|_| saved.ends_with(CHECKPOINTS)).map(PathBuf::from)
     };
     Ok(run(&named).or_else(|| run(&real)))
 }

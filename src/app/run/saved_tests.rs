@@ -45,3 +45,50 @@ fn the_run_of_a_checkpoint_is_found_through_links() {
     let other = dunce::canonicalize(at("other")).unwrap();
     assert_eq!((run_of(&link).unwrap(), run_folder(&link).unwrap()), (Some(other.clone()), other));
 }
+
+/// What is after the step a run goes on from is put aside, and what had its name there is replaced.
+#[test]
+fn what_is_later_is_superseded() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str| dir.path().join(name);
+    // Nothing there: nothing to do.
+    assert_eq!(supersede(dir.path(), 3, 10).unwrap(), 0);
+    fs::create_dir_all(run("checkpoints/superseded")).unwrap();
+    fs::create_dir(run("samples")).unwrap();
+    fs::write(run("checkpoints/superseded/epoch-03.safetensors"), "old").unwrap();
+    let stems =
+        ["epoch-01", "epoch-01-step-15", "epoch-01-step-16", "epoch-02", "epoch-03", "epoch-02-interrupted"];
+    for name in stems {
+        fs::write(run(&format!("checkpoints/{name}.safetensors")), name).unwrap();
+        fs::write(run(&format!("samples/{name}.png")), name).unwrap();
+    }
+    fs::write(run("checkpoints/notes.txt"), "").unwrap();
+    assert_eq!(supersede(dir.path(), 15, 10).unwrap(), 4);
+    let names = |folder: &str| {
+        let entries =
+            fs::read_dir(run(folder)).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = entries.collect();
+        names.sort();
+        names
+    };
+    let kept = ["epoch-01-step-15.safetensors", "epoch-01.safetensors", "notes.txt", "superseded"];
+    assert_eq!(names("checkpoints"), kept);
+    let later = ["epoch-01-step-16", "epoch-02-interrupted", "epoch-02", "epoch-03"];
+    assert_eq!(names("checkpoints/superseded"), later.map(|name| format!("{name}.safetensors")));
+    assert_eq!(fs::read(run("checkpoints/superseded/epoch-03.safetensors")).unwrap(), b"epoch-03");
+    // The picture of the second epoch may be that of step 15, where it was told to end.
+    assert_eq!(names("samples/superseded"), ["epoch-03.png"]);
+    assert_eq!(checkpoints(dir.path()).unwrap()[0], run("checkpoints/epoch-01-step-15.safetensors"));
+    // Of which run it is, is known; that run has left it.
+    let left = run("checkpoints/superseded/epoch-03.safetensors");
+    assert_eq!(run_of(&left).unwrap(), Some(dir.path().into()));
+    assert!(run_folder(&left).unwrap_err().to_string().contains("--from"));
+    // What cannot be moved is named, and the others are moved.
+    fs::create_dir(run("checkpoints/superseded/epoch-04.safetensors")).unwrap();
+    for name in ["epoch-04", "epoch-05"] {
+        fs::write(run(&format!("checkpoints/{name}.safetensors")), name).unwrap();
+    }
+    let e = supersede(dir.path(), 15, 10).unwrap_err();
+    assert!(e.exit_code() == 6 && e.to_string().contains("epoch-04"), "{e}");
+    assert!(run("checkpoints/superseded/epoch-05.safetensors").is_file());
+}

@@ -66,11 +66,19 @@ pub fn keep(dir: &mut RunDir, path: &Path, checkpoint: &Checkpoint) -> Result<()
 /// done, where it begins with new ones.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] where the file is damaged or of another model; [`Error::Gpu`] if the device failed.
+/// [`Error::Checkpoint`] where the file is damaged, of another model, or gone; [`Error::Gpu`] if the device failed.
 pub async fn begin(trainer: &Trainer, folder: &Path) -> Result<Option<Origin>> {
     let file = folder.join(FILE);
-    if !file.exists() {
-        return Ok(None);
+    if !file.try_exists().map_err(Error::io("read", &file))? {
+        return match begun_with(folder) {
+            Some(from) => {
+                let reason = format!(
+                    "is gone, and the run began with it, the weights of {from}: put it back, or train anew"
+                );
+                Err(Error::Checkpoint { path: file, reason })
+            }
+            None => Ok(None),
+        };
     }
     let weights = checkpoint::load(&file)?;
     trainer.begin_from(&weights).await.map_err(in_file(&file))?;
@@ -83,6 +91,13 @@ pub async fn begin(trainer: &Trainer, folder: &Path) -> Result<Option<Origin>> {
         on_own_images: told("config_toml").is_some_and(|text| is_on_images(&text)),
         learnt: told(LEARNT).map(|text| Learnt::from_text(&text)),
     }))
+}
+
+/// The checkpoint that a run began with the weights of, as its `env.json` says if it has one.
+fn begun_with(folder: &Path) -> Option<String> {
+    let text = crate::app::text::read_record(&folder.join("env.json")).ok()?;
+    let env: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(env.get("from")?.get("checkpoint")?.as_str()?.to_owned())
 }
 
 fn is_on_images(config: &str) -> bool {
