@@ -932,8 +932,13 @@ fn divergence_names_the_tensor_that_broke() {
         &["diverged", "--learning-rate", "First not finite: in step"],
     );
     assert!(said.contains("of the discriminator") || said.contains("of the generator"), "{said}");
+    // Where there is no generator, its loss is not a number from the first step, and that is nothing.
+    let alone = line.replace("run", "alone");
+    let alone = format!("{alone} --generator-loss none --entropy-weight 1 --balance-weight 1");
+    let said = b.fails(&format!("{alone} --lr 1e37"), 8, &["diverged", "First not finite: in step"]);
+    assert!(said.contains("of the discriminator") && !said.contains("L_G"), "{said}");
     let saved = |run: &str| fs::read_dir(b.path(run).join("checkpoints")).map_or(0, |d| d.count());
-    assert_eq!(saved("run"), 0, "a checkpoint that is not finite");
+    assert_eq!(saved("run") + saved("alone"), 0, "a checkpoint that is not finite");
     // The last update of all broke the parameters; no loss has seen it.
     let line = "train --quiet --dataset digits --model m.toml --out last --method supervised \
                 --max-steps 1 --lr 1e38 --epsilon 1e-30";

@@ -46,6 +46,9 @@ fn data_of(train: usize, test: usize) -> Dataset {
 }
 
 /// Settings as flags name them: a model file, and others in TOML.
+/// Settings of a run that has none.
+const WITHOUT_GENERATOR: &str = "generator_loss = \"none\"\nconsistency_weight = 1\nbalance_weight = 1";
+
 fn flags(model: &Path, others: &str) -> Table {
     toml::from_str(&format!("model = {model:?}\n{others}")).unwrap()
 }
@@ -343,9 +346,13 @@ fn the_batch_that_fits_is_the_largest() {
     let model = dir.path().join("m.toml");
     std::fs::write(&model, MODEL).unwrap();
     let set = data_of(600, 9);
-    for more in
-        ["", "consistency_weight = 1", "discriminator_updates = \"separate\"", "method = \"supervised\""]
-    {
+    for more in [
+        "",
+        "consistency_weight = 1",
+        "discriminator_updates = \"separate\"",
+        "method = \"supervised\"",
+        WITHOUT_GENERATOR,
+    ] {
         let of = |batch_size: u32| {
             let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}\n{more}"));
             config::resolve(None, None, &given, None).unwrap()
@@ -463,18 +470,19 @@ fn a_device_that_is_always_lost_is_an_error() {
 /// initialisation and the evaluations have more rows than it.
 #[test]
 fn out_of_memory_says_what_would_fit() {
-    too_little_memory(&data(), 64);
-    too_little_memory(&data_of(1000, 1000), 900);
+    too_little_memory(&data(), 64, "");
+    too_little_memory(&data_of(1000, 1000), 900, "");
+    too_little_memory(&data_of(1000, 1000), 900, WITHOUT_GENERATOR);
 }
 
-fn too_little_memory(set: &Dataset, rows: u32) {
+fn too_little_memory(set: &Dataset, rows: u32, more: &str) {
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("m.toml");
     std::fs::write(&model, MODEL).unwrap();
     // Minibatches that are tried on one device, of which the last counts.
     let with = |tried: &[u32], bytes: u64| {
         let of = |batch_size: &u32| {
-            let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}"));
+            let given = flags(&model, &format!("labels = 9\nbatch_size = {batch_size}\n{more}"));
             let resolved = config::resolve(None, None, &given, None);
             let Resolved { settings, spec, model_toml } = resolved.unwrap();
             let shape = crate::model::parse::check(&spec, &model_toml, "m.toml", set.shape).unwrap();
