@@ -37,6 +37,7 @@ use self::settings::with_flags;
 use self::tensorboard::EventFile;
 use self::weights::Origin;
 use self::writer::{Folder, Writer, Written};
+use crate::app::report::advice;
 use crate::app::report::progress::Progress;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -302,6 +303,9 @@ fn begin(
     if let Some(origin) = &origin {
         progress.note(&format!("beginning with the weights of {}", origin.checkpoint));
     }
+    let (labels, classes) = (trainer.labelled().len(), set.shape.classes as usize);
+    let few = advice::few_labels(&resolved.settings.train, labels, classes);
+    few.iter().for_each(|note| progress.note(note));
     dir.write_json("env.json", &Environment::new(gpu.summary(), set, origin.as_ref()))?;
     dir.write_json(LABELLED, &Labelled::new(resolved, trainer.labelled(), trainer.validation()))?;
     let own = resolved.settings.data.is_some();
