@@ -1,5 +1,5 @@
-//! `ssgan` trains a classifier from very few labels on any GPU: the semi-supervised GAN of Salimans et al.
-//! 2016, every forward and backward pass a WGSL compute shader dispatched through wgpu.
+//! `ssgan` trains a classifier from very few labels: the semi-supervised GAN of Salimans et al. 2016, every
+//! forward and backward pass a WGSL compute shader dispatched through wgpu.
 //!
 //! A model is trained on arrays in memory, step by step, and then classifies images:
 //!

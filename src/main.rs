@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 
 /// Settings of Mesa's, left alone where the user has made them. Its device-selection layer looks for a Wayland display and
 /// complains on standard error where there is none, as on every server; this program picks its adapter itself. And where no
-/// home folder can be written, Mesa compiles every shader anew at every start (12 s instead of 2) unless it is told of
+/// home folder can be written, Mesa compiles every shader anew at every start (14 s instead of 2) unless it is told of
 /// another place: ours.
 fn quiet_mesa() {
     if !cfg!(target_os = "linux") {

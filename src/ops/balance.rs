@@ -37,6 +37,7 @@ impl Ops {
             .bind("logits", logits)
             .bind("predictions", &predictions)
             .turns(3 * u64::from(k + 1))
+            .bytes(2 * predictions.bytes())
             .flops(5 * predictions.len() as u64);
         p.each(&self.gpu, softmax, rows.count.into())?;
         self.column_sum(p, "losses", (&predictions, Rows::of(&predictions)), 1.0 / rows.count as f32, &mean)?;
@@ -50,6 +51,7 @@ impl Ops {
             .bind("dlogits", dlogits)
             .param("weight", weight / rows.count as f32)
             .turns(2 * u64::from(k + 1))
+            .bytes(3 * predictions.bytes() + logs.bytes())
             .flops(6 * predictions.len() as u64);
         p.each(&self.gpu, gradient, rows.count.into())
     }

@@ -69,6 +69,11 @@ step_metrics! {
     loss_balance,
 }
 
+impl StepMetrics {
+    /// Losses that `loss_discriminator` holds and no trace names apart.
+    pub const WITHIN_D: &[&str] = &["loss_consistency", "loss_balance"];
+}
+
 /// Values per step in the metrics ring.
 pub const METRICS: u32 = StepMetrics::NAMES.len() as u32;
 

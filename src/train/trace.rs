@@ -94,9 +94,7 @@ impl Trainer {
         let metrics: Vec<f32> = gpu.read(&self.gan.metrics).await?;
         let row = &metrics[(self.state(step).slot * crate::ops::METRICS) as usize..];
         for (name, &value) in StepMetrics::NAMES.iter().zip(row).filter(|(name, _)| self.has_metric(name)) {
-            // Those of consistency and balance are parts of the discriminator's.
-            if let Some(of) = name.strip_prefix("loss_").filter(|of| !["consistency", "balance"].contains(of))
-            {
+            if let Some(of) = name.strip_prefix("loss_").filter(|_| !StepMetrics::WITHIN_D.contains(name)) {
                 tensors.push(TensorData { name: format!("loss.{of}"), shape: vec![], values: vec![value] });
             }
         }

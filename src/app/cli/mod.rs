@@ -43,7 +43,7 @@ Exit codes:
 Results go to standard output, progress and errors to standard error. NO_COLOR is respected.
 SSGAN_CACHE_DIR names the folder for downloads, measured roofs and tiles.";
 
-/// Semi-supervised GAN training on any GPU: a hundred labels, many images, every pass a WGSL shader.
+/// Semi-supervised GAN training through wgpu: a hundred labels, many images, every pass a WGSL shader.
 #[derive(Debug, Parser)]
 #[command(name = "ssgan", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {

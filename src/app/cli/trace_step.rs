@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("tune", |tune| tune.hide(true)))]
 pub struct Args {
     /// Step to trace, counted from 1; the ones before it are run first
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1, u32::MAX), allow_negative_numbers = true)]

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::model::shape::{ModelShape, NetShape};
 use crate::native::BlockOn;
+use crate::ops::StepMetrics;
 use crate::reference::step::GeneratorPass;
 use crate::reference::{NetParams, Tape};
 use crate::train::checkpoint::Checkpoint;
@@ -136,8 +137,7 @@ pub fn one_step(
     let drawn = numbers == values(&trace, "d_step.labelled.index")?;
     c.holds("d_step.labelled.index", "the images are those of the twin", drawn);
     for (name, expected) in pass.metrics() {
-        // Those of consistency and balance are parts of the discriminator's.
-        if let Some(of) = name.strip_prefix("loss_").filter(|of| !["consistency", "balance"].contains(of)) {
+        if let Some(of) = name.strip_prefix("loss_").filter(|_| !StepMetrics::WITHIN_D.contains(&name)) {
             let name = format!("loss.{of}");
             c.tensor(&name, &[expected], values(&trace, &name)?, STEP_TOLERANCE);
         }
