@@ -1,7 +1,6 @@
 //! A folder that one process at a time writes in.
 
 use crate::app::atomic::{fault, lacking, lacks};
-use crate::app::report::progress::say;
 use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -33,19 +32,14 @@ impl Drop for Lock {
 }
 
 /// Holds the folder until what is returned is dropped; its file is made if need be. `does` says what another process that
-/// holds it does. Says so where there are no locks.
+/// holds it does.
 ///
 /// # Errors
 /// [`Error::Output`] where another process holds it; [`Error::Io`] naming the file.
 pub fn hold(folder: &Path, does: &str) -> Result<Lock> {
-    let held = lock(&folder.join(NAME))?.ok_or_else(|| {
+    lock(&folder.join(NAME))?.ok_or_else(|| {
         Error::Output(format!("{}: another process {does}; wait for that, or end it", folder.display()))
-    })?;
-    if !held.exclusive {
-        let folder = folder.display();
-        say(&format!("{folder}: the file system has no locks: see to it that no other process {does}"));
-    }
-    Ok(held)
+    })
 }
 
 /// The error of a folder that has something else in it.

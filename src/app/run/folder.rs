@@ -113,6 +113,11 @@ impl RunDir {
         &self.path
     }
 
+    /// Whether no other process can train in it: some file systems know no locks.
+    pub fn is_exclusive(&self) -> bool {
+        self.lock.as_ref().is_none_or(Lock::is_exclusive)
+    }
+
     /// From now on the folder stays, whatever happens.
     pub fn keep(&mut self) {
         self.keep = true;

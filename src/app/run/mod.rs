@@ -162,6 +162,11 @@ impl Run {
         if let Some(extension) = &self.extension {
             progress.note(&extension.note);
         }
+        if !self.dir.is_exclusive() {
+            progress.note(
+                "the file system has no locks: see to it that no other process trains in the run's folder",
+            );
+        }
         let mut losses = 0;
         loop {
             let before = self.saved;
