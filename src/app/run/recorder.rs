@@ -188,10 +188,11 @@ impl<'a> Recorder<'a> {
         self.write_waiting(ended.then_some(epoch))?;
         let row = json(&JsonRow::Epoch(epoch.clone()))?;
         self.jsonl.line(&row)?;
-        self.on_time(TimeAt { epoch: epoch.epoch, step: epoch.step, time: epoch.time })?;
-        self.history.epochs.push(epoch.clone());
         self.csv.flush()?;
         self.jsonl.flush()?;
+        // After it: a time without an evaluation is that of a checkpoint.
+        self.on_time(TimeAt { epoch: epoch.epoch, step: epoch.step, time: epoch.time })?;
+        self.history.epochs.push(epoch.clone());
         self.write_plots();
         Ok(())
     }
@@ -221,7 +222,7 @@ impl<'a> Recorder<'a> {
         let within = (step != epoch.saturating_mul(self.steps_per_epoch)).then_some(step);
         let path = self.run.file(&checkpoint_name(epoch, within))?;
         save_with(checkpoint, &self.texts, &path)?;
-        // After it: a row that is no evaluation's tells that there was a checkpoint.
+        // After it, likewise.
         self.on_time(time)?;
         self.timing.sync()?;
         // Of an epoch under way one is enough.

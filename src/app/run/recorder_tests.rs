@@ -389,6 +389,8 @@ fn what_training_does_not_need_ends_no_training() {
 fn known_after_fault(out: &std::path::Path, name: &str) -> History {
     let history = crate::app::run::history::load(out).unwrap();
     let saved = crate::app::run::saved::checkpoints(out).unwrap();
+    // A run that has not come to its first is begun anew; of one whose checkpoints are gone that would be a loss.
+    crate::app::run::restore::check_checkpoints(out, out).unwrap_or_else(|e| panic!("{name}: {e}"));
     let load = |path| checkpoint::load(path).unwrap_or_else(|e| panic!("{name}: {e}"));
     let steps: Vec<u32> = saved.iter().map(|p| load(p).meta("step").unwrap().parse().unwrap()).collect();
     steps.first().map_or(History::default(), |&at| {
